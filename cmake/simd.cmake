@@ -1,0 +1,21 @@
+# The SIMD targets of this processor family, and the flags of each.
+if(CMAKE_OSX_ARCHITECTURES)
+  set(processor ${CMAKE_OSX_ARCHITECTURES})
+else()
+  set(processor ${CMAKE_SYSTEM_PROCESSOR})
+endif()
+
+if(processor MATCHES "^(x86_64|AMD64|amd64)$")
+  set(WARPDICE_ARCH WARPDICE_X86)
+  set(WARPDICE_TARGETS baseline avx2 avx512)
+  set(WARPDICE_FLAGS_baseline)
+  set(WARPDICE_FLAGS_avx2 -mavx2 -mfma -mf16c)
+  set(WARPDICE_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+    -mprefer-vector-width=512)
+elseif(processor MATCHES "^(aarch64|arm64)$")
+  set(WARPDICE_ARCH WARPDICE_ARM)
+  set(WARPDICE_TARGETS neon)
+  set(WARPDICE_FLAGS_neon)
+else()
+  message(FATAL_ERROR "warpdice supports x86-64 and arm64 processors, not ${processor}.")
+endif()

@@ -1,0 +1,14 @@
+// clang-format over all C++ and CUDA files; --check only reports.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+
+const files = ['native', 'test/native']
+  .filter((folder) => existsSync(folder))
+  .flatMap((folder) =>
+    readdirSync(folder, { recursive: true }).map((name) => path.join(folder, name)),
+  )
+  .filter((name) => /\.(h|cc|cu|cuh)$/.test(name));
+const mode = process.argv.includes('--check') ? ['--dry-run', '-Werror'] : ['-i'];
+const { status } = spawnSync('clang-format', [...mode, ...files], { stdio: 'inherit' });
+process.exitCode = status ?? 1;

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// prebuildify knows node-gyp only. It calls this in its place as
+//   rebuild --target=<version> --devdir=<folder> --arch=<arch> --release
+// and then moves build/Release/*.node to prebuilds/. The build has its own folder, so that the
+// options of a published binary do not mix with those of build/.
+import { cpSync, rmSync } from 'node:fs';
+import { buildNative, reportBuildErrors } from './build-native.mjs';
+
+reportBuildErrors(() => {
+  // ON unless said otherwise: a CPU-only published binary would leave GPU users on the CPU.
+  process.env.WARPDICE_CUDA ||= 'ON';
+  buildNative(['--out', 'build-prebuilt', '--CDWARPDICE_PREBUILT=ON']);
+  rmSync('build/Release', { recursive: true, force: true });
+  cpSync('build-prebuilt/Release', 'build/Release', { recursive: true });
+});
