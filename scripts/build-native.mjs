@@ -46,14 +46,18 @@ function checkTools() {
       platform === 'darwin'
         ? 'xcode-select --install; brew install cmake'
         : 'on Debian or Ubuntu: sudo apt-get install cmake g++ make';
-    throw new BuildError(`building the addon needs ${missing.join(' and ')} (${hint}).`);
+    throw new BuildError(
+      `building the addon needs ${new Intl.ListFormat('en').format(missing)} (${hint}).`,
+    );
   }
 }
 
 /** The text of the first message(FATAL_ERROR) in CMake's output. */
 function cmakeMessage(output) {
-  const match = /CMake Error at [^\n]*\(message\):\n((?: {2}[^\n]*\n)+)/.exec(output);
-  return match?.[1].replace(/\s+/g, ' ').trim();
+  const match = /CMake Error at (\S+):\d+ \(message\):\n((?: {2}[^\n]*\n|\n)+)/.exec(output);
+  if (match === null) return undefined;
+  const text = match[2].replace(/\s+/g, ' ').trim();
+  return /^(CMakeLists\.txt|cmake\/)/.test(match[1]) ? text : `CMake says: ${text}`;
 }
 
 export function buildNative(args = [], { clean = false } = {}) {
@@ -61,10 +65,13 @@ export function buildNative(args = [], { clean = false } = {}) {
   const out = args.includes('--out') ? args[args.indexOf('--out') + 1] : 'build';
   if (clean) rmSync(path.join(root, out), { recursive: true, force: true });
 
-  const options = ['--log-level', 'error', ...args];
-  for (const name of ['WARPDICE_CUDA', 'WARPDICE_SANITIZE', 'WARPDICE_WERROR']) {
-    if (process.env[name]) options.push(`--CD${name}=${process.env[name]}`);
+  // AUTO is said aloud, or an earlier ON or OFF would stay in CMake's cache.
+  const settings = { WARPDICE_CUDA: process.env.WARPDICE_CUDA || 'AUTO' };
+  for (const name of ['WARPDICE_SANITIZE', 'WARPDICE_WERROR']) {
+    if (process.env[name]) settings[name] = process.env[name];
   }
+  const defines = Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`);
+  const options = ['--log-level', 'error', ...defines, ...args];
   const cli = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin/cmake-js');
   const cmakeJs = (command, stdio) =>
     spawnSync(process.execPath, [cli, command, ...options], { cwd: root, stdio, encoding: 'utf8' });
