@@ -1,0 +1,96 @@
+// Packs the package, installs the tarball in an empty folder where neither a compiler nor CMake is
+// to be found, and runs the README's example from the prebuilt binary: as an ES module and through
+// require(). Usage: node scripts/test-package.mjs [other node executables to run the example with]
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const npm = process.env.npm_execpath;
+if (!npm) throw new Error('run this by `npm run test:package`');
+if (!existsSync(`prebuilds/${process.platform}-${process.arch}`)) {
+  console.error('test-package: no prebuilt binary for this machine; run `npm run prebuilds` first');
+  process.exit(1);
+}
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-package-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const bin = path.join(folder, 'bin');
+const app = path.join(folder, 'app');
+mkdirSync(bin);
+mkdirSync(app);
+symlinkSync(process.execPath, path.join(bin, 'node'));
+
+/** Everything a run can see: node, npm's own settings, an empty home. */
+const bare = { PATH: bin, HOME: folder };
+for (const [name, value] of Object.entries(process.env)) {
+  if (/^npm_config_(registry|cache|.*proxy|cafile)$/i.test(name)) bare[name] = value;
+}
+
+const packed = execFileSync(
+  process.execPath,
+  [npm, 'pack', '--json', '--pack-destination', folder],
+  {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
+const tarball = path.join(
+  folder,
+  readdirSync(folder).find((name) => name.endsWith('.tgz')),
+);
+const names = [...packed.matchAll(/"path": "(.*)"/g)].map(([, name]) => name);
+for (const name of names) {
+  const source = name.replace(/^dist\//, 'lib/').replace(/(\.d\.ts|\.js)$/, '.ts');
+  if (name.startsWith('dist/') && !existsSync(source)) {
+    throw new Error(`${name} is packed, but ${source} is gone: remove dist/ and build again`);
+  }
+}
+console.log(`tarball: ${(statSync(tarball).size / 1e6).toFixed(2)} MB, ${names.length} files`);
+
+writeFileSync(path.join(app, 'package.json'), '{ "private": true }');
+execFileSync(
+  process.execPath,
+  [npm, 'install', '--script-shell=/bin/sh', '--no-audit', '--no-fund', tarball],
+  { cwd: app, env: bare, stdio: 'inherit' },
+);
+const installed = path.join(app, 'node_modules/warpdice');
+if (existsSync(path.join(installed, 'build'))) throw new Error('the install compiled something');
+if (existsSync(path.join(installed, 'lib'))) throw new Error('the tarball holds lib/');
+
+// The example's lines `console.log(...); // expected` say what is printed.
+const example = /```(?:js|ts)\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1];
+if (example === undefined) throw new Error('README.md has no example in a ```js or ```ts block');
+const expected = [...example.matchAll(/^console\.log\(.*\); *\/\/ *(.*)$/gm)].map(
+  ([, text]) => text,
+);
+if (expected.length === 0) throw new Error('the example says nowhere what it prints');
+
+writeFileSync(path.join(app, 'example.mjs'), example);
+const body = example.replace(/^import (\{[^}]*\}) from '(.*)';$/gm, "const $1 = require('$2');");
+writeFileSync(path.join(app, 'example.cjs'), `(async () => {\n${body}\n})();\n`);
+
+for (const node of [process.execPath, ...process.argv.slice(2)]) {
+  const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+  for (const file of ['example.mjs', 'example.cjs']) {
+    const printed = execFileSync(node, [file], { cwd: app, env: bare, encoding: 'utf8' })
+      .trim()
+      .split('\n');
+    if (printed.join('\n') !== expected.join('\n')) {
+      throw new Error(
+        `${file} on Node ${version} printed\n${printed.join('\n')}\nnot\n${expected.join('\n')}`,
+      );
+    }
+    console.log(`Node ${version}: ${file} prints what the README says`);
+  }
+}

@@ -1,0 +1,74 @@
+// Prints which tests were skipped, and fails a full run whose skipped tests differ from what
+// test/skipped.txt says for this machine. A line of that file is `<condition> | <test file> | <name>`;
+// the name may end in * for all that begin like it.
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+const cpuinfo = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
+
+/** What a machine can lack. Each condition is decided here, not by the code under test. */
+const conditions = {
+  'no-gpu': !existsSync('/dev/nvidia0'),
+  'no-avx2': !/\bavx2\b/.test(cpuinfo),
+  'no-avx512': !/\bavx512vl\b/.test(cpuinfo),
+  'no-neon': process.arch !== 'arm64',
+  'no-x86': process.arch !== 'x64',
+  'before-node-24': Number(process.versions.node.split('.')[0]) < 24,
+  sanitized: (process.env.LD_PRELOAD ?? '').includes('libasan'),
+};
+
+function expectations(root) {
+  return readFileSync(path.join(root, 'test/skipped.txt'), 'utf8')
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [condition, file, name] = line.split('|').map((part) => part.trim());
+      if (!(condition in conditions) || !name)
+        throw new Error(`test/skipped.txt: cannot read "${line}"`);
+      return { line, file, name, active: conditions[condition] };
+    });
+}
+
+function matches({ file, name }, test) {
+  if (file !== test.file) return false;
+  return name.endsWith('*') ? test.name.startsWith(name.slice(0, -1)) : test.name === name;
+}
+
+export default class SkippedReporter {
+  #root;
+  #partial;
+  #error;
+
+  constructor({ rootDir, testNamePattern, testPathPatterns, onlyChanged }) {
+    this.#root = rootDir;
+    this.#partial = Boolean(testNamePattern || testPathPatterns?.patterns?.length || onlyChanged);
+  }
+
+  onRunComplete(_contexts, results) {
+    const skipped = results.testResults.flatMap(({ testFilePath, testResults }) =>
+      testResults
+        .filter(({ status }) => status !== 'passed' && status !== 'failed')
+        .map(({ fullName }) => ({ file: path.relative(this.#root, testFilePath), name: fullName })),
+    );
+    console.log(`\nSkipped tests: ${skipped.length}`);
+    for (const { file, name } of skipped) console.log(`  ${file}: ${name}`);
+    if (this.#partial) return;
+
+    const expected = expectations(this.#root);
+    const problems = [
+      ...skipped
+        .filter((test) => !expected.some((entry) => entry.active && matches(entry, test)))
+        .map(({ file, name }) => `skipped, but not listed for this machine: ${file} | ${name}`),
+      ...expected
+        .filter((entry) => entry.active && !skipped.some((test) => matches(entry, test)))
+        .map(({ line }) => `listed as skipped, but it ran or is gone: ${line}`),
+    ];
+    if (problems.length === 0) return;
+    console.log(`\nSkipped tests differ from test/skipped.txt:\n  ${problems.join('\n  ')}`);
+    this.#error = new Error('Skipped tests differ from test/skipped.txt');
+  }
+
+  getLastError() {
+    return this.#error;
+  }
+}
