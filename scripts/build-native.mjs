@@ -88,7 +88,8 @@ export function buildNative(args = [], { clean = false } = {}) {
 
   options.push('--parallel', String(os.availableParallelism()));
   if (cmakeJs('build', 'inherit').status !== 0) {
-    throw new BuildError("the addon did not compile; the compiler's output is above.");
+    const where = process.platform === 'darwin' ? ' on macOS, where it is not tested' : '';
+    throw new BuildError(`the addon did not compile${where}; the compiler's output is above.`);
   }
 }
 

@@ -1,7 +1,8 @@
 // Packs the package, installs the tarball in an empty folder where neither a compiler nor CMake is
 // to be found, and runs the README's example from the prebuilt binary: as an ES module and through
-// require(). Usage: node scripts/test-package.mjs [other node executables to run the example with]
-import { execFileSync } from 'node:child_process';
+// require(). Then it is compiled from the tarball: without tools, which must end in one sentence, and
+// with them. Usage: npm run test:package -- [other node executables to run the example with]
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -34,7 +35,7 @@ symlinkSync(process.execPath, path.join(bin, 'node'));
 /** Everything a run can see: node, npm's own settings, an empty home. */
 const bare = { PATH: bin, HOME: folder };
 for (const [name, value] of Object.entries(process.env)) {
-  if (/^npm_config_(registry|cache|.*proxy|cafile)$/i.test(name)) bare[name] = value;
+  if (/^npm_config_(userconfig|globalconfig|registry|cache|.*proxy|cafile)$/i.test(name)) bare[name] = value;
 }
 
 const packed = execFileSync(
@@ -80,17 +81,36 @@ writeFileSync(path.join(app, 'example.mjs'), example);
 const body = example.replace(/^import (\{[^}]*\}) from '(.*)';$/gm, "const $1 = require('$2');");
 writeFileSync(path.join(app, 'example.cjs'), `(async () => {\n${body}\n})();\n`);
 
-for (const node of [process.execPath, ...process.argv.slice(2)]) {
+/** Runs the example both ways and compares what it prints. */
+function runExample(node) {
   const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
   for (const file of ['example.mjs', 'example.cjs']) {
-    const printed = execFileSync(node, [file], { cwd: app, env: bare, encoding: 'utf8' })
-      .trim()
-      .split('\n');
-    if (printed.join('\n') !== expected.join('\n')) {
+    const printed = execFileSync(node, [file], { cwd: app, env: bare, encoding: 'utf8' }).trim();
+    if (printed !== expected.join('\n')) {
       throw new Error(
-        `${file} on Node ${version} printed\n${printed.join('\n')}\nnot\n${expected.join('\n')}`,
+        `${file} on Node ${version} printed\n${printed}\nnot\n${expected.join('\n')}`,
       );
     }
     console.log(`Node ${version}: ${file} prints what the README says`);
   }
 }
+for (const node of [process.execPath, ...process.argv.slice(2)]) runExample(node);
+
+/** Runs the install script of the installed package, forced to compile. */
+const compile = (env) =>
+  spawnSync(process.execPath, ['scripts/install.mjs'], {
+    cwd: installed,
+    env: { ...env, WARPDICE_BUILD_FROM_SOURCE: '1', WARPDICE_CUDA: 'OFF' },
+    encoding: 'utf8',
+  });
+const refused = compile(bare);
+if (refused.status !== 1 || !/^warpdice: .* needs CMake[^\n]*\n$/.test(refused.stderr)) {
+  throw new Error(`without tools the install said\n${refused.stderr}`);
+}
+console.log(refused.stderr.trim());
+
+const compiled = compile(process.env);
+if (compiled.status !== 0) throw new Error(`${compiled.stdout}${compiled.stderr}`);
+rmSync(path.join(installed, 'prebuilds'), { recursive: true });
+console.log('compiled from the tarball:');
+runExample(process.execPath);
