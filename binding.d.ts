@@ -1,0 +1,85 @@
+/**
+ * The private contract between lib/ and the addon (native/addon.cc). Positional and numeric, because it is called
+ * every training step; lib/ gives it names. Every array is checked for its byte length, and outputs for overlaps.
+ */
+
+/** Codes of `DType` in native/dice.h. */
+export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+
+export interface NativeLossOptions {
+  /** 0 Dice, 1 Jaccard */
+  kind: number;
+  /** 0 none, 1 mean, 2 sum */
+  reduction: number;
+  /** 0 none, 1 sigmoid, 2 softmax */
+  activation: number;
+  pooled: boolean;
+  background: boolean;
+  squared: boolean;
+  channelsLast: boolean;
+  smoothNumerator: number;
+  smoothDenominator: number;
+  ignoreIndex: number | undefined;
+  classWeights: Float64Array | undefined;
+}
+
+/** N, C, S: samples, classes, voxels. groups: N, or 1 when pooled over the batch. */
+export type RunArguments = [
+  /** Sum of: 1 compute the statistics, 2 finalize the value, 4 write the gradient. */
+  steps: number,
+  samples: number,
+  classes: number,
+  voxels: number,
+  /** [N,C,S] or [N,S,C] */
+  predictions: ArrayBufferView | undefined,
+  predictionsType: DTypeCode,
+  /** Labels [N,S], or dense like the predictions. */
+  target: ArrayBufferView | undefined,
+  targetType: DTypeCode,
+  targetIsLabels: boolean,
+  /** [N,S] */
+  weight: ArrayBufferView | undefined,
+  weightType: DTypeCode,
+  /** [groups,C,3]: I, P, T. Written by step 1 (optional then), else read. */
+  statistics: Float64Array | undefined,
+  /** [groups,C]: dL/dvalue, for reduction none with step 4. */
+  upstream: Float64Array | undefined,
+  /** Multiplies the gradient. */
+  scale: number,
+  /** Written by step 2: [1], or [groups,C] for reduction none. */
+  value: Float64Array | undefined,
+  /** Written by step 2 when given: [groups,C]. */
+  perClass: Float64Array | undefined,
+  /** Written by step 4, in the layout of the predictions. */
+  grad: ArrayBufferView | undefined,
+  gradType: DTypeCode,
+  accumulate: boolean,
+];
+
+export interface NativeLoss {
+  /** Throws `{ code: 'ERR_LABEL_RANGE', count, index, value }` for invalid target values; then nothing is written. */
+  run(...args: RunArguments): void;
+  /** The same off the event loop. Arrays on plain ArrayBuffers are copied, shared ones used in place. */
+  runAsync(...args: RunArguments): Promise<void>;
+}
+
+export interface CudaDevices {
+  /** Whether this build has CUDA. */
+  compiled: boolean;
+  devices: { name: string; computeCapability: string; memoryBytes: number }[];
+  /** Why there is none, in CUDA's words. */
+  error: string;
+  /** 13000 for CUDA 13.0; 0: no driver. */
+  driverVersion: number;
+  runtimeVersion: number;
+}
+
+export interface Binding {
+  Loss: new (options: NativeLossOptions) => NativeLoss;
+  setThreads(count: number): void;
+  getThreads(): number;
+  simdTarget(): string;
+  /** Copies with the engine's threads; `streaming` bypasses the caches. For benchmarks. */
+  copy(to: ArrayBufferView, from: ArrayBufferView, streaming: boolean): void;
+  cudaDevices(): CudaDevices;
+}

@@ -1,0 +1,23 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Binding } from '../binding.js';
+import { WarpDiceError } from './errors.js';
+
+// lib/ (sources) and dist/ (output) are both one level below the package's root.
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+function load(): Binding {
+  try {
+    return createRequire(import.meta.url)('node-gyp-build')(root) as Binding;
+  } catch (cause) {
+    throw new WarpDiceError(
+      'ERR_ADDON',
+      `warpdice has no compiled addon for ${process.platform}-${process.arch}: run "npm rebuild warpdice" on a machine with CMake and a C++ compiler`,
+      { cause },
+    );
+  }
+}
+
+/** The compiled addon. */
+export const native = load();

@@ -1,0 +1,95 @@
+// One vocabulary for every check: "Expected X for name but received V".
+
+/** A short text for any value, as messages show it. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
+  if (Array.isArray(value))
+    return value.length > 16 ? `an array of ${value.length}` : showShape(value);
+  if (ArrayBuffer.isView(value)) {
+    return `a ${(value as unknown as Record<symbol, string>)[Symbol.toStringTag] ?? 'DataView'} of ${(value as unknown as ArrayLike<unknown>).length ?? value.byteLength}`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    return `an instance of ${value.constructor?.name ?? 'Object'}`;
+  }
+  return String(value);
+}
+
+export function showShape(shape: readonly unknown[]): string {
+  return `[${shape.map((size) => (Array.isArray(size) ? '[...]' : String(size))).join(', ')}]`;
+}
+
+/** For a value of the wrong kind. */
+export function typeError(expected: string, name: string, received: unknown): TypeError {
+  return new TypeError(`Expected ${expected} for ${name} but received ${show(received)}`);
+}
+
+/** For a value of the right kind that is not allowed. */
+export function rangeError(expected: string, name: string, received: unknown): RangeError {
+  return new RangeError(`Expected ${expected} for ${name} but received ${show(received)}`);
+}
+
+/** A plain object (or undefined) with known keys only. */
+export function checkKeys(value: unknown, name: string, known: readonly string[]): void {
+  if (value === undefined) return;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw typeError('an object', name, value);
+  }
+  for (const key in value) {
+    if (!known.includes(key))
+      throw typeError(`one of ${known.join(', ')}`, `a key of ${name}`, key);
+  }
+}
+
+export function checkOneOf<T extends string>(
+  value: unknown,
+  name: string,
+  allowed: readonly T[],
+  fallback: T,
+): T {
+  if (value === undefined) return fallback;
+  if (typeof value === 'string' && (allowed as readonly string[]).includes(value))
+    return value as T;
+  const list = allowed.map((text) => `'${text}'`).join(', ');
+  throw (typeof value === 'string' ? rangeError : typeError)(`one of ${list}`, name, value);
+}
+
+export function checkFlag(value: unknown, name: string, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') throw typeError('true or false', name, value);
+  return value;
+}
+
+/** A finite number >= 0. */
+export function checkNonNegative(value: unknown, name: string, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number') throw typeError('a number', name, value);
+  if (!Number.isFinite(value) || value < 0) throw rangeError('a finite number >= 0', name, value);
+  return value;
+}
+
+export function checkInteger(value: unknown, name: string, least: number, most: number): number {
+  if (typeof value !== 'number') throw typeError('an integer', name, value);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw rangeError(`an integer from ${least} to ${most}`, name, value);
+  }
+  return value;
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Whether `a` is `b` without its axis `axis`. */
+export function sameShapeWithout(
+  a: readonly number[],
+  b: readonly number[],
+  axis: number,
+): boolean {
+  if (a.length !== b.length - 1) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i < axis ? i : i + 1]) return false;
+  return true;
+}

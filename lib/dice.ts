@@ -1,0 +1,24 @@
+import { Loss } from './loss.js';
+import type { LossOptions } from './options.js';
+
+/**
+ * The soft Dice loss of V-Net (Milletari et al. 2016, arXiv 1606.04797), per sample and class:
+ *
+ *     L = 1 - (2I + s_n) / (P + T + s_d)
+ *     I = sum p*t    P = sum p^2    T = sum t^2        over the voxels; `denominator: 'linear'`: sum p, sum t
+ *
+ * Gradient: dL/dI = -2/(P+T+s_d), dL/dP = dL/dT = (2I+s_n)/(P+T+s_d)^2. A class that is absent from the target has
+ * loss 1 (s_n = 0) and gradient 0. Dice is 2TP/(2TP+FP+FN); it is not IoU: D = 2J/(1+J).
+ *
+ * @example
+ * const loss = new DiceLoss();
+ * const p = Tensor.from(Float64Array.of(0.9, 0.8, 0.2, 0.7, 0.1), [5]);
+ * const t = Tensor.from(Uint8Array.of(1, 1, 0, 1, 0), [5]);
+ * loss.value(p, t).value.itemSync(); // 1 - 2*2.4 / (1.99 + 3 + 1e-7) = 0.0380761715816...
+ */
+export class DiceLoss extends Loss {
+  /** @throws TypeError, RangeError for an unknown option or a wrong value */
+  constructor(options: LossOptions = {}) {
+    super(options, 0);
+  }
+}

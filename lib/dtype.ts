@@ -1,0 +1,106 @@
+import type { DTypeCode } from '../binding.js';
+import { rangeError, show, typeError } from './check.js';
+
+/** The element types. float16 and bfloat16 are kept as their bits in a `Uint16Array`. */
+export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'uint8' | 'int32' | 'int64';
+
+/** The typed arrays that tensors are made of. */
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int32Array
+  | BigInt64Array;
+
+/** As in native/dice.h. */
+const codes: Record<DType, DTypeCode> = {
+  float32: 0,
+  float64: 1,
+  float16: 2,
+  bfloat16: 3,
+  uint8: 4,
+  int32: 5,
+  int64: 6,
+};
+
+const elementBytes: Record<DType, number> = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  bfloat16: 2,
+  uint8: 1,
+  int32: 4,
+  int64: 8,
+};
+
+/** The dtypes that each kind of typed array can hold, the default first. */
+const dtypesOf: Record<string, readonly DType[]> = {
+  Float32Array: ['float32'],
+  Float64Array: ['float64'],
+  Float16Array: ['float16'],
+  Uint8Array: ['uint8'],
+  Uint8ClampedArray: ['uint8'],
+  Int32Array: ['int32'],
+  BigInt64Array: ['int64'],
+};
+const halfDtypes: readonly DType[] = ['float16', 'bfloat16'];
+
+export const dtypes = Object.keys(codes) as readonly DType[];
+
+export const codeOf = (dtype: DType): DTypeCode => codes[dtype];
+export const bytesOf = (dtype: DType): number => elementBytes[dtype];
+export const isFloat = (dtype: DType): boolean => codes[dtype] <= 3;
+export const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
+export const isInteger = (dtype: DType): boolean => codes[dtype] >= 4;
+
+/** The dtype of `data`, which `dtype` may name or, for a Uint16Array, must. */
+export function resolveDType(data: TypedArray, dtype: DType | undefined, name: string): DType {
+  // The tag and not instanceof: the array may come from another realm.
+  const kind = ArrayBuffer.isView(data)
+    ? (data as unknown as Record<symbol, string>)[Symbol.toStringTag]
+    : undefined;
+  const known =
+    kind === 'Uint16Array' ? halfDtypes : kind === undefined ? undefined : dtypesOf[kind];
+  if (known === undefined) {
+    const list = [...Object.keys(dtypesOf), 'Uint16Array'].join(', ');
+    throw typeError(`one of ${list}`, `${name}.data`, data);
+  }
+  if (dtype === undefined) {
+    if (known === halfDtypes) {
+      throw new TypeError(
+        `Expected a dtype ('float16' or 'bfloat16') for ${name}, whose data is a Uint16Array, but received undefined`,
+      );
+    }
+    return known[0] as DType;
+  }
+  if (!dtypes.includes(dtype))
+    throw rangeError(`one of ${dtypes.join(', ')}`, `${name}.dtype`, dtype);
+  if (!known.includes(dtype)) {
+    throw new TypeError(
+      `Expected dtype ${known.join(' or ')} for ${name}, whose data is ${show(data)}, but received '${dtype}'`,
+    );
+  }
+  return dtype;
+}
+
+/** A zero-filled typed array on `buffer`, or on memory of its own. */
+export function makeArray(dtype: DType, size: number, buffer?: SharedArrayBuffer): TypedArray {
+  const from = (buffer ?? size) as never; // each constructor takes either
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(from);
+    case 'float64':
+      return new Float64Array(from);
+    case 'float16':
+    case 'bfloat16':
+      return new Uint16Array(from);
+    case 'uint8':
+      return new Uint8Array(from);
+    case 'int32':
+      return new Int32Array(from);
+    case 'int64':
+      return new BigInt64Array(from);
+  }
+}

@@ -1,0 +1,17 @@
+export { Device, getThreads, setThreads, simdTarget } from './device.js';
+export { DiceLoss } from './dice.js';
+export type { DType, TypedArray } from './dtype.js';
+export { type ErrorCode, WarpDiceError } from './errors.js';
+export { JaccardLoss } from './jaccard.js';
+export { Loss, type LossValue, type LossValueAndGrad } from './loss.js';
+export type {
+  CallOptions,
+  GradientOptions,
+  LossOptions,
+  ValueAndGradOptions,
+  ValueOptions,
+  ValueOut,
+} from './options.js';
+export { Plan } from './plan.js';
+export { Statistics } from './statistics.js';
+export { Tensor, type TensorLike, type TensorOptions } from './tensor.js';

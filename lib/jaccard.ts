@@ -1,0 +1,23 @@
+import { Loss } from './loss.js';
+import type { LossOptions } from './options.js';
+
+/**
+ * The soft Jaccard (IoU) loss, per sample and class:
+ *
+ *     L = 1 - (I + s_n) / (P + T - I + s_d)
+ *     I = sum p*t    P = sum p^2    T = sum t^2        over the voxels; `denominator: 'linear'`: sum p, sum t
+ *
+ * With s_n = s_d = 0, J = D/(2-D) for every ratio (not for averages).
+ *
+ * @example
+ * const loss = new JaccardLoss();
+ * const p = Tensor.from(Float64Array.of(0.9, 0.8, 0.2, 0.7, 0.1), [5]);
+ * const t = Tensor.from(Uint8Array.of(1, 1, 0, 1, 0), [5]);
+ * loss.value(p, t).value.itemSync(); // 1 - 2.4 / (1.99 + 3 - 2.4 + 1e-7) = 0.0733590...
+ */
+export class JaccardLoss extends Loss {
+  /** @throws TypeError, RangeError for an unknown option or a wrong value */
+  constructor(options: LossOptions = {}) {
+    super(options, 1);
+  }
+}

@@ -1,0 +1,533 @@
+import type { NativeLoss, NativeLossOptions, RunArguments } from '../binding.js';
+import { native } from './binding.js';
+import { checkFlag, checkKeys, sameShape, show, showShape, typeError } from './check.js';
+import { codeOf, type DType, isHalf, makeArray } from './dtype.js';
+import { WarpDiceError } from './errors.js';
+import { Geometry } from './geometry.js';
+import {
+  type CallOptions,
+  type GradientOptions,
+  type LossOptions,
+  resolveOptions,
+  type ValueAndGradOptions,
+  type ValueOptions,
+} from './options.js';
+import { Plan } from './plan.js';
+import { checkSignature, Statistics } from './statistics.js';
+import { Tensor, type TensorLike, toTensor } from './tensor.js';
+
+/** The loss, reduced, and what it was reduced from. Both float64. */
+export interface LossValue {
+  /** Shape [] for reduction `'mean'` and `'sum'`; [N, C] or, pooled, [C] for `'none'` (0 where not counted). */
+  readonly value: Tensor;
+  /** L of every class, counted or not, without class weights: [N, C] or, pooled over the batch, [C]. */
+  readonly perClass: Tensor;
+}
+
+export interface LossValueAndGrad extends LossValue {
+  /** dL/dpredictions, in their shape. */
+  readonly grad: Tensor;
+}
+
+// The three steps of native/call.h.
+const STATISTICS = 1;
+const FINALIZE = 2;
+const GRADIENT = 4;
+
+const none: Record<string, never> = Object.freeze({});
+
+/** The arrays of one call after all checks. One per loss is reused by the calls that finish before they return. */
+interface Prepared {
+  args: RunArguments;
+  value: Tensor | undefined;
+  perClass: Tensor | undefined;
+  grad: Tensor | undefined;
+  statistics: Statistics | undefined;
+}
+
+/**
+ * What all losses share: three steps (statistics, value from statistics, gradient from statistics) and their fusion.
+ * The plain calls compute before they return. The `...Async` ones compute off the event loop and may overlap: arrays
+ * on plain ArrayBuffers are copied at the call and results copied back when it resolves, shared memory
+ * ({@link Tensor.empty}) is used in place and must not be written meanwhile.
+ */
+export abstract class Loss {
+  readonly #options: NativeLossOptions;
+  readonly #native: NativeLoss;
+  readonly #geometry: Geometry;
+  readonly #signature: string;
+
+  /** @internal kind: as in binding.d.ts */
+  protected constructor(options: LossOptions, kind: number) {
+    this.#options = resolveOptions(options, kind);
+    this.#native = new native.Loss(this.#options);
+    this.#geometry = new Geometry(this.#options);
+    const { pooled, squared, activation } = this.#options;
+    this.#signature = [
+      pooled ? 'pooled' : 'per sample',
+      squared ? 'squared' : 'linear',
+      `activation ${['none', 'sigmoid', 'softmax'][activation]}`,
+    ].join(', ');
+  }
+
+  /**
+   * The loss.
+   *
+   * @param predictions [S], [N, C, ...spatial] or, channels last, [N, ...spatial, C]; float32, float64, float16 or
+   *   bfloat16. Rank 1 is one sample of one class.
+   * @param target Of the same shape: dense, uint8 (0 or 1) or any float dtype. Without the class axis: class indices,
+   *   uint8, int32 or int64. With one class: a 0/1 mask of any dtype, with or without the class axis.
+   * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
+   */
+  value(predictions: TensorLike, target: TensorLike, options: ValueOptions = none): LossValue {
+    const call = this.#prepare(STATISTICS | FINALIZE, predictions, target, options, valueKeys);
+    this.#run(call);
+    return this.#valueOf(call, options.out);
+  }
+
+  /**
+   * The loss and its exact gradient with respect to the predictions, in one call. Nothing is written when it throws.
+   * With every tensor in `options.out` no array is allocated and `options.out` itself is returned.
+   */
+  valueAndGrad(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: ValueAndGradOptions = none,
+  ): LossValueAndGrad {
+    const call = this.#prepare(ALL, predictions, target, options, valueAndGradKeys);
+    this.#run(call);
+    return this.#valueAndGradOf(call, options.out);
+  }
+
+  /** Step 1: the sums, on which everything else rests. `options.out` is overwritten and returned. */
+  statistics(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: CallOptions & { out?: Statistics } = none,
+  ): Statistics {
+    const call = this.#prepare(STATISTICS, predictions, target, options, statisticsKeys);
+    this.#run(call);
+    return call.statistics as Statistics;
+  }
+
+  /** Step 2: the loss from its sums. @throws RangeError for statistics that mean something else */
+  fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'> = none): LossValue {
+    checkKeys(options, 'options', ['out']);
+    checkKeys(options.out, 'options.out', valueOutKeys);
+    checkSignature(statistics, this.#signature, 'statistics');
+    const [groups, classes] = statistics.shape;
+    const { classWeights, background } = this.#options;
+    if (classWeights !== undefined && classWeights.length !== classes) {
+      throw new RangeError(
+        `Expected statistics of ${classWeights.length} classes, as classWeights, but received those of ${classes}`,
+      );
+    }
+    if (!background && classes === 1) {
+      throw new RangeError('Expected 2 or more classes for background: false but received 1');
+    }
+    const value = this.#valueBuffer(options.out?.value, groups, classes);
+    const perClass = this.#perClassBuffer(options.out?.perClass, groups, classes);
+    const args = blankArguments(FINALIZE);
+    args[1] = groups;
+    args[2] = classes;
+    args[3] = 1;
+    args[11] = statistics.data;
+    args[14] = value.data as Float64Array;
+    args[15] = perClass.data as Float64Array;
+    const call = { args, value, perClass, grad: undefined, statistics };
+    this.#run(call);
+    return this.#valueOf(call, options.out);
+  }
+
+  /** Step 3: the gradient from the sums, which may be those of more than these predictions hold (added tiles, say). */
+  gradient(
+    predictions: TensorLike,
+    target: TensorLike,
+    statistics: Statistics,
+    options: GradientOptions = none,
+  ): Tensor {
+    const call = this.#prepare(GRADIENT, predictions, target, options, gradientKeys, statistics);
+    this.#run(call);
+    return call.grad as Tensor;
+  }
+
+  /** {@link Loss.value} off the event loop. */
+  async valueAsync(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: ValueOptions = none,
+  ): Promise<LossValue> {
+    const call = this.#prepare(STATISTICS | FINALIZE, predictions, target, options, valueKeys);
+    await this.#runAsync(call);
+    return this.#valueOf(call, options.out);
+  }
+
+  /** {@link Loss.valueAndGrad} off the event loop. A gradient that it allocates is on shared memory. */
+  async valueAndGradAsync(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: ValueAndGradOptions = none,
+  ): Promise<LossValueAndGrad> {
+    const call = this.#prepare(
+      ALL,
+      predictions,
+      target,
+      options,
+      valueAndGradKeys,
+      undefined,
+      true,
+    );
+    await this.#runAsync(call);
+    return this.#valueAndGradOf(call, options.out);
+  }
+
+  /** {@link Loss.statistics} off the event loop. */
+  async statisticsAsync(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: CallOptions & { out?: Statistics } = none,
+  ): Promise<Statistics> {
+    const call = this.#prepare(STATISTICS, predictions, target, options, statisticsKeys);
+    await this.#runAsync(call);
+    return call.statistics as Statistics;
+  }
+
+  /** {@link Loss.gradient} off the event loop. */
+  async gradientAsync(
+    predictions: TensorLike,
+    target: TensorLike,
+    statistics: Statistics,
+    options: GradientOptions = none,
+  ): Promise<Tensor> {
+    const call = this.#prepare(
+      GRADIENT,
+      predictions,
+      target,
+      options,
+      gradientKeys,
+      statistics,
+      true,
+    );
+    await this.#runAsync(call);
+    return call.grad as Tensor;
+  }
+
+  /**
+   * {@link Loss.valueAndGrad} with everything checked and allocated once: `plan.execute()` then does the work and
+   * nothing else. The plan keeps the tensors that it was made with.
+   */
+  plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
+    const bind = (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) =>
+      this.#prepare(ALL, x, y, { ...options, ...(out && { out }) }, valueAndGradKeys);
+    return new Plan(bind, (call) => this.#run(call as Prepared), predictions, target);
+  }
+
+  // --- from arguments to a native call --------------------------------------------------------------
+
+  #prepare(
+    steps: number,
+    predictionsLike: TensorLike,
+    targetLike: TensorLike,
+    options: Omit<ValueAndGradOptions, 'out'> & { out?: unknown },
+    keys: Keys,
+    statistics?: Statistics,
+    shared = false,
+  ): Prepared {
+    checkKeys(options, 'options', keys.options);
+    const predictions = toTensor(predictionsLike, 'predictions');
+    const target = toTensor(targetLike, 'target');
+    const weight = options.weight === undefined ? undefined : toTensor(options.weight, 'weight');
+    const geometry = this.#geometry;
+    geometry.fit(predictions, target, weight);
+    const { samples, classes, voxels } = geometry;
+    const groups = this.#options.pooled ? 1 : samples;
+
+    const call: Prepared = {
+      args: blankArguments(steps),
+      value: undefined,
+      perClass: undefined,
+      grad: undefined,
+      statistics: undefined,
+    };
+    const { args } = call;
+    args[1] = samples;
+    args[2] = classes;
+    args[3] = voxels;
+    args[4] = predictions.data;
+    args[5] = codeOf(predictions.dtype);
+    args[6] = target.data;
+    args[7] = codeOf(target.dtype);
+    args[8] = geometry.labels;
+    if (weight !== undefined) {
+      args[9] = weight.data;
+      args[10] = codeOf(weight.dtype);
+    }
+    if (steps === STATISTICS) {
+      call.statistics = this.#statisticsBuffer(options.out, groups, classes, samples);
+      args[11] = call.statistics.data;
+      return call;
+    }
+    checkKeys(options.out, 'options.out', keys.out);
+    const out = options.out as ValueAndGradOptions['out'];
+    if (steps & FINALIZE) {
+      call.value = this.#valueBuffer(out?.value, groups, classes);
+      call.perClass = this.#perClassBuffer(out?.perClass, groups, classes);
+      args[14] = call.value.data as Float64Array;
+      args[15] = call.perClass.data as Float64Array;
+    }
+    if (steps & GRADIENT) {
+      if (steps === GRADIENT) {
+        args[11] = this.#checkStatistics(statistics, groups, classes, samples);
+        call.statistics = statistics;
+      }
+      args[12] = this.#upstream(options.upstream, groups, classes);
+      args[13] = scaleOf(options.gradScale);
+      args[18] = checkFlag(options.accumulate, 'accumulate', false);
+      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18], shared);
+      args[16] = call.grad.data;
+      args[17] = codeOf(call.grad.dtype);
+    }
+    return call;
+  }
+
+  #statisticsBuffer(out: unknown, groups: number, classes: number, samples: number): Statistics {
+    if (out === undefined) {
+      const data = new Float64Array(groups * classes * 3);
+      return new Statistics(data, groups, classes, samples, this.#signature);
+    }
+    this.#checkStatistics(out, groups, classes, samples, 'options.out');
+    return out as Statistics;
+  }
+
+  #checkStatistics(
+    statistics: unknown,
+    groups: number,
+    classes: number,
+    samples: number,
+    name = 'statistics',
+  ): Float64Array {
+    checkSignature(statistics, this.#signature, name);
+    const { shape, data } = statistics as Statistics;
+    if (shape[0] !== groups || shape[1] !== classes) {
+      throw new RangeError(
+        `Expected statistics of ${samples} samples and ${classes} classes for ${name} but received shape ${showShape(shape)}`,
+      );
+    }
+    return data;
+  }
+
+  #valueBuffer(out: TensorLike | undefined, groups: number, classes: number): Tensor {
+    if (this.#options.reduction !== REDUCTION_NONE) return float64Buffer(out, 'out.value', []);
+    return float64Buffer(out, 'out.value', this.#options.pooled ? [classes] : [groups, classes]);
+  }
+
+  #perClassBuffer(out: TensorLike | undefined, groups: number, classes: number): Tensor {
+    return float64Buffer(out, 'out.perClass', this.#options.pooled ? [classes] : [groups, classes]);
+  }
+
+  #upstream(
+    like: TensorLike | undefined,
+    groups: number,
+    classes: number,
+  ): Float64Array | undefined {
+    if (this.#options.reduction !== REDUCTION_NONE) {
+      if (like === undefined) return undefined;
+      throw new TypeError(
+        `Expected no upstream for a reduced loss (use gradScale) but received ${show(like)}`,
+      );
+    }
+    const shape = this.#options.pooled ? [classes] : [groups, classes];
+    if (like === undefined) {
+      throw new TypeError(
+        `Expected dL/dvalue of shape ${showShape(shape)} for upstream, as reduction is 'none', but received undefined`,
+      );
+    }
+    const upstream = toTensor(like, 'upstream');
+    if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
+      throw new TypeError(
+        `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
+      );
+    }
+    checkShape(upstream, shape, 'upstream');
+    return upstream.dtype === 'float64'
+      ? (upstream.data as Float64Array)
+      : Float64Array.from(upstream.data as Float32Array);
+  }
+
+  // --- running and results --------------------------------------------------------------------------
+
+  #run(call: Prepared): void {
+    try {
+      this.#native.run(...call.args);
+    } catch (error) {
+      throw this.#translate(error, call);
+    }
+  }
+
+  async #runAsync(call: Prepared): Promise<void> {
+    try {
+      await this.#native.runAsync(...call.args);
+    } catch (error) {
+      throw this.#translate(error, call);
+    }
+  }
+
+  /** Words for what the addon reports by code. */
+  #translate(error: unknown, call: Prepared): unknown {
+    const { code, count, index, value, message } = error as WarpDiceError;
+    if (code === 'ERR_LABEL_RANGE') {
+      const classes = call.args[2];
+      const allowed = call.args[8]
+        ? classes === 1
+          ? '0 or 1'
+          : `class indices from 0 to ${classes - 1}`
+        : '0 or 1';
+      const ignore =
+        this.#options.ignoreIndex === undefined
+          ? ''
+          : ` (or ignoreIndex ${this.#options.ignoreIndex})`;
+      const details = { count: count as number, index: index as number, value: value as number };
+      return new WarpDiceError(
+        code,
+        `Expected ${allowed}${ignore} for target but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}`,
+        details,
+      );
+    }
+    if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON' || code === 'ERR_CUDA') {
+      return new WarpDiceError(code, message, { cause: error });
+    }
+    return error;
+  }
+
+  #valueOf(call: Prepared, out: ValueOptions['out']): LossValue {
+    if (out !== undefined && out.value === call.value && out.perClass === call.perClass) {
+      return out as LossValue;
+    }
+    return { value: call.value as Tensor, perClass: call.perClass as Tensor };
+  }
+
+  #valueAndGradOf(call: Prepared, out: ValueAndGradOptions['out']): LossValueAndGrad {
+    if (
+      out !== undefined &&
+      out.value === call.value &&
+      out.perClass === call.perClass &&
+      out.grad === call.grad
+    ) {
+      return out as LossValueAndGrad;
+    }
+    return {
+      value: call.value as Tensor,
+      perClass: call.perClass as Tensor,
+      grad: call.grad as Tensor,
+    };
+  }
+}
+
+const ALL = STATISTICS | FINALIZE | GRADIENT;
+const REDUCTION_NONE = 0;
+
+interface Keys {
+  options: readonly string[];
+  out: readonly string[];
+}
+
+const valueOutKeys = ['value', 'perClass'];
+const gradientOptionKeys = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
+const valueKeys: Keys = { options: ['weight', 'out'], out: valueOutKeys };
+const statisticsKeys: Keys = { options: ['weight', 'out'], out: [] };
+const gradientKeys: Keys = { options: gradientOptionKeys, out: ['grad'] };
+const valueAndGradKeys: Keys = { options: gradientOptionKeys, out: [...valueOutKeys, 'grad'] };
+
+function blankArguments(steps: number): RunArguments {
+  return [
+    steps,
+    0,
+    0,
+    0,
+    undefined,
+    0,
+    undefined,
+    0,
+    false,
+    undefined,
+    0,
+    undefined,
+    undefined,
+    1,
+    undefined,
+    undefined,
+    undefined,
+    0,
+    false,
+  ];
+}
+
+function checkShape(tensor: Tensor, shape: readonly number[], name: string): void {
+  if (sameShape(tensor.shape, shape)) return;
+  throw new RangeError(
+    `Expected shape ${showShape(shape)} for ${name} but received ${showShape(tensor.shape)}`,
+  );
+}
+
+/** The caller's float64 buffer, or a new one. */
+function float64Buffer(out: TensorLike | undefined, name: string, shape: number[]): Tensor {
+  if (out === undefined) {
+    const size = shape.reduce((product, length) => product * length, 1);
+    return Tensor.from(new Float64Array(size), shape);
+  }
+  const tensor = toTensor(out, name);
+  if (tensor.dtype !== 'float64') {
+    throw new TypeError(`Expected dtype float64 for ${name} but received ${tensor.dtype}`);
+  }
+  checkShape(tensor, shape, name);
+  return tensor;
+}
+
+/** The caller's gradient buffer, or a new one (on shared memory where an Async call would else copy it). */
+function gradBuffer(
+  predictions: Tensor,
+  out: TensorLike | undefined,
+  dtype: DType | undefined,
+  accumulate: boolean,
+  shared: boolean,
+): Tensor {
+  const { dtype: own, shape } = predictions;
+  const allowed = isHalf(own) ? [own, 'float32'] : [own];
+  const wanted = allowed.join(' or ');
+  if (dtype !== undefined && !allowed.includes(dtype)) {
+    throw typeError(`${wanted} (predictions are ${own})`, 'gradDtype', dtype);
+  }
+  if (out === undefined) {
+    if (accumulate) {
+      throw new TypeError(
+        'Expected a tensor for out.grad, as accumulate is set, but received undefined',
+      );
+    }
+    const type = dtype ?? own;
+    if (shared) return Tensor.empty(shape, type);
+    return Tensor.from(makeArray(type, predictions.size), shape, { dtype: type });
+  }
+  const tensor = toTensor(out, 'out.grad');
+  if (!allowed.includes(tensor.dtype) || (dtype !== undefined && tensor.dtype !== dtype)) {
+    throw new TypeError(
+      `Expected dtype ${dtype ?? wanted} for out.grad but received ${tensor.dtype}`,
+    );
+  }
+  checkShape(tensor, shape, 'out.grad');
+  return tensor;
+}
+
+function scaleOf(scale: number | TensorLike | undefined): number {
+  if (scale === undefined) return 1;
+  if (typeof scale === 'object') {
+    const tensor = toTensor(scale, 'gradScale');
+    if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
+      throw new TypeError(
+        `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,
+      );
+    }
+    return tensor.itemSync();
+  }
+  if (typeof scale !== 'number') throw typeError('a number or a scalar tensor', 'gradScale', scale);
+  return scale;
+}

@@ -1,0 +1,72 @@
+// What the addon exports; binding.d.ts is its contract.
+#include <napi.h>
+
+#include "loss_binding.h"
+#include "napi_util.h"
+
+#ifdef WARPDICE_CUDA
+#include "cuda/devices.h"
+#endif
+
+namespace warpdice {
+namespace {
+
+Napi::Value set_threads(const Napi::CallbackInfo& info) {
+  cpu::set_threads(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value get_threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpu::threads()); }
+
+Napi::Value simd_target(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), cpu::simd_target()); }
+
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory to = memory_of(env, info[0], "to"), from = memory_of(env, info[1], "from");
+  if (to.size_bytes != from.size_bytes) throw Napi::RangeError::New(env, "Expected arrays of the same size");
+  guarded(env, [&] { cpu::copy(to.data, from.data, to.size_bytes, info[2].ToBoolean()); });
+  return env.Undefined();
+}
+
+Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Array devices = Napi::Array::New(env);
+#ifdef WARPDICE_CUDA
+  const cuda::DeviceList list = cuda::list_devices();
+  for (const cuda::DeviceInfo& device : list.devices) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", device.name);
+    entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
+    entry.Set("memoryBytes", static_cast<double>(device.memory_bytes));
+    devices.Set(devices.Length(), entry);
+  }
+  result.Set("compiled", true);
+  result.Set("error", list.error);
+  result.Set("driverVersion", list.driver_version);
+  result.Set("runtimeVersion", list.runtime_version);
+#else
+  result.Set("compiled", false);
+  result.Set("error", "");
+  result.Set("driverVersion", 0);
+  result.Set("runtimeVersion", 0);
+#endif
+  result.Set("devices", devices);
+  return result;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Loss", make_loss_class(env));
+  exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
+  exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
+  exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
+  exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
+  exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace warpdice
+
+static Napi::Object init_warpdice(Napi::Env env, Napi::Object exports) { return warpdice::init(env, exports); }
+NODE_API_MODULE(warpdice, init_warpdice)

@@ -1,0 +1,26 @@
+#pragma once
+// One call of a loss: which of the three steps to do, on what, and where the results go.
+#include "dice.h"
+
+namespace warpdice {
+
+enum Step : uint32_t { kStatistics = 1, kFinalize = 2, kGradient = 4 };
+
+struct Call {
+  uint32_t steps = 0;
+  Inputs in;
+  LossOptions options;
+  double* statistics = nullptr;      // [groups,C,3]: written by kStatistics (may be null then), else read
+  const double* upstream = nullptr;  // [groups,C], for Reduction::none with kGradient
+  double scale = 1;                  // multiplies the gradient
+  double* value = nullptr;           // written by kFinalize: one number, or [groups,C] for Reduction::none
+  double* per_class = nullptr;       // written by kFinalize: [groups,C]; may be null
+  GradientOut grad;                  // written by kGradient
+
+  int64_t groups() const { return options.pooled ? 1 : in.samples; }
+};
+
+/// Does the steps, on the CPU. When the target has invalid values it writes nothing and returns them.
+LabelFault run(const Call& call);
+
+}  // namespace warpdice

@@ -1,0 +1,164 @@
+// The CPU engine: picks the SIMD target, cuts a call into runs and spreads them over the threads.
+//
+// The runs depend on the shape alone, and their sums are added in order: the same bits on any number of threads.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "kernels.h"
+#include "pool.h"
+
+namespace warpdice::cpu {
+
+#if defined(WARPDICE_X86)
+namespace baseline { extern const Kernels kernels; }
+namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const Kernels kernels; }
+#else
+namespace neon { extern const Kernels kernels; }
+#endif
+
+namespace {
+
+/// The best target that this CPU runs, or the one that WARPDICE_SIMD names if it can.
+const Kernels& choose_kernels() {
+#if defined(WARPDICE_X86)
+  __builtin_cpu_init();
+  // Clang 14 has no name for F16C here; every CPU with AVX2 has it.
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const char* forced = std::getenv("WARPDICE_SIMD");
+  const std::string name = forced ? forced : "";
+  if (name == "baseline") return baseline::kernels;
+  if (name == "avx2" && has_avx2) return avx2::kernels;
+  if (has_avx512 && name != "avx2") return avx512::kernels;
+  return has_avx2 ? avx2::kernels : baseline::kernels;
+#else
+  return neon::kernels;
+#endif
+}
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose_kernels();
+  return chosen;
+}
+
+Workspace& workspace() {
+  static thread_local Workspace memory;
+  return memory;
+}
+
+/// How a call is cut up.
+struct Partition {
+  int64_t runs_per_sample, run_voxels, runs;
+  int64_t grain;  // runs that a thread takes at a time
+
+  explicit Partition(const Inputs& in) {
+    constexpr int64_t kLeastElements = 16384;  // less is not worth handing to another thread
+    constexpr int64_t kMostRuns = 256;         // bounds the partial sums, and is enough for the largest machines
+    const int64_t most = std::clamp<int64_t>(32768 / in.classes, 16, kMostRuns);
+    const int64_t least_voxels = std::max<int64_t>(1, kLeastElements / in.classes);
+    const int64_t per_sample_most = std::max<int64_t>(1, most / in.samples);
+    run_voxels = std::max(least_voxels, (in.voxels + per_sample_most - 1) / per_sample_most);
+    run_voxels = (run_voxels + kRunAlignment - 1) / kRunAlignment * kRunAlignment;
+    runs_per_sample = (in.voxels + run_voxels - 1) / run_voxels;
+    runs = runs_per_sample * in.samples;
+    const int64_t elements = std::min(run_voxels, in.voxels) * in.classes;
+    grain = std::max<int64_t>(1, kLeastElements / elements);
+  }
+
+  Run run(const Inputs& in, int64_t i) const {
+    const int64_t begin = i % runs_per_sample * run_voxels;
+    return {i / runs_per_sample, begin, std::min(begin + run_voxels, in.voxels)};
+  }
+};
+
+void merge(LabelFault& into, const LabelFault& fault) {
+  if (fault.count == 0) return;
+  if (into.count == 0 || fault.first_index < into.first_index) {
+    into.first_index = fault.first_index;
+    into.first_value = fault.first_value;
+  }
+  into.count += fault.count;
+}
+
+}  // namespace
+
+Workspace::~Workspace() { std::free(data_); }
+
+void* Workspace::reserve(size_t size_bytes) {
+  if (size_bytes > size_bytes_) {
+    std::free(data_);
+    size_bytes_ = 0;
+    const size_t rounded = (size_bytes + 63) / 64 * 64;
+    data_ = std::aligned_alloc(64, rounded);
+    if (!data_) throw Error("ERR_OUT_OF_MEMORY", "Could not allocate a workspace of " + std::to_string(rounded) + " bytes");
+    size_bytes_ = rounded;
+  }
+  return data_;
+}
+
+LabelFault statistics(const Inputs& in, Sums* sums) {
+  const Partition partition(in);
+  const int64_t C = in.classes;
+  // With one run per sample its sums are the sample's; else one partial per run.
+  static thread_local Workspace partials_memory;
+  Sums* partials = sums;
+  if (partition.runs_per_sample > 1) {
+    partials = static_cast<Sums*>(partials_memory.reserve(partition.runs * C * sizeof(Sums)));
+  }
+  std::mutex mutex;
+  LabelFault faults;
+  Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
+    const LabelFault fault = kernels().statistics(in, partition.run(in, i), workspace(), partials + i * C);
+    if (fault.count > 0) {
+      std::lock_guard<std::mutex> lock(mutex);
+      merge(faults, fault);
+    }
+  });
+  if (partials != sums) {
+    for (int64_t n = 0; n < in.samples; n++) {
+      for (int64_t c = 0; c < C; c++) {
+        Sums total{0, 0, 0};
+        for (int64_t r = 0; r < partition.runs_per_sample; r++) {
+          const Sums& part = partials[(n * partition.runs_per_sample + r) * C + c];
+          total.intersection += part.intersection;
+          total.prediction += part.prediction;
+          total.target += part.target;
+        }
+        sums[n * C + c] = total;
+      }
+    }
+  }
+  return faults;
+}
+
+void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out) {
+  const Partition partition(in);
+  Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
+    // From the end: what step 1 read last may still be in the cache.
+    const Run run = partition.run(in, partition.runs - 1 - i);
+    kernels().gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out);
+  });
+}
+
+void copy(void* to, const void* from, size_t size_bytes, bool streaming) {
+  constexpr size_t kPart = size_t{1} << 18;
+  const int64_t parts = static_cast<int64_t>((size_bytes + kPart - 1) / kPart);
+  Pool::instance().parallel_for(parts, 1, [&](int64_t i) {
+    const size_t at = static_cast<size_t>(i) * kPart, bytes = std::min(kPart, size_bytes - at);
+    char* t = static_cast<char*>(to) + at;
+    const char* f = static_cast<const char*>(from) + at;
+    if (streaming) kernels().stream_copy(t, f, bytes);
+    else std::memcpy(t, f, bytes);
+  });
+}
+
+int threads() { return Pool::instance().threads(); }
+void set_threads(int count) { Pool::instance().set_threads(count); }
+const char* simd_target() { return kernels().name; }
+
+}  // namespace warpdice::cpu

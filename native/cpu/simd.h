@@ -1,0 +1,187 @@
+#pragma once
+// Vectors of float and double on top of the compiler's vector types: one source for SSE2, AVX2, AVX-512
+// and NEON. kernels.cc is compiled once per target, each time in a namespace of its own
+// (WARPDICE_TARGET), so that no function built for a newer CPU can be linked into an older one's path.
+// For the same reason nothing here uses the C++ library.
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define WARPDICE_INLINE inline __attribute__((always_inline))
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+  static constexpr int lanes = kVectorBytes / 4;
+  typedef float V __attribute__((vector_size(kVectorBytes)));
+  typedef int32_t I __attribute__((vector_size(kVectorBytes)));  // also the mask: all bits set or none
+  typedef int32_t Int;
+};
+
+template <>
+struct Simd<double> {
+  static constexpr int lanes = kVectorBytes / 8;
+  typedef double V __attribute__((vector_size(kVectorBytes)));
+  typedef int64_t I __attribute__((vector_size(kVectorBytes)));
+  typedef int64_t Int;
+};
+
+template <class T>
+using Vec = typename Simd<T>::V;
+template <class T>
+using Mask = typename Simd<T>::I;
+
+/// A vector type of other elements, as many as Vec<T> has lanes.
+template <class T, class Element>
+struct Alike {
+  typedef Element V __attribute__((vector_size(Simd<T>::lanes * sizeof(Element))));
+};
+
+template <class V>
+WARPDICE_INLINE V load(const void* from) {
+  V v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class V>
+WARPDICE_INLINE void store(void* to, V v) {
+  memcpy(to, &v, sizeof v);
+}
+
+template <class T>
+WARPDICE_INLINE Vec<T> splat(T x) {
+  return Vec<T>{} + x;
+}
+
+template <class T>
+WARPDICE_INLINE Mask<T> bits_of(Vec<T> v) {
+  return (Mask<T>)v;
+}
+
+/// The larger; `b` where either is NaN.
+WARPDICE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec<float>)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+  return (Vec<float>)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+WARPDICE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return a > b ? a : b; }
+
+/// Writes around the caches: for a result that nobody reads soon. `to` is aligned to the vector.
+template <class V>
+WARPDICE_INLINE void stream(void* to, V v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(static_cast<float*>(to), (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(static_cast<float*>(to), (__m256)v);
+#elif defined(__x86_64__)
+  _mm_stream_ps(static_cast<float*>(to), (__m128)v);
+#else
+  store(to, v);
+#endif
+}
+
+/// After the last stream() of a thread, before others read what it wrote.
+WARPDICE_INLINE void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+/// Adds neighbouring halves of a float vector as doubles: half as many lanes, nothing lost.
+WARPDICE_INLINE Vec<double> widen_sum(Vec<float> v) {
+#if defined(__AVX512F__)
+  return (Vec<double>)(_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v)) +
+                       _mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1)));
+#elif defined(__AVX2__)
+  return (Vec<double>)(_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)v)) +
+                       _mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1)));
+#else
+  return Vec<double>{static_cast<double>(v[0]) + v[2], static_cast<double>(v[1]) + v[3]};
+#endif
+}
+WARPDICE_INLINE Vec<double> widen_sum(Vec<double> v) { return v; }
+
+/// Sum of the lanes, in lane order.
+WARPDICE_INLINE double sum_lanes(Vec<double> v) {
+  double sum = 0;
+  for (int i = 0; i < Simd<double>::lanes; i++) sum += v[i];
+  return sum;
+}
+
+/// e^x for x <= 0, correct to about one unit in the last place; 0 below the normal numbers, NaN for NaN.
+///
+/// x = n*ln 2 + f with |f| <= ln(2)/2: e^f by a polynomial, 2^n from its bits. Adding
+/// 1.5 * 2^(mantissa bits) rounds to an integer and leaves it in the low bits.
+WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
+  constexpr float kMagic = 0x1.8p23f;
+  constexpr float kLowest = -87.33654f;  // ln of the smallest normal number
+  const auto tiny = x < kLowest;
+  const Vec<float> rounded = x * 0x1.715476p+0f + kMagic;
+  const Vec<float> n = rounded - kMagic;
+  Vec<float> f = x - n * 0x1.62e4p-1f;  // ln 2 in two parts: n times the first is exact
+  f = f - n * 0x1.7f7d1cp-20f;
+  // Minimax on the interval: relative error 3e-9 before rounding.
+  Vec<float> p = f * 0x1.6a23cep-10f + 0x1.123a2p-7f;
+  p = p * f + 0x1.5558f2p-5f;
+  p = p * f + 0x1.555492p-3f;
+  p = p * f + 0x1.fffffcp-2f;
+  p = p * f + 1.0f;
+  p = p * f + 1.0f;
+  const Vec<float> power = (Vec<float>)((bits_of<float>(rounded) << 23) + 0x3f800000);  // 2^n
+  const Vec<float> zero = {};
+  return tiny ? zero : p * power;
+}
+
+WARPDICE_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
+  constexpr double kMagic = 0x1.8p52;
+  constexpr double kLowest = -708.39;
+  const auto tiny = x < kLowest;
+  const Vec<double> rounded = x * 0x1.71547652b82fep+0 + kMagic;
+  const Vec<double> n = rounded - kMagic;
+  Vec<double> f = x - n * 0x1.62e42fee00000p-1;
+  f = f - n * 0x1.a39ef35793c76p-33;
+  Vec<double> p = splat<double>(1.0 / 6227020800.0);  // Taylor to f^13: remainder 4e-18
+  p = p * f + 1.0 / 479001600.0;
+  p = p * f + 1.0 / 39916800.0;
+  p = p * f + 1.0 / 3628800.0;
+  p = p * f + 1.0 / 362880.0;
+  p = p * f + 1.0 / 40320.0;
+  p = p * f + 1.0 / 5040.0;
+  p = p * f + 1.0 / 720.0;
+  p = p * f + 1.0 / 120.0;
+  p = p * f + 1.0 / 24.0;
+  p = p * f + 1.0 / 6.0;
+  p = p * f + 0.5;
+  p = p * f + 1.0;
+  p = p * f + 1.0;
+  const Vec<double> power = (Vec<double>)((bits_of<double>(rounded) << 52) + 0x3ff0000000000000);  // 2^n
+  const Vec<double> zero = {};
+  return tiny ? zero : p * power;
+}
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -1,0 +1,90 @@
+#pragma once
+// The whole native API: what a loss is computed from and what comes out. No N-API, no CUDA.
+//
+// Every loss is three steps (finalize.h holds the second):
+//   statistics   I = sum w*p*t, P = sum w*p^k, T = sum w*t^k   per sample and class, over the voxels
+//   finalize     the loss, and its derivative with respect to each statistic
+//   gradient     dL/dp = w*(dI*t + dP*k*p^(k-1)), then the chain rule of the activation
+//
+// N samples, C classes, S voxels; n, c, s are their indices.
+#include <cstddef>
+#include <cstdint>
+
+#include "error.h"
+#include "finalize.h"
+
+namespace warpdice {
+
+enum class DType : uint8_t { float32, float64, float16, bfloat16, uint8, int32, int64 };
+
+/// Bytes of one element.
+constexpr size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+    case DType::int32:
+      return 4;
+    case DType::float64:
+    case DType::int64:
+      return 8;
+    case DType::float16:
+    case DType::bfloat16:
+      return 2;
+    case DType::uint8:
+      return 1;
+  }
+  return 0;
+}
+
+enum class Activation : uint8_t { none, sigmoid, softmax };
+
+/// An array that the caller owns, dense in memory.
+struct Operand {
+  const void* data = nullptr;
+  DType dtype = DType::float32;
+};
+
+/// What steps 1 and 3 read.
+struct Inputs {
+  int64_t samples = 0, classes = 0, voxels = 0;  // N, C, S; each at least 1
+  bool channels_last = false;                    // [N,S,C] instead of [N,C,S]
+  bool squared = true;                           // k = 2 instead of 1
+  bool labels = true;                            // target is class indices [N,S], else dense like predictions
+  bool has_ignore = false;
+  Activation activation = Activation::none;
+  int64_t ignore_index = 0;
+  Operand predictions;  // logits or probabilities; any float dtype
+  Operand target;       // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
+  Operand weight;       // [N,S], uint8 or any float dtype; data is null when every voxel counts once
+
+  /// With one class a label is a 0/1 mask: label 1 is class 0, label 0 is no class.
+  int64_t label_base() const { return classes == 1 ? 1 : 0; }
+};
+
+/// Where step 3 writes, in the layout of the predictions.
+struct GradientOut {
+  void* data = nullptr;
+  DType dtype = DType::float32;  // that of the predictions, or float32 for half-precision predictions
+  bool accumulate = false;       // add to what is there
+};
+
+namespace cpu {
+
+/// Step 1. Writes sums[N*C]. Returns the invalid target values; when there are any, sums are not meaningful.
+LabelFault statistics(const Inputs& in, Sums* sums);
+
+/// Step 3. `coefficients` is [N*C], or [C] when `pooled`. A voxel whose label is invalid has no class.
+/// `out.data` may be exactly `in.predictions.data` when the dtypes agree.
+void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out);
+
+/// Copies with the engine's threads; `streaming` bypasses the caches where the CPU can.
+void copy(void* to, const void* from, size_t size_bytes, bool streaming);
+
+/// The threads that one call may use, the caller's own included; 1 or more.
+int threads();
+void set_threads(int count);
+
+/// "avx512", "avx2", "baseline" or "neon": what this process runs.
+const char* simd_target();
+
+}  // namespace cpu
+}  // namespace warpdice
