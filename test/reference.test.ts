@@ -14,7 +14,9 @@ describe('numbers worked out by hand', () => {
     const { value, perClass, statistics, gradient } = reference({ loss: 'dice', ...flat });
     expect(Math.abs((value[0] as number) - 0.038076171581639846)).toBeLessThanOrEqual(4e-16);
     expect(perClass).toEqual(value);
-    [2.4, 1.99, 3].forEach((x, i) => expect(statistics[i]).toBeCloseTo(x, 14));
+    [2.4, 1.99, 3].forEach((x, i) => {
+      expect(statistics[i]).toBeCloseTo(x, 14);
+    });
     // dL/dp = -2t/D + 2p * 2I/D^2 with D = 4.99
     P.forEach((p, i) => {
       const expected = (-2 * (T[i] as number)) / 4.9900001 + (2 * p * 4.8) / 4.9900001 ** 2;

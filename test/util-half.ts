@@ -1,5 +1,7 @@
 // Half-precision numbers, kept in 16 bits: float16 (IEEE binary16) and bfloat16 (the upper half of a float32).
 
+const { abs, floor, max, min } = Math; // looked up once: under Jest a global costs 100 ns
+
 export type Half = 'float16' | 'bfloat16';
 
 /** Bits kept of the fraction, and the exponent of the smallest normal number. */
@@ -11,21 +13,21 @@ const FORMAT = {
 /** The distance between the neighbours of x in a half-precision format. */
 export function ulp(x: number, half: Half): number {
   const { fraction, minExponent } = FORMAT[half];
-  return 2 ** (Math.max(exponentOf(x), minExponent) - fraction);
+  return 2 ** (max(exponentOf(x), minExponent) - fraction);
 }
 
 /** Rounds to the nearest number of the format, ties to even, and returns its 16 bits. */
 export function encodeHalf(x: number, half: Half): number {
   const { fraction, minExponent, maxExponent } = FORMAT[half];
-  const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0;
+  const sign = x < 0 || 1 / x < 0 ? 0x8000 : 0;
   const infinity = (maxExponent * 2 + 1) << fraction;
   if (Number.isNaN(x)) return infinity | (1 << (fraction - 1));
-  const steps = roundToEven(Math.abs(x) / ulp(x, half)); // exact: a division by a power of two
+  const steps = roundToEven(abs(x) / ulp(x, half)); // exact: a division by a power of two
   if (steps === Infinity) return sign | infinity;
   // Subnormals are their number of steps. Otherwise steps has an implied leading bit: the bits of the exponent are added to
   // it, and a step too far in the fraction carries into the exponent, as it should, up to infinity.
-  const biased = Math.max(exponentOf(x), minExponent) - minExponent;
-  return sign | Math.min((biased << fraction) + steps, infinity);
+  const biased = max(exponentOf(x), minExponent) - minExponent;
+  return sign | min((biased << fraction) + steps, infinity);
 }
 
 /** The number that 16 bits stand for. */
@@ -40,19 +42,18 @@ export function decodeHalf(bits: number, half: Half): number {
   return sign * (mantissa + 2 ** fraction) * smallest * 2 ** (exponent - 1);
 }
 
-/** floor(log2(|x|)), exactly. */
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+const upper = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 0; // little-endian: the second word
+
+/** floor(log2(|x|)), from the exponent bits of the float64. Low for 0 and high for infinities and NaN. */
 function exponentOf(x: number): number {
-  const magnitude = Math.abs(x);
-  if (magnitude === 0) return -Infinity;
-  if (!Number.isFinite(magnitude)) return 128;
-  let exponent = Math.floor(Math.log2(magnitude));
-  if (2 ** exponent > magnitude) exponent--; // log2 may round up just below a power of two
-  if (2 ** (exponent + 1) <= magnitude) exponent++;
-  return exponent;
+  double[0] = x;
+  return (((words[upper] as number) >>> 20) & 0x7ff) - 1023;
 }
 
 function roundToEven(x: number): number {
-  const below = Math.floor(x);
+  const below = floor(x);
   const rest = x - below;
   if (rest > 0.5 || (rest === 0.5 && below % 2 === 1)) return below + 1;
   return below;
