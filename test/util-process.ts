@@ -1,0 +1,48 @@
+// Runs test/workers/*.mjs in Node processes of their own, against dist/.
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+
+export interface Finished {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export const script = (name: string): string => path.join(__dirname, 'workers', name);
+
+/** Resolves when the process has ended, however it did. */
+export function run(
+  name: string,
+  {
+    args = [],
+    env = {},
+    node = [],
+  }: { args?: string[]; env?: Record<string, string>; node?: string[] } = {},
+): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...node, script(name), ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+/** {@link run}, and throws unless the process ended by itself with code 0. Returns what it printed. */
+export async function runWell(...args: Parameters<typeof run>): Promise<string> {
+  const { code, signal, stdout, stderr } = await run(...args);
+  if (code !== 0 || signal !== null) {
+    throw new Error(`${args[0]} ended with code ${code}, signal ${signal}\n${stdout}\n${stderr}`);
+  }
+  return stdout;
+}
