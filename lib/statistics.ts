@@ -40,6 +40,7 @@ export class Statistics {
    */
   add(other: Statistics): Statistics {
     checkSignature(other, this.signature, 'other');
+    checkClasses(other, this.shape[1], 'other');
     if (other.shape[0] !== this.shape[0]) {
       throw rangeError(`statistics of ${this.samples} samples`, 'other', other.samples);
     }
@@ -61,6 +62,7 @@ export class Statistics {
     let samples = 0;
     for (const part of list) {
       checkSignature(part, first.signature, 'list');
+      checkClasses(part, first.shape[1], 'list');
       samples += part.samples;
     }
     const data = new Float64Array(samples * first.shape[1] * 3);
@@ -74,6 +76,12 @@ export class Statistics {
 
   toString(): string {
     return `Statistics ${showShape(this.shape)} (${this.signature})`;
+  }
+}
+
+function checkClasses(statistics: Statistics, classes: number, name: string): void {
+  if (statistics.shape[1] !== classes) {
+    throw rangeError(`statistics of ${classes} classes`, name, statistics.shape[1]);
   }
 }
 

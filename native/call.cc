@@ -27,10 +27,12 @@ LabelFault run(const Call& call) {
   static thread_local std::vector<Sums> sums;
   static thread_local std::vector<Coefficients> coefficients;
 
+  const bool fused = (call.steps & kStatistics) && (call.steps & kGradient) && cpu::keeps(call.in, call.grad);
   if (call.steps & kStatistics) {
-    sums.resize(static_cast<size_t>(N * C));
-    const LabelFault faults = cpu::statistics(call.in, sums.data());
+    const LabelFault faults = cpu::check_target(call.in);
     if (faults.count > 0) return faults;
+    sums.resize(static_cast<size_t>(N * C));
+    cpu::statistics(call.in, sums.data(), fused ? &call.grad : nullptr);
     if (call.options.pooled) pool_over_batch(N, C, sums.data());
     if (call.statistics) std::memcpy(call.statistics, sums.data(), static_cast<size_t>(groups * C) * sizeof(Sums));
   } else {
@@ -41,7 +43,7 @@ LabelFault run(const Call& call) {
   if (call.steps & kGradient) {
     coefficients.resize(static_cast<size_t>(groups * C));
     finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data());
-    cpu::gradient(call.in, coefficients.data(), call.options.pooled, call.grad);
+    cpu::gradient(call.in, coefficients.data(), call.options.pooled, call.grad, fused);
   }
   return {};
 }

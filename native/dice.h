@@ -69,12 +69,20 @@ struct GradientOut {
 
 namespace cpu {
 
-/// Step 1. Writes sums[N*C]. Returns the invalid target values; when there are any, sums are not meaningful.
-LabelFault statistics(const Inputs& in, Sums* sums);
+/// Step 0: the target's invalid values. The other steps treat them as no class.
+LabelFault check_target(const Inputs& in);
 
-/// Step 3. `coefficients` is [N*C], or [C] when `pooled`. A voxel whose label is invalid has no class.
+/// Step 1. Writes sums[N*C]. keep: null, or the later gradient's place when keeps() allows it: step 1 then leaves
+/// there what step 3 would have to compute again (and overwrites the predictions, when that is their place).
+void statistics(const Inputs& in, Sums* sums, const GradientOut* keep = nullptr);
+
+/// Whether step 1 can prepare step 3, and gains by it. The results are the same bits either way.
+bool keeps(const Inputs& in, const GradientOut& out);
+
+/// Step 3. `coefficients` is [N*C], or [C] when `pooled`. kept: step 1 was given `out` as `keep`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.
-void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out);
+void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out,
+              bool kept = false);
 
 /// Copies with the engine's threads; `streaming` bypasses the caches where the CPU can.
 void copy(void* to, const void* from, size_t size_bytes, bool streaming);

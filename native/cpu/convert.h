@@ -16,129 +16,116 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-template <class T>
-using Unsigned = typename Alike<T, uint32_t>::V;
-template <class T>
-using Unsigned16 = typename Alike<T, uint16_t>::V;
+// Conversions of one row of kStep<T>. Plain loops where the compiler turns them into vector code by itself.
 
-/// One vector of Vec<T>'s lanes from any storage.
+template <class T>
+WARPDICE_INLINE void widen(const T* from, T* row) {
+  memcpy(row, from, kStep<T> * sizeof(T));
+}
+
 template <class T, class Storage>
-WARPDICE_INLINE Vec<T> load_as(const Storage* from) {
-  return __builtin_convertvector(load<typename Alike<T, Storage>::V>(from), Vec<T>);
+WARPDICE_INLINE void widen(const Storage* from, T* row) {
+  for (int i = 0; i < kStep<T>; i++) row[i] = static_cast<T>(from[i]);
 }
 
-template <>
-WARPDICE_INLINE Vec<float> load_as<float, float>(const float* from) {
-  return load<Vec<float>>(from);
-}
-template <>
-WARPDICE_INLINE Vec<double> load_as<double, double>(const double* from) {
-  return load<Vec<double>>(from);
+WARPDICE_INLINE void widen(const BFloat16* from, float* row) {
+  uint32_t bits[kStep<float>];
+  for (int i = 0; i < kStep<float>; i++) bits[i] = static_cast<uint32_t>(from[i].bits) << 16;
+  memcpy(row, bits, sizeof bits);
 }
 
-template <class V>
-WARPDICE_INLINE V splat_int(uint32_t x) {
-  return V{} + x;
-}
-
-WARPDICE_INLINE Vec<float> widen_half(Unsigned16<float> half) {
+WARPDICE_INLINE void widen(const Float16* from, float* row) {
 #if defined(__AVX512F__)
-  return (Vec<float>)_mm512_cvtph_ps((__m256i)half);
+  for (int i = 0; i < kStep<float>; i += 16) store(row + i, _mm512_cvtph_ps(load<__m256i>(from + i)));
 #elif defined(__F16C__)
-  return (Vec<float>)_mm256_cvtph_ps((__m128i)half);
+  for (int i = 0; i < kStep<float>; i += 8) store(row + i, _mm256_cvtph_ps(load<__m128i>(from + i)));
 #else
-  const auto h = __builtin_convertvector(half, Unsigned<float>);
-  const auto magnitude = h & 0x7fff;
-  const Vec<float> scaled = (Vec<float>)(magnitude << 13) * 0x1p112f;  // rebiases the exponent, denormals too
-  const auto special = (Unsigned<float>)(magnitude >= 0x7c00) & 0x7f800000;
-  return (Vec<float>)((Unsigned<float>)scaled | special | (h & 0x8000) << 16);
+  typedef typename Alike<float, uint32_t>::V Bits;
+  uint32_t bits[kStep<float>];
+  for (int i = 0; i < kStep<float>; i++) bits[i] = from[i].bits;
+  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
+    const Bits h = load<Bits>(bits + i), magnitude = h & 0x7fff;
+    const Bits scaled = (Bits)((Vec<float>)(magnitude << 13) * 0x1p112f);  // rebiases, denormals too
+    store(row + i, scaled | ((Bits)(magnitude >= 0x7c00) & 0x7f800000) | (h & 0x8000) << 16);
+  }
 #endif
 }
 
-WARPDICE_INLINE Unsigned16<float> narrow_half(Vec<float> v) {
-#if defined(__AVX512F__)
-  return (Unsigned16<float>)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#elif defined(__F16C__)
-  return (Unsigned16<float>)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
-  const Unsigned<float> bits = (Unsigned<float>)v;
-  const Unsigned<float> magnitude = bits & 0x7fffffff;
-  const Unsigned<float> normal = (magnitude + 0xfff + ((magnitude >> 13) & 1) - 0x38000000) >> 13;
-  const Unsigned<float> subnormal = (Unsigned<float>)((Vec<float>)magnitude + 0.5f) - 0x3f000000;
-  const Unsigned<float> special = magnitude > 0x7f800000 ? splat_int<Unsigned<float>>(0x7e00) : splat_int<Unsigned<float>>(0x7c00);
-  const Unsigned<float> h =
-      magnitude >= 0x47800000 ? special : (magnitude < 0x38800000 ? subnormal : normal);
-  return __builtin_convertvector(h | (bits >> 16 & 0x8000), Unsigned16<float>);
-#endif
-}
-
-template <>
-WARPDICE_INLINE Vec<float> load_as<float, Float16>(const Float16* from) {
-  return widen_half(load<Unsigned16<float>>(from));
-}
-template <>
-WARPDICE_INLINE Vec<float> load_as<float, BFloat16>(const BFloat16* from) {
-  return (Vec<float>)(__builtin_convertvector(load<Unsigned16<float>>(from), Unsigned<float>) << 16);
-}
-
-/// Half-precision targets or weights beside float64 predictions: rare, so through a float row.
+/// Half-precision targets or weights beside float64 predictions: through a float row.
 template <class Half>
-WARPDICE_INLINE Vec<double> load_half_as_double(const Half* from) {
-  Half padded[Simd<float>::lanes] = {};
-  memcpy(padded, from, Simd<double>::lanes * sizeof(Half));
-  float row[Simd<float>::lanes];
-  store(row, load_as<float>(padded));
-  return load_as<double>(row);
+WARPDICE_INLINE void widen_twice(const Half* from, double* row) {
+  Half padded[kStep<float>];
+  memcpy(padded, from, kStep<double> * sizeof(Half));
+  memset(padded + kStep<double>, 0, sizeof padded - kStep<double> * sizeof(Half));
+  float floats[kStep<float>];
+  widen(padded, floats);
+  for (int i = 0; i < kStep<double>; i++) row[i] = floats[i];
 }
-template <>
-WARPDICE_INLINE Vec<double> load_as<double, Float16>(const Float16* from) {
-  return load_half_as_double(from);
-}
-template <>
-WARPDICE_INLINE Vec<double> load_as<double, BFloat16>(const BFloat16* from) {
-  return load_half_as_double(from);
+WARPDICE_INLINE void widen(const Float16* from, double* row) { widen_twice(from, row); }
+WARPDICE_INLINE void widen(const BFloat16* from, double* row) { widen_twice(from, row); }
+
+template <class T>
+WARPDICE_INLINE void narrow(const T* row, T* to) {
+  memcpy(to, row, kStep<T> * sizeof(T));
 }
 
-WARPDICE_INLINE void store_as(float* to, Vec<float> v) { store(to, v); }
-WARPDICE_INLINE void store_as(double* to, Vec<double> v) { store(to, v); }
-WARPDICE_INLINE void store_as(Float16* to, Vec<float> v) { store(to, narrow_half(v)); }
-WARPDICE_INLINE void store_as(BFloat16* to, Vec<float> v) {
-  const Unsigned<float> bits = (Unsigned<float>)v;
-  const Unsigned<float> rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  const Unsigned<float> nan = bits >> 16 | 0x40;
-  store(to, __builtin_convertvector((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded, Unsigned16<float>));
+/// To nearest, ties to even; NaN stays NaN.
+WARPDICE_INLINE void narrow(const float* row, BFloat16* to) {
+  uint32_t bits[kStep<float>];
+  memcpy(bits, row, sizeof bits);
+  for (int i = 0; i < kStep<float>; i++) {
+    const uint32_t rounded = (bits[i] + 0x7fff + (bits[i] >> 16 & 1)) >> 16, nan = bits[i] >> 16 | 0x40;
+    to[i].bits = static_cast<uint16_t>((bits[i] & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+  }
+}
+
+/// To nearest, ties to even; NaN stays NaN.
+WARPDICE_INLINE void narrow(const float* row, Float16* to) {
+#if defined(__AVX512F__)
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  for (int i = 0; i < kStep<float>; i += 16) store(to + i, _mm512_cvtps_ph(load<__m512>(row + i), kNearest));
+#elif defined(__F16C__)
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  for (int i = 0; i < kStep<float>; i += 8) store(to + i, _mm256_cvtps_ph(load<__m256>(row + i), kNearest));
+#else
+  typedef typename Alike<float, uint32_t>::V Bits;
+  uint32_t half[kStep<float>];
+  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
+    const Bits bits = load<Bits>(row + i), magnitude = bits & 0x7fffffff;
+    const Bits normal = (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13;
+    const Bits subnormal = (Bits)((Vec<float>)magnitude + 0.5f) - 0x3f000000;  // 0.5 has a unit of 2^-24
+    const Bits infinite = Bits{} + 0x7c00, nan = Bits{} + 0x7e00;
+    const Bits special = magnitude > 0x7f800000 ? nan : infinite;
+    const Bits finite = magnitude < 0x38800000 ? subnormal : normal;
+    store(half + i, (magnitude >= 0x47800000 ? special : finite) | (bits >> 16 & 0x8000));
+  }
+  for (int i = 0; i < kStep<float>; i++) to[i].bits = static_cast<uint16_t>(half[i]);
+#endif
 }
 
 /// `count` <= kStep<T> elements into a full row; the rest of the row is 0.
 template <class T, class Storage>
 WARPDICE_INLINE void load_row(const Storage* from, int count, T* row) {
+  if (count == kStep<T>) return widen(from, row);
   Storage padded[kStep<T>];
-  if (count < kStep<T>) {
-    memset(padded, 0, sizeof padded);
-    memcpy(padded, from, count * sizeof(Storage));
-    from = padded;
-  }
-  for (int u = 0; u < kUnroll; u++) {
-    store(row + u * Simd<T>::lanes, load_as<T>(from + u * Simd<T>::lanes));
-  }
+  memset(padded, 0, sizeof padded);
+  memcpy(padded, from, count * sizeof(Storage));
+  widen(padded, row);
 }
 
 /// The first `count` elements of a row.
 template <class T, class Storage>
 WARPDICE_INLINE void store_row(Storage* to, int count, const T* row, bool accumulate) {
+  T sum[kStep<T>];
+  if (accumulate) {
+    load_row(to, count, sum);
+    for (int i = 0; i < kStep<T>; i++) sum[i] += row[i];
+    row = sum;
+  }
+  if (count == kStep<T>) return narrow(row, to);
   Storage padded[kStep<T>];
-  Storage* full = count < kStep<T> ? padded : to;
-  if (accumulate && full == padded) {
-    memset(padded, 0, sizeof padded);
-    memcpy(padded, to, count * sizeof(Storage));
-  }
-  for (int u = 0; u < kUnroll; u++) {
-    const int at = u * Simd<T>::lanes;
-    Vec<T> v = load<Vec<T>>(row + at);
-    if (accumulate) v += load_as<T>(full + at);
-    store_as(full + at, v);
-  }
-  if (full == padded) memcpy(to, padded, count * sizeof(Storage));
+  narrow(row, padded);
+  memcpy(to, padded, count * sizeof(Storage));
 }
 
 /// A whole array [N,C,S] or [N,S,C] by steps. Loads and stores are `count` voxels from (n, s), all classes.

@@ -101,7 +101,21 @@ void* Workspace::reserve(size_t size_bytes) {
   return data_;
 }
 
-LabelFault statistics(const Inputs& in, Sums* sums) {
+LabelFault check_target(const Inputs& in) {
+  const Partition partition(in);
+  std::mutex mutex;
+  LabelFault faults;
+  Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
+    const LabelFault fault = kernels().check_target(in, partition.run(in, i));
+    if (fault.count > 0) {
+      std::lock_guard<std::mutex> lock(mutex);
+      merge(faults, fault);
+    }
+  });
+  return faults;
+}
+
+void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
   const Partition partition(in);
   const int64_t C = in.classes;
   // With one run per sample its sums are the sample's; else one partial per run.
@@ -110,38 +124,36 @@ LabelFault statistics(const Inputs& in, Sums* sums) {
   if (partition.runs_per_sample > 1) {
     partials = static_cast<Sums*>(partials_memory.reserve(partition.runs * C * sizeof(Sums)));
   }
-  std::mutex mutex;
-  LabelFault faults;
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
-    const LabelFault fault = kernels().statistics(in, partition.run(in, i), workspace(), partials + i * C);
-    if (fault.count > 0) {
-      std::lock_guard<std::mutex> lock(mutex);
-      merge(faults, fault);
-    }
+    kernels().statistics(in, partition.run(in, i), workspace(), partials + i * C, keep);
   });
-  if (partials != sums) {
-    for (int64_t n = 0; n < in.samples; n++) {
-      for (int64_t c = 0; c < C; c++) {
-        Sums total{0, 0, 0};
-        for (int64_t r = 0; r < partition.runs_per_sample; r++) {
-          const Sums& part = partials[(n * partition.runs_per_sample + r) * C + c];
-          total.intersection += part.intersection;
-          total.prediction += part.prediction;
-          total.target += part.target;
-        }
-        sums[n * C + c] = total;
+  if (partials == sums) return;
+  for (int64_t n = 0; n < in.samples; n++) {
+    for (int64_t c = 0; c < C; c++) {
+      Sums total{0, 0, 0};
+      for (int64_t r = 0; r < partition.runs_per_sample; r++) {
+        const Sums& part = partials[(n * partition.runs_per_sample + r) * C + c];
+        total.intersection += part.intersection;
+        total.prediction += part.prediction;
+        total.target += part.target;
       }
+      sums[n * C + c] = total;
     }
   }
-  return faults;
 }
 
-void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out) {
+bool keeps(const Inputs& in, const GradientOut& out) {
+  const bool interleaved = in.channels_last && in.classes > 1 && in.voxels > 1;
+  return in.activation != Activation::none && out.dtype == in.predictions.dtype &&
+         (out.dtype == DType::float32 || out.dtype == DType::float64) && !out.accumulate && !interleaved;
+}
+
+void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {
   const Partition partition(in);
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
     // From the end: what step 1 read last may still be in the cache.
     const Run run = partition.run(in, partition.runs - 1 - i);
-    kernels().gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out);
+    kernels().gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out, kept);
   });
 }
 

@@ -10,6 +10,9 @@ namespace {
 /// Steps that share one stretch of staged labels and weights.
 constexpr int kBlockSteps = 16;
 
+/// Up to here labels are counted class by class.
+constexpr int64_t kFewClasses = 32;
+
 /// Calls visit(Storage*) with the type of a float dtype or uint8.
 template <class Visit>
 WARPDICE_INLINE void with_storage(DType dtype, Visit visit) {
@@ -43,12 +46,76 @@ WARPDICE_INLINE void with_label(DType dtype, Visit visit) {
   }
 }
 
+/// The unsigned integer of a size.
+template <int kBytes>
+struct Unsigned;
+template <>
+struct Unsigned<1> {
+  typedef uint8_t type;
+};
+template <>
+struct Unsigned<4> {
+  typedef uint32_t type;
+};
+template <>
+struct Unsigned<8> {
+  typedef uint64_t type;
+};
+
 template <class T>
 constexpr DType kDType = sizeof(T) == 4 ? DType::float32 : DType::float64;
 
-void note_fault(LabelFault& fault, int64_t index, int64_t value) {
-  if (fault.count++ == 0) fault.first_index = index, fault.first_value = value;
+// --- step 0: are the target's values classes? -----------------------------------------------------------
+
+/// Whether any of `count` values, as unsigned, is `limit` or more. Then negative ones are as well.
+template <class Value>
+bool any_from(const Value* values, int64_t count, int64_t limit) {
+  typedef typename Unsigned<sizeof(Value)>::type Bits;
+  if (sizeof(Value) == 1 && limit > 255) return false;
+  Bits found = 0;
+  for (int64_t j = 0; j < count; j++) found |= static_cast<Bits>(values[j]) >= static_cast<Bits>(limit);
+  return found != 0;
 }
+
+/// Adds the values outside [0, limit) to the faults, but for the ignored one.
+template <class Value>
+void note_faults(const Inputs& in, const Value* values, int64_t count, int64_t first, int64_t limit, LabelFault& faults) {
+  if (!any_from(values, count, limit)) return;
+  for (int64_t j = 0; j < count; j++) {
+    const int64_t value = static_cast<int64_t>(values[j]);
+    if ((value >= 0 && value < limit) || (in.has_ignore && value == in.ignore_index)) continue;
+    // Rows may be visited out of order.
+    if (faults.count == 0 || first + j < faults.first_index) faults.first_index = first + j, faults.first_value = value;
+    faults.count++;
+  }
+}
+
+/// Labels are classes; an integer target with one value per class holds 0 and 1; floats may be anything.
+LabelFault check_target(const Inputs& in, const Run& run) {
+  LabelFault faults;
+  const int64_t voxels = run.end - run.begin;
+  if (in.labels) {
+    const int64_t first = run.n * in.voxels + run.begin;
+    with_label(in.target.dtype, [&](auto* labels) {
+      labels = static_cast<decltype(labels)>(const_cast<void*>(in.target.data)) + first;
+      note_faults(in, labels, voxels, first, in.classes + in.label_base(), faults);
+    });
+  } else if (in.target.dtype == DType::uint8) {
+    const uint8_t* bits = static_cast<const uint8_t*>(in.target.data);
+    if (in.channels_last) {
+      const int64_t first = (run.n * in.voxels + run.begin) * in.classes;
+      note_faults(in, bits + first, voxels * in.classes, first, 2, faults);
+    } else {
+      for (int64_t c = 0; c < in.classes; c++) {
+        const int64_t first = (run.n * in.classes + c) * in.voxels + run.begin;
+        note_faults(in, bits + first, voxels, first, 2, faults);
+      }
+    }
+  }
+  return faults;
+}
+
+// --- steps 1 and 3 ----------------------------------------------------------------------------------------
 
 /// One run of voxels, cut into blocks of whole steps and a padded last step.
 template <class T>
@@ -60,67 +127,60 @@ class Runner {
     weighted_ = in.weight.data || in.has_ignore;
     const size_t step_bytes = static_cast<size_t>(in.classes) * kStep<T> * sizeof(T);
     totals_bytes_ = static_cast<size_t>(in.classes) * sizeof(Totals);
-    char* memory = static_cast<char*>(workspace.reserve(2 * step_bytes + totals_bytes_ + in.classes * sizeof(Slope<T>)));
+    char* memory = static_cast<char*>(
+        workspace.reserve(3 * step_bytes + totals_bytes_ + in.classes * (sizeof(Slope<T>) + sizeof(int64_t))));
     staged_ = reinterpret_cast<T*>(memory);
     staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
-    totals_ = reinterpret_cast<Totals*>(memory + 2 * step_bytes);
-    slopes_ = reinterpret_cast<Slope<T>*>(memory + 2 * step_bytes + totals_bytes_);
+    dp_ = reinterpret_cast<Vec<T>*>(memory + 2 * step_bytes);
+    totals_ = reinterpret_cast<Totals*>(memory + 3 * step_bytes);
+    slopes_ = reinterpret_cast<Slope<T>*>(memory + 3 * step_bytes + totals_bytes_);
+    counts_ = reinterpret_cast<int64_t*>(slopes_ + in.classes);
   }
 
-  LabelFault statistics(Sums* sums) {
+  /// keep: null, or where step 3 will find what its activation needs (see passes.h).
+  void statistics(Sums* sums, const GradientOut* keep) {
     memset(static_cast<void*>(totals_), 0, totals_bytes_);
-    faults_ = {};
-    check_target_ = true;
-    int64_t s = run_.begin;
-    while (s < run_.end) {
-      const int64_t left = run_.end - s;
-      const int64_t block = block_steps(left, direct_predictions() && direct_target());
-      const int count = static_cast<int>(block ? block * kStep<T> : left);  // voxels; no whole step left: the rest
-      const bool partial = block == 0;
-      with_target(s, count, partial, partial || weighted_, [&](auto steps) {
-        steps.count = partial ? 1 : block;
-        if (steps.weight) add<true>(steps);
-        else add<false>(steps);
+    memset(counts_, 0, in_.classes * sizeof(int64_t));
+    for (int64_t s = run_.begin; s < run_.end;) {
+      const Block block = next_block(s, run_.end, direct_target());
+      const Sink<T> sink = keep ? sink_at(*keep, block, false) : Sink<T>{};
+      with_steps(in_.predictions, block, block.partial || weighted_, [&](auto steps) {
+        if (steps.weight) return add<true>(steps, keep, sink);
+        add<false>(steps, keep, sink);
+        if (in_.labels) count_labels(s, block.voxels);
       });
-      s += count;
+      if (keep && block.partial) store_staged(*keep, block);
+      s += block.voxels;
     }
     for (int64_t c = 0; c < in_.classes; c++) {
-      sums[c] = {sum_lanes(totals_[c].intersection), sum_lanes(totals_[c].prediction), sum_lanes(totals_[c].target)};
+      sums[c] = {sum_lanes(totals_[c].intersection), sum_lanes(totals_[c].prediction),
+                 sum_lanes(totals_[c].target) + static_cast<double>(counts_[c])};
     }
-    return faults_;
   }
 
-  void gradient(const Coefficients* coefficients, const GradientOut& out) {
+  /// kept: out.data holds what statistics() kept.
+  void gradient(const Coefficients* coefficients, const GradientOut& out, bool kept) {
     for (int64_t c = 0; c < in_.classes; c++) {
       const Coefficients& d = coefficients[c];
-      slopes_[c] = {static_cast<T>(d.intersection), static_cast<T>(in_.squared ? 2 * d.prediction : 0),
-                    static_cast<T>(in_.squared ? 0 : d.prediction)};
+      const double constant = in_.squared ? 0 : d.prediction;
+      slopes_[c] = {static_cast<T>(in_.squared ? 2 * d.prediction : 0), static_cast<T>(constant),
+                    static_cast<T>(d.intersection), static_cast<T>(d.intersection + constant)};
     }
-    check_target_ = false;
+    const Operand from = kept ? Operand{out.data, out.dtype} : in_.predictions;
     const bool direct_out = out.dtype == kDType<T> && !channels_last_ && !out.accumulate;
-    const int64_t head = streaming_head(out, direct_out);
-    int64_t s = run_.begin;
-    while (s < run_.end) {
-      int64_t left = run_.end - s;
-      if (head > 0 && s == run_.begin && head < left) left = head;  // up to where whole lines can be streamed
-      const int64_t block = block_steps(left, direct_predictions() && direct_target() && direct_out);
-      const int count = static_cast<int>(block ? block * kStep<T> : left);
-      const bool partial = block == 0;
-      const bool direct = direct_out && !partial;
-      with_target(s, count, partial, weighted_, [&](auto steps) {
-        steps.count = partial ? 1 : block;
-        Sink<T> sink{staged_, kStep<T>, false};
-        if (direct) {
-          T* to = static_cast<T*>(out.data) + stager_.offset(run_.n, s, false);
-          sink = {to, in_.voxels, head >= 0};
-        }
-        if (steps.weight) differentiate<true>(steps, sink);
-        else differentiate<false>(steps, sink);
+    const int64_t head = kept ? -1 : streaming_head(out, direct_out);
+    for (int64_t s = run_.begin; s < run_.end;) {
+      // First up to where whole lines can be streamed.
+      const int64_t end = head > 0 && s == run_.begin && head < run_.end - s ? s + head : run_.end;
+      const Block block = next_block(s, end, direct_target() && direct_out);
+      const bool direct = direct_out && !block.partial;
+      const Sink<T> sink = direct ? sink_at(out, block, head >= 0) : Sink<T>{staged_, kStep<T>, false};
+      with_steps(from, block, weighted_, [&](auto steps) {
+        if (steps.weight) differentiate<true>(steps, kept, sink);
+        else differentiate<false>(steps, kept, sink);
       });
-      if (!direct) {
-        with_storage(out.dtype, [&](auto* storage) { store_gradient(storage, out, s, count); });
-      }
-      s += count;
+      if (!direct) store_staged(out, block);
+      s += block.voxels;
     }
     if (head >= 0) stream_fence();
   }
@@ -129,11 +189,24 @@ class Runner {
   bool direct_predictions() const { return in_.predictions.dtype == kDType<T> && !channels_last_; }
   bool direct_target() const { return in_.labels || (in_.target.dtype == kDType<T> && !channels_last_); }
 
-  /// Whole steps to do at once: what is staged class by class goes step by step.
-  static int64_t block_steps(int64_t left, bool direct) {
-    const int64_t whole = left / kStep<T>;
-    const int64_t most = direct ? kBlockSteps : 1;
-    return whole < most ? whole : most;
+  /// Voxels to do at once: whole steps, or what is left of the run, padded to a step.
+  struct Block {
+    int64_t s;
+    int voxels;
+    bool partial;
+  };
+
+  /// What is staged class by class goes step by step, to stay in the cache.
+  Block next_block(int64_t s, int64_t end, bool direct) const {
+    const int64_t left = end - s, whole = left / kStep<T>, most = direct && direct_predictions() ? kBlockSteps : 1;
+    if (whole == 0) return {s, static_cast<int>(left), true};
+    return {s, static_cast<int>((whole < most ? whole : most) * kStep<T>), false};
+  }
+
+  /// In the caller's array, or staged for a partial step.
+  Sink<T> sink_at(const GradientOut& out, const Block& block, bool streaming) const {
+    if (block.partial) return {staged_, kStep<T>, false};
+    return {static_cast<T*>(out.data) + stager_.offset(run_.n, block.s, false), in_.voxels, streaming};
   }
 
   /// Voxels before the first that streaming stores may write; -1 when they may not be used: the gradient is
@@ -149,75 +222,96 @@ class Runner {
     return (kLineBytes - at % kLineBytes) % kLineBytes / static_cast<int64_t>(sizeof(T));
   }
 
-  /// Calls pass(steps) on `count` voxels from s: whole steps in place where they can be, else one staged step.
+  /// Calls pass(steps) on a block of `predictions`, in place where that can be, else staged.
   /// `weigh`: with weights, which are 0 in the padding of a partial step.
   template <class Pass>
-  WARPDICE_INLINE void with_target(int64_t s, int count, bool partial, bool weigh, Pass pass) {
-    View<T> z;
-    if (direct_predictions() && !partial) {
-      z = {static_cast<const T*>(in_.predictions.data) + stager_.offset(run_.n, s, false), in_.voxels};
-    } else {
-      with_storage(in_.predictions.dtype, [&](auto* storage) { load_staged(storage, in_.predictions.data, s, count, staged_); });
-      z = {staged_, kStep<T>};
-    }
-    if (weigh) load_weights(s, count);
+  WARPDICE_INLINE void with_steps(const Operand& predictions, const Block& block, bool weigh, Pass pass) {
+    const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
+    const View<T> z = view(predictions, block, staged_);
+    if (weigh) load_weights(block.s, block.voxels);
     const T* weight = weigh ? weights_ : nullptr;
     if (in_.labels) {
-      with_label(in_.target.dtype, [&](auto* label) { load_labels(label, s, count, weigh); });
-      pass(Steps<T, LabelTarget<T>>{in_.classes, 0, z, {labels_}, weight, in_.squared});
-      return;
-    }
-    View<T> t;
-    if (direct_target() && !partial) {
-      t = {static_cast<const T*>(in_.target.data) + stager_.offset(run_.n, s, false), in_.voxels};
+      with_label(in_.target.dtype, [&](auto* label) { load_labels(label, block.s, block.voxels, weigh); });
+      pass(Steps<T, LabelTarget<T>>{in_.classes, count, z, {labels_, static_cast<int32_t>(in_.label_base())}, weight});
     } else {
-      with_storage(in_.target.dtype, [&](auto* storage) { load_staged(storage, in_.target.data, s, count, staged_target_); });
-      t = {staged_target_, kStep<T>};
-    }
-    if (check_target_ && in_.target.dtype == DType::uint8) check_bits(s, count);
-    if (in_.has_ignore) ignore_dense(t, count);
-    pass(Steps<T, DenseTarget<T>>{in_.classes, 0, z, {t}, weight, in_.squared});
-  }
-
-  template <class Storage>
-  void load_staged(Storage*, const void* array, int64_t s, int count, T* to) const {
-    stager_.load(static_cast<const Storage*>(array), channels_last_, run_.n, s, count, to);
-  }
-
-  template <class Storage>
-  void store_gradient(Storage*, const GradientOut& out, int64_t s, int count) const {
-    if constexpr ((sizeof(T) == 8) == (sizeof(Storage) == 8) && sizeof(Storage) != 1) {
-      stager_.store(static_cast<Storage*>(out.data), channels_last_, run_.n, s, count, staged_, out.accumulate);
+      const View<T> t = view(in_.target, block, staged_target_);
+      if (in_.has_ignore) ignore_dense(t, block.voxels);
+      pass(Steps<T, DenseTarget<T>>{in_.classes, count, z, {t}, weight});
     }
   }
 
-  /// Class per voxel, -1 for none; where `weigh`, weight 0 for ignored voxels.
+  /// A block of an array like the predictions; `staged` is used unless it can be read where it is.
+  WARPDICE_INLINE View<T> view(const Operand& array, const Block& block, T* staged) const {
+    if (array.dtype == kDType<T> && !channels_last_ && !block.partial) {
+      return {static_cast<const T*>(array.data) + stager_.offset(run_.n, block.s, false), in_.voxels};
+    }
+    with_storage(array.dtype, [&](auto* storage) {
+      storage = static_cast<decltype(storage)>(const_cast<void*>(array.data));
+      stager_.load(storage, channels_last_, run_.n, block.s, block.voxels, staged);
+    });
+    return {staged, kStep<T>};
+  }
+
+  /// The staged step to the caller's array.
+  void store_staged(const GradientOut& out, const Block& block) const {
+    with_storage(out.dtype, [&](auto* storage) {
+      using Storage = typename Pointee<decltype(storage)>::type;
+      if constexpr ((sizeof(T) == 8) == (sizeof(Storage) == 8) && sizeof(Storage) != 1) {
+        stager_.store(static_cast<Storage*>(out.data), channels_last_, run_.n, block.s, block.voxels, staged_,
+                      out.accumulate);
+      }
+    });
+  }
+
+  /// Labels as int32, -1 for what is no label; where `weigh`, weight 0 for ignored voxels.
   template <class Label>
   WARPDICE_INLINE void load_labels(Label*, int64_t s, int count, bool weigh) {
-    const int64_t first = run_.n * in_.voxels + s;
-    const Label* from = static_cast<const Label*>(in_.target.data) + first;
-    const int64_t base = in_.label_base(), end = in_.classes + base;
+    const int64_t end = in_.classes + in_.label_base();
+    const Label* from = static_cast<const Label*>(in_.target.data) + run_.n * in_.voxels + s;
+    for (int j = 0; j < count; j++) labels_[j] = static_cast<int32_t>(from[j]);
+    if (any_from(from, count, end)) {
+      for (int j = 0; j < count; j++) {
+        if (from[j] < 0 || static_cast<int64_t>(from[j]) >= end) labels_[j] = -1;
+      }
+    }
+    const int whole = (count + kStep<T> - 1) / kStep<T> * kStep<T>;
+    for (int j = count; j < whole; j++) labels_[j] = -1;
     if (weigh && in_.has_ignore) {
       for (int j = 0; j < count; j++) {
         if (static_cast<int64_t>(from[j]) == in_.ignore_index) weights_[j] = 0;
       }
     }
-    int invalid = 0;
-    for (int j = 0; j < count; j++) {
-      const Label label = from[j];
-      const bool valid = label >= 0 && static_cast<int64_t>(label) < end;
-      labels_[j] = valid ? static_cast<int32_t>(label - static_cast<Label>(base)) : -1;
-      invalid |= !valid;
-    }
-    const int padded = (count + kStep<T> - 1) / kStep<T> * kStep<T>;
-    for (int j = count; j < padded; j++) labels_[j] = -1;
-    if (invalid && check_target_) {
+  }
+
+  /// T of whole steps without weights: how many voxels each class has.
+  void count_labels(int64_t s, int count) {
+    if (in_.classes > kFewClasses) {
       for (int j = 0; j < count; j++) {
-        const int64_t label = static_cast<int64_t>(from[j]);
-        if (label >= 0 && label < end) continue;
-        if (in_.has_ignore && label == in_.ignore_index) continue;
-        note_fault(faults_, first + j, label);
+        if (labels_[j] >= 0) counts_[labels_[j]]++;
       }
+    } else if (in_.target.dtype == DType::uint8) {
+      count_each(static_cast<const uint8_t*>(in_.target.data) + run_.n * in_.voxels + s, count, in_.label_base());
+    } else {
+      count_each(labels_, count, in_.label_base());
+    }
+  }
+
+  /// Compares with each class: for few classes faster than a table of counts, whose entries wait for each other.
+  template <class Label>
+  void count_each(const Label* labels, int count, int64_t base) {
+    constexpr int kStepBytes = kStep<T> * sizeof(Label), kBytes = kStepBytes < kVectorBytes ? kStepBytes : kVectorBytes;
+    constexpr int kLanes = kBytes / sizeof(Label);  // whole vectors in a step
+    typedef Label Lanes __attribute__((vector_size(kBytes)));
+    static_assert(kBlockSteps * kStep<T> / kLanes < 256, "a lane counts a whole block");
+    for (int64_t c = 0; c < in_.classes; c++) {
+      const Lanes wanted = Lanes{} + static_cast<Label>(c + base);
+      Lanes found = {};
+      for (int j = 0; j < count; j += kLanes) found -= (Lanes)(load<Lanes>(labels + j) == wanted);
+      Label lanes[kLanes];
+      store(lanes, found);
+      int64_t total = 0;
+      for (int i = 0; i < kLanes; i++) total += lanes[i];
+      counts_[c] += total;
     }
   }
 
@@ -245,59 +339,47 @@ class Runner {
     }
   }
 
-  /// An integer target with one value per class holds 0 and 1 only.
-  void check_bits(int64_t s, int count) {
-    const uint8_t* target = static_cast<const uint8_t*>(in_.target.data);
-    const int64_t rows = channels_last_ ? 1 : in_.classes, row = channels_last_ ? count * in_.classes : count;
-    for (int64_t r = 0; r < rows; r++) {
-      const int64_t first = stager_.offset(run_.n, s, channels_last_) + r * in_.voxels;
-      uint8_t any = 0;
-      for (int64_t j = 0; j < row; j++) any |= target[first + j];
-      for (int64_t j = 0; j < row && any > 1; j++) {
-        if (target[first + j] > 1) note_bit_fault(first + j, target[first + j]);
+  template <bool kWeighted, class Target>
+  void add(const Steps<T, Target>& steps, bool keep, const Sink<T>& sink) {
+    with_flag(in_.squared, [&](auto squared) {
+      with_flag(keep, [&](auto kept) {
+        constexpr bool kSquared = decltype(squared)::value, kKeep = decltype(kept)::value;
+        switch (in_.activation) {
+          case Activation::none:
+            return pointwise_statistics<T, false, kSquared, kWeighted, false>(steps, totals_, sink);
+          case Activation::sigmoid:
+            return pointwise_statistics<T, true, kSquared, kWeighted, kKeep>(steps, totals_, sink);
+          case Activation::softmax:
+            return softmax_statistics<T, kSquared, kWeighted, kKeep>(steps, work(), totals_, sink);
+        }
+      });
+    });
+  }
+
+  template <bool kWeighted, class Target>
+  void differentiate(const Steps<T, Target>& steps, bool kept, const Sink<T>& sink) {
+    with_flag(kept, [&](auto flag) {
+      constexpr bool kKept = decltype(flag)::value;
+      switch (in_.activation) {
+        case Activation::none:
+          return pointwise_gradient<T, false, kWeighted, false>(steps, slopes_, sink);
+        case Activation::sigmoid:
+          return pointwise_gradient<T, true, kWeighted, kKept>(steps, slopes_, sink);
+        case Activation::softmax:
+          return softmax_gradient<T, kWeighted, kKept>(steps, slopes_, work(), dp_, sink);
       }
-    }
+    });
   }
 
-  /// Rows are visited class by class, so the first fault seen need not be the one with the lowest index.
-  void note_bit_fault(int64_t index, int64_t value) {
-    const bool first = faults_.count == 0 || index < faults_.first_index;
-    faults_.count++;
-    if (first) faults_.first_index = index, faults_.first_value = value;
-  }
-
-  template <bool kWeighted, class Target>
-  void add(const Steps<T, Target>& steps) {
-    switch (in_.activation) {
-      case Activation::none:
-        return pointwise_statistics<T, false, kWeighted>(steps, totals_);
-      case Activation::sigmoid:
-        return pointwise_statistics<T, true, kWeighted>(steps, totals_);
-      case Activation::softmax:
-        return with_classes<kWeighted>([&](auto classes) {
-          softmax_statistics<T, decltype(classes)::value, kWeighted>(steps, work(), totals_);
-        });
-    }
-  }
-
-  template <bool kWeighted, class Target>
-  void differentiate(const Steps<T, Target>& steps, const Sink<T>& sink) {
-    switch (in_.activation) {
-      case Activation::none:
-        return pointwise_gradient<T, false, kWeighted>(steps, slopes_, sink);
-      case Activation::sigmoid:
-        return pointwise_gradient<T, true, kWeighted>(steps, slopes_, sink);
-      case Activation::softmax:
-        return with_classes<kWeighted>([&](auto classes) {
-          softmax_gradient<T, decltype(classes)::value, kWeighted>(steps, slopes_, work(), sink);
-        });
-    }
-  }
-
-  template <int kValue>
-  struct Constant {
-    static constexpr int value = kValue;
+  template <bool kValue>
+  struct Flag {
+    static constexpr bool value = kValue;
   };
+  template <class Visit>
+  static WARPDICE_INLINE void with_flag(bool flag, Visit visit) {
+    if (flag) visit(Flag<true>{});
+    else visit(Flag<false>{});
+  }
 
   template <class Pointer>
   struct Pointee;
@@ -306,55 +388,32 @@ class Runner {
     using type = Value;
   };
 
-  /// Calls visit with the number of classes as a constant, for the unweighted float32 passes with few classes.
-  template <bool kWeighted, class Visit>
-  WARPDICE_INLINE void with_classes(Visit visit) {
-    if constexpr (sizeof(T) == 4 && !kWeighted) {
-      switch (in_.classes) {
-        case 2:
-          return visit(Constant<2>{});
-        case 3:
-          return visit(Constant<3>{});
-        case 4:
-          return visit(Constant<4>{});
-        case 5:
-          return visit(Constant<5>{});
-        case 6:
-          return visit(Constant<6>{});
-        case 7:
-          return visit(Constant<7>{});
-        case 8:
-          return visit(Constant<8>{});
-      }
-    }
-    visit(Constant<0>{});
-  }
-
   /// Numerators may replace the staged predictions: each is written after the last read of its place.
   Vec<T>* work() { return reinterpret_cast<Vec<T>*>(staged_); }
 
   const Inputs& in_;
   const Run& run_;
   Stager<T> stager_;
-  bool channels_last_, weighted_, check_target_ = false;
-  LabelFault faults_;
+  bool channels_last_, weighted_;
   size_t totals_bytes_;
   T *staged_, *staged_target_;  // [C][kStep<T>]: predictions, then numerators, then gradient; target
+  Vec<T>* dp_;           // [C][kUnroll]: dp
   Totals* totals_;              // [C]
   Slope<T>* slopes_;            // [C]
+  int64_t* counts_;             // [C]
   alignas(64) int32_t labels_[kBlockSteps * kStep<T>];
   alignas(64) T weights_[kBlockSteps * kStep<T>];
 };
 
-LabelFault statistics(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums) {
-  if (in.predictions.dtype == DType::float64) return Runner<double>(in, run, workspace).statistics(sums);
-  return Runner<float>(in, run, workspace).statistics(sums);
+void statistics(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep) {
+  if (in.predictions.dtype == DType::float64) Runner<double>(in, run, workspace).statistics(sums, keep);
+  else Runner<float>(in, run, workspace).statistics(sums, keep);
 }
 
 void gradient(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
-              const GradientOut& out) {
-  if (in.predictions.dtype == DType::float64) return Runner<double>(in, run, workspace).gradient(coefficients, out);
-  return Runner<float>(in, run, workspace).gradient(coefficients, out);
+              const GradientOut& out, bool kept) {
+  if (in.predictions.dtype == DType::float64) Runner<double>(in, run, workspace).gradient(coefficients, out, kept);
+  else Runner<float>(in, run, workspace).gradient(coefficients, out, kept);
 }
 
 void stream_copy(void* to, const void* from, size_t size_bytes) {
@@ -376,6 +435,6 @@ extern const Kernels kernels;
 const Kernels kernels = {
 #define WARPDICE_STRING(name) #name
 #define WARPDICE_NAME(name) WARPDICE_STRING(name)
-    WARPDICE_NAME(WARPDICE_TARGET), statistics, gradient, stream_copy};
+    WARPDICE_NAME(WARPDICE_TARGET), check_target, statistics, gradient, stream_copy};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -32,12 +32,15 @@ class Workspace {
 struct Kernels {
   const char* name;
 
-  /// sums: [C], written. Returns the run's invalid target values.
-  LabelFault (*statistics)(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums);
+  /// The target's invalid values.
+  LabelFault (*check_target)(const Inputs& in, const Run& run);
 
-  /// coefficients: [C].
+  /// sums: [C], written. keep: null, or where the gradient of the same call will be written.
+  void (*statistics)(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep);
+
+  /// coefficients: [C]. kept: statistics() was given `out` to keep what the gradient needs.
   void (*gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
-                   const GradientOut& out);
+                   const GradientOut& out, bool kept);
 
   void (*stream_copy)(void* to, const void* from, size_t size_bytes);
 };

@@ -14,30 +14,37 @@ template <class T>
 struct View {
   const T* data;
   int64_t class_stride;  // elements
-};
-
-/// t from class indices; `labels` is one int32 per voxel, -1 for no class.
-template <class T>
-struct LabelTarget {
-  const int32_t* labels;
 
   WARPDICE_INLINE Vec<T> get(int64_t c, int u) const {
+    return load<Vec<T>>(data + c * class_stride + u * Simd<T>::lanes);
+  }
+};
+
+/// t from labels: one int32 per voxel; class c is label c + base, -1 is no class.
+template <class T>
+struct LabelTarget {
+  static constexpr bool kLabels = true;
+  const int32_t* labels;
+  int32_t base;
+
+  WARPDICE_INLINE Vec<T> select(int64_t c, int u, Vec<T> here, Vec<T> elsewhere) const {
     const auto label =
         __builtin_convertvector(load<typename Alike<T, int32_t>::V>(labels + u * Simd<T>::lanes), Mask<T>);
-    const Vec<T> one = splat<T>(1), zero = {};
-    return label == static_cast<typename Simd<T>::Int>(c) ? one : zero;
+    return label == static_cast<typename Simd<T>::Int>(c + base) ? here : elsewhere;
   }
+  WARPDICE_INLINE Vec<T> get(int64_t c, int u) const { return select(c, u, splat<T>(1), Vec<T>{}); }
+  WARPDICE_INLINE Vec<T> times(int64_t c, int u, Vec<T> p) const { return select(c, u, p, Vec<T>{}); }
   WARPDICE_INLINE void next_step() { labels += kStep<T>; }
 };
 
 /// t from an array like the predictions.
 template <class T>
 struct DenseTarget {
+  static constexpr bool kLabels = false;
   View<T> view;
 
-  WARPDICE_INLINE Vec<T> get(int64_t c, int u) const {
-    return load<Vec<T>>(view.data + c * view.class_stride + u * Simd<T>::lanes);
-  }
+  WARPDICE_INLINE Vec<T> times(int64_t c, int u, Vec<T> p) const { return p * get(c, u); }
+  WARPDICE_INLINE Vec<T> get(int64_t c, int u) const { return view.get(c, u); }
   WARPDICE_INLINE void next_step() { view.data += kStep<T>; }
 };
 
@@ -46,10 +53,11 @@ struct Totals {
   Vec<double> intersection, prediction, target;
 };
 
-/// dp = overlap*t + slope*p + constant: step 3's dL/dp before the voxel's weight.
+/// dL/dp = overlap*t + slope*p + constant, before the voxel's weight.
 template <class T>
 struct Slope {
-  T overlap, slope, constant;
+  T slope, constant, overlap;
+  T at_label;  // overlap + constant
 };
 
 /// What a pass works on; advanced by whole steps.
@@ -60,7 +68,6 @@ struct Steps {
   View<T> z;        // logits or probabilities
   Target target;
   const T* weight;  // one per voxel; read by weighted passes only
-  bool squared;
 
   WARPDICE_INLINE void next() {
     z.data += kStep<T>;
@@ -69,17 +76,20 @@ struct Steps {
   }
 };
 
-/// Where the gradient goes.
+/// Where the gradient goes, or what step 1 keeps.
 template <class T>
 struct Sink {
   T* data;
   int64_t class_stride;
   bool streaming;
 
-  WARPDICE_INLINE void put(int64_t c, int u, Vec<T> g) const {
-    T* to = data + c * class_stride + u * Simd<T>::lanes;
-    if (streaming) stream(to, g);
-    else store(to, g);
+  WARPDICE_INLINE void put(int64_t c, const Vec<T> (&g)[kUnroll]) const {
+    T* to = data + c * class_stride;
+    if (streaming) {
+      for (int u = 0; u < kUnroll; u++) stream(to + u * Simd<T>::lanes, g[u]);
+    } else {
+      for (int u = 0; u < kUnroll; u++) store(to + u * Simd<T>::lanes, g[u]);
+    }
   }
 };
 
@@ -88,35 +98,43 @@ WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
   return widen_sum((x[0] + x[1]) + (x[2] + x[3]));
 }
 
-/// Adds one class of one step to its totals.
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll], Totals& totals) {
+/// Adds one class of one step to its totals. T of unweighted labels is counted elsewhere (Runner).
+template <class T, bool kSquared, bool kWeighted, class Target>
+WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
+                              Totals& totals) {
   Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll];
-  const Vec<T> one = splat<T>(1), zero = {};
-  const Mask<T> squared = Mask<T>{} - static_cast<typename Simd<T>::Int>(steps.squared);
+  const Vec<T> zero = {};
   for (int u = 0; u < kUnroll; u++) {
-    Vec<T> pu = p[u], t = steps.target.get(c, u), wt = t, wp = pu;
     if constexpr (kWeighted) {
-      const Vec<T> w = load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
       // Selected, not multiplied: a voxel without weight contributes nothing even if it is NaN.
-      pu = w == zero ? zero : pu;
-      t = w == zero ? zero : t;
-      wp = w * pu;
-      wt = w * t;
+      const Vec<T> w = load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+      const Vec<T> pu = w == zero ? zero : p[u], t = w == zero ? zero : steps.target.get(c, u);
+      intersection[u] = w * pu * t;
+      prediction[u] = kSquared ? w * pu * pu : w * pu;
+      target[u] = kSquared ? w * t * t : w * t;
+    } else {
+      intersection[u] = steps.target.times(c, u, p[u]);
+      prediction[u] = kSquared ? p[u] * p[u] : p[u];
+      if constexpr (!Target::kLabels) {
+        const Vec<T> t = steps.target.get(c, u);
+        target[u] = kSquared ? t * t : t;
+      }
     }
-    intersection[u] = wp * t;
-    prediction[u] = wp * (squared ? pu : one);
-    target[u] = wt * (squared ? t : one);
   }
   totals.intersection += tree_sum<T>(intersection);
   totals.prediction += tree_sum<T>(prediction);
-  totals.target += tree_sum<T>(target);
+  if constexpr (kWeighted || !Target::kLabels) totals.target += tree_sum<T>(target);
 }
 
 /// dL/dp of one class and vector.
 template <class T, bool kWeighted, class Target>
 WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p) {
-  const Vec<T> dp = p * slope.slope + (steps.target.get(c, u) * slope.overlap + slope.constant);
+  Vec<T> dp;
+  if constexpr (Target::kLabels) {
+    dp = p * slope.slope + steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
+  } else {
+    dp = p * slope.slope + (steps.target.get(c, u) * slope.overlap + slope.constant);
+  }
   if constexpr (!kWeighted) return dp;
   return dp * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
 }
@@ -129,28 +147,25 @@ WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target>& steps, int u, Vec<T
   return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
 }
 
-// --- softmax: p_c = e^(z_c - m) / sum_j e^(z_j - m) with m = max_j z_j ------------------------------
-//
-// kClasses is C where that buys speed (numerators stay in registers), else 0 and `work` holds them,
-// [C][kUnroll]. `work` may be the staged predictions themselves.
+// Step 1 can keep what its exponentials gave, and step 3 then start from that: where the gradient will be
+// written, so that it costs no memory. Kept are p for softmax and, for sigmoid, e^-|z| with the sign of z.
 
-/// numerators: e^(z - m), [C][kUnroll]; inverse: 1 / their sum.
-template <class T, int kClasses>
+// --- softmax: p_c = e^(z_c - m) / sum_j e^(z_j - m) with m = max_j z_j ------------------------------
+
+/// numerators: e^(z - m), [C][kUnroll], which may lie where z does; inverse: 1 / their sum.
+template <class T>
 WARPDICE_INLINE void softmax(int64_t classes, const View<T>& z, Vec<T>* numerators, Vec<T> (&inverse)[kUnroll]) {
-  const int64_t C = kClasses ? kClasses : classes;
   Vec<T> m[kUnroll], sum[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
-    m[u] = load<Vec<T>>(z.data + u * Simd<T>::lanes);
+    m[u] = z.get(0, u);
     sum[u] = Vec<T>{};
   }
-#pragma GCC unroll 8
-  for (int64_t c = 1; c < C; c++) {
-    for (int u = 0; u < kUnroll; u++) m[u] = max(load<Vec<T>>(z.data + c * z.class_stride + u * Simd<T>::lanes), m[u]);
+  for (int64_t c = 1; c < classes; c++) {
+    for (int u = 0; u < kUnroll; u++) m[u] = max(z.get(c, u), m[u]);
   }
-#pragma GCC unroll 8
-  for (int64_t c = 0; c < C; c++) {
+  for (int64_t c = 0; c < classes; c++) {
     for (int u = 0; u < kUnroll; u++) {
-      const Vec<T> e = exp_nonpositive(load<Vec<T>>(z.data + c * z.class_stride + u * Simd<T>::lanes) - m[u]);
+      const Vec<T> e = exp_nonpositive(z.get(c, u) - m[u]);
       numerators[c * kUnroll + u] = e;
       sum[u] += e;
     }
@@ -158,100 +173,105 @@ WARPDICE_INLINE void softmax(int64_t classes, const View<T>& z, Vec<T>* numerato
   for (int u = 0; u < kUnroll; u++) inverse[u] = static_cast<T>(1) / sum[u];
 }
 
-/// totals: [C], added to.
-template <class T, int kClasses, bool kWeighted, class Target>
-void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals) {
-  const int64_t C = kClasses ? kClasses : steps.classes;
-  Vec<T> registers[kClasses ? kClasses * kUnroll : 1];
-  Vec<T>* numerators = kClasses ? registers : work;
-  for (int64_t i = 0; i < steps.count; i++, steps.next()) {
+/// totals: [C], added to. work: [C][kUnroll].
+template <class T, bool kSquared, bool kWeighted, bool kKeep, class Target>
+void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals, Sink<T> keep) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     Vec<T> inverse[kUnroll];
-    softmax<T, kClasses>(C, steps.z, numerators, inverse);
-#pragma GCC unroll 8
-    for (int64_t c = 0; c < C; c++) {
+    softmax(steps.classes, steps.z, work, inverse);
+    for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll];
-      for (int u = 0; u < kUnroll; u++) p[u] = numerators[c * kUnroll + u] * inverse[u];
-      add_step<T, kWeighted>(steps, c, p, totals[c]);
+      for (int u = 0; u < kUnroll; u++) p[u] = work[c * kUnroll + u] * inverse[u];
+      if constexpr (kKeep) keep.put(c, p);
+      add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
     }
   }
 }
 
-/// dz_c = p_c * (dp_c - sum_j p_j dp_j). slopes: [C].
-template <class T, int kClasses, bool kWeighted, class Target>
-void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* work, Sink<T> sink) {
-  const int64_t C = kClasses ? kClasses : steps.classes;
-  Vec<T> registers[kClasses ? kClasses * kUnroll : 1];
-  Vec<T>* numerators = kClasses ? registers : work;
+/// dz_c = p_c * (dp_c - sum_j p_j dp_j). slopes: [C]. p and dp: [C][kUnroll].
+template <class T, bool kWeighted, bool kKept, class Target>
+void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* p, Vec<T>* dp, Sink<T> sink) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     Vec<T> inverse[kUnroll], mean[kUnroll] = {};
-    softmax<T, kClasses>(C, steps.z, numerators, inverse);
-#pragma GCC unroll 8
-    for (int64_t c = 0; c < C; c++) {
+    if constexpr (!kKept) softmax(steps.classes, steps.z, p, inverse);
+    for (int64_t c = 0; c < steps.classes; c++) {
+      const Slope<T> slope = slopes[c];
       for (int u = 0; u < kUnroll; u++) {
-        const Vec<T> p = numerators[c * kUnroll + u] * inverse[u];
-        numerators[c * kUnroll + u] = p;
-        mean[u] += p * slope_at<T, kWeighted>(steps, slopes[c], c, u, p);
+        const Vec<T> pu = kKept ? steps.z.get(c, u) : p[c * kUnroll + u] * inverse[u];
+        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, pu);
+        p[c * kUnroll + u] = pu;
+        dp[c * kUnroll + u] = dpu;
+        mean[u] += pu * dpu;
       }
     }
-#pragma GCC unroll 8
-    for (int64_t c = 0; c < C; c++) {
+    for (int64_t c = 0; c < steps.classes; c++) {
+      Vec<T> g[kUnroll];
       for (int u = 0; u < kUnroll; u++) {
-        const Vec<T> p = numerators[c * kUnroll + u];
-        const Vec<T> g = p * (slope_at<T, kWeighted>(steps, slopes[c], c, u, p) - mean[u]);
-        sink.put(c, u, only_weighted<T, kWeighted>(steps, u, g));
+        g[u] = only_weighted<T, kWeighted>(steps, u, p[c * kUnroll + u] * (dp[c * kUnroll + u] - mean[u]));
       }
+      sink.put(c, g);
     }
   }
 }
 
 // --- none and sigmoid: each class on its own --------------------------------------------------------
 
-/// p and, for the derivative p*(1-p), 1-p without cancellation.
+/// p = 1 / (1 + e^-z), from e = e^-|z| so that nothing overflows and 1-p does not cancel.
 template <class T>
-struct Probability {
+struct Sigmoid {
   Vec<T> p, complement;
+
+  /// kept: e with the sign of z.
+  WARPDICE_INLINE explicit Sigmoid(Vec<T> kept) {
+    const Vec<T> e = magnitude(kept), larger = static_cast<T>(1) / (static_cast<T>(1) + e), smaller = e * larger;
+    const auto negative = bits_of<T>(kept) < 0;
+    p = negative ? smaller : larger;
+    complement = negative ? larger : smaller;
+  }
 };
 
-/// 1 / (1 + e^-z), from e^-|z| so that nothing overflows.
 template <class T>
-WARPDICE_INLINE Probability<T> sigmoid(Vec<T> z) {
-  const Vec<T> zero = {};
-  const Vec<T> e = exp_nonpositive(z < zero ? z : -z);
-  const Vec<T> larger = static_cast<T>(1) / (static_cast<T>(1) + e), smaller = e * larger;
-  return {z < zero ? smaller : larger, z < zero ? larger : smaller};
+WARPDICE_INLINE Vec<T> sigmoid_kept(Vec<T> z) {
+  return with_sign(exp_nonpositive(-magnitude(z)), z);
 }
 
 /// totals: [C], added to.
-template <class T, bool kSigmoid, bool kWeighted, class Target>
-void pointwise_statistics(Steps<T, Target> steps, Totals* totals) {
-  for (int64_t i = 0; i < steps.count; i++, steps.next()) {
+template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, class Target>
+void pointwise_statistics(Steps<T, Target> steps, Totals* totals, Sink<T> keep) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
-      Vec<T> p[kUnroll];
+      Vec<T> p[kUnroll], kept[kUnroll];
       for (int u = 0; u < kUnroll; u++) {
-        p[u] = load<Vec<T>>(steps.z.data + c * steps.z.class_stride + u * Simd<T>::lanes);
-        if constexpr (kSigmoid) p[u] = sigmoid<T>(p[u]).p;
+        p[u] = steps.z.get(c, u);
+        if constexpr (kSigmoid) {
+          kept[u] = sigmoid_kept<T>(p[u]);
+          p[u] = Sigmoid<T>(kept[u]).p;
+        }
       }
-      add_step<T, kWeighted>(steps, c, p, totals[c]);
+      if constexpr (kKeep) keep.put(c, kept);
+      add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
     }
   }
 }
 
 /// dz = dp, times p*(1-p) for sigmoid. slopes: [C].
-template <class T, bool kSigmoid, bool kWeighted, class Target>
+template <class T, bool kSigmoid, bool kWeighted, bool kKept, class Target>
 void pointwise_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Sink<T> sink) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
+      const Slope<T> slope = slopes[c];
+      Vec<T> g[kUnroll];
       for (int u = 0; u < kUnroll; u++) {
-        Vec<T> p = load<Vec<T>>(steps.z.data + c * steps.z.class_stride + u * Simd<T>::lanes);
-        Vec<T> chain = splat<T>(1);
+        const Vec<T> z = steps.z.get(c, u);
         if constexpr (kSigmoid) {
-          const Probability<T> probability = sigmoid<T>(p);
-          p = probability.p;
-          chain = probability.p * probability.complement;
+          const Sigmoid<T> s(kKept ? z : sigmoid_kept<T>(z));
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, s.p) * (s.p * s.complement);
+        } else {
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, z);
         }
-        const Vec<T> g = slope_at<T, kWeighted>(steps, slopes[c], c, u, p) * chain;
-        sink.put(c, u, only_weighted<T, kWeighted>(steps, u, g));
+        g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
       }
+      sink.put(c, g);
     }
   }
 }

@@ -77,6 +77,15 @@ WARPDICE_INLINE Mask<T> bits_of(Vec<T> v) {
   return (Mask<T>)v;
 }
 
+/// Whether any lane of a mask is set.
+template <class M>
+WARPDICE_INLINE bool any(M mask) {
+  uint64_t words[sizeof(M) / 8], all = 0;
+  store(words, mask);
+  for (uint64_t word : words) all |= word;
+  return all != 0;
+}
+
 /// The larger; `b` where either is NaN.
 WARPDICE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
 #if defined(__AVX512F__)
@@ -90,6 +99,17 @@ WARPDICE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
 #endif
 }
 WARPDICE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return a > b ? a : b; }
+
+WARPDICE_INLINE Vec<float> magnitude(Vec<float> v) { return (Vec<float>)((Mask<float>)v & INT32_MAX); }
+WARPDICE_INLINE Vec<double> magnitude(Vec<double> v) { return (Vec<double>)((Mask<double>)v & INT64_MAX); }
+
+/// `v`, which is not negative, with the sign of `sign`.
+WARPDICE_INLINE Vec<float> with_sign(Vec<float> v, Vec<float> sign) {
+  return (Vec<float>)((Mask<float>)v | ((Mask<float>)sign & INT32_MIN));
+}
+WARPDICE_INLINE Vec<double> with_sign(Vec<double> v, Vec<double> sign) {
+  return (Vec<double>)((Mask<double>)v | ((Mask<double>)sign & INT64_MIN));
+}
 
 /// Writes around the caches: for a result that nobody reads soon. `to` is aligned to the vector.
 template <class V>
@@ -133,18 +153,20 @@ WARPDICE_INLINE double sum_lanes(Vec<double> v) {
   return sum;
 }
 
-/// e^x for x <= 0, correct to about one unit in the last place; 0 below the normal numbers, NaN for NaN.
+/// e^x for x <= 0, within 1e-7 of itself for x > -16 and 4e-7 below; 0 from about -88 down; NaN for NaN.
 ///
-/// x = n*ln 2 + f with |f| <= ln(2)/2: e^f by a polynomial, 2^n from its bits. Adding
-/// 1.5 * 2^(mantissa bits) rounds to an integer and leaves it in the low bits.
+/// x = n*ln 2 + f with |f| <= ln(2)/2: e^f by a polynomial, 2^n from its bits. Adding 1.5 * 2^(mantissa bits)
+/// rounds to an integer and leaves it in the low bits. n is at least -127, whose bits make 0.
 WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
   constexpr float kMagic = 0x1.8p23f;
-  constexpr float kLowest = -87.33654f;  // ln of the smallest normal number
-  const auto tiny = x < kLowest;
+  x = max(splat<float>(-127 * 0x1.62e43p-1f), x);
   const Vec<float> rounded = x * 0x1.715476p+0f + kMagic;
   const Vec<float> n = rounded - kMagic;
-  Vec<float> f = x - n * 0x1.62e4p-1f;  // ln 2 in two parts: n times the first is exact
-  f = f - n * 0x1.7f7d1cp-20f;
+#if defined(__FMA__) || defined(__aarch64__)
+  const Vec<float> f = x - n * 0x1.62e43p-1f;  // fused: only ln 2 itself is rounded
+#else
+  const Vec<float> f = (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
+#endif
   // Minimax on the interval: relative error 3e-9 before rounding.
   Vec<float> p = f * 0x1.6a23cep-10f + 0x1.123a2p-7f;
   p = p * f + 0x1.5558f2p-5f;
@@ -152,9 +174,7 @@ WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
   p = p * f + 0x1.fffffcp-2f;
   p = p * f + 1.0f;
   p = p * f + 1.0f;
-  const Vec<float> power = (Vec<float>)((bits_of<float>(rounded) << 23) + 0x3f800000);  // 2^n
-  const Vec<float> zero = {};
-  return tiny ? zero : p * power;
+  return p * (Vec<float>)(((Alike<float, uint32_t>::V)rounded << 23) + 0x3f800000u);
 }
 
 WARPDICE_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
@@ -179,7 +199,7 @@ WARPDICE_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
   p = p * f + 0.5;
   p = p * f + 1.0;
   p = p * f + 1.0;
-  const Vec<double> power = (Vec<double>)((bits_of<double>(rounded) << 52) + 0x3ff0000000000000);  // 2^n
+  const Vec<double> power = (Vec<double>)(((Alike<double, uint64_t>::V)rounded << 52) + 0x3ff0000000000000u);  // 2^n
   const Vec<double> zero = {};
   return tiny ? zero : p * power;
 }
