@@ -1,0 +1,250 @@
+// warpdice/tfjs: a loss of this package as a TensorFlow.js loss. Nothing of TensorFlow.js is imported: the caller hands
+// in the one that it uses (tfjs, tfjs-node or tfjs-core), so there is never a second copy beside it.
+import { rangeError, sameShape, sameShapeWithout, show, showShape, typeError } from './check.js';
+import type { TypedArray } from './dtype.js';
+import { WarpDiceError } from './errors.js';
+import { Loss } from './loss.js';
+import type { LossOptions } from './options.js';
+import type { TensorLike } from './tensor.js';
+
+/** What is used of a TensorFlow.js tensor. */
+export interface TfTensor {
+  readonly shape: number[];
+  readonly dtype: string;
+  readonly isDisposed: boolean;
+  dataSync(): Float32Array | Int32Array | Uint8Array;
+}
+
+/** What is used of TensorFlow.js; T is its `Tensor`, S its `Scalar` (`scalar` is here for that type alone). */
+export interface TensorFlow<T extends TfTensor, S extends T> {
+  customGrad(f: () => { value: T; gradFunc: (dy: T) => T[] }): (...inputs: T[]) => T;
+  tensor(values: Float32Array, shape: number[], dtype: 'float32'): T;
+  scalar(value: number): S;
+  zeros(shape: number[]): T;
+}
+
+/** A class of losses, such as `DiceLoss`; O is the options of its constructor. */
+export type LossClass<O extends LossOptions> = new (options?: O) => Loss;
+
+/**
+ * One of this package's losses as a TensorFlow.js loss `(yTrue, yPred) => tensor` with its exact gradient
+ * (`tf.customGrad`). The formula is that of the class: see `DiceLoss`, `JaccardLoss`.
+ *
+ *     value      L(yPred, yTrue), rounded to float32
+ *     gradient   dy * dL/dyPred for yPred, computed in one pass over yPred; zeros for yTrue, which counts as constant
+ *
+ * Shapes, channels last unless `options.layout` says otherwise: yPred is [N, ...spatial, C], float32; rank 1 is one
+ * sample of one class. yTrue is
+ * - class indices [N, ...spatial], int32 (or bool for two classes), or
+ * - dense, the shape of yPred: float32, bool, or int32 of 0 and 1 as `tf.oneHot` makes it (which is copied), or
+ * - with one class a 0/1 mask of any of these dtypes, with or without the class axis.
+ *
+ * The result is a scalar; with `reduction: 'none'` it is [N, C] or, with `batch`, [C].
+ *
+ * Use it in `tf.grads`, `tf.variableGrads`, `optimizer.minimize`, `model.compile({ loss })` and as a metric. In
+ * `model.fit` TensorFlow.js itself refuses targets without the class axis: give dense ones there. Only the first
+ * derivative is there: TensorFlow.js cannot differentiate the gradient again.
+ *
+ * It reads its inputs with `dataSync()`, which on a GPU backend waits until they are computed and blocks the event loop
+ * meanwhile. There is no way around it: `tf.customGrad` needs the value before the call returns. On the cpu backend it
+ * returns the tensor's own memory at once.
+ *
+ * @param tf TensorFlow.js as the program imports it: `import * as tf from '@tensorflow/tfjs'` (or tfjs-node, tfjs-core)
+ * @param LossClass The class, not an instance: the layout must be known here
+ * @param options What the class takes; `layout` is `'channels-last'` by default
+ * @throws TypeError, RangeError for an unknown option, a wrong value, and, by the function returned, for inputs that do
+ *   not fit; WarpDiceError ERR_LABEL_RANGE for labels out of range, ERR_DISPOSED
+ *
+ * @example
+ * const loss = tfLoss(tf, DiceLoss);
+ * const yTrue = tf.tensor1d([1, 1, 0, 1, 0]);
+ * const yPred = tf.tensor1d([0.9, 0.8, 0.2, 0.7, 0.1]);
+ * loss(yTrue, yPred).dataSync()[0]; // 1 - 2*2.4 / (1.99 + 3 + 1e-7) = 0.0380761...
+ * // dL/dp = 2(Np - tD)/D^2 with N = 4.8, D = 4.99: at p = .9, t = 1 that is -0.0538...
+ * tf.grad((p) => loss(yTrue, p))(yPred);
+ *
+ * @example
+ * const loss = tfLoss(tf, DiceLoss, { activation: 'softmax', background: false });
+ * optimizer.minimize(() => loss(labels, model.apply(images))); // labels [N, H, W] int32, logits [N, H, W, C]
+ * model.compile({ optimizer, loss }); // then model.fit(images, tf.oneHot(labels, C))
+ */
+export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
+  tf: TensorFlow<T, S>,
+  LossClass: LossClass<O>,
+  options: NoInfer<O> & { reduction: 'none' },
+): (yTrue: T, yPred: T) => T;
+export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
+  tf: TensorFlow<T, S>,
+  LossClass: LossClass<O>,
+  options?: NoInfer<O>,
+): (yTrue: T, yPred: T) => S;
+export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
+  tf: TensorFlow<T, S>,
+  LossClass: LossClass<O>,
+  options?: O,
+): (yTrue: T, yPred: T) => T {
+  checkTensorFlow(tf);
+  checkLossClass(LossClass);
+  const all = withLayout(options);
+  const loss = new LossClass(all as O);
+  const { layout } = all;
+  const unreduced = all.reduction === 'none';
+
+  return (yTrue, yPred) => {
+    checkTensor(yTrue, 'yTrue');
+    checkTensor(yPred, 'yPred');
+    const axis = classAxis(yTrue, yPred, layout);
+
+    const differentiable = tf.customGrad(() => {
+      // Both arrays stay referenced until the gradient is done, so that a GPU backend sends them once.
+      const predictions: TensorLike = { data: read(yPred), shape: yPred.shape };
+      const target: TensorLike = { data: targetData(yTrue, yPred, axis), shape: yTrue.shape };
+      const statistics = loss.statistics(predictions, target);
+      const { value } = loss.fromStatistics(statistics);
+
+      const gradFunc = (dy: T): T[] => {
+        const data = read(dy);
+        const scaled = unreduced
+          ? { upstream: { data, shape: dy.shape } }
+          : { gradScale: data[0] as number };
+        // A new array each time: on the cpu backend tf.tensor keeps it as the memory of the tensor.
+        const grad = loss.gradient(predictions, target, statistics, scaled);
+        return [
+          tf.zeros(yTrue.shape),
+          tf.tensor(grad.data as Float32Array, yPred.shape, 'float32'),
+        ];
+      };
+      const values = Float32Array.from(value.data as Float64Array);
+      return { value: tf.tensor(values, [...value.shape], 'float32'), gradFunc };
+    });
+
+    try {
+      return differentiable(yTrue, yPred);
+    } catch (error) {
+      throw inTheseWords(error);
+    }
+  };
+}
+
+// --- checks: what TensorFlow.js users get wrong, in the names that they use -------------------------------
+
+function checkTensorFlow(tf: unknown): void {
+  const has = (name: string) =>
+    typeof (tf as Record<string, unknown> | null)?.[name] === 'function';
+  if (!['customGrad', 'tensor', 'zeros'].every(has)) {
+    throw typeError("TensorFlow.js (import * as tf from '@tensorflow/tfjs')", 'tf', tf);
+  }
+}
+
+function checkLossClass(LossClass: unknown): void {
+  const known = typeof LossClass === 'function' && LossClass.prototype instanceof Loss;
+  if (!known) {
+    throw typeError('a class of losses (DiceLoss, not new DiceLoss())', 'LossClass', LossClass);
+  }
+}
+
+/** The options with TensorFlow.js' layout where none is given. */
+function withLayout(options: LossOptions | undefined) {
+  const known = options === undefined || (typeof options === 'object' && options !== null);
+  if (!known || Array.isArray(options)) throw typeError('an object', 'options', options);
+  const layout = options?.layout === undefined ? 'channels-last' : options.layout;
+  return { ...options, layout };
+}
+
+function checkTensor(tensor: TfTensor, name: string): void {
+  const known = typeof tensor?.dataSync === 'function' && Array.isArray(tensor.shape);
+  if (!known) throw typeError('a tensor of TensorFlow.js', name, tensor);
+  if (tensor.isDisposed) {
+    throw new WarpDiceError(
+      'ERR_DISPOSED',
+      `Expected a live tensor for ${name} but received a disposed one`,
+    );
+  }
+}
+
+/** The axis of the classes in yPred, -1 for rank 1; throws when yTrue does not fit yPred. */
+function classAxis(yTrue: TfTensor, yPred: TfTensor, layout: string): number {
+  const { shape } = yPred;
+  if (yPred.dtype !== 'float32') {
+    throw new TypeError(`Expected dtype float32 for yPred but received ${yPred.dtype}`);
+  }
+  if (!(yTrue.dtype in arrays)) {
+    throw new TypeError(
+      `Expected dtype float32, int32 or bool for yTrue but received ${yTrue.dtype}`,
+    );
+  }
+  if (shape.length === 0) throw rangeError('rank 1 or more', 'the shape of yPred', shape);
+  const axis = shape.length === 1 ? -1 : layout === 'channels-last' ? shape.length - 1 : 1;
+  const dense = sameShape(yTrue.shape, shape);
+  const labels = axis >= 0 && sameShapeWithout(yTrue.shape, shape, axis);
+  if (!dense && !labels) throw shapeError(yTrue, yPred, axis);
+  if (labels && shape[axis] !== 1 && yTrue.dtype === 'float32') {
+    throw new TypeError(
+      `Expected dtype int32 for yTrue, which is class indices (shape ${showShape(yTrue.shape)}), but received float32: use yTrue.toInt()`,
+    );
+  }
+  return axis;
+}
+
+function shapeError(yTrue: TfTensor, yPred: TfTensor, axis: number): RangeError {
+  const { shape } = yPred;
+  const indices = shape.filter((_, i) => i !== axis);
+  const either =
+    axis < 0
+      ? showShape(shape)
+      : `${showShape(shape)} (dense) or ${showShape(indices)} (class indices)`;
+  const squeezable = sameShapeWithout(indices, yTrue.shape, axis) && yTrue.shape[axis] === 1;
+  const hint = squeezable ? `: use yTrue.squeeze([${axis}])` : '';
+  return new RangeError(
+    `Expected shape ${either} for yTrue, as yPred has ${showShape(shape)}, but received ${showShape(yTrue.shape)}${hint}`,
+  );
+}
+
+/**
+ * The values in an array of the tensor's dtype. TensorFlow.js' own may be another: on the cpu backend a cast to a wider
+ * dtype only renames it, and `tf.oneHot(labels, C).toFloat().dataSync()` is an Int32Array.
+ */
+function read(tensor: TfTensor): Float32Array | Int32Array | Uint8Array {
+  const data = tensor.dataSync();
+  const Expected = arrays[tensor.dtype as keyof typeof arrays];
+  return data instanceof Expected ? data : Expected.from(data);
+}
+
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+
+/** The values of yTrue in a dtype that the loss takes. */
+function targetData(yTrue: TfTensor, yPred: TfTensor, axis: number): TypedArray {
+  const data = read(yTrue);
+  const oneClass = axis < 0 || yPred.shape[axis] === 1;
+  const dense = yTrue.shape.length === yPred.shape.length;
+  if (!dense || oneClass || yTrue.dtype !== 'int32') return data;
+
+  const bytes = new Uint8Array(data.length);
+  let count = 0;
+  let index = -1;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
+    if (value === 1) bytes[i] = 1;
+    else if (value !== 0 && count++ === 0) index = i;
+  }
+  if (count === 0) return bytes;
+  const value = data[index] as number;
+  throw new WarpDiceError(
+    'ERR_LABEL_RANGE',
+    `Expected 0 or 1 for yTrue, which is dense (shape ${showShape(yTrue.shape)}) and int32, but received ${count} other value${count === 1 ? '' : 's'}, the first ${show(value)} at index ${index}`,
+    { count, index, value },
+  );
+}
+
+/** The loss speaks of target and predictions; here they are yTrue and yPred. */
+function inTheseWords(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const message = error.message
+    .replace(/\btarget\b/g, 'yTrue')
+    .replace(/\bpredictions\b/g, 'yPred');
+  if (message === error.message) return error;
+  if (error instanceof WarpDiceError) {
+    return new WarpDiceError(error.code, message, error as Required<WarpDiceError>);
+  }
+  return new (error.constructor as ErrorConstructor)(message, { cause: error });
+}
