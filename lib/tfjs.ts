@@ -42,8 +42,9 @@ export type LossClass<O extends LossOptions> = new (options?: O) => Loss;
  * The result is a scalar; with `reduction: 'none'` it is [N, C] or, with `batch`, [C].
  *
  * Use it in `tf.grads`, `tf.variableGrads`, `optimizer.minimize`, `model.compile({ loss })` and as a metric. In
- * `model.fit` TensorFlow.js itself refuses targets without the class axis: give dense ones there. Only the first
- * derivative is there: TensorFlow.js cannot differentiate the gradient again.
+ * `model.fit` TensorFlow.js itself refuses targets without the class axis: give dense ones there; and `classWeight`
+ * there would only scale the finished value: use `classWeights` here. Only the first derivative is exact: a gradient of
+ * the gradient is an error or, where yPred also reaches the result another way, incomplete.
  *
  * It reads its inputs with `dataSync()`, which on a GPU backend waits until they are computed and blocks the event loop
  * meanwhile. There is no way around it: `tf.customGrad` needs the value before the call returns. On the cpu backend it
