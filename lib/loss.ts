@@ -162,21 +162,13 @@ export abstract class Loss {
     return this.#valueOf(call, options.out);
   }
 
-  /** {@link Loss.valueAndGrad} off the event loop. A gradient that it allocates is on shared memory. */
+  /** {@link Loss.valueAndGrad} off the event loop. */
   async valueAndGradAsync(
     predictions: TensorLike,
     target: TensorLike,
     options: ValueAndGradOptions = none,
   ): Promise<LossValueAndGrad> {
-    const call = this.#prepare(
-      ALL,
-      predictions,
-      target,
-      options,
-      valueAndGradKeys,
-      undefined,
-      true,
-    );
+    const call = this.#prepare(ALL, predictions, target, options, valueAndGradKeys);
     await this.#runAsync(call);
     return this.#valueAndGradOf(call, options.out);
   }
@@ -199,15 +191,7 @@ export abstract class Loss {
     statistics: Statistics,
     options: GradientOptions = none,
   ): Promise<Tensor> {
-    const call = this.#prepare(
-      GRADIENT,
-      predictions,
-      target,
-      options,
-      gradientKeys,
-      statistics,
-      true,
-    );
+    const call = this.#prepare(GRADIENT, predictions, target, options, gradientKeys, statistics);
     await this.#runAsync(call);
     return call.grad as Tensor;
   }
@@ -231,7 +215,6 @@ export abstract class Loss {
     options: Omit<ValueAndGradOptions, 'out'> & { out?: unknown },
     keys: Keys,
     statistics?: Statistics,
-    shared = false,
   ): Prepared {
     checkKeys(options, 'options', keys.options);
     const predictions = toTensor(predictionsLike, 'predictions');
@@ -283,7 +266,7 @@ export abstract class Loss {
       args[12] = this.#upstream(options.upstream, groups, classes);
       args[13] = scaleOf(options.gradScale);
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
-      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18], shared);
+      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
       args[16] = call.grad.data;
       args[17] = codeOf(call.grad.dtype);
     }
@@ -483,13 +466,12 @@ function float64Buffer(out: TensorLike | undefined, name: string, shape: number[
   return tensor;
 }
 
-/** The caller's gradient buffer, or a new one (on shared memory where an Async call would else copy it). */
+/** The caller's gradient buffer, or a new one. */
 function gradBuffer(
   predictions: Tensor,
   out: TensorLike | undefined,
   dtype: DType | undefined,
   accumulate: boolean,
-  shared: boolean,
 ): Tensor {
   const { dtype: own, shape } = predictions;
   const allowed = isHalf(own) ? [own, 'float32'] : [own];
@@ -504,7 +486,6 @@ function gradBuffer(
       );
     }
     const type = dtype ?? own;
-    if (shared) return Tensor.empty(shape, type);
     return Tensor.from(makeArray(type, predictions.size), shape, { dtype: type });
   }
   const tensor = toTensor(out, 'out.grad');

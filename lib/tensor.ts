@@ -66,6 +66,7 @@ export class Tensor implements Disposable {
   /**
    * A zero-filled tensor on a `SharedArrayBuffer`. That memory can neither move nor be transferred away, so the
    * `...Async` calls use it without a copy, and it can be posted to workers, which then share it.
+   * Make it once and reuse it: the garbage collector takes little notice of shared memory and may free it late.
    * The default dtype is float32.
    */
   static empty(shape: readonly number[], dtype?: DType): Tensor {

@@ -56,6 +56,9 @@ struct Inputs {
   Operand target;       // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
   Operand weight;       // [N,S], uint8 or any float dtype; data is null when every voxel counts once
 
+  /// Whether the classes of a voxel lie beside each other. One class, or one voxel, lies alike in both layouts.
+  bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }
+
   /// With one class a label is a 0/1 mask: label 1 is class 0, label 0 is no class.
   int64_t label_base() const { return classes == 1 ? 1 : 0; }
 };

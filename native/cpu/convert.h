@@ -29,9 +29,11 @@ WARPDICE_INLINE void widen(const Storage* from, T* row) {
 }
 
 WARPDICE_INLINE void widen(const BFloat16* from, float* row) {
-  uint32_t bits[kStep<float>];
-  for (int i = 0; i < kStep<float>; i++) bits[i] = static_cast<uint32_t>(from[i].bits) << 16;
-  memcpy(row, bits, sizeof bits);
+  typedef typename Alike<float, uint16_t>::V Halves;
+  typedef typename Alike<float, uint32_t>::V Bits;
+  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
+    store(row + i, __builtin_convertvector(load<Halves>(from + i), Bits) << 16);
+  }
 }
 
 WARPDICE_INLINE void widen(const Float16* from, float* row) {
@@ -71,11 +73,11 @@ WARPDICE_INLINE void narrow(const T* row, T* to) {
 
 /// To nearest, ties to even; NaN stays NaN.
 WARPDICE_INLINE void narrow(const float* row, BFloat16* to) {
-  uint32_t bits[kStep<float>];
-  memcpy(bits, row, sizeof bits);
-  for (int i = 0; i < kStep<float>; i++) {
-    const uint32_t rounded = (bits[i] + 0x7fff + (bits[i] >> 16 & 1)) >> 16, nan = bits[i] >> 16 | 0x40;
-    to[i].bits = static_cast<uint16_t>((bits[i] & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+  typedef typename Alike<float, uint16_t>::V Halves;
+  typedef typename Alike<float, uint32_t>::V Bits;
+  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
+    const Bits bits = load<Bits>(row + i), rounded = bits + 0x7fff + (bits >> 16 & 1), nan = bits | 0x400000;
+    store(to + i, __builtin_convertvector(((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded) >> 16, Halves));
   }
 }
 
@@ -128,58 +130,143 @@ WARPDICE_INLINE void store_row(Storage* to, int count, const T* row, bool accumu
   memcpy(to, padded, count * sizeof(Storage));
 }
 
-/// A whole array [N,C,S] or [N,S,C] by steps. Loads and stores are `count` voxels from (n, s), all classes.
+// --- layouts ------------------------------------------------------------------------------------------
+//
+// Channels last, a step is [voxel][C] in memory; the passes want [C][voxel]. With a constant number of
+// classes and of voxels the compiler makes shuffles of plain loops; else 4 x 4 tiles are transposed.
+
+/// to[c][r] = from[r][c] for `rows` by `columns`; the strides are elements from row to row.
+template <class T>
+void transpose(int64_t rows, int64_t columns, const T* __restrict from, int64_t from_stride, T* __restrict to,
+               int64_t to_stride) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+  typedef typename Simd<T>::Int Index __attribute__((vector_size(4 * sizeof(T))));
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    int64_t c = 0;
+    for (; c + 4 <= columns; c += 4) {
+      const T* f = from + r * from_stride + c;
+      T* t = to + c * to_stride + r;
+      const Four a = load<Four>(f), b = load<Four>(f + from_stride), d = load<Four>(f + 2 * from_stride),
+                 e = load<Four>(f + 3 * from_stride);
+      const Four ab = __builtin_shuffle(a, b, Index{0, 4, 1, 5}), AB = __builtin_shuffle(a, b, Index{2, 6, 3, 7});
+      const Four de = __builtin_shuffle(d, e, Index{0, 4, 1, 5}), DE = __builtin_shuffle(d, e, Index{2, 6, 3, 7});
+      store(t, __builtin_shuffle(ab, de, Index{0, 1, 4, 5}));
+      store(t + to_stride, __builtin_shuffle(ab, de, Index{2, 3, 6, 7}));
+      store(t + 2 * to_stride, __builtin_shuffle(AB, DE, Index{0, 1, 4, 5}));
+      store(t + 3 * to_stride, __builtin_shuffle(AB, DE, Index{2, 3, 6, 7}));
+    }
+    for (; c < columns; c++) {
+      for (int i = 0; i < 4; i++) to[c * to_stride + r + i] = from[(r + i) * from_stride + c];
+    }
+  }
+  for (; r < rows; r++) {
+    for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
+  }
+}
+
+/// from: [count][C]; staged: [C][kStep<T>], whose rest is set to 0. kClasses: C, or 0 for any.
+template <class T, int kClasses>
+void deinterleave(int64_t classes, int count, const T* __restrict from, T* __restrict staged) {
+  if (kClasses && count == kStep<T>) {
+    for (int j = 0; j < kStep<T>; j++) {
+      for (int c = 0; c < kClasses; c++) staged[c * kStep<T> + j] = from[j * kClasses + c];
+    }
+    return;
+  }
+  if (count < kStep<T>) memset(staged, 0, classes * kStep<T> * sizeof(T));
+  transpose(count, classes, from, classes, staged, kStep<T>);
+}
+
+/// The reverse.
+template <class T, int kClasses>
+void interleave(int64_t classes, int count, const T* __restrict staged, T* __restrict to) {
+  if (kClasses && count == kStep<T>) {
+    for (int j = 0; j < kStep<T>; j++) {
+      for (int c = 0; c < kClasses; c++) to[j * kClasses + c] = staged[c * kStep<T> + j];
+    }
+    return;
+  }
+  transpose(classes, count, staged, kStep<T>, to, classes);
+}
+
+template <int kValue>
+struct Constant {
+  static constexpr int value = kValue;
+};
+
+/// Calls visit with the number of classes as a constant where that pays, else with 0.
+template <class Visit>
+WARPDICE_INLINE void with_few_classes(int64_t classes, Visit visit) {
+  switch (classes) {
+    case 2:
+      return visit(Constant<2>{});
+    case 3:
+      return visit(Constant<3>{});
+    case 4:
+      return visit(Constant<4>{});
+    case 8:
+      return visit(Constant<8>{});
+    default:
+      return visit(Constant<0>{});
+  }
+}
+
+template <class A, class B>
+constexpr bool kSame = false;
+template <class A>
+constexpr bool kSame<A, A> = true;
+
+/// A whole array [N,C,S] or [N,S,C] by steps: `count` <= kStep<T> voxels from (n, s), all classes.
 template <class T>
 struct Stager {
   int64_t classes, voxels;
+  bool channels_last;
+  T* scratch;  // [C][kStep<T>]
 
-  int64_t offset(int64_t n, int64_t s, bool channels_last) const {
+  int64_t offset(int64_t n, int64_t s) const {
     return channels_last ? (n * voxels + s) * classes : n * classes * voxels + s;
   }
 
   /// staged: [C][kStep<T>]
   template <class Storage>
-  void load(const Storage* array, bool channels_last, int64_t n, int64_t s, int count, T* staged) const {
-    const Storage* from = array + offset(n, s, channels_last);
+  void load(const Storage* array, int64_t n, int64_t s, int count, T* staged) const {
+    const Storage* from = array + offset(n, s);
     if (!channels_last) {
       for (int64_t c = 0; c < classes; c++) load_row<T>(from + c * voxels, count, staged + c * kStep<T>);
       return;
     }
-    // Rows of the transposed step, a row's worth of [s][c] at a time.
-    const int64_t total = count * classes;
-    for (int64_t first = 0; first < total; first += kStep<T>) {
-      T row[kStep<T>];
-      const int filled = total - first < kStep<T> ? static_cast<int>(total - first) : kStep<T>;
-      load_row<T>(from + first, filled, row);
-      int64_t j = first / classes, c = first % classes;
-      for (int i = 0; i < filled; i++) {
-        staged[c * kStep<T> + j] = row[i];
-        if (++c == classes) c = 0, j++;
-      }
-    }
-    for (int64_t c = 0; c < classes && count < kStep<T>; c++) {
-      for (int j = count; j < kStep<T>; j++) staged[c * kStep<T> + j] = 0;
-    }
+    const T* converted = scratch;
+    if constexpr (kSame<T, Storage>) converted = from;
+    else for_rows(count, [&](int64_t at, int filled) { load_row<T>(from + at, filled, scratch + at); });
+    with_few_classes(classes, [&](auto constant) {
+      deinterleave<T, decltype(constant)::value>(classes, count, converted, staged);
+    });
   }
 
   template <class Storage>
-  void store(Storage* array, bool channels_last, int64_t n, int64_t s, int count, const T* staged,
-             bool accumulate) const {
-    Storage* to = array + offset(n, s, channels_last);
+  void store(Storage* array, int64_t n, int64_t s, int count, const T* staged, bool accumulate) const {
+    Storage* to = array + offset(n, s);
     if (!channels_last) {
       for (int64_t c = 0; c < classes; c++) store_row(to + c * voxels, count, staged + c * kStep<T>, accumulate);
       return;
     }
+    T* converted = scratch;
+    if constexpr (kSame<T, Storage>) converted = accumulate ? scratch : to;
+    with_few_classes(classes, [&](auto constant) {
+      interleave<T, decltype(constant)::value>(classes, count, staged, converted);
+    });
+    if (converted != scratch) return;
+    for_rows(count, [&](int64_t at, int filled) { store_row(to + at, filled, scratch + at, accumulate); });
+  }
+
+ private:
+  /// Visits the elements of a step of `count` voxels by rows.
+  template <class Visit>
+  WARPDICE_INLINE void for_rows(int count, Visit visit) const {
     const int64_t total = count * classes;
-    for (int64_t first = 0; first < total; first += kStep<T>) {
-      T row[kStep<T>] = {};
-      const int filled = total - first < kStep<T> ? static_cast<int>(total - first) : kStep<T>;
-      int64_t j = first / classes, c = first % classes;
-      for (int i = 0; i < filled; i++) {
-        row[i] = staged[c * kStep<T> + j];
-        if (++c == classes) c = 0, j++;
-      }
-      store_row(to + first, filled, row, accumulate);
+    for (int64_t at = 0; at < total; at += kStep<T>) {
+      visit(at, total - at < kStep<T> ? static_cast<int>(total - at) : kStep<T>);
     }
   }
 };

@@ -143,9 +143,8 @@ void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
 }
 
 bool keeps(const Inputs& in, const GradientOut& out) {
-  const bool interleaved = in.channels_last && in.classes > 1 && in.voxels > 1;
-  return in.activation != Activation::none && out.dtype == in.predictions.dtype &&
-         (out.dtype == DType::float32 || out.dtype == DType::float64) && !out.accumulate && !interleaved;
+  const DType computed = in.predictions.dtype == DType::float64 ? DType::float64 : DType::float32;
+  return in.activation != Activation::none && out.dtype == computed && !out.accumulate;
 }
 
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {

@@ -102,7 +102,7 @@ LabelFault check_target(const Inputs& in, const Run& run) {
     });
   } else if (in.target.dtype == DType::uint8) {
     const uint8_t* bits = static_cast<const uint8_t*>(in.target.data);
-    if (in.channels_last) {
+    if (in.interleaved()) {
       const int64_t first = (run.n * in.voxels + run.begin) * in.classes;
       note_faults(in, bits + first, voxels * in.classes, first, 2, faults);
     } else {
@@ -121,10 +121,8 @@ LabelFault check_target(const Inputs& in, const Run& run) {
 template <class T>
 class Runner {
  public:
-  Runner(const Inputs& in, const Run& run, Workspace& workspace) : in_(in), run_(run), stager_{in.classes, in.voxels} {
-    // One class, or one voxel per class, lies in memory alike in both layouts.
-    channels_last_ = in.channels_last && in.classes > 1 && in.voxels > 1;
-    weighted_ = in.weight.data || in.has_ignore;
+  Runner(const Inputs& in, const Run& run, Workspace& workspace)
+      : in_(in), run_(run), weighted_(in.weight.data || in.has_ignore) {
     const size_t step_bytes = static_cast<size_t>(in.classes) * kStep<T> * sizeof(T);
     totals_bytes_ = static_cast<size_t>(in.classes) * sizeof(Totals);
     char* memory = static_cast<char*>(
@@ -135,6 +133,8 @@ class Runner {
     totals_ = reinterpret_cast<Totals*>(memory + 3 * step_bytes);
     slopes_ = reinterpret_cast<Slope<T>*>(memory + 3 * step_bytes + totals_bytes_);
     counts_ = reinterpret_cast<int64_t*>(slopes_ + in.classes);
+    // dp is computed after the last load and read before the store: its place serves both as scratch.
+    stager_ = {in.classes, in.voxels, in.interleaved(), reinterpret_cast<T*>(dp_)};
   }
 
   /// keep: null, or where step 3 will find what its activation needs (see passes.h).
@@ -142,14 +142,21 @@ class Runner {
     memset(static_cast<void*>(totals_), 0, totals_bytes_);
     memset(counts_, 0, in_.classes * sizeof(int64_t));
     for (int64_t s = run_.begin; s < run_.end;) {
-      const Block block = next_block(s, run_.end, direct_target());
-      const Sink<T> sink = keep ? sink_at(*keep, block, false) : Sink<T>{};
-      with_steps(in_.predictions, block, block.partial || weighted_, [&](auto steps) {
+      const Block block = next_block(s, run_.end, direct(in_.predictions.dtype) && direct_target());
+      const View<T> z = view(in_.predictions, block, staged_);
+      const bool stage_kept = block.partial;
+      const Sink<T> sink = keep && !stage_kept ? kept_at(*keep, block) : staged_sink();
+      with_steps(z, block, block.partial || weighted_, [&](auto steps) {
         if (steps.weight) return add<true>(steps, keep, sink);
         add<false>(steps, keep, sink);
         if (in_.labels) count_labels(s, block.voxels);
       });
-      if (keep && block.partial) store_staged(*keep, block);
+      if (keep && stage_kept) {
+        const Sink<T> to = kept_at(*keep, block);
+        for (int64_t c = 0; c < in_.classes; c++) {
+          memcpy(to.data + c * to.class_stride, staged_ + c * kStep<T>, block.voxels * sizeof(T));
+        }
+      }
       s += block.voxels;
     }
     for (int64_t c = 0; c < in_.classes; c++) {
@@ -166,28 +173,30 @@ class Runner {
       slopes_[c] = {static_cast<T>(in_.squared ? 2 * d.prediction : 0), static_cast<T>(constant),
                     static_cast<T>(d.intersection), static_cast<T>(d.intersection + constant)};
     }
-    const Operand from = kept ? Operand{out.data, out.dtype} : in_.predictions;
-    const bool direct_out = out.dtype == kDType<T> && !channels_last_ && !out.accumulate;
-    const int64_t head = kept ? -1 : streaming_head(out, direct_out);
+    const bool direct_from = kept || direct(in_.predictions.dtype), direct_out = direct(out.dtype) && !out.accumulate;
+    const int64_t head = kept || !direct_out ? -1 : streaming_head(out);
     for (int64_t s = run_.begin; s < run_.end;) {
       // First up to where whole lines can be streamed.
       const int64_t end = head > 0 && s == run_.begin && head < run_.end - s ? s + head : run_.end;
-      const Block block = next_block(s, end, direct_target() && direct_out);
-      const bool direct = direct_out && !block.partial;
-      const Sink<T> sink = direct ? sink_at(out, block, head >= 0) : Sink<T>{staged_, kStep<T>, false};
-      with_steps(from, block, weighted_, [&](auto steps) {
+      const Block block = next_block(s, end, direct_from && direct_target() && direct_out);
+      const View<T> z = kept ? kept_view(out, block) : view(in_.predictions, block, staged_);
+      const bool stage_out = !direct_out || block.partial;
+      Sink<T> sink = staged_sink();
+      if (!stage_out) sink = {static_cast<T*>(out.data) + stager_.offset(run_.n, s), in_.voxels, head >= 0};
+      with_steps(z, block, weighted_, [&](auto steps) {
         if (steps.weight) differentiate<true>(steps, kept, sink);
         else differentiate<false>(steps, kept, sink);
       });
-      if (!direct) store_staged(out, block);
+      if (stage_out) store_staged(out, block);
       s += block.voxels;
     }
     if (head >= 0) stream_fence();
   }
 
  private:
-  bool direct_predictions() const { return in_.predictions.dtype == kDType<T> && !channels_last_; }
-  bool direct_target() const { return in_.labels || (in_.target.dtype == kDType<T> && !channels_last_); }
+  /// Whether the passes can work on the caller's array of this dtype as it is.
+  bool direct(DType dtype) const { return dtype == kDType<T> && !stager_.channels_last; }
+  bool direct_target() const { return in_.labels || direct(in_.target.dtype); }
 
   /// Voxels to do at once: whole steps, or what is left of the run, padded to a step.
   struct Block {
@@ -198,36 +207,45 @@ class Runner {
 
   /// What is staged class by class goes step by step, to stay in the cache.
   Block next_block(int64_t s, int64_t end, bool direct) const {
-    const int64_t left = end - s, whole = left / kStep<T>, most = direct && direct_predictions() ? kBlockSteps : 1;
+    const int64_t left = end - s, whole = left / kStep<T>, most = direct ? kBlockSteps : 1;
     if (whole == 0) return {s, static_cast<int>(left), true};
     return {s, static_cast<int>((whole < most ? whole : most) * kStep<T>), false};
   }
 
-  /// In the caller's array, or staged for a partial step.
-  Sink<T> sink_at(const GradientOut& out, const Block& block, bool streaming) const {
-    if (block.partial) return {staged_, kStep<T>, false};
-    return {static_cast<T*>(out.data) + stager_.offset(run_.n, block.s, false), in_.voxels, streaming};
+  Sink<T> staged_sink() const { return {staged_, kStep<T>, false}; }
+
+  /// Where a block is kept: class by class, whatever the layout, since only step 3 reads it.
+  Sink<T> kept_at(const GradientOut& out, const Block& block) const {
+    T* data = static_cast<T*>(out.data) + stager_.offset(run_.n, block.s);
+    return {data, stager_.channels_last ? block.voxels : in_.voxels, false};
+  }
+
+  View<T> kept_view(const GradientOut& out, const Block& block) const {
+    const Sink<T> from = kept_at(out, block);
+    if (!block.partial) return {from.data, from.class_stride};
+    for (int64_t c = 0; c < in_.classes; c++) {
+      load_row<T>(from.data + c * from.class_stride, block.voxels, staged_ + c * kStep<T>);
+    }
+    return {staged_, kStep<T>};
   }
 
   /// Voxels before the first that streaming stores may write; -1 when they may not be used: the gradient is
   /// small enough for the caches, replaces the logits, or its rows begin at different places of a line.
-  int64_t streaming_head(const GradientOut& out, bool direct_out) const {
+  int64_t streaming_head(const GradientOut& out) const {
     constexpr int64_t kLineBytes = 64, kLeastBytes = int64_t{4} << 20;
     const int64_t row_bytes = in_.voxels * static_cast<int64_t>(sizeof(T));
-    if (!direct_out || out.data == in_.predictions.data || in_.samples * in_.classes * row_bytes < kLeastBytes) return -1;
+    if (out.data == in_.predictions.data || in_.samples * in_.classes * row_bytes < kLeastBytes) return -1;
     if (in_.samples * in_.classes > 1 && row_bytes % kLineBytes != 0) return -1;
     const int64_t at = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out.data)) +
-                       stager_.offset(run_.n, run_.begin, false) * static_cast<int64_t>(sizeof(T));
+                       stager_.offset(run_.n, run_.begin) * static_cast<int64_t>(sizeof(T));
     if (at % static_cast<int64_t>(sizeof(T)) != 0) return -1;
     return (kLineBytes - at % kLineBytes) % kLineBytes / static_cast<int64_t>(sizeof(T));
   }
 
-  /// Calls pass(steps) on a block of `predictions`, in place where that can be, else staged.
-  /// `weigh`: with weights, which are 0 in the padding of a partial step.
+  /// Calls pass(steps) on a block of predictions. `weigh`: with weights, 0 in the padding of a partial step.
   template <class Pass>
-  WARPDICE_INLINE void with_steps(const Operand& predictions, const Block& block, bool weigh, Pass pass) {
+  WARPDICE_INLINE void with_steps(const View<T>& z, const Block& block, bool weigh, Pass pass) {
     const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
-    const View<T> z = view(predictions, block, staged_);
     if (weigh) load_weights(block.s, block.voxels);
     const T* weight = weigh ? weights_ : nullptr;
     if (in_.labels) {
@@ -242,12 +260,12 @@ class Runner {
 
   /// A block of an array like the predictions; `staged` is used unless it can be read where it is.
   WARPDICE_INLINE View<T> view(const Operand& array, const Block& block, T* staged) const {
-    if (array.dtype == kDType<T> && !channels_last_ && !block.partial) {
-      return {static_cast<const T*>(array.data) + stager_.offset(run_.n, block.s, false), in_.voxels};
+    if (direct(array.dtype) && !block.partial) {
+      return {static_cast<const T*>(array.data) + stager_.offset(run_.n, block.s), in_.voxels};
     }
     with_storage(array.dtype, [&](auto* storage) {
       storage = static_cast<decltype(storage)>(const_cast<void*>(array.data));
-      stager_.load(storage, channels_last_, run_.n, block.s, block.voxels, staged);
+      stager_.load(storage, run_.n, block.s, block.voxels, staged);
     });
     return {staged, kStep<T>};
   }
@@ -257,8 +275,7 @@ class Runner {
     with_storage(out.dtype, [&](auto* storage) {
       using Storage = typename Pointee<decltype(storage)>::type;
       if constexpr ((sizeof(T) == 8) == (sizeof(Storage) == 8) && sizeof(Storage) != 1) {
-        stager_.store(static_cast<Storage*>(out.data), channels_last_, run_.n, block.s, block.voxels, staged_,
-                      out.accumulate);
+        stager_.store(static_cast<Storage*>(out.data), run_.n, block.s, block.voxels, staged_, out.accumulate);
       }
     });
   }
@@ -393,8 +410,8 @@ class Runner {
 
   const Inputs& in_;
   const Run& run_;
+  bool weighted_;
   Stager<T> stager_;
-  bool channels_last_, weighted_;
   size_t totals_bytes_;
   T *staged_, *staged_target_;  // [C][kStep<T>]: predictions, then numerators, then gradient; target
   Vec<T>* dp_;           // [C][kUnroll]: dp
