@@ -1,0 +1,31 @@
+// Thousands of steps on tensors of 4 MB: after the warm-up, resident memory stays within 20 MB.
+import { expect, test } from '@jest/globals';
+import { runWell } from './util-process.js';
+
+const MB = 2 ** 20;
+
+test.each([
+  ["caller's buffers", 3000],
+  ['step by step, and a plan', 2000],
+  ['allocating the gradient', 2000],
+  ['allocating everything', 2000],
+  ['async', 2000],
+  ['async, shared memory', 2000],
+  ['async, allocating', 2000],
+  ['errors', 2000],
+])(
+  '%s',
+  async (kind, steps) => {
+    const printed = await runWell('resident-memory.mjs', {
+      args: [kind, String(steps)],
+      node: ['--expose-gc'],
+      // Freed blocks go back to the system at once: what malloc would keep for later, tens of megabytes of it, is not ours.
+      env: kind.includes('allocating') ? { MALLOC_MMAP_THRESHOLD_: String(MB) } : {},
+    });
+    const { grown, most } = JSON.parse(printed);
+    expect(grown).toBeLessThan(20 * MB);
+    // Garbage included: a collection is due every 32 to 64 MB, so more than this is garbage that V8 does not see.
+    expect(most).toBeLessThan(160 * MB);
+  },
+  120_000,
+);
