@@ -1,0 +1,72 @@
+// What is measured: groups of one shape, each a list of cases. The first case of a group is its base, to which the
+// others are compared. All cases of a group hold the same numbers, so they have one answer and one interleaved run.
+
+export interface Case {
+  readonly name: string;
+  readonly dtype: 'float32' | 'float16' | 'bfloat16';
+  readonly layout: 'channels-first' | 'channels-last';
+  /** 'labels': uint8 class indices (with one class: a uint8 mask). Else a dense target of this dtype. */
+  readonly target: 'labels' | 'float32' | 'uint8';
+}
+
+export interface Group {
+  readonly name: string;
+  /** [N, C, ...spatial], also for the cases that lie channels last. */
+  readonly shape: readonly number[];
+  readonly activation: 'sigmoid' | 'softmax';
+  readonly cases: readonly Case[];
+  /** Sized for the cost of a call, not for throughput: shown in microseconds, without limits. */
+  readonly tiny: boolean;
+}
+
+const base: Case = {
+  name: 'float32, labels',
+  dtype: 'float32',
+  layout: 'channels-first',
+  target: 'labels',
+};
+const float16: Case = { ...base, name: 'float16, labels', dtype: 'float16' };
+const bfloat16: Case = { ...base, name: 'bfloat16, labels', dtype: 'bfloat16' };
+const channelsLast: Case = {
+  ...base,
+  name: 'float32, labels, channels last',
+  layout: 'channels-last',
+};
+const denseFloat32: Case = { ...base, name: 'float32, float32 one-hot', target: 'float32' };
+const denseUint8: Case = { ...base, name: 'float32, uint8 one-hot', target: 'uint8' };
+const maskFloat32: Case = { ...base, name: 'float32, float32 mask', target: 'float32' };
+
+const manyClasses = [base, float16, bfloat16, channelsLast, denseFloat32, denseUint8];
+// With one class both layouts are the same memory, and a label is the mask.
+const oneClass = [base, float16, bfloat16, maskFloat32];
+
+function group(
+  shape: readonly number[],
+  activation: Group['activation'],
+  cases: readonly Case[],
+  tiny = false,
+): Group {
+  return { name: `[${shape}] ${activation}`, shape, activation, cases, tiny };
+}
+
+export const groups: readonly Group[] = [
+  group([8, 1, 512, 512], 'sigmoid', oneClass),
+  group([4, 4, 512, 512], 'softmax', manyClasses),
+  group([2, 3, 128, 128, 128], 'softmax', manyClasses),
+  group([2, 19, 256, 256], 'softmax', manyClasses),
+  group([1, 1, 32, 32], 'sigmoid', [base], true),
+  group([1, 4, 32, 32], 'softmax', [base], true),
+];
+
+/** The groups with the cases whose "group case" holds the text; a base stays where one of its group is kept. */
+export function select(filter: string | undefined): Group[] {
+  const wanted = filter?.replaceAll(' ', '').toLowerCase() ?? '';
+  const selected: Group[] = [];
+  for (const group of groups) {
+    const keeps = (c: Case) =>
+      `${group.name}${c.name}`.replaceAll(' ', '').toLowerCase().includes(wanted);
+    if (!group.cases.some(keeps)) continue;
+    selected.push({ ...group, cases: group.cases.filter((c, i) => i === 0 || keeps(c)) });
+  }
+  return selected;
+}

@@ -1,0 +1,143 @@
+// The answer in plain float64, and the comparison with it. Nothing that is wrong is timed.
+import type { Tensor } from 'warpdice';
+import type { Group } from './cases.js';
+import { decodeTable, roundingOf } from './half.js';
+import { labelsOf, logitsInSixteenths, type Problem } from './problem.js';
+
+export interface Answer {
+  readonly value: number;
+  /** [N, C] */
+  readonly perClass: Float64Array;
+  /** [N, C, S], channels first. */
+  readonly gradient: Float64Array;
+  readonly largestGradient: number;
+}
+
+const smoothDenominator = 1e-7;
+
+/**
+ * Dice with squared denominators, mean over (n,c), from logits:
+ *
+ *   L = 1 - 2I / D,  I = sum p t,  D = sum p^2 + sum t^2 + 1e-7
+ *   dL/dp = -2t / D + 4 I p / D^2
+ *   dL/dz = dL/dp p (1 - p)                         sigmoid
+ *           p_c (dL/dp_c - sum_j p_j dL/dp_j)       softmax
+ */
+export function solve({ activation }: Pick<Group, 'activation'>, shape: readonly number[]): Answer {
+  const [N = 1, C = 1, ...spatial] = shape;
+  const S = spatial.reduce((product, length) => product * length, 1);
+  const z = logitsInSixteenths(N * C * S);
+  const labels = labelsOf(N * S, C);
+  const isTarget = (n: number, c: number, s: number) =>
+    C === 1 ? labels[n * S + s] : labels[n * S + s] === c ? 1 : 0;
+
+  const p = new Float64Array(N * C * S);
+  const perClass = new Float64Array(N * C);
+  const column = new Float64Array(C);
+  const fromTarget = new Float64Array(C); // dL/dp = fromTarget t + fromPrediction p
+  const fromPrediction = new Float64Array(C);
+  let value = 0;
+  let largestGradient = 0;
+
+  for (let n = 0; n < N; n++) {
+    const at = n * C * S;
+    for (let s = 0; s < S; s++) {
+      let sum = 0;
+      for (let c = 0; c < C; c++) sum += column[c] = Math.exp(z[at + c * S + s] / 16);
+      for (let c = 0; c < C; c++) {
+        p[at + c * S + s] =
+          activation === 'softmax' ? column[c] / sum : column[c] / (1 + column[c]);
+      }
+    }
+    for (let c = 0; c < C; c++) {
+      let I = 0;
+      let D = smoothDenominator;
+      for (let s = 0; s < S; s++) {
+        const t = isTarget(n, c, s);
+        const probability = p[at + c * S + s];
+        I += probability * t;
+        D += probability * probability + t;
+      }
+      perClass[n * C + c] = 1 - (2 * I) / D;
+      value += perClass[n * C + c] / (N * C);
+      fromTarget[c] = -2 / D / (N * C);
+      fromPrediction[c] = (4 * I) / (D * D) / (N * C);
+    }
+    for (let s = 0; s < S; s++) {
+      let dot = 0;
+      for (let c = 0; c < C; c++) {
+        const probability = p[at + c * S + s];
+        column[c] = fromTarget[c] * isTarget(n, c, s) + fromPrediction[c] * probability;
+        dot += probability * column[c];
+      }
+      for (let c = 0; c < C; c++) {
+        const probability = p[at + c * S + s];
+        const gradient =
+          activation === 'softmax'
+            ? probability * (column[c] - dot)
+            : column[c] * probability * (1 - probability);
+        p[at + c * S + s] = gradient;
+        largestGradient = Math.max(largestGradient, Math.abs(gradient));
+      }
+    }
+  }
+  return { value, perClass, gradient: p, largestGradient };
+}
+
+export interface Outputs {
+  readonly value?: Tensor;
+  readonly perClass?: Tensor;
+  readonly grad?: Tensor;
+}
+
+/** Why the outputs are wrong, or undefined: value within 1e-6, gradient within 1e-5 of the largest plus rounding. */
+export function faultOf(
+  problem: Problem,
+  answer: Answer,
+  outputs: Outputs,
+  gradScale: number,
+): string | undefined {
+  const near = (x: number, right: number) => Math.abs(x - right) <= 1e-6 * Math.max(right, 0.1);
+  if (outputs.value) {
+    const value = outputs.value.itemSync();
+    if (!near(value, answer.value)) return `value ${value} instead of ${answer.value}`;
+  }
+  if (outputs.perClass) {
+    const bad = answer.perClass.findIndex(
+      (right, i) => !near(Number(outputs.perClass?.data[i]), right),
+    );
+    if (bad >= 0) {
+      return `perClass[${bad}] ${outputs.perClass.data[bad]} instead of ${answer.perClass[bad]}`;
+    }
+  }
+  return outputs.grad && gradientFault(problem, answer, outputs.grad, gradScale);
+}
+
+function gradientFault(
+  { N, C, S, case: { dtype, layout } }: Problem,
+  answer: Answer,
+  grad: Tensor,
+  gradScale: number,
+): string | undefined {
+  const data = grad.data as Float32Array | Uint16Array;
+  const decode = dtype === 'float32' ? undefined : decodeTable(dtype);
+  const { relative, absolute } = roundingOf(dtype);
+  const allowed = 1e-5 * answer.largestGradient * gradScale + absolute;
+  const [classStride, voxelStride] = layout === 'channels-last' ? [1, C] : [S, 1];
+  for (let n = 0; n < N; n++) {
+    for (let c = 0; c < C; c++) {
+      const from = (n * C + c) * S;
+      const at = n * C * S + c * classStride;
+      for (let s = 0; s < S; s++) {
+        const stored = data[at + s * voxelStride];
+        const is = decode ? decode[stored] : stored;
+        const right = answer.gradient[from + s] * gradScale;
+        // Written so that NaN is a fault.
+        if (!(Math.abs(is - right) <= allowed + relative * Math.abs(right))) {
+          return `gradient ${is} instead of ${right} at sample ${n}, class ${c}, voxel ${s}`;
+        }
+      }
+    }
+  }
+  return undefined;
+}

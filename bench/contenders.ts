@@ -1,0 +1,167 @@
+// Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
+import { setThreads, type TensorLike } from 'warpdice';
+import { native } from '../dist/binding.js';
+import type { Case, Group } from './cases.js';
+import { type Answer, faultOf, type Outputs, solve } from './check.js';
+import { makeProblem, type Problem } from './problem.js';
+import type { Timed } from './timing.js';
+
+export interface Contender extends Timed {
+  readonly name: string;
+  readonly kind: 'limit' | 'call' | 'arithmetic';
+  readonly elements: number;
+  /** Runs once and says what is wrong with the result, if anything. */
+  fault(): string | undefined;
+}
+
+export const names = {
+  memcpy: 'memcpy',
+  streaming: 'non-temporal copy',
+  valueAndGrad: 'valueAndGrad',
+  value: 'value',
+  gradient: 'gradient',
+  allocating: 'valueAndGrad, allocating',
+  plan: 'plan.execute',
+  small: 'arithmetic, small',
+  large: 'arithmetic, large',
+} as const;
+
+export function contendersOf(
+  group: Group,
+  c: Case,
+  answer: Answer,
+  threads: number,
+  isBase: boolean,
+): Contender[] {
+  const problem = makeProblem(group, c, group.shape);
+  const calls = callsOf(problem, answer, threads);
+  const kept = isBase ? calls : calls.filter(({ name }) => name === names.valueAndGrad);
+  if (group.tiny) return kept;
+  return [...limitsOf(problem, threads), ...kept, ...arithmeticOf(group, c)];
+}
+
+/** Copies of the logits into the gradient's memory, by the engine's threads. */
+function limitsOf({ logits, out }: Problem, threads: number): Contender[] {
+  return [names.memcpy, names.streaming].map((name) => {
+    const run = () => native.copy(out.grad.data, logits.data, name === names.streaming);
+    return {
+      name,
+      kind: 'limit',
+      elements: logits.size,
+      enter: () => setThreads(threads),
+      run,
+      fault: () => {
+        wipe(out);
+        run();
+        return bytesOf(out.grad.data).equals(bytesOf(logits.data)) ? undefined : 'a wrong copy';
+      },
+    };
+  });
+}
+
+function callsOf(problem: Problem, answer: Answer, threads: number): Contender[] {
+  const { loss, logits, target, out } = problem;
+  const gradScale = scaleOf(problem, answer);
+  const forwardOptions = { out: { value: out.value, perClass: out.perClass } };
+  const options = { gradScale, out };
+  const gradientOptions = { gradScale, out: { grad: out.grad } };
+  const statistics = loss.statistics(logits, target);
+  const plan = loss.plan(logits, target, options);
+  let allocated: Outputs = {};
+
+  const call = (name: string, run: () => void, outputs: () => Outputs, leave?: () => void) => ({
+    name,
+    kind: 'call' as const,
+    elements: logits.size,
+    enter: () => setThreads(threads),
+    ...(leave && { leave }),
+    run,
+    fault: () => {
+      wipe(out);
+      run();
+      return faultOf(problem, answer, outputs(), gradScale);
+    },
+  });
+
+  return [
+    call(
+      names.valueAndGrad,
+      () => loss.valueAndGrad(logits, target, options),
+      () => out,
+    ),
+    call(
+      names.value,
+      () => loss.value(logits, target, forwardOptions),
+      () => forwardOptions.out,
+    ),
+    call(
+      names.gradient,
+      () => loss.gradient(logits, target, statistics, gradientOptions),
+      () => gradientOptions.out,
+    ),
+    call(
+      names.plan,
+      () => plan.execute(),
+      () => out,
+    ),
+    call(
+      names.allocating,
+      () => {
+        allocated = loss.valueAndGrad(logits, target, { gradScale });
+      },
+      () => allocated,
+      () => {
+        // Its garbage is not the next contender's to collect.
+        allocated = {};
+        globalThis.gc?.();
+      },
+    ),
+  ];
+}
+
+/**
+ * The same call on one thread with the same C on two sizes that stay in a core's own cache. The difference of their times over
+ * the difference of their elements is the arithmetic of one element, without the cost of a call.
+ */
+function arithmeticOf(group: Group, c: Case): Contender[] {
+  const C = group.shape[1] ?? 1;
+  const cachedElements = 32768; // with the gradient 256 KiB of float32
+  const large = Math.max(1, Math.floor(cachedElements / C / 64));
+  const small = Math.max(1, Math.floor(large / 4));
+  return [
+    { name: names.small, rows: small },
+    { name: names.large, rows: large },
+  ].map(({ name, rows }) => {
+    const shape = [1, C, rows, 64];
+    const problem = makeProblem(group, c, shape);
+    const answer = solve(group, shape);
+    const gradScale = scaleOf(problem, answer);
+    const plan = problem.loss.plan(problem.logits, problem.target, { gradScale, out: problem.out });
+    return {
+      name,
+      kind: 'arithmetic',
+      elements: problem.logits.size,
+      enter: () => setThreads(1),
+      run: () => plan.execute(),
+      fault: () => {
+        wipe(problem.out);
+        plan.execute();
+        return faultOf(problem, answer, problem.out, gradScale);
+      },
+    };
+  });
+}
+
+/** A power of two that brings a half-precision gradient into the middle of its range; float32 needs none. */
+function scaleOf({ case: { dtype } }: Problem, { largestGradient }: Answer): number {
+  return dtype === 'float32' ? 1 : 2 ** Math.floor(Math.log2(256 / largestGradient));
+}
+
+/** So that results of an earlier run cannot pass as those of this one. */
+function wipe({ value, perClass, grad }: Problem['out']): void {
+  for (const { data } of [value, perClass, grad]) bytesOf(data).fill(0xff);
+}
+
+function bytesOf(data: Extract<TensorLike, { data: unknown }>['data']): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+}

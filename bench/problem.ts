@@ -1,0 +1,117 @@
+// The tensors of a case. Logits are multiples of 1/16 from -8 to 8 less 1/16: every dtype holds them exactly, so that all
+// cases of a group have one answer. Labels are random from voxel to voxel, the worst case for anything that branches on them.
+import { DiceLoss, Tensor, type TypedArray } from 'warpdice';
+import type { Case, Group } from './cases.js';
+import { encodeExact } from './half.js';
+
+export interface Problem {
+  readonly case: Case;
+  readonly N: number;
+  readonly C: number;
+  readonly S: number;
+  readonly loss: DiceLoss;
+  readonly logits: Tensor;
+  readonly target: Tensor;
+  /** The caller's buffers. */
+  readonly out: { readonly value: Tensor; readonly perClass: Tensor; readonly grad: Tensor };
+}
+
+/** A stream of 32 random bits a call: the same on every machine. */
+function randomBits(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state;
+  };
+}
+
+/** [N, C, S], channels first, in sixteenths. */
+export function logitsInSixteenths(size: number): Int8Array {
+  const next = randomBits(1);
+  const logits = new Int8Array(size);
+  for (let i = 0; i < size; i++) logits[i] = (next() >>> 24) - 128;
+  return logits;
+}
+
+/** [N, S]: a class per voxel; with one class a mask. */
+export function labelsOf(size: number, C: number): Uint8Array {
+  const next = randomBits(2);
+  const labels = new Uint8Array(size);
+  const values = Math.max(C, 2);
+  for (let i = 0; i < size; i++) labels[i] = (next() >>> 16) % values;
+  return labels;
+}
+
+function arrayOf(dtype: Case['dtype'] | 'uint8', size: number): TypedArray {
+  if (dtype === 'float32') return new Float32Array(size);
+  return dtype === 'uint8' ? new Uint8Array(size) : new Uint16Array(size);
+}
+
+export function makeProblem(
+  { activation }: Pick<Group, 'activation'>,
+  c: Case,
+  shape: readonly number[],
+): Problem {
+  const [N = 1, C = 1, ...spatial] = shape;
+  const S = spatial.reduce((product, length) => product * length, 1);
+  const size = N * C * S;
+  const last = c.layout === 'channels-last';
+  const ownShape = last ? [N, ...spatial, C] : shape;
+  const [classStride, voxelStride] = last ? [1, C] : [S, 1];
+
+  const sixteenths = logitsInSixteenths(size);
+  const encoded = Array.from({ length: 256 }, (_, i) => encodeExact((i - 128) / 16, c.dtype));
+  const logits = arrayOf(c.dtype, size) as Float32Array | Uint16Array;
+  for (let n = 0; n < N; n++) {
+    for (let k = 0; k < C; k++) {
+      const from = (n * C + k) * S;
+      const to = n * C * S + k * classStride;
+      for (let s = 0; s < S; s++)
+        logits[to + s * voxelStride] = encoded[sixteenths[from + s] + 128];
+    }
+  }
+
+  let target: Tensor;
+  const labels = labelsOf(N * S, C);
+  if (c.target === 'labels') {
+    target = Tensor.from(labels, [N, ...spatial]);
+  } else {
+    const dense = arrayOf(c.target, size) as Float32Array | Uint8Array;
+    for (let n = 0; n < N; n++) {
+      for (let s = 0; s < S; s++) {
+        const label = labels[n * S + s];
+        if (C === 1) dense[n * S + s] = label;
+        else dense[n * C * S + label * classStride + s * voxelStride] = 1;
+      }
+    }
+    target = Tensor.from(dense, ownShape);
+  }
+
+  const predictions = Tensor.from(logits, ownShape, { dtype: c.dtype });
+  return {
+    case: c,
+    N,
+    C,
+    S,
+    loss: new DiceLoss({ activation, layout: c.layout }),
+    logits: predictions,
+    target,
+    out: {
+      value: Tensor.from(new Float64Array(1), []),
+      perClass: Tensor.from(new Float64Array(N * C), [N, C]),
+      // Filled, so that its pages exist: the first write to a page costs more than the call.
+      grad: Tensor.from(arrayOf(c.dtype, size).fill(1 as never) as TypedArray, ownShape, {
+        dtype: c.dtype,
+      }),
+    },
+  };
+}
+
+/** necessaryBytes: logits and target read once, gradient written once. */
+export function caseSize(c: Case, shape: readonly number[]) {
+  const elements = shape.reduce((product, length) => product * length, 1);
+  const logitsBytes = elements * (c.dtype === 'float32' ? 4 : 2);
+  const targetBytes =
+    c.target === 'labels' ? elements / (shape[1] ?? 1) : elements * (c.target === 'uint8' ? 1 : 4);
+  return { elements, logitsBytes, necessaryBytes: 2 * logitsBytes + targetBytes };
+}

@@ -1,0 +1,159 @@
+// The tables on the terminal.
+import Table from 'cli-table3';
+import { names } from './contenders.js';
+import type { Machine } from './machine.js';
+import type { CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
+import type { Summary } from './timing.js';
+
+function table(head: string[], leftColumns: number): InstanceType<typeof Table> {
+  return new Table({
+    head,
+    colAligns: head.map((_, i) => (i < leftColumns ? 'left' : 'right')),
+    style: { head: [], border: [], compact: true },
+  });
+}
+
+const figure = (x: number) => x.toPrecision(3);
+const spread = ({ median, q1, q3 }: Summary, f = (x: number) => x.toFixed(2)) =>
+  `${f(median)} [${f(q1)} ${f(q3)}]`;
+
+export function machineText(machine: Machine): string {
+  const { cpu, cores, caches, memoryGiB, system, loadAverage, node, warpdice, commit, date } =
+    machine;
+  return [
+    `warpdice ${warpdice} at ${commit}, node ${node}, ${date}`,
+    `${cpu}, ${cores} cores, ${[...caches, `${memoryGiB} GiB`].join(', ')}, ${system}`,
+    ...(loadAverage > 0.5
+      ? [
+          `load average ${loadAverage.toFixed(1)} before the run: something else is using this machine`,
+        ]
+      : []),
+  ].join('\n');
+}
+
+export function timesText({ simd, threads, cases }: SimdResult): string {
+  const lines = [`\nTimes, ${simd}, ${threads} threads. [q1 q3] are quartiles.`];
+  const big = cases.filter(({ tiny }) => !tiny);
+  if (big.length > 0) {
+    const head = [
+      'case',
+      'call',
+      'ms',
+      'min',
+      'rounds',
+      'x copy',
+      'min/min',
+      'x first case',
+      'GB/s',
+    ];
+    const rows = table(head, 2);
+    let group = '';
+    for (const result of big) {
+      if (result.group !== group) {
+        group = result.group;
+        rows.push([{ content: group, colSpan: head.length }]);
+      }
+      rows.push(...timeRows(result));
+    }
+    lines.push(rows.toString());
+  }
+  const tiny = cases.filter((result) => result.tiny);
+  if (tiny.length > 0) {
+    const rows = table(['shape', 'call', 'us', 'min', 'rounds'], 2);
+    for (const { group, calls } of tiny) {
+      for (const { name, ms } of calls) {
+        rows.push([
+          group,
+          name,
+          spread(ms, (x) => figure(x * 1000)),
+          figure(ms.min * 1000),
+          ms.samples,
+        ]);
+      }
+    }
+    lines.push(rows.toString());
+  }
+  const disturbed = cases
+    .flatMap(({ calls }) => calls)
+    .filter(({ ms }) => ms.median > 1.5 * ms.min);
+  if (disturbed.length > 0) {
+    const all = cases.reduce((count, { calls }) => count + calls.length, 0);
+    lines.push(
+      `${disturbed.length} of ${all} medians are over 1.5 times their minimum: this machine was disturbed, and long calls more than short copies.`,
+    );
+  }
+  for (const { group, case: name, faults } of cases) {
+    for (const fault of faults) lines.push(`WRONG, not timed: ${group} ${name}, ${fault}`);
+  }
+  return lines.join('\n');
+}
+
+function timeRows({ case: name, calls, necessaryBytes }: CaseResult): string[][] {
+  return calls.map(({ name: call, kind, ms, toCopy, minToCopy, toBase }, i) => [
+    i === 0 ? name : '',
+    call,
+    spread(ms, figure),
+    figure(ms.min),
+    String(ms.samples),
+    toCopy && kind === 'call' ? spread(toCopy) : '',
+    minToCopy && kind === 'call' ? minToCopy.toFixed(2) : '',
+    toBase ? spread(toBase) : '',
+    // Only where all those bytes are moved.
+    call.startsWith(names.valueAndGrad) || call === names.plan
+      ? (necessaryBytes / ms.median / 1e6).toFixed(1)
+      : '',
+  ]);
+}
+
+export function boundsText({ simd, threads, cases }: SimdResult): string {
+  const rows = table(
+    [
+      'shape, case',
+      'valueAndGrad ms',
+      'copy ms',
+      'arithmetic floor ms',
+      'ns an element',
+      'the larger',
+      'time / the larger',
+    ],
+    1,
+  );
+  for (const { group, case: name, calls, fastestCopy, arithmetic } of cases) {
+    const own = calls.find((call) => call.name === names.valueAndGrad);
+    const copy = calls.find((call) => call.name === fastestCopy);
+    if (!own || !copy || !arithmetic) continue;
+    const { floorMs, nsPerElement } = arithmetic;
+    rows.push([
+      `${group} ${name}`,
+      figure(own.ms.median),
+      figure(copy.ms.median),
+      figure(floorMs),
+      spread(nsPerElement, figure),
+      floorMs > copy.ms.median ? 'arithmetic' : 'memory',
+      (own.ms.median / Math.max(floorMs, copy.ms.median)).toFixed(2),
+    ]);
+  }
+  if (rows.length === 0) return '';
+  return `\nWhat bounds it, ${simd}, ${threads} threads. The arithmetic floor is that of our own kernel in the cache, not a limit of the machine.\n${rows}`;
+}
+
+export function memoryText(results: readonly MemoryResult[], threads: number): string {
+  if (results.length === 0) return '';
+  const mb = (bytes: number | undefined) =>
+    bytes === undefined ? 'unknown' : (bytes / 1e6).toFixed(2);
+  const rows = table(['shape, case', 'call', 'at the end', 'highest', 'processes'], 2);
+  for (const { group, case: name, call, resident, peak, children } of results) {
+    rows.push([`${group} ${name}`, call, mb(resident), mb(peak), children]);
+  }
+  return `\nMemory, ${threads} threads: growth of the resident memory beyond the gradient, MB.\n${rows}`;
+}
+
+export function verdictsText(verdicts: readonly Verdict[]): string {
+  if (verdicts.length === 0) return '';
+  const rows = table(['target', 'asked', 'measured', '', ''], 1);
+  for (const { target, limit, measured, met, because } of verdicts) {
+    rows.push([target, limit, measured, met ? 'met' : 'NOT MET', because ?? '']);
+  }
+  const met = verdicts.filter((verdict) => verdict.met).length;
+  return `\nTargets: ${met} of ${verdicts.length} met.\n${rows}`;
+}

@@ -1,0 +1,95 @@
+// What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
+import { names } from './contenders.js';
+import type { CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
+
+/** valueAndGrad over the fastest copy of the logits, 2 threads. */
+function mostCopies(simd: string, classes: number): number | undefined {
+  if (simd !== 'avx512' && simd !== 'avx2') return undefined;
+  if (classes > 8) return 8;
+  return simd === 'avx512' ? 2.5 : 4;
+}
+const mostOfBase = 2;
+const mostTinyUs = 10;
+const mostWorkspaceBytes = 1e6; // a thread
+
+export function timeVerdicts({ simd, cases }: SimdResult): Verdict[] {
+  const bases = new Map<string, CaseResult>();
+  const verdicts: Verdict[] = [];
+  for (const result of cases) {
+    const base = bases.get(result.group);
+    if (!base) bases.set(result.group, result);
+    const verdict = base ? againstBase(result, base) : ofBase(result, simd);
+    if (verdict) verdicts.push({ ...verdict, target: `${simd} ${verdict.target}` });
+  }
+  return verdicts;
+}
+
+function ofBase(result: CaseResult, simd: string): Verdict | undefined {
+  const call = callOf(result);
+  if (result.tiny) {
+    const target = `${result.group}: a call from JavaScript`;
+    const limit = `< ${mostTinyUs} us`;
+    if (!call) return untimed(target, limit);
+    const us = call.ms.median * 1000;
+    return { target, limit, measured: `${us.toFixed(1)} us`, met: us < mostTinyUs };
+  }
+  const most = mostCopies(simd, result.shape[1]);
+  if (most === undefined) return undefined;
+  const target = `${result.group}: valueAndGrad to a copy`;
+  const limit = `<= ${most}`;
+  if (!call?.toCopy) return untimed(target, limit);
+  const measured = call.toCopy.median;
+  const met = measured <= most;
+  return { target, limit, measured: measured.toFixed(2), met, ...(!met && reason(result, most)) };
+}
+
+/** Whether the target is out of reach of the arithmetic that the kernel does now. */
+function reason({ calls, arithmetic, fastestCopy }: CaseResult, most: number) {
+  const copy = calls.find(({ name }) => name === fastestCopy);
+  if (!arithmetic || !copy) return {};
+  const floor = arithmetic.floorMs / copy.ms.median;
+  const verdict = floor > most ? 'more than the target allows' : 'the rest is memory and overhead';
+  return { because: `our arithmetic alone takes ${floor.toFixed(2)} copies: ${verdict}` };
+}
+
+function againstBase(result: CaseResult, base: CaseResult): Verdict {
+  const target = `${result.group}: ${result.case} to ${base.case}`;
+  const limit = `<= ${mostOfBase}`;
+  const measured = callOf(result)?.toBase?.median;
+  if (measured === undefined) return untimed(target, limit);
+  const met = measured <= mostOfBase;
+  const own = result.arithmetic?.floorMs;
+  const its = base.arithmetic?.floorMs;
+  return {
+    target,
+    limit,
+    measured: measured.toFixed(2),
+    met,
+    ...(!met &&
+      own &&
+      its && { because: `our arithmetic alone is ${(own / its).toFixed(2)} times its` }),
+  };
+}
+
+function untimed(target: string, limit: string): Verdict {
+  return { target, limit, measured: 'not timed', met: false, because: 'a wrong result' };
+}
+
+function callOf({ calls }: CaseResult) {
+  return calls.find(({ name }) => name === names.valueAndGrad);
+}
+
+export function memoryVerdict(results: readonly MemoryResult[], threads: number): Verdict[] {
+  if (results.length === 0) return [];
+  const grown = ({ peak, resident }: MemoryResult) => peak ?? resident;
+  const most = results.reduce((a, b) => (grown(a) > grown(b) ? a : b));
+  return [
+    {
+      target: 'memory beyond the gradient, the most of all cases',
+      limit: `< ${threads} MB (1 MB a thread)`,
+      measured: `${(grown(most) / 1e6).toFixed(2)} MB`,
+      met: grown(most) < threads * mostWorkspaceBytes,
+      because: `${most.group} ${most.case}, ${most.call}`,
+    },
+  ];
+}

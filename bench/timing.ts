@@ -1,0 +1,92 @@
+// Interleaved timing: every round gives each contender one turn, so that what disturbs the machine disturbs all alike, and the
+// ratio of two contenders is taken within the round.
+import { setImmediate } from 'node:timers/promises';
+
+export interface Timed {
+  /** Runs once. */
+  run(): void;
+  /** Before and after each turn; not timed. */
+  enter?(): void;
+  leave?(): void;
+}
+
+export interface Budget {
+  readonly seconds: number;
+  readonly leastRounds: number;
+}
+
+const sampleMs = 0.3; // a sample of a short call is as many calls as fill this
+const warmUpMs = 20;
+const mostRounds = 500;
+
+/** Milliseconds per run: [contender][round]. */
+export async function interleave(
+  contenders: readonly Timed[],
+  { seconds, leastRounds }: Budget,
+  progress: (share: number) => void,
+): Promise<number[][]> {
+  const calls = contenders.map(calibrate);
+  const times: number[][] = contenders.map(() => []);
+  const start = performance.now();
+  for (let round = 0; round < mostRounds; round++) {
+    const elapsed = (performance.now() - start) / 1000;
+    if (round >= leastRounds && elapsed > seconds) break;
+    progress(Math.min(1, Math.max(elapsed / seconds, round / mostRounds)));
+    for (const [i, contender] of contenders.entries()) {
+      contender.enter?.();
+      // Untimed, so that each contender finds the caches as it leaves them itself, not as its neighbour does.
+      time(contender, calls[i]);
+      times[i].push(time(contender, calls[i]));
+      contender.leave?.();
+    }
+    await setImmediate();
+  }
+  return times;
+}
+
+/** The number of runs that fill a sample, found after a warm-up in which V8's compilers settle. */
+function calibrate(contender: Timed): number {
+  contender.enter?.();
+  const end = performance.now() + warmUpMs;
+  do contender.run();
+  while (performance.now() < end);
+  let calls = 1;
+  while (time(contender, calls) * calls < sampleMs) calls *= 2;
+  contender.leave?.();
+  return calls;
+}
+
+function time(contender: Timed, calls: number): number {
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < calls; i++) contender.run();
+  return Number(process.hrtime.bigint() - start) / 1e6 / calls;
+}
+
+export interface Summary {
+  readonly median: number;
+  readonly min: number;
+  readonly q1: number;
+  readonly q3: number;
+  readonly samples: number;
+}
+
+export function summarize(values: readonly number[]): Summary {
+  const sorted = [...values].sort((a, b) => a - b);
+  const quantile = (q: number) => {
+    const at = q * (sorted.length - 1);
+    const below = sorted[Math.floor(at)];
+    return below + (sorted[Math.ceil(at)] - below) * (at - Math.floor(at));
+  };
+  return {
+    median: quantile(0.5),
+    min: sorted[0],
+    q1: quantile(0.25),
+    q3: quantile(0.75),
+    samples: sorted.length,
+  };
+}
+
+/** The ratio within each round, summarized. */
+export function ratio(times: readonly number[], to: readonly number[]): Summary {
+  return summarize(times.map((time, round) => time / to[round]));
+}
