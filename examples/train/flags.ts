@@ -1,0 +1,91 @@
+// The command line of the example.
+import { parseArgs } from 'node:util';
+
+export interface Flags {
+  steps: number;
+  batch: number;
+  size: number;
+  loss: 'dice' | 'jaccard' | 'ce';
+  device: 'auto' | 'cpu' | 'cuda';
+  seed: number;
+  out: string;
+  compare: boolean;
+}
+
+export const help = `Trains a small U-Net on slices of a macaque brain MRI and tests it on slices it never saw.
+
+  npm start                                 about a minute on two idle cores
+  npm start -- --steps 50 --no-compare      with flags
+
+  --steps N        training steps (default 100)
+  --batch N        slices in a step (default 2)
+  --size N         longer side of a slice in pixels: 24, 48, 72, ... 192 (default 192, as scanned)
+  --loss NAME      dice, jaccard or ce, plain cross-entropy (default dice)
+  --device NAME    where the loss is computed: auto, cpu or cuda (default auto)
+  --seed N         any whole number from 0; the same seed gives the same figures (default 1)
+  --out FOLDER     where the pictures go (default out)
+  --no-compare     leave out the second training with plain cross-entropy
+  --help           this text
+
+Ctrl-C stops after the current step; the table and the pictures then show the steps done, and the
+exit code is 130. A second Ctrl-C ends at once.`;
+
+/** A wrong flag: the message is one sentence for the user. */
+export class FlagError extends Error {}
+
+/** The flags, or undefined if help was asked for. */
+export function readFlags(args: string[]): Flags | undefined {
+  const { values } = parse(args);
+  if (values.help) return undefined;
+  const size = wholeNumber('size', values.size, 24, 192);
+  if (size % 24 !== 0) {
+    throw new FlagError(`Expected a multiple of 24 for --size but received ${size}.`);
+  }
+  return {
+    steps: wholeNumber('steps', values.steps, 1, 100_000),
+    batch: wholeNumber('batch', values.batch, 1, 64),
+    size,
+    loss: oneOf('loss', values.loss, ['dice', 'jaccard', 'ce']),
+    device: oneOf('device', values.device, ['auto', 'cpu', 'cuda']),
+    seed: wholeNumber('seed', values.seed, 0, 2 ** 32 - 1),
+    out: values.out,
+    compare: !values['no-compare'],
+  };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        steps: { type: 'string', default: '100' },
+        batch: { type: 'string', default: '2' },
+        size: { type: 'string', default: '192' },
+        loss: { type: 'string', default: 'dice' },
+        device: { type: 'string', default: 'auto' },
+        seed: { type: 'string', default: '1' },
+        out: { type: 'string', default: 'out' },
+        'no-compare': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    const [sentence] = (error as Error).message.split(/\.? *\n|\. /);
+    throw new FlagError(`${sentence}; --help lists the flags.`);
+  }
+}
+
+function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new FlagError(
+    `Expected a whole number from ${least} to ${most} for --${name} but received ${text || 'nothing'}.`,
+  );
+}
+
+function oneOf<T extends string>(name: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((value) => value === text);
+  if (found !== undefined) return found;
+  const list = `${allowed.slice(0, -1).join(', ')} or ${allowed.at(-1)}`;
+  throw new FlagError(`Expected ${list} for --${name} but received ${text || 'nothing'}.`);
+}

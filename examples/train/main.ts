@@ -1,0 +1,193 @@
+// `npm start`: trains, tests on held-out slices, and writes a table and two pictures.
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { init, numpy as np } from '@jax-js/jax';
+import Table from 'cli-table3';
+import { Device, DiceLoss, getThreads, JaccardLoss } from 'warpdice';
+import { CrossEntropy } from './cross-entropy.js';
+import { heldOut, loadSlices, type Slices } from './data.js';
+import { FlagError, type Flags, help, readFlags } from './flags.js';
+import { argmax, Confusion } from './metrics.js';
+import { classNames, initialWeights, toParams, unet, type Weights } from './model.js';
+import { type Curve, drawCurves, drawSlices } from './pictures.js';
+import { Progress } from './progress.js';
+import { seededRandom } from './random.js';
+import { train } from './train.js';
+
+const losses = {
+  dice: { name: 'Dice loss', loss: new DiceLoss({ activation: 'softmax' }) },
+  jaccard: { name: 'Jaccard loss', loss: new JaccardLoss({ activation: 'softmax' }) },
+  ce: { name: 'cross-entropy', loss: new CrossEntropy() },
+};
+
+/** One trained network and what is reported about it. */
+interface Run extends Curve {
+  prediction: Uint8Array; // of all held-out slices
+  trainSeconds: number; // without the tests on held-out slices in between
+  lossSeconds: number;
+}
+
+async function main(flags: Flags): Promise<number> {
+  const begin = performance.now();
+  const device = chooseDevice(flags.device);
+  await init('wasm');
+  const data = loadSlices(dataFolder(), flags.size);
+  printSetting(data, device, flags.device);
+
+  const interrupt = new AbortController();
+  process.once('SIGINT', () => interrupt.abort()); // only once: a second Ctrl-C ends at once
+
+  const before = predict(initialWeights(seededRandom(flags.seed)), data.heldOut);
+  const runs: Run[] = [];
+  const untrained = meanDice(count(before, data.heldOut));
+  const names = flags.compare && flags.loss !== 'ce' ? [flags.loss, 'ce' as const] : [flags.loss];
+  for (const name of names) {
+    if (interrupt.signal.aborted) break;
+    runs.push(await runOne(name, flags, data, untrained, interrupt.signal));
+  }
+
+  const done = runs.filter((run) => run.loss.length > 0);
+  printTable(data.heldOut, before, done);
+  if (done.length > 0) savePictures(flags, data.heldOut, done);
+  console.log(`Took ${((performance.now() - begin) / 1000).toFixed(0)} s in all.`);
+  return interrupt.signal.aborted ? 130 : 0;
+}
+
+async function runOne(
+  which: Flags['loss'],
+  { steps, batch, seed }: Flags,
+  data: { training: Slices; heldOut: Slices },
+  untrained: number,
+  signal: AbortSignal,
+): Promise<Run> {
+  const { name, loss } = losses[which];
+  const progress = new Progress(`Training with ${name}`, steps);
+  const curve: Curve = { name, loss: [], heldOut: [{ step: 0, dice: untrained }] };
+  const testEvery = Math.ceil(steps / 6);
+  let testSeconds = 0;
+  const test = (step: number, weights: Weights) => {
+    const start = performance.now();
+    const prediction = predict(weights, data.heldOut);
+    curve.heldOut.push({ step, dice: meanDice(count(prediction, data.heldOut)) });
+    testSeconds += (performance.now() - start) / 1000;
+    return prediction;
+  };
+
+  const start = performance.now();
+  const { weights, lossSeconds } = await train(data.training, {
+    ...{ loss, steps, batch, seed, signal },
+    learningRate: 0.01,
+    onStep(step, value, current) {
+      curve.loss.push(value);
+      progress.update(step, value);
+      // Only for the picture: nothing is chosen by these tests.
+      if (step % testEvery === 0 && step < steps) test(step, current);
+    },
+  });
+  const trainSeconds = (performance.now() - start) / 1000 - testSeconds;
+  progress.stop();
+  if (signal.aborted) console.log(`Stopped by Ctrl-C after ${curve.loss.length} steps.`);
+  const prediction = test(curve.loss.length, weights);
+  return { ...curve, prediction, trainSeconds, lossSeconds };
+}
+
+/** The class of every pixel, two slices at a time. */
+function predict(weights: Weights, { images, height, width, numbers }: Slices): Uint8Array {
+  const area = height * width;
+  const result = new Uint8Array(images.length);
+  for (let i = 0; i < numbers.length; i += 2) {
+    const part = images.slice(i * area, (i + 2) * area);
+    const logits = unet(toParams(weights), np.array(part).reshape([-1, height, width]));
+    result.set(argmax(logits.dataSync(), classNames.length, area), i * area);
+  }
+  return result;
+}
+
+const count = (prediction: Uint8Array, { labels }: Slices) =>
+  new Confusion(classNames.length).add(prediction, labels);
+
+/** Over grey and white matter; outside the brain is not counted. */
+const meanDice = (confusion: Confusion) => (confusion.dice(1) + confusion.dice(2)) / 2;
+
+function chooseDevice(wanted: Flags['device']): Device {
+  if (wanted === 'auto') return Device.default();
+  const found = Device.list().find(({ kind }) => kind === wanted);
+  if (found) return found;
+  throw new FlagError(`Expected a usable GPU for --device ${wanted}, but ${Device.whyNoGpu}.`);
+}
+
+function printSetting(
+  { training, heldOut: test }: { training: Slices; heldOut: Slices },
+  device: Device,
+  wanted: Flags['device'],
+): void {
+  const { first, count: held, gap } = heldOut;
+  const slices = `${test.width} x ${test.height} pixels, ${training.numbers.length} for training`;
+  const threads = `${getThreads()} thread${getThreads() === 1 ? '' : 's'}`;
+  const noGpu = wanted === 'cpu' ? 'as --device cpu says' : `no GPU: ${Device.whyNoGpu}`;
+  console.log(`Slices: ${slices}, ${held} held out (${first} to ${first + held - 1}),
+  ${gap} on each side of those used for neither.
+Network: jax-js, WebAssembly on the CPU.
+Loss: ${device.kind === 'cpu' ? `${device.name}, ${threads}, ${noGpu}` : device.name}.
+`);
+}
+
+function printTable(slices: Slices, before: Uint8Array, runs: Run[]): void {
+  const figures = (prediction: Uint8Array) => {
+    const confusion = count(prediction, slices);
+    const perClass = [1, 2].flatMap((c) => [confusion.dice(c), confusion.iou(c)]);
+    return [...perClass, meanDice(confusion)].map((v) => v.toFixed(4));
+  };
+  const table = new Table({ style: { head: [], border: [] } });
+  table.push(
+    [
+      '',
+      ...[1, 2].map((c) => ({ content: classNames[c].replace(' and', '\nand'), colSpan: 2 })),
+      'both',
+    ],
+    ['', 'Dice', 'IoU', 'Dice', 'IoU', 'mean Dice'],
+    ['before training', ...figures(before)],
+  );
+  for (const { name, loss, prediction } of runs) {
+    table.push([`after ${loss.length} steps, ${name}`, ...figures(prediction)]);
+  }
+  console.log(`\nOn the ${slices.numbers.length} held-out slices, all pixels together:\n${table}`);
+  for (const { name, loss, trainSeconds, lossSeconds } of runs) {
+    const share = (100 * lossSeconds) / trainSeconds;
+    const perStep = (1000 * lossSeconds) / loss.length;
+    console.log(
+      `${name}: ${trainSeconds.toFixed(1)} s, of which ${share.toFixed(1)}% in the loss and its gradient (${perStep.toFixed(2)} ms a step).`,
+    );
+  }
+}
+
+function savePictures({ out, steps }: Flags, slices: Slices, runs: Run[]): void {
+  mkdirSync(out, { recursive: true });
+  const [curves, overlay] = [join(out, 'training.png'), join(out, 'slices.png')];
+  drawCurves(curves, runs, steps);
+  const chosen = [1, 3, 5].map((i) => Math.floor((i * slices.numbers.length) / 6));
+  const predictions = runs.map(({ name, loss, prediction }) => ({
+    name: `${name}, ${loss.length} steps`,
+    labels: prediction,
+  }));
+  drawSlices(overlay, slices, chosen, predictions);
+  console.log(`Pictures: ${curves} and ${overlay}`);
+}
+
+/** examples/data in the package, wherever this file was compiled to. */
+function dataFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return join(folder, 'examples', 'data');
+}
+
+try {
+  const flags = readFlags(process.argv.slice(2));
+  if (flags) process.exitCode = await main(flags);
+  else console.log(help);
+} catch (error) {
+  if (!(error instanceof FlagError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}
