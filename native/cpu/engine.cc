@@ -144,7 +144,8 @@ void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
 
 bool keeps(const Inputs& in, const GradientOut& out) {
   const DType computed = in.predictions.dtype == DType::float64 ? DType::float64 : DType::float32;
-  return in.activation != Activation::none && out.dtype == computed && !out.accumulate;
+  return in.activation != Activation::none && out.dtype == computed && !out.accumulate &&
+         !exceeds_cache(in, out);
 }
 
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {

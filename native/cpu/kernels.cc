@@ -230,11 +230,11 @@ class Runner {
   }
 
   /// Voxels before the first that streaming stores may write; -1 when they may not be used: the gradient is
-  /// small enough for the caches, replaces the logits, or its rows begin at different places of a line.
+  /// small enough for the caches, replaces the predictions, or its rows begin at different places of a line.
   int64_t streaming_head(const GradientOut& out) const {
-    constexpr int64_t kLineBytes = 64, kLeastBytes = int64_t{4} << 20;
+    constexpr int64_t kLineBytes = 64;
     const int64_t row_bytes = in_.voxels * static_cast<int64_t>(sizeof(T));
-    if (out.data == in_.predictions.data || in_.samples * in_.classes * row_bytes < kLeastBytes) return -1;
+    if (out.data == in_.predictions.data || !exceeds_cache(in_, out)) return -1;
     if (in_.samples * in_.classes > 1 && row_bytes % kLineBytes != 0) return -1;
     const int64_t at = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out.data)) +
                        stager_.offset(run_.n, run_.begin) * static_cast<int64_t>(sizeof(T));

@@ -1,0 +1,68 @@
+// valueAndGrad computes the exponentials once and keeps them where the gradient goes; gradient() computes
+// them again. Which of the two a call does depends on sizes and dtypes: the bits may not.
+import { describe, expect, test } from '@jest/globals';
+import { DiceLoss, type DType, Tensor, type TypedArray } from '../lib/index.js';
+import { Random } from './util-random.js';
+
+const shapes: [name: string, first: number[], last: number[]][] = [
+  ['one class', [2, 1, 1009], [2, 1009, 1]],
+  ['four classes', [3, 4, 777], [3, 777, 4]],
+  ['many classes', [1, 19, 333], [1, 333, 19]],
+];
+
+function predictions(shape: number[], dtype: DType): Tensor {
+  const random = new Random(7);
+  const size = shape.reduce((product, length) => product * length, 1);
+  const data = dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
+  for (let i = 0; i < size; i++) data[i] = 8 * random.uniform() - 4;
+  return Tensor.from(data, shape);
+}
+
+const bytes = (data: TypedArray) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
+for (const dtype of ['float32', 'float64'] as const) {
+  for (const layout of ['channels-first', 'channels-last'] as const) {
+    describe(`${dtype}, ${layout}`, () => {
+      test.each(shapes)('%s: fused and separate gradients have the same bits', (_, first, last) => {
+        const shape = layout === 'channels-first' ? first : last;
+        const classes = first[1] as number;
+        const activation = classes === 1 ? 'sigmoid' : 'softmax';
+        const loss = new DiceLoss({ activation, layout });
+        const x = predictions(shape, dtype);
+        const labels = new Uint8Array((first[0] as number) * (first[2] as number));
+        for (let i = 0; i < labels.length; i++) labels[i] = (i * 7) % Math.max(classes, 2);
+        const y = Tensor.from(labels, [first[0] as number, first[2] as number]);
+
+        const separate = loss.gradient(x, y, loss.statistics(x, y));
+        const { grad } = loss.valueAndGrad(x, y);
+        expect(bytes(grad.data).equals(bytes(separate.data))).toBe(true);
+
+        const inPlace = Tensor.copyOf(x.data, shape);
+        loss.valueAndGrad(inPlace, y, { out: { grad: inPlace } });
+        expect(bytes(inPlace.data).equals(bytes(separate.data))).toBe(true);
+      });
+    });
+  }
+}
+
+test('a gradient larger than the cache (written around it) has the bits of the same voxels in a smaller call', () => {
+  const [C, S] = [2, 5 * 2 ** 20 + 64];
+  const x = predictions([1, C, S], 'float32');
+  const y = Tensor.from(new Uint8Array(S).fill(1, 0, 1000), [1, S]);
+  const loss = new DiceLoss({ activation: 'softmax' });
+  const statistics = loss.statistics(x, y);
+  const large = loss.gradient(x, y, statistics).data as Float32Array;
+  const fused = loss.valueAndGrad(x, y).grad.data as Float32Array;
+  expect(bytes(fused).equals(bytes(large))).toBe(true);
+
+  const part = 4096;
+  const xs = Tensor.from(new Float32Array(C * part), [1, C, part]);
+  for (let c = 0; c < C; c++)
+    xs.data.set((x.data as Float32Array).subarray(c * S, c * S + part) as never, c * part);
+  const ys = Tensor.from((y.data as Uint8Array).slice(0, part), [1, part]);
+  const small = loss.gradient(xs, ys, statistics).data as Float32Array;
+  for (let c = 0; c < C; c++) {
+    const expected = bytes(small.subarray(c * part, (c + 1) * part));
+    expect(bytes(large.subarray(c * S, c * S + part)).equals(expected)).toBe(true);
+  }
+});
