@@ -35,7 +35,8 @@ symlinkSync(process.execPath, path.join(bin, 'node'));
 /** Everything a run can see: node, npm's own settings, an empty home. */
 const bare = { PATH: bin, HOME: folder };
 for (const [name, value] of Object.entries(process.env)) {
-  if (/^npm_config_(userconfig|globalconfig|registry|cache|.*proxy|cafile)$/i.test(name)) bare[name] = value;
+  if (/^npm_config_(userconfig|globalconfig|registry|cache|.*proxy|cafile)$/i.test(name))
+    bare[name] = value;
 }
 
 const packed = execFileSync(

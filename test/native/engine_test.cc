@@ -23,8 +23,7 @@ void expect_close(const char* what, double actual, double expected, double toler
   // Written so that NaN fails.
   if (std::fabs(actual - expected) <= tolerance) return;
   failures++;
-  std::printf("%s: expected %.9g but received %.9g (tolerance %.1g)\n", what, expected, actual,
-              tolerance);
+  std::printf("%s: expected %.9g but received %.9g (tolerance %.1g)\n", what, expected, actual, tolerance);
 }
 
 /// A small generator of our own: the same numbers everywhere.
@@ -182,8 +181,7 @@ void run(const Case& c) {
       first = sums;
       first_grad = grad;
     }
-    const bool same = std::memcmp(first.data(), sums.data(), sums.size() * sizeof(Sums)) == 0 &&
-                      first_grad == grad;
+    const bool same = std::memcmp(first.data(), sums.data(), sums.size() * sizeof(Sums)) == 0 && first_grad == grad;
     expect_close(c.name, same, 1, 0);
   }
 
@@ -194,10 +192,7 @@ void run(const Case& c) {
     expect_close(c.name, sums[i].prediction, expected.sums[i].prediction, sum_tolerance);
     expect_close(c.name, sums[i].target, expected.sums[i].target, sum_tolerance);
   }
-  const double tolerance = exact                       ? 1e-12
-                           : c.dtype == DType::float32 ? 2e-6
-                           : c.dtype == DType::float16 ? 2e-3
-                                                       : 1e-2;
+  const double tolerance = exact ? 1e-12 : c.dtype == DType::float32 ? 2e-6 : c.dtype == DType::float16 ? 2e-3 : 1e-2;
   for (int64_t i = 0; i < size; i++) {
     expect_close(c.name, at(grad, c.dtype, i), expected.grad[i], tolerance);
   }
@@ -222,8 +217,7 @@ int main() {
       {"sigmoid, float64, channels last", 1, 2, 999, f64, A::sigmoid, true, false, false, false},
       {"softmax, bfloat16", 1, 3, 1001, DType::bfloat16, A::softmax, false, true, true, false},
       {"softmax, float16", 1, 3, 1001, DType::float16, A::softmax, false, true, true, false},
-      {"sigmoid, float16, channels last", 1, 2, 70, DType::float16, A::sigmoid, true, true, true,
-       true},
+      {"sigmoid, float16, channels last", 1, 2, 70, DType::float16, A::sigmoid, true, true, true, true},
   };
   // Three callers at once: they share the pool, and each changes its number of threads.
   const auto run_all = [&] {
