@@ -4,7 +4,7 @@ import { runWell } from './util-process.js';
 
 const MB = 2 ** 20;
 
-test.each([
+test.concurrent.each([
   ["caller's buffers", 3000],
   ['step by step, and a plan', 2000],
   ['allocating the gradient', 2000],

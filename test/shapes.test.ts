@@ -33,7 +33,7 @@ describe.each(dtypes)('%s', (dtype) => {
     });
 
     test('many voxels', () => {
-      for (const C of [1, 4, 19]) {
+      for (const C of [1, 2, 9]) {
         const activation = C === 1 ? 'sigmoid' : 'softmax';
         const options = { activation, layout, ignoreIndex: 77 } as const;
         check(scaled({ dtype, C, spatial: [20011], ignored: 0.1, options }));
