@@ -206,6 +206,18 @@ describe('nearly decided voxels: the error of the gradient is small next to its 
   });
 });
 
+test('NaN in a class that is not counted stays there', () => {
+  const p = tensor([NaN, 0.5, 0.25, 0.75], [1, 2, 2]);
+  const target = { data: Uint8Array.of(0, 1), shape: [1, 2] };
+  for (const reduction of ['mean', 'sum'] as const) {
+    const { value, perClass } = new DiceLoss({ background: false, reduction }).value(p, target);
+    expect(value.itemSync()).toBeCloseTo(1 - 1.5 / (0.625 + 1), 6);
+    expect(perClass.data[0]).toBeNaN();
+    const counted = new DiceLoss({ reduction }).value(p, target);
+    expect(counted.value.itemSync()).toBeNaN();
+  }
+});
+
 describe('absent classes', () => {
   const classes = (value: { data: ArrayLike<number | bigint> }) => [...numbers(value)];
   const loss = new DiceLoss({ reduction: 'none' });
