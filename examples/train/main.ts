@@ -64,7 +64,7 @@ async function runOne(
   const { name, loss } = losses[which];
   const progress = new Progress(`Training with ${name}`, steps);
   const curve: Curve = { name, loss: [], heldOut: [{ step: 0, dice: untrained }] };
-  const testEvery = Math.ceil(steps / 6);
+  const testEvery = Math.ceil(steps / 5);
   let testSeconds = 0;
   const test = (step: number, weights: Weights) => {
     const start = performance.now();

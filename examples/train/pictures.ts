@@ -26,7 +26,7 @@ export function drawCurves(path: string, curves: Curve[], steps: number): void {
   const left = { left: 80, top: 90, width: 510, height: 330, xMax: steps, yMax: highest };
   const right = { ...left, left: 740, yMax: 1 };
   axes(canvas, left, 'Loss (pale: every step, strong: smoothed)');
-  axes(canvas, right, 'Held-out slices: mean Dice of both');
+  axes(canvas, right, 'Held-out Dice, mean of grey and white');
   curves.forEach(({ name, loss, heldOut }, i) => {
     const colour = runColours[i];
     const points = (values: number[]) => values.map((v, step) => place(left, step + 1, v));
