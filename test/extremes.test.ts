@@ -73,6 +73,12 @@ describe.each(floats)('%s', (dtype) => {
     compare({ dtype }, { activation: 'sigmoid' }, next);
   });
 
+  test('sigmoid: logits of 10 to 16, where 1 - p would have lost its digits', () => {
+    const next = (random: Random) => (random.integer(2) ? 1 : -1) * (10 + 6 * random.uniform());
+    compare({ dtype, C: 1 }, { activation: 'sigmoid' }, next);
+    compare({ dtype }, { activation: 'sigmoid' }, next);
+  });
+
   test('every power of two as a logit, both signs', () => {
     for (const activation of ['softmax', 'sigmoid'] as const) {
       let i = 0;

@@ -201,7 +201,8 @@ export function reference(problem: Problem): Solution {
       for (let c = 0; c < C; c++) {
         const pc = p[at(n, c, s)] as number;
         let dz = dp[c] as number;
-        if (activation === 'sigmoid') dz *= pc * (1 - pc);
+        // p (1 - p), where 1 - p is the sigmoid of -z, so that it keeps its digits near p = 1.
+        if (activation === 'sigmoid') dz *= pc / (1 + exp(predictions[at(n, c, s)] as number));
         if (activation === 'softmax') dz = pc * (dz - mean);
         gradient[at(n, c, s)] = gradScale * dz;
       }
