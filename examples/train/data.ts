@@ -93,7 +93,7 @@ function readVolume(path: string): Volume {
 /** A pixel covers `step` x `step` voxels: their mean in the image, their commonest label. */
 function resample(image: Volume, label: Volume, numbers: number[], size: number): Slices {
   const step = Math.max(image.height, image.width) / size;
-  const [height, width] = [image.height / step, image.width / step];
+  const [height, width] = [image.height, image.width].map((side) => Math.round(side / step));
   const images = new Float32Array(numbers.length * height * width);
   const labels = new Uint8Array(images.length);
   let i = 0;
@@ -109,11 +109,12 @@ function resample(image: Volume, label: Volume, numbers: number[], size: number)
   return { images, labels, numbers, height, width };
 }
 
-/** The indices of the voxels of slice z that touch the square with this corner and side. */
+/** The indices of the voxels of slice z that share area with the square of this corner and side. */
 function box({ height, width }: Volume, z: number, top: number, left: number, side: number) {
+  const end = (from: number, limit: number) => Math.min(limit, Math.ceil(from + side - 1e-9));
   const indices: number[] = [];
-  for (let y = Math.floor(top); y < Math.ceil(top + side); y++) {
-    for (let x = Math.floor(left); x < Math.ceil(left + side); x++) {
+  for (let y = Math.floor(top + 1e-9); y < end(top, height); y++) {
+    for (let x = Math.floor(left + 1e-9); x < end(left, width); x++) {
       indices.push((z * height + y) * width + x);
     }
   }

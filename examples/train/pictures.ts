@@ -123,7 +123,7 @@ function axes(canvas: Canvas, at: Axes, title: string): void {
     canvas.rectangle(left, row, width, 1, faint);
     canvas.text(y.toFixed(1), left - 10, row - 7, { align: 1 });
   }
-  for (const x of ticks(xMax)) {
+  for (const x of ticks(xMax).filter(Number.isInteger)) {
     const column = Math.round(place(at, x, 0)[0]);
     canvas.rectangle(column, top + height, 1, 6, ink);
     canvas.text(String(x), column, top + height + 10, { align: 0.5 });
