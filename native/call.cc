@@ -1,5 +1,12 @@
+// The order of the steps, chosen by what the caches hold.
+//
+// A small call does each step on the whole batch, and step 1 keeps what step 3 needs where the gradient goes.
+// A large one takes a few samples at a time through all steps while their predictions are in the caches, and
+// writes the gradient around them: reading kept values back would cost more than computing them again.
+// A loss pooled over the batch needs the sums of all samples before the first gradient.
 #include "call.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -7,6 +14,29 @@ namespace warpdice {
 namespace {
 
 static_assert(sizeof(Sums) == 3 * sizeof(double), "statistics are arrays of I, P, T in JavaScript");
+
+/// `operand` from element `first` on.
+Operand from_element(const Operand& operand, int64_t first) {
+  if (!operand.data) return operand;
+  return {static_cast<const char*>(operand.data) + first * static_cast<int64_t>(size_of(operand.dtype)), operand.dtype};
+}
+
+/// Samples [n, n + count).
+Inputs slice(const Inputs& in, int64_t n, int64_t count) {
+  const int64_t per_sample = in.classes * in.voxels;
+  Inputs part = in;
+  part.samples = count;
+  part.predictions = from_element(in.predictions, n * per_sample);
+  part.target = from_element(in.target, n * (in.labels ? in.voxels : per_sample));
+  part.weight = from_element(in.weight, n * in.voxels);
+  return part;
+}
+
+GradientOut slice(const GradientOut& out, const Inputs& in, int64_t n) {
+  GradientOut part = out;
+  part.data = static_cast<char*>(out.data) + n * in.classes * in.voxels * static_cast<int64_t>(size_of(out.dtype));
+  return part;
+}
 
 /// [N,C] to [C], in the order of the samples.
 void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
@@ -22,28 +52,47 @@ void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
 }  // namespace
 
 LabelFault run(const Call& call) {
-  const int64_t N = call.in.samples, C = call.in.classes, groups = call.groups();
+  const Inputs& in = call.in;
+  const int64_t N = in.samples, C = in.classes, groups = call.groups();
+  const bool computes = call.steps & kStatistics, differentiates = call.steps & kGradient;
+  const bool interleaves = computes && differentiates && !call.options.pooled;
   // Kept from call to call, so that a training step allocates nothing.
   static thread_local std::vector<Sums> sums;
   static thread_local std::vector<Coefficients> coefficients;
+  sums.resize(static_cast<size_t>(computes ? N * C : groups * C));
+  coefficients.resize(static_cast<size_t>(groups * C));
 
-  const bool fused = (call.steps & kStatistics) && (call.steps & kGradient) && cpu::keeps(call.in, call.grad);
-  if (call.steps & kStatistics) {
-    const LabelFault faults = cpu::check_target(call.in);
+  GradientOut out = call.grad;
+  const int64_t cached = cpu::samples_in_cache(in, out);
+  // Interleaved classes are gathered before they are written, which rules out writing around the caches.
+  out.streaming = N > cached && !in.interleaved();
+  const auto finalize_gradient = [&](int64_t first, int64_t last) {
+    finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data(), first, last);
+  };
+
+  if (computes) {
+    const LabelFault faults = cpu::check_target(in);
     if (faults.count > 0) return faults;
-    sums.resize(static_cast<size_t>(N * C));
-    cpu::statistics(call.in, sums.data(), fused ? &call.grad : nullptr);
+    const int64_t at_once = N <= cached ? N : std::max<int64_t>(1, cached / 2);
+    for (int64_t n = 0; n < N; n += at_once) {
+      const int64_t count = std::min(at_once, N - n);
+      const Inputs part = slice(in, n, count);
+      const GradientOut place = slice(out, in, n);
+      const bool keep = interleaves && !out.streaming && cpu::can_keep(part, place);
+      cpu::statistics(part, sums.data() + n * C, keep ? &place : nullptr);
+      if (!interleaves) continue;
+      finalize_gradient(n, n + count);
+      cpu::gradient(part, coefficients.data() + n * C, false, place, keep);
+    }
     if (call.options.pooled) pool_over_batch(N, C, sums.data());
     if (call.statistics) std::memcpy(call.statistics, sums.data(), static_cast<size_t>(groups * C) * sizeof(Sums));
   } else {
-    sums.resize(static_cast<size_t>(groups * C));
     std::memcpy(sums.data(), call.statistics, static_cast<size_t>(groups * C) * sizeof(Sums));
   }
   if (call.steps & kFinalize) finalize_value(call.options, groups, C, sums.data(), call.value, call.per_class);
-  if (call.steps & kGradient) {
-    coefficients.resize(static_cast<size_t>(groups * C));
-    finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data());
-    cpu::gradient(call.in, coefficients.data(), call.options.pooled, call.grad, fused);
+  if (differentiates && !interleaves) {
+    finalize_gradient(0, groups);
+    cpu::gradient(in, coefficients.data(), call.options.pooled, out);
   }
   return {};
 }

@@ -68,6 +68,7 @@ struct GradientOut {
   void* data = nullptr;
   DType dtype = DType::float32;  // that of the predictions, or float32 for half-precision predictions
   bool accumulate = false;       // add to what is there
+  bool streaming = false;  // write around the caches where possible: for what does not fit them
 };
 
 namespace cpu {
@@ -75,12 +76,15 @@ namespace cpu {
 /// Step 0: the target's invalid values. The other steps treat them as no class.
 LabelFault check_target(const Inputs& in);
 
-/// Step 1. Writes sums[N*C]. keep: null, or the later gradient's place when keeps() allows it: step 1 then leaves
+/// Step 1. Writes sums[N*C]. keep: null, or the later gradient's place when can_keep() allows it: step 1 then leaves
 /// there what step 3 would have to compute again (and overwrites the predictions, when that is their place).
 void statistics(const Inputs& in, Sums* sums, const GradientOut* keep = nullptr);
 
-/// Whether step 1 can prepare step 3, and gains by it. The results are the same bits either way.
-bool keeps(const Inputs& in, const GradientOut& out);
+/// Whether step 1 can prepare step 3. The results are the same bits either way.
+bool can_keep(const Inputs& in, const GradientOut& out);
+
+/// How many samples' predictions and gradients stay in the caches together; 0 when not even one's do.
+int64_t samples_in_cache(const Inputs& in, const GradientOut& out);
 
 /// Step 3. `coefficients` is [N*C], or [C] when `pooled`. kept: step 1 was given `out` as `keep`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.

@@ -97,11 +97,12 @@ inline void finalize_value(const LossOptions& options, int64_t groups, int64_t c
   if (value && options.reduction != Reduction::none) value[0] = total;
 }
 
-/// coefficients: [groups, C]: scale * upstream * share * dL/dSums.
+/// coefficients: [groups, C]: scale * upstream * share * dL/dSums, for the groups [first, last).
 /// upstream: [groups, C], dL/dvalue of Reduction::none; null for the other reductions.
 inline void finalize_coefficients(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums,
-                                  double scale, const double* upstream, Coefficients* coefficients) {
-  for (int64_t g = 0; g < groups; g++) {
+                                  double scale, const double* upstream, Coefficients* coefficients,
+                                  int64_t first, int64_t last) {
+  for (int64_t g = first; g < last; g++) {
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;
       coefficients[i] = {0, 0, 0};

@@ -5,7 +5,7 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-constexpr int kUnroll = 4;  // vectors per step and class: hides the latency of exp, makes the sums a tree
+constexpr int kUnroll = 8;  // vectors per step and class: hides the latency of exp, makes the sums a tree
 template <class T>
 constexpr int kStep = kUnroll * Simd<T>::lanes;
 

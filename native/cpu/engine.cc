@@ -56,13 +56,13 @@ struct Partition {
   int64_t runs_per_sample, run_voxels, runs;
   int64_t grain;  // runs that a thread takes at a time
 
+  /// By the shape of one sample: not by N, since a call may be done in groups of samples (call.cc).
   explicit Partition(const Inputs& in) {
-    constexpr int64_t kLeastElements = 16384;  // less is not worth handing to another thread
-    constexpr int64_t kMostRuns = 256;         // bounds the partial sums, and is enough for the largest machines
+    constexpr int64_t kLeastElements = 32768;  // less is not worth handing to another thread
+    constexpr int64_t kMostRuns = 256;  // per sample: bounds the partial sums, enough for large machines
     const int64_t most = std::clamp<int64_t>(32768 / in.classes, 16, kMostRuns);
     const int64_t least_voxels = std::max<int64_t>(1, kLeastElements / in.classes);
-    const int64_t per_sample_most = std::max<int64_t>(1, most / in.samples);
-    run_voxels = std::max(least_voxels, (in.voxels + per_sample_most - 1) / per_sample_most);
+    run_voxels = std::max(least_voxels, (in.voxels + most - 1) / most);
     run_voxels = (run_voxels + kRunAlignment - 1) / kRunAlignment * kRunAlignment;
     runs_per_sample = (in.voxels + run_voxels - 1) / run_voxels;
     runs = runs_per_sample * in.samples;
@@ -142,10 +142,15 @@ void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
   }
 }
 
-bool keeps(const Inputs& in, const GradientOut& out) {
+int64_t samples_in_cache(const Inputs& in, const GradientOut& out) {
+  constexpr int64_t kCacheBytes = int64_t{24} << 20;  // most of a server core complex's last level
+  const size_t element_bytes = size_of(in.predictions.dtype) + size_of(out.dtype);
+  return kCacheBytes / (in.classes * in.voxels * static_cast<int64_t>(element_bytes));
+}
+
+bool can_keep(const Inputs& in, const GradientOut& out) {
   const DType computed = in.predictions.dtype == DType::float64 ? DType::float64 : DType::float32;
-  return in.activation != Activation::none && out.dtype == computed && !out.accumulate &&
-         !exceeds_cache(in, out);
+  return in.activation != Activation::none && out.dtype == computed && !out.accumulate;
 }
 
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {

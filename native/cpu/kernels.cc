@@ -229,12 +229,12 @@ class Runner {
     return {staged_, kStep<T>};
   }
 
-  /// Voxels before the first that streaming stores may write; -1 when they may not be used: the gradient is
-  /// small enough for the caches, replaces the predictions, or its rows begin at different places of a line.
+  /// Voxels before the first that streaming stores may write; -1 when they may not be used: not asked for, the
+  /// gradient replaces the predictions, or its rows begin at different places of a line.
   int64_t streaming_head(const GradientOut& out) const {
     constexpr int64_t kLineBytes = 64;
     const int64_t row_bytes = in_.voxels * static_cast<int64_t>(sizeof(T));
-    if (out.data == in_.predictions.data || !exceeds_cache(in_, out)) return -1;
+    if (out.data == in_.predictions.data || !out.streaming) return -1;
     if (in_.samples * in_.classes > 1 && row_bytes % kLineBytes != 0) return -1;
     const int64_t at = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out.data)) +
                        stager_.offset(run_.n, run_.begin) * static_cast<int64_t>(sizeof(T));

@@ -6,14 +6,7 @@
 namespace warpdice::cpu {
 
 /// Runs start at a multiple of this many voxels: a whole number of steps on every target.
-constexpr int64_t kRunAlignment = 64;
-
-/// Whether the gradient is larger than a cache. A smaller one is still there in the next pass; a larger one is
-/// better written around the caches, and computed from the predictions again than read back.
-inline bool exceeds_cache(const Inputs& in, const GradientOut& out) {
-  constexpr int64_t kCacheBytes = int64_t{32} << 20;  // about a server core complex's last level
-  return in.samples * in.classes * in.voxels * static_cast<int64_t>(size_of(out.dtype)) > kCacheBytes;
-}
+constexpr int64_t kRunAlignment = 128;
 
 /// Voxels [begin, end) of sample n.
 struct Run {

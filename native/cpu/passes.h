@@ -2,7 +2,7 @@
 // Steps 1 and 3 on whole steps of voxels: the arithmetic, for any dtype, layout and target.
 //
 // Classes are in the outer loop and a vector holds neighbouring voxels, so that nothing crosses lanes.
-// Sums: four vectors are added as a tree in T and then into double, so that constant inputs (whose
+// Sums: eight vectors are added as a tree in T and then into double, so that constant inputs (whose
 // rounding errors would all point the same way) stay exact.
 #include "../finalize.h"
 #include "convert.h"
@@ -17,6 +17,14 @@ struct View {
 
   WARPDICE_INLINE Vec<T> get(int64_t c, int u) const {
     return load<Vec<T>>(data + c * class_stride + u * Simd<T>::lanes);
+  }
+
+  /// Asks for what a step some steps ahead will read: with a stream per class the hardware does not see it coming.
+  /// 1.5 kB ahead was best on a Zen 5 (of 0.5, 1 and 1.5), 20 to 30% on tensors beyond the cache.
+  WARPDICE_INLINE void prefetch(int64_t c) const {
+    constexpr int kAheadBytes = 1536, kLineBytes = 64, kStepBytes = kStep<T> * sizeof(T);
+    const char* from = reinterpret_cast<const char*>(data + c * class_stride) + kAheadBytes;
+    for (int at = 0; at < kStepBytes; at += kLineBytes) __builtin_prefetch(from + at);
   }
 };
 
@@ -95,7 +103,8 @@ struct Sink {
 
 template <class T>
 WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
-  return widen_sum((x[0] + x[1]) + (x[2] + x[3]));
+  static_assert(kUnroll == 8, "the tree has eight leaves");
+  return widen_sum(((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])));
 }
 
 /// Adds one class of one step to its totals. T of unweighted labels is counted elsewhere (Runner).
@@ -160,7 +169,8 @@ WARPDICE_INLINE void softmax(int64_t classes, const View<T>& z, Vec<T>* numerato
     m[u] = z.get(0, u);
     sum[u] = Vec<T>{};
   }
-  for (int64_t c = 1; c < classes; c++) {
+  for (int64_t c = 0; c < classes; c++) {
+    z.prefetch(c);
     for (int u = 0; u < kUnroll; u++) m[u] = max(z.get(c, u), m[u]);
   }
   for (int64_t c = 0; c < classes; c++) {
