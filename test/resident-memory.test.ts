@@ -1,4 +1,4 @@
-// Thousands of steps on tensors of 4 MB: after the warm-up, resident memory stays within 20 MB.
+// A thousand steps and more of each kind, on tensors of 4 MB: after the warm-up, resident memory stays within 20 MB.
 import { expect, test } from '@jest/globals';
 import { runWell } from './util-process.js';
 
@@ -8,11 +8,11 @@ test.concurrent.each([
   ["caller's buffers", 3000],
   ['step by step, and a plan', 2000],
   ['allocating the gradient', 2000],
-  ['allocating everything', 2000],
-  ['async', 2000],
+  ['allocating everything', 1000],
+  ['async', 1000],
   ['async, shared memory', 2000],
-  ['async, allocating', 2000],
-  ['errors', 2000],
+  ['async, allocating', 1000],
+  ['errors', 1000],
 ])(
   '%s',
   async (kind, steps) => {
@@ -27,5 +27,5 @@ test.concurrent.each([
     // Garbage included: a collection is due every 32 to 64 MB, so more than this is garbage that V8 does not see.
     expect(most).toBeLessThan(160 * MB);
   },
-  120_000,
+  300_000,
 );
