@@ -1,10 +1,10 @@
 import { native } from './binding.js';
-import { rangeError } from './check.js';
+import { checkInteger } from './check.js';
 
 /** Where tensors live and losses are computed. In this version: the CPU. */
 export class Device {
   readonly kind: 'cpu';
-  /** As the user knows it, such as `cpu (avx512, 8 threads)`. */
+  /** For people: `cpu (avx512)`, say. */
   readonly name: string;
 
   private constructor(kind: 'cpu', name: string) {
@@ -33,7 +33,7 @@ export class Device {
   static get whyNoGpu(): string {
     const cuda = native.cudaDevices();
     if (!cuda.compiled)
-      return 'this build of warpdice has no CUDA: no nvcc was found when it was built';
+      return 'this build of warpdice has no CUDA (nvcc was not found, or WARPDICE_CUDA=OFF was set, when it was built)';
     if (cuda.driverVersion === 0) return 'no NVIDIA driver was found';
     const gpu = cuda.devices[0];
     if (gpu === undefined) {
@@ -52,15 +52,12 @@ export class Device {
 /**
  * Sets how many threads one call may use, the calling one included: 1 to 256. The threads are one pool for the whole
  * process, shared by all `worker_threads`. Default: the processors this process may run on, or the environment
- * variable `WARPDICE_THREADS`. Results do not depend on it.
+ * variable `WARPDICE_THREADS` (ignored unless it is such a number). Results do not depend on it.
  *
  * @throws TypeError, RangeError
  */
 export function setThreads(count: number): void {
-  if (!Number.isInteger(count) || count < 1 || count > 256) {
-    throw rangeError('an integer from 1 to 256', 'count', count);
-  }
-  native.setThreads(count);
+  native.setThreads(checkInteger(count, 'count', 1, 256));
 }
 
 /** The threads that one call may use. */
@@ -70,7 +67,7 @@ export function getThreads(): number {
 
 /**
  * The instruction set in use: `'avx512'`, `'avx2'`, `'baseline'` (SSE2) or `'neon'`. The best that the processor has,
- * unless the environment variable `WARPDICE_SIMD` names a lesser one when the addon is loaded.
+ * unless the environment variable `WARPDICE_SIMD` names another that it has when the addon is loaded.
  */
 export function simdTarget(): string {
   return native.simdTarget();

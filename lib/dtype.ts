@@ -1,5 +1,6 @@
 import type { DTypeCode } from '../binding.js';
 import { rangeError, show, typeError } from './check.js';
+import { WarpDiceError } from './errors.js';
 
 /** The element types. float16 and bfloat16 are kept as their bits in a `Uint16Array`. */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'uint8' | 'int32' | 'int64';
@@ -13,6 +14,20 @@ export type TypedArray =
   | Uint8ClampedArray
   | Int32Array
   | BigInt64Array;
+
+/** A `Float16Array` (Node 24), told apart without needing its type. */
+export interface Float16Like extends ArrayBufferView {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  readonly length: number;
+}
+
+export const isFloat16Array = (data: TypedArray | Float16Like): boolean =>
+  data[Symbol.toStringTag] === 'Float16Array';
+
+/** %TypedArray%.prototype.slice, which copies also where Node's Buffer overrides it by a view. */
+const slice = Object.getPrototypeOf(Uint8Array.prototype).slice as () => TypedArray;
+
+export const copyArray = (data: TypedArray | Float16Like): TypedArray => slice.call(data);
 
 /** As in native/dice.h. */
 const codes: Record<DType, DTypeCode> = {
@@ -56,7 +71,11 @@ export const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype ==
 export const isInteger = (dtype: DType): boolean => codes[dtype] >= 4;
 
 /** The dtype of `data`, which `dtype` may name or, for a Uint16Array, must. */
-export function resolveDType(data: TypedArray, dtype: DType | undefined, name: string): DType {
+export function resolveDType(
+  data: TypedArray | Float16Like,
+  dtype: DType | undefined,
+  name: string,
+): DType {
   // The tag and not instanceof: the array may come from another realm.
   const kind = ArrayBuffer.isView(data)
     ? (data as unknown as Record<symbol, string>)[Symbol.toStringTag]
@@ -85,9 +104,26 @@ export function resolveDType(data: TypedArray, dtype: DType | undefined, name: s
   return dtype;
 }
 
-/** A zero-filled typed array on `buffer`, or on memory of its own. */
-export function makeArray(dtype: DType, size: number, buffer?: SharedArrayBuffer): TypedArray {
-  const from = (buffer ?? size) as never; // each constructor takes either
+/**
+ * A zero-filled typed array, on a SharedArrayBuffer where `shared`.
+ *
+ * @throws WarpDiceError ERR_OUT_OF_MEMORY
+ */
+export function makeArray(dtype: DType, size: number, shared = false): TypedArray {
+  const bytes = size * bytesOf(dtype);
+  try {
+    return viewOf(dtype, shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+  } catch (cause) {
+    throw new WarpDiceError(
+      'ERR_OUT_OF_MEMORY',
+      `Could not allocate ${bytes} bytes for ${size} elements of ${dtype}`,
+      { cause },
+    );
+  }
+}
+
+function viewOf(dtype: DType, buffer: ArrayBuffer | SharedArrayBuffer): TypedArray {
+  const from = buffer as ArrayBuffer;
   switch (dtype) {
     case 'float32':
       return new Float32Array(from);

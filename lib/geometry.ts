@@ -4,7 +4,7 @@ import { rangeError, sameShape, sameShapeWithout, showShape } from './check.js';
 import { isFloat, isInteger } from './dtype.js';
 import type { Tensor } from './tensor.js';
 
-/** Reused by every call of a loss, so that a call allocates nothing. */
+/** N, C, S of a call and the kind of its target; one per loss, filled anew by every call. */
 export class Geometry {
   samples = 0;
   classes = 0;

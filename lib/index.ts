@@ -1,6 +1,6 @@
 export { Device, getThreads, setThreads, simdTarget } from './device.js';
 export { DiceLoss } from './dice.js';
-export type { DType, TypedArray } from './dtype.js';
+export type { DType, Float16Like, TypedArray } from './dtype.js';
 export { type ErrorCode, WarpDiceError } from './errors.js';
 export { JaccardLoss } from './jaccard.js';
 export { Loss, type LossValue, type LossValueAndGrad } from './loss.js';

@@ -7,13 +7,14 @@ import type { LossOptions } from './options.js';
  *     L = 1 - (I + s_n) / (P + T - I + s_d)
  *     I = sum p*t    P = sum p^2    T = sum t^2        over the voxels; `denominator: 'linear'`: sum p, sum t
  *
+ * Gradient, with A and B the numerator and denominator: dL/dI = -(1 + A/B)/B, dL/dP = dL/dT = A/B^2.
  * With s_n = s_d = 0, J = D/(2-D) for every ratio (not for averages).
  *
  * @example
  * const loss = new JaccardLoss();
  * const p = Tensor.from(Float64Array.of(0.9, 0.8, 0.2, 0.7, 0.1), [5]);
  * const t = Tensor.from(Uint8Array.of(1, 1, 0, 1, 0), [5]);
- * loss.value(p, t).value.itemSync(); // 1 - 2.4 / (1.99 + 3 - 2.4 + 1e-7) = 0.0733590...
+ * loss.value(p, t).value.itemSync(); // 1 - 2.4 / (1.99 + 3 - 2.4 + 1e-7) = 0.0733591...
  */
 export class JaccardLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */

@@ -1,6 +1,14 @@
 import type { NativeLoss, NativeLossOptions, RunArguments } from '../binding.js';
 import { native } from './binding.js';
-import { checkFlag, checkKeys, sameShape, show, showShape, typeError } from './check.js';
+import {
+  checkFlag,
+  checkKeys,
+  rangeError,
+  sameShape,
+  show,
+  showShape,
+  typeError,
+} from './check.js';
 import { codeOf, type DType, isHalf, makeArray } from './dtype.js';
 import { WarpDiceError } from './errors.js';
 import { Geometry } from './geometry.js';
@@ -36,9 +44,12 @@ const GRADIENT = 4;
 
 const none: Record<string, never> = Object.freeze({});
 
-/** The arrays of one call after all checks. One per loss is reused by the calls that finish before they return. */
+/** The arrays of one call after all checks. */
 interface Prepared {
   args: RunArguments;
+  /** Read again by every execute() of a plan: they may hold other numbers then. */
+  upstream: Tensor | undefined;
+  gradScale: number | TensorLike | undefined;
   value: Tensor | undefined;
   perClass: Tensor | undefined;
   grad: Tensor | undefined;
@@ -49,7 +60,8 @@ interface Prepared {
  * What all losses share: three steps (statistics, value from statistics, gradient from statistics) and their fusion.
  * The plain calls compute before they return. The `...Async` ones compute off the event loop and may overlap: arrays
  * on plain ArrayBuffers are copied at the call and results copied back when it resolves, shared memory
- * ({@link Tensor.empty}) is used in place and must not be written meanwhile.
+ * ({@link Tensor.empty}) is used in place and must not be written meanwhile. Wrong arguments throw at the call, labels out
+ * of range reject the promise.
  */
 export abstract class Loss {
   readonly #options: NativeLossOptions;
@@ -134,7 +146,15 @@ export abstract class Loss {
     args[11] = statistics.data;
     args[14] = value.data as Float64Array;
     args[15] = perClass.data as Float64Array;
-    const call = { args, value, perClass, grad: undefined, statistics };
+    const call: Prepared = {
+      args,
+      value,
+      perClass,
+      upstream: undefined,
+      gradScale: undefined,
+      grad: undefined,
+      statistics,
+    };
     this.#run(call);
     return this.#valueOf(call, options.out);
   }
@@ -152,48 +172,44 @@ export abstract class Loss {
   }
 
   /** {@link Loss.value} off the event loop. */
-  async valueAsync(
+  valueAsync(
     predictions: TensorLike,
     target: TensorLike,
     options: ValueOptions = none,
   ): Promise<LossValue> {
     const call = this.#prepare(STATISTICS | FINALIZE, predictions, target, options, valueKeys);
-    await this.#runAsync(call);
-    return this.#valueOf(call, options.out);
+    return this.#runAsync(call, () => this.#valueOf(call, options.out));
   }
 
   /** {@link Loss.valueAndGrad} off the event loop. */
-  async valueAndGradAsync(
+  valueAndGradAsync(
     predictions: TensorLike,
     target: TensorLike,
     options: ValueAndGradOptions = none,
   ): Promise<LossValueAndGrad> {
     const call = this.#prepare(ALL, predictions, target, options, valueAndGradKeys);
-    await this.#runAsync(call);
-    return this.#valueAndGradOf(call, options.out);
+    return this.#runAsync(call, () => this.#valueAndGradOf(call, options.out));
   }
 
   /** {@link Loss.statistics} off the event loop. */
-  async statisticsAsync(
+  statisticsAsync(
     predictions: TensorLike,
     target: TensorLike,
     options: CallOptions & { out?: Statistics } = none,
   ): Promise<Statistics> {
     const call = this.#prepare(STATISTICS, predictions, target, options, statisticsKeys);
-    await this.#runAsync(call);
-    return call.statistics as Statistics;
+    return this.#runAsync(call, () => call.statistics as Statistics);
   }
 
   /** {@link Loss.gradient} off the event loop. */
-  async gradientAsync(
+  gradientAsync(
     predictions: TensorLike,
     target: TensorLike,
     statistics: Statistics,
     options: GradientOptions = none,
   ): Promise<Tensor> {
     const call = this.#prepare(GRADIENT, predictions, target, options, gradientKeys, statistics);
-    await this.#runAsync(call);
-    return call.grad as Tensor;
+    return this.#runAsync(call, () => call.grad as Tensor);
   }
 
   /**
@@ -201,9 +217,14 @@ export abstract class Loss {
    * nothing else. The plan keeps the tensors that it was made with.
    */
   plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
+    const fixed = { ...options };
     const bind = (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) =>
-      this.#prepare(ALL, x, y, { ...options, ...(out && { out }) }, valueAndGradKeys);
-    return new Plan(bind, (call) => this.#run(call as Prepared), predictions, target);
+      this.#prepare(ALL, x, y, { ...fixed, ...(out && { out }) }, valueAndGradKeys);
+    const run = (call: Prepared) => {
+      readUpstream(call);
+      this.#run(call);
+    };
+    return new Plan(bind, run as (call: unknown) => void, predictions, target);
   }
 
   // --- from arguments to a native call --------------------------------------------------------------
@@ -227,6 +248,8 @@ export abstract class Loss {
 
     const call: Prepared = {
       args: blankArguments(steps),
+      upstream: undefined,
+      gradScale: undefined,
       value: undefined,
       perClass: undefined,
       grad: undefined,
@@ -263,8 +286,9 @@ export abstract class Loss {
         args[11] = this.#checkStatistics(statistics, groups, classes, samples);
         call.statistics = statistics;
       }
-      args[12] = this.#upstream(options.upstream, groups, classes);
-      args[13] = scaleOf(options.gradScale);
+      call.upstream = this.#upstream(options.upstream, groups, classes);
+      call.gradScale = options.gradScale;
+      readUpstream(call);
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
       call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
       args[16] = call.grad.data;
@@ -275,10 +299,17 @@ export abstract class Loss {
 
   #statisticsBuffer(out: unknown, groups: number, classes: number, samples: number): Statistics {
     if (out === undefined) {
-      const data = new Float64Array(groups * classes * 3);
+      const data = makeArray('float64', groups * classes * 3) as Float64Array;
       return new Statistics(data, groups, classes, samples, this.#signature);
     }
     this.#checkStatistics(out, groups, classes, samples, 'options.out');
+    if ((out as Statistics).samples !== samples) {
+      throw rangeError(
+        `statistics of ${samples} samples`,
+        'options.out',
+        (out as Statistics).samples,
+      );
+    }
     return out as Statistics;
   }
 
@@ -308,11 +339,7 @@ export abstract class Loss {
     return float64Buffer(out, 'out.perClass', this.#options.pooled ? [classes] : [groups, classes]);
   }
 
-  #upstream(
-    like: TensorLike | undefined,
-    groups: number,
-    classes: number,
-  ): Float64Array | undefined {
+  #upstream(like: TensorLike | undefined, groups: number, classes: number): Tensor | undefined {
     if (this.#options.reduction !== REDUCTION_NONE) {
       if (like === undefined) return undefined;
       throw new TypeError(
@@ -332,9 +359,7 @@ export abstract class Loss {
       );
     }
     checkShape(upstream, shape, 'upstream');
-    return upstream.dtype === 'float64'
-      ? (upstream.data as Float64Array)
-      : Float64Array.from(upstream.data as Float32Array);
+    return upstream;
   }
 
   // --- running and results --------------------------------------------------------------------------
@@ -347,12 +372,17 @@ export abstract class Loss {
     }
   }
 
-  async #runAsync(call: Prepared): Promise<void> {
+  /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
+  #runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
+    let done: Promise<void>;
     try {
-      await this.#native.runAsync(...call.args);
+      done = this.#native.runAsync(...call.args);
     } catch (error) {
       throw this.#translate(error, call);
     }
+    return done.then(result, (error) => {
+      throw this.#translate(error, call);
+    });
   }
 
   /** Words for what the addon reports by code. */
@@ -376,7 +406,7 @@ export abstract class Loss {
         details,
       );
     }
-    if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON' || code === 'ERR_CUDA') {
+    if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON') {
       return new WarpDiceError(code, message, { cause: error });
     }
     return error;
@@ -456,7 +486,7 @@ function checkShape(tensor: Tensor, shape: readonly number[], name: string): voi
 function float64Buffer(out: TensorLike | undefined, name: string, shape: number[]): Tensor {
   if (out === undefined) {
     const size = shape.reduce((product, length) => product * length, 1);
-    return Tensor.from(new Float64Array(size), shape);
+    return Tensor.from(makeArray('float64', size), shape);
   }
   const tensor = toTensor(out, name);
   if (tensor.dtype !== 'float64') {
@@ -496,6 +526,18 @@ function gradBuffer(
   }
   checkShape(tensor, shape, 'out.grad');
   return tensor;
+}
+
+/** Puts what the upstream and the scale hold now into the arguments. */
+function readUpstream(call: Prepared): void {
+  const { args, upstream } = call;
+  if (upstream?.dtype === 'float32') {
+    args[12] ??= new Float64Array(upstream.size);
+    args[12].set(upstream.data as Float32Array);
+  } else if (upstream !== undefined) {
+    args[12] = upstream.data as Float64Array;
+  }
+  args[13] = scaleOf(call.gradScale);
 }
 
 function scaleOf(scale: number | TensorLike | undefined): number {

@@ -1,11 +1,16 @@
+import type { RunArguments } from '../binding.js';
 import type { ValueAndGradOptions } from './options.js';
 import type { Tensor, TensorLike } from './tensor.js';
 
 interface Bound {
+  readonly args: RunArguments;
   readonly value: Tensor | undefined;
   readonly perClass: Tensor | undefined;
   readonly grad: Tensor | undefined;
 }
+
+/** The arguments that say the target's dtype and whether it is labels. */
+const targetArguments = [7, 8] as const;
 
 /**
  * A value-and-gradient call that was checked once and is executed many times. `execute()` allocates nothing.
@@ -53,10 +58,20 @@ export class Plan {
     return this;
   }
 
-  /** Swaps the tensors for others of the same shapes and dtypes; the results stay where they are. */
+  /**
+   * Swaps the tensors for others of the same shapes and dtypes; the results stay where they are.
+   *
+   * @throws TypeError, RangeError for tensors of other shapes or dtypes; the plan then stays as it was
+   */
   bind(predictions: TensorLike, target: TensorLike): this {
     const { value, perClass, grad } = this;
-    this.#call = this.#bind(predictions, target, { value, perClass, grad });
+    const call = this.#bind(predictions, target, { value, perClass, grad });
+    for (const argument of targetArguments) {
+      if (call.args[argument] !== this.#call.args[argument]) {
+        throw new TypeError('Expected the dtype and kind of target that the plan was made with');
+      }
+    }
+    this.#call = call;
     return this;
   }
 }

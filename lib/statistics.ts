@@ -87,6 +87,12 @@ function checkClasses(statistics: Statistics, classes: number, name: string): vo
 
 export function checkSignature(statistics: unknown, signature: string, name: string): void {
   if (!(statistics instanceof Statistics)) throw typeError('Statistics', name, statistics);
+  const [groups, classes] = statistics.shape;
+  if (statistics.data.length !== groups * classes * 3) {
+    throw new TypeError(
+      `Expected ${groups * classes * 3} sums for ${name} but its array was detached and has ${statistics.data.length}`,
+    );
+  }
   if (statistics.signature !== signature) {
     throw new RangeError(
       `Expected statistics of (${signature}) for ${name} but received those of (${statistics.signature})`,

@@ -1,12 +1,26 @@
 import { checkKeys, checkOneOf, rangeError, showShape, typeError } from './check.js';
 import { Device } from './device.js';
-import { bytesOf, type DType, dtypes, makeArray, resolveDType, type TypedArray } from './dtype.js';
+import {
+  bytesOf,
+  copyArray,
+  type DType,
+  dtypes,
+  type Float16Like,
+  isFloat16Array,
+  makeArray,
+  resolveDType,
+  type TypedArray,
+} from './dtype.js';
 import { WarpDiceError } from './errors.js';
 
 /** A {@link Tensor}, or what one is made of; every call takes either. */
 export type TensorLike =
   | Tensor
-  | { readonly data: TypedArray; readonly shape: readonly number[]; readonly dtype?: DType };
+  | {
+      readonly data: TypedArray | Float16Like;
+      readonly shape: readonly number[];
+      readonly dtype?: DType;
+    };
 
 export interface TensorOptions {
   /** Needed for a `Uint16Array`, which can hold float16 or bfloat16; else the array says it. */
@@ -33,7 +47,7 @@ export class Tensor implements Disposable {
   /** Number of elements: the product of the shape. */
   readonly size: number;
   /** Makes postMessage fail with a sentence that helps. */
-  protected readonly threads = notCloneable;
+  protected readonly cannotBePosted = notCloneable;
   #data: TypedArray | undefined;
 
   private constructor(data: TypedArray, shape: readonly number[], dtype: DType, size: number) {
@@ -53,14 +67,22 @@ export class Tensor implements Disposable {
    *
    * @throws TypeError, RangeError when the data does not fit the shape or the dtype
    */
-  static from(data: TypedArray, shape: readonly number[], options?: TensorOptions): Tensor {
+  static from(
+    data: TypedArray | Float16Like,
+    shape: readonly number[],
+    options?: TensorOptions,
+  ): Tensor {
     checkKeys(options, 'options', ['dtype']);
     return Tensor.fromNamed(data, shape, options?.dtype, 'tensor');
   }
 
   /** {@link Tensor.from} on a copy of `data`. */
-  static copyOf(data: TypedArray, shape: readonly number[], options?: TensorOptions): Tensor {
-    return Tensor.from(ArrayBuffer.isView(data) ? data.slice() : data, shape, options);
+  static copyOf(
+    data: TypedArray | Float16Like,
+    shape: readonly number[],
+    options?: TensorOptions,
+  ): Tensor {
+    return Tensor.from(ArrayBuffer.isView(data) ? copyArray(data) : data, shape, options);
   }
 
   /**
@@ -72,17 +94,12 @@ export class Tensor implements Disposable {
   static empty(shape: readonly number[], dtype?: DType): Tensor {
     const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
     const size = sizeOf(shape, 'shape');
-    return new Tensor(
-      makeArray(type, size, new SharedArrayBuffer(size * bytesOf(type))),
-      Object.freeze([...shape]),
-      type,
-      size,
-    );
+    return new Tensor(makeArray(type, size, true), Object.freeze([...shape]), type, size);
   }
 
   /** {@link Tensor.from} whose errors call the tensor `name`. @internal */
   static fromNamed(
-    data: TypedArray,
+    data: TypedArray | Float16Like,
     shape: readonly number[],
     dtype: DType | undefined,
     name: string,
@@ -95,7 +112,7 @@ export class Tensor implements Disposable {
         `Expected ${size} elements for ${name}.data with shape ${showShape(shape)} but received ${data.length}${detached}`,
       );
     }
-    return new Tensor(data, Object.freeze([...shape]), type, size);
+    return new Tensor(data as TypedArray, Object.freeze([...shape]), type, size);
   }
 
   /** The typed array. @throws WarpDiceError ERR_DISPOSED */
@@ -119,8 +136,7 @@ export class Tensor implements Disposable {
   itemSync(): number {
     if (this.size !== 1) throw rangeError('a tensor of one element', 'item()', this.shape);
     const value = this.data[0] as number | bigint;
-    if (this.dtype === 'float16' && this.#data instanceof Uint16Array)
-      return halfToNumber(Number(value));
+    if (this.dtype === 'float16' && !isFloat16Array(this.data)) return halfToNumber(Number(value));
     if (this.dtype === 'bfloat16') return bfloatToNumber(Number(value));
     return Number(value);
   }
@@ -132,7 +148,7 @@ export class Tensor implements Disposable {
 
   /** {@link Tensor.read} at once; on the CPU there is nothing to wait for. */
   readSync(): TypedArray {
-    return this.data.slice();
+    return copyArray(this.data);
   }
 
   /** A new handle on `device`, to be disposed on its own; the memory is shared when the device is the same. */

@@ -73,7 +73,8 @@ struct GradientOut {
 
 namespace cpu {
 
-/// Step 0: the target's invalid values. The other steps treat them as no class.
+/// Step 0: the target's invalid values. The other steps treat invalid labels as no class, and take dense values as
+/// they are.
 LabelFault check_target(const Inputs& in);
 
 /// Step 1. Writes sums[N*C]. keep: null, or the later gradient's place when can_keep() allows it: step 1 then leaves

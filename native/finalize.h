@@ -68,9 +68,8 @@ WARPDICE_HOST_DEVICE inline bool counted(const LossOptions& options, int64_t c) 
   return options.background || c > 0;
 }
 
-/// What the loss of (n, c) is multiplied by in the reduced value, class weight included. 0: not counted.
+/// What the loss of a counted (n, c) is multiplied by in the reduced value, class weight included.
 WARPDICE_HOST_DEVICE inline double share(const LossOptions& options, int64_t groups, int64_t classes, int64_t c) {
-  if (!counted(options, c)) return 0.0;
   const double weight = options.class_weights ? options.class_weights[c] : 1.0;
   if (options.reduction != Reduction::mean) return weight;
   return weight / (static_cast<double>(groups) * static_cast<double>(options.background ? classes : classes - 1));

@@ -105,7 +105,7 @@ void check_overlaps(Napi::Env env, const BoundCall& bound) {
       // The gradient may replace the predictions, element by element.
       const bool in_place = i == aGrad && j == aPredictions && bound.call.grad.dtype == bound.call.in.predictions.dtype &&
                             bound.arrays[i].memory.data == bound.arrays[j].memory.data && !bound.call.grad.accumulate;
-      if (in_place || (i == aPredictions && j == aGrad)) continue;
+      if (in_place) continue;
       throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +
                                            " but received an array that overlaps " + kArrayNames[j]);
     }
@@ -141,8 +141,11 @@ class AsyncCall {
     napi_value promise;
     if (napi_create_promise(env, &self->deferred_, &promise) != napi_ok) throw Napi::Error::New(env);
     const Napi::String name = Napi::String::New(env, "warpdice");
-    if (napi_create_async_work(env, nullptr, name, execute, complete, self.get(), &self->work_) != napi_ok ||
-        napi_queue_async_work(env, self->work_) != napi_ok) {
+    if (napi_create_async_work(env, nullptr, name, execute, complete, self.get(), &self->work_) != napi_ok) {
+      throw Napi::Error::New(env);
+    }
+    if (napi_queue_async_work(env, self->work_) != napi_ok) {
+      napi_delete_async_work(env, self->work_);
       throw Napi::Error::New(env);
     }
     self.release();  // owned by the queued work from here on
@@ -170,8 +173,11 @@ class AsyncCall {
     } catch (const Error& error) {
       self->error_code_ = error.code();
       self->error_message_ = error.what();
-    } catch (const std::exception& error) {
+    } catch (const std::bad_alloc&) {
       self->error_code_ = "ERR_OUT_OF_MEMORY";
+      self->error_message_ = "Out of memory";
+    } catch (const std::exception& error) {
+      self->error_code_ = "ERR_ADDON";
       self->error_message_ = error.what();
     }
   }
@@ -196,6 +202,8 @@ class AsyncCall {
       }
     } catch (const Napi::Error& error) {
       self->reject(error);
+    } catch (...) {
+      // Memory for the error itself ran out. Nothing may leave this C callback; the promise stays pending.
     }
     napi_delete_async_work(env, self->work_);
   }

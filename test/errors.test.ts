@@ -58,8 +58,9 @@ async function refuse(
   expect(call).toThrow(type);
   expect(call).toThrow(/^Expected .* (but|and|received) /);
   expectUntouched();
-  await expect(instance.valueAndGradAsync(predictions, target, given)).rejects.toThrow(message);
-  await expect(instance.valueAndGradAsync(predictions, target, given)).rejects.toThrow(type);
+  const callAsync = () => instance.valueAndGradAsync(predictions, target, given);
+  expect(callAsync).toThrow(message); // at once, not as a rejection
+  expect(callAsync).toThrow(type);
   expectUntouched();
 }
 
@@ -461,7 +462,7 @@ describe('options of a call', () => {
     for (const options of [null, 3, 'out', []] as Any[]) {
       expect(() => loss.value(x, y, options)).toThrow(TypeError);
       expect(() => loss.valueAndGrad(x, y, options)).toThrow(/^Expected an object for options/);
-      await expect(loss.valueAndGradAsync(x, y, options)).rejects.toThrow(TypeError);
+      expect(() => loss.valueAndGradAsync(x, y, options)).toThrow(TypeError);
     }
   });
 
@@ -499,7 +500,7 @@ describe('disposed tensors', () => {
     expect(call).toThrow(WarpDiceError);
     expect(call).toThrow(code);
     expect(call).toThrow(`for ${name} but received a disposed one`);
-    await expect(loss.valueAndGradAsync(predictions, target, options)).rejects.toThrow(code);
+    expect(() => loss.valueAndGradAsync(predictions, target, options)).toThrow(code);
     expect(loss.value(x, y).value.itemSync()).toBe(expected.value.itemSync());
   });
 });
@@ -507,7 +508,7 @@ describe('disposed tensors', () => {
 test('threads', () => {
   for (const count of [0, -1, 1.5, NaN, 257, '2', undefined] as Any[]) {
     expect(() => setThreads(count)).toThrow(
-      /^Expected an integer from 1 to 256 for count but received /,
+      /^Expected an integer( from 1 to 256)? for count but received /,
     );
   }
 });

@@ -138,3 +138,31 @@ test('an ArrayBuffer that is transferred away under a plan is an error, not a cr
   plan.bind(fresh, y).execute();
   expect(plan.value).toBe(value);
 });
+
+test('execute() reads the upstream and the scale as they are then', () => {
+  const x = Tensor.from(Float32Array.of(0.2, 0.7), [1, 1, 2]);
+  const y = Tensor.from(Uint8Array.of(0, 1), [1, 2]);
+  for (const upstream of [new Float32Array([1]), new Float64Array([1])]) {
+    const gradScale = new Float32Array([1]);
+    const plan = new DiceLoss({ reduction: 'none' }).plan(x, y, {
+      upstream: { data: upstream, shape: [1, 1] },
+      gradScale: { data: gradScale, shape: [] },
+    });
+    const before = Number(plan.execute().grad.data[0]);
+    upstream[0] = 10;
+    expect(Number(plan.execute().grad.data[0]) / before).toBeCloseTo(10, 5);
+    gradScale[0] = 2;
+    expect(Number(plan.execute().grad.data[0]) / before).toBeCloseTo(20, 5);
+  }
+});
+
+test('bind() refuses another kind of target, and the plan stays as it was', () => {
+  const x = Tensor.from(Float32Array.of(0.2, 0.7, 0.8, 0.3), [1, 2, 2]);
+  const plan = new DiceLoss().plan(x, Tensor.from(Uint8Array.of(0, 1), [1, 2]));
+  const value = plan.execute().value.itemSync();
+  expect(() => plan.bind(x, Tensor.from(Float32Array.of(1, 0, 0, 1), [1, 2, 2]))).toThrow(
+    TypeError,
+  );
+  expect(() => plan.bind(x, Tensor.from(Int32Array.of(0, 1), [1, 2]))).toThrow(TypeError);
+  expect(plan.execute().value.itemSync()).toBe(value);
+});

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { Device, Tensor, WarpDiceError } from '../lib/index.js';
 import { tensor } from './util.js';
@@ -232,6 +233,26 @@ describe('errors', () => {
   });
 
   test('empty: more memory than there is', () => {
-    expect(() => Tensor.empty([2 ** 50])).toThrow(RangeError);
+    expect(() => Tensor.empty([2 ** 50])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OUT_OF_MEMORY',
+        message:
+          'Could not allocate 4503599627370496 bytes for 1125899906842624 elements of float32',
+      }),
+    );
   });
+});
+
+test('copies of a Buffer are copies, although its own slice() is a view', () => {
+  const buffer = Buffer.from([1, 2, 3]);
+  const copy = Tensor.copyOf(buffer, [3]);
+  const borrowed = Tensor.from(buffer, [3]);
+  const read = borrowed.readSync();
+  buffer[0] = 9;
+  expect([copy.data[0], borrowed.data[0], read[0]]).toEqual([1, 9, 1]);
+});
+
+test('a float16 scalar on a Uint16Array of another realm is a number', () => {
+  const foreign = runInNewContext('Uint16Array.of(0x3c00)') as Uint16Array;
+  expect(Tensor.from(foreign, [], { dtype: 'float16' }).itemSync()).toBe(1);
 });

@@ -33,6 +33,10 @@ describe('a process ends while calls are under way', () => {
   );
 });
 
+test('labels in shared memory that another thread changes meanwhile', async () => {
+  expect(await runWell('racing-labels.mjs')).toMatch('still works: true');
+}, 60_000);
+
 test('garbage is collected while calls are under way', async () => {
   expect(await runWell('collect.mjs', { node: ['--expose-gc'] })).toMatch('all right: true');
 }, 60_000);

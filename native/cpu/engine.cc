@@ -101,7 +101,16 @@ void* Workspace::reserve(size_t size_bytes) {
   return data_;
 }
 
+void Workspace::trim() {
+  constexpr size_t kKeptBytes = size_t{16} << 20;
+  if (size_bytes_ <= kKeptBytes) return;
+  std::free(data_);
+  data_ = nullptr;
+  size_bytes_ = 0;
+}
+
 LabelFault check_target(const Inputs& in) {
+  if (!in.labels && in.target.dtype != DType::uint8) return {};  // floats may be anything
   const Partition partition(in);
   std::mutex mutex;
   LabelFault faults;
@@ -126,6 +135,7 @@ void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
   }
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
     kernels().statistics(in, partition.run(in, i), workspace(), partials + i * C, keep);
+    workspace().trim();
   });
   if (partials == sums) return;
   for (int64_t n = 0; n < in.samples; n++) {
@@ -159,6 +169,7 @@ void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, c
     // From the end: what step 1 read last may still be in the cache.
     const Run run = partition.run(in, partition.runs - 1 - i);
     kernels().gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out, kept);
+    workspace().trim();
   });
 }
 

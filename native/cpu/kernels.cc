@@ -170,8 +170,9 @@ class Runner {
     for (int64_t c = 0; c < in_.classes; c++) {
       const Coefficients& d = coefficients[c];
       const double constant = in_.squared ? 0 : d.prediction;
-      slopes_[c] = {static_cast<T>(in_.squared ? 2 * d.prediction : 0), static_cast<T>(constant),
-                    static_cast<T>(d.intersection), static_cast<T>(d.intersection + constant)};
+      const double slope = in_.squared ? 2 * d.prediction : 0, at_target = d.intersection + slope;
+      slopes_[c] = {static_cast<T>(slope), static_cast<T>(at_target), static_cast<T>(constant),
+                    static_cast<T>(at_target + constant)};
     }
     const bool direct_from = kept || direct(in_.predictions.dtype), direct_out = direct(out.dtype) && !out.accumulate;
     const int64_t head = kept || !direct_out ? -1 : streaming_head(out);
@@ -281,23 +282,24 @@ class Runner {
   }
 
   /// Labels as int32, -1 for what is no label; where `weigh`, weight 0 for ignored voxels.
+  /// Copied first, then checked: shared memory may change meanwhile, and labels become indices.
   template <class Label>
   WARPDICE_INLINE void load_labels(Label*, int64_t s, int count, bool weigh) {
     const int64_t end = in_.classes + in_.label_base();
-    const Label* from = static_cast<const Label*>(in_.target.data) + run_.n * in_.voxels + s;
-    for (int j = 0; j < count; j++) labels_[j] = static_cast<int32_t>(from[j]);
-    if (any_from(from, count, end)) {
+    Label copy[kBlockSteps * kStep<T>];
+    memcpy(copy, static_cast<const Label*>(in_.target.data) + run_.n * in_.voxels + s, count * sizeof(Label));
+    if (weigh && in_.has_ignore) {
       for (int j = 0; j < count; j++) {
-        if (from[j] < 0 || static_cast<int64_t>(from[j]) >= end) labels_[j] = -1;
+        if (static_cast<int64_t>(copy[j]) == in_.ignore_index) weights_[j] = 0;
       }
+    }
+    const bool invalid = any_from(copy, count, end);
+    for (int j = 0; j < count; j++) labels_[j] = static_cast<int32_t>(copy[j]);
+    for (int j = 0; j < count && invalid; j++) {
+      if (copy[j] < 0 || static_cast<int64_t>(copy[j]) >= end) labels_[j] = -1;
     }
     const int whole = (count + kStep<T> - 1) / kStep<T> * kStep<T>;
     for (int j = count; j < whole; j++) labels_[j] = -1;
-    if (weigh && in_.has_ignore) {
-      for (int j = 0; j < count; j++) {
-        if (static_cast<int64_t>(from[j]) == in_.ignore_index) weights_[j] = 0;
-      }
-    }
   }
 
   /// T of whole steps without weights: how many voxels each class has.

@@ -24,6 +24,9 @@ class Workspace {
   /// At least size_bytes, aligned to 64; what was there is lost. Throws Error.
   void* reserve(size_t size_bytes);
 
+  /// Gives back what only a very large number of classes needs.
+  void trim();
+
  private:
   void* data_ = nullptr;
   size_t size_bytes_ = 0;

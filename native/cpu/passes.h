@@ -61,11 +61,14 @@ struct Totals {
   Vec<double> intersection, prediction, target;
 };
 
-/// dL/dp = overlap*t + slope*p + constant, before the voxel's weight.
+/// dL/dp before the voxel's weight: slope*(p - t) + at_target*t + constant.
+///
+/// As written in dice.h it is overlap*t + slope*p + constant. Near a match those two cancel; here
+/// at_target = overlap + slope is added in double, and p - t is exact.
 template <class T>
 struct Slope {
-  T slope, constant, overlap;
-  T at_label;  // overlap + constant
+  T slope, at_target, constant;
+  T at_label;  // at_target + constant
 };
 
 /// What a pass works on; advanced by whole steps.
@@ -135,14 +138,17 @@ WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Ve
   if constexpr (kWeighted || !Target::kLabels) totals.target += tree_sum<T>(target);
 }
 
-/// dL/dp of one class and vector.
+/// dL/dp of one class and vector. below_one: p - 1, as exactly as it is known.
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p) {
+WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p,
+                                Vec<T> below_one) {
   Vec<T> dp;
   if constexpr (Target::kLabels) {
-    dp = p * slope.slope + steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
+    dp = steps.target.select(c, u, below_one, p) * slope.slope +
+         steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
   } else {
-    dp = p * slope.slope + (steps.target.get(c, u) * slope.overlap + slope.constant);
+    const Vec<T> t = steps.target.get(c, u);
+    dp = (p - t) * slope.slope + (t * slope.at_target + slope.constant);
   }
   if constexpr (!kWeighted) return dp;
   return dp * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
@@ -164,23 +170,32 @@ WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target>& steps, int u, Vec<T
 /// numerators: e^(z - m), [C][kUnroll], which may lie where z does; inverse: 1 / their sum.
 template <class T>
 WARPDICE_INLINE void softmax(int64_t classes, const View<T>& z, Vec<T>* numerators, Vec<T> (&inverse)[kUnroll]) {
-  Vec<T> m[kUnroll], sum[kUnroll];
-  for (int u = 0; u < kUnroll; u++) {
-    m[u] = z.get(0, u);
-    sum[u] = Vec<T>{};
-  }
+  Vec<T> m[kUnroll], sum[kUnroll] = {}, lost[kUnroll] = {};
+  for (int u = 0; u < kUnroll; u++) m[u] = z.get(0, u);
   for (int64_t c = 0; c < classes; c++) {
     z.prefetch(c);
     for (int u = 0; u < kUnroll; u++) m[u] = max(z.get(c, u), m[u]);
   }
-  for (int64_t c = 0; c < classes; c++) {
+  // Groups of classes are added with compensation: many small terms beside the 1 of the largest class would
+  // else be lost, all to the same side.
+  constexpr int64_t kGroup = 8;
+  for (int64_t first = 0; first < classes; first += kGroup) {
+    const int64_t last = first + kGroup < classes ? first + kGroup : classes;
+    Vec<T> part[kUnroll] = {};
+    for (int64_t c = first; c < last; c++) {
+      for (int u = 0; u < kUnroll; u++) {
+        const Vec<T> e = exp_nonpositive(z.get(c, u) - m[u]);
+        numerators[c * kUnroll + u] = e;
+        part[u] += e;
+      }
+    }
     for (int u = 0; u < kUnroll; u++) {
-      const Vec<T> e = exp_nonpositive(z.get(c, u) - m[u]);
-      numerators[c * kUnroll + u] = e;
-      sum[u] += e;
+      const Vec<T> next = sum[u] + part[u];
+      lost[u] += part[u] - (next - sum[u]);
+      sum[u] = next;
     }
   }
-  for (int u = 0; u < kUnroll; u++) inverse[u] = static_cast<T>(1) / sum[u];
+  for (int u = 0; u < kUnroll; u++) inverse[u] = static_cast<T>(1) / (sum[u] + lost[u]);
 }
 
 /// totals: [C], added to. work: [C][kUnroll].
@@ -208,7 +223,7 @@ void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* p,
       const Slope<T> slope = slopes[c];
       for (int u = 0; u < kUnroll; u++) {
         const Vec<T> pu = kKept ? steps.z.get(c, u) : p[c * kUnroll + u] * inverse[u];
-        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, pu);
+        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, pu, pu - splat<T>(1));
         p[c * kUnroll + u] = pu;
         dp[c * kUnroll + u] = dpu;
         mean[u] += pu * dpu;
@@ -275,9 +290,9 @@ void pointwise_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Sink<T> 
         const Vec<T> z = steps.z.get(c, u);
         if constexpr (kSigmoid) {
           const Sigmoid<T> s(kKept ? z : sigmoid_kept<T>(z));
-          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, s.p) * (s.p * s.complement);
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, s.p, -s.complement) * (s.p * s.complement);
         } else {
-          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, z);
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, z, z - splat<T>(1));
         }
         g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
       }

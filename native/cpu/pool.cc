@@ -5,6 +5,10 @@
 #include <system_error>
 #include <thread>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 namespace warpdice::cpu {
 namespace {
 
@@ -28,7 +32,12 @@ int default_threads() {
     const long count = std::strtol(text, &end, 10);
     if (end != text && *end == '\0' && count >= 1) return count < kMaxThreads ? static_cast<int>(count) : kMaxThreads;
   }
+#if defined(__linux__)
+  cpu_set_t allowed;
+  const unsigned cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+#else
   const unsigned cores = std::thread::hardware_concurrency();
+#endif
   return cores < 1 ? 1 : cores < kMaxThreads ? static_cast<int>(cores) : kMaxThreads;
 }
 

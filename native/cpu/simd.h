@@ -77,15 +77,6 @@ WARPDICE_INLINE Mask<T> bits_of(Vec<T> v) {
   return (Mask<T>)v;
 }
 
-/// Whether any lane of a mask is set.
-template <class M>
-WARPDICE_INLINE bool any(M mask) {
-  uint64_t words[sizeof(M) / 8], all = 0;
-  store(words, mask);
-  for (uint64_t word : words) all |= word;
-  return all != 0;
-}
-
 /// The larger; `b` where either is NaN.
 WARPDICE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
 #if defined(__AVX512F__)

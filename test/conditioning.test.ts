@@ -1,0 +1,71 @@
+// Where float32 easily loses digits: many small terms beside a large one, and predictions that match.
+import { expect, test } from '@jest/globals';
+import { DiceLoss, Tensor } from '../lib/index.js';
+import { Random } from './util-random.js';
+
+test.each([19, 150, 1000])('softmax over %i classes: the float32 value is that of float64', (C) => {
+  const S = 257;
+  const random = new Random(C);
+  const logits = new Float32Array(C * S);
+  const labels = new Uint16Array(S);
+  for (let s = 0; s < S; s++) labels[s] = random.integer(C);
+  for (let c = 0; c < C; c++) {
+    for (let s = 0; s < S; s++) {
+      // Right by 17 but for three voxels in ten, which are as sure and wrong.
+      const sure = s % 10 < 3 ? (labels[s] as number) === (c + 1) % C : labels[s] === c;
+      logits[c * S + s] = (sure ? 17 : 0) + 0.1 * random.uniform();
+    }
+  }
+  const target = { data: Int32Array.from(labels), shape: [1, S] };
+  for (const denominator of ['squared', 'linear'] as const) {
+    const loss = new DiceLoss({ activation: 'softmax', denominator });
+    const float = loss.value({ data: logits, shape: [1, C, S] }, target);
+    const double = loss.value({ data: Float64Array.from(logits), shape: [1, C, S] }, target);
+    const expected = double.value.itemSync();
+    expect(Math.abs(float.value.itemSync() - expected)).toBeLessThan(
+      1e-6 * Math.max(expected, 0.1),
+    );
+    double.perClass.data.forEach((e, c) => {
+      const tolerance = 2e-6 * Math.max(Number(e), 0.1);
+      expect(Math.abs(Number(float.perClass.data[c]) - Number(e))).toBeLessThan(tolerance);
+    });
+  }
+});
+
+test('predictions that are exactly the target: the float32 gradient keeps its digits', () => {
+  for (const S of [10, 1000, 100_000]) {
+    const mask = new Float32Array(S);
+    for (let s = 0; s < S; s += 3) mask[s] = 1;
+    const loss = new DiceLoss();
+    const target = Tensor.from(Uint8Array.from(mask), [S]);
+    const float = loss.valueAndGrad(Tensor.from(mask, [S]), target).grad.data;
+    const double = loss.valueAndGrad(Tensor.from(Float64Array.from(mask), [S]), target).grad.data;
+    const largest = (double as Float64Array).reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+    expect(largest).toBeGreaterThan(0);
+    (double as Float64Array).forEach((g, s) => {
+      expect(Math.abs(Number(float[s]) - g)).toBeLessThanOrEqual(1e-5 * largest);
+    });
+  }
+});
+
+test.each([3, 5])(
+  'a sigmoid that is right by %i everywhere: the float32 gradient keeps its digits',
+  (margin) => {
+    const S = 1000;
+    const logits = new Float32Array(S);
+    const mask = new Uint8Array(S);
+    for (let s = 0; s < S; s++) {
+      mask[s] = s % 3 === 0 ? 1 : 0;
+      logits[s] = (mask[s] ? margin : -margin) + (s % 7) / 16;
+    }
+    const loss = new DiceLoss({ activation: 'sigmoid' });
+    const target = Tensor.from(mask, [S]);
+    const float = loss.valueAndGrad(Tensor.from(logits, [S]), target).grad.data;
+    const double = loss.valueAndGrad(Tensor.from(Float64Array.from(logits), [S]), target).grad
+      .data as Float64Array;
+    const largest = double.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+    double.forEach((g, s) => {
+      expect(Math.abs(Number(float[s]) - g)).toBeLessThanOrEqual(1e-5 * largest);
+    });
+  },
+);
