@@ -1,15 +1,26 @@
-import type { NativeLoss, NativeLossOptions, RunArguments } from '../binding.js';
+import type { NativeLoss, NativeLossOptions } from '../binding.js';
 import { native } from './binding.js';
 import {
-  checkFlag,
-  checkKeys,
-  rangeError,
-  sameShape,
-  show,
-  showShape,
-  typeError,
-} from './check.js';
-import { codeOf, type DType, isHalf, makeArray } from './dtype.js';
+  ALL,
+  blankArguments,
+  checkShape,
+  FINALIZE,
+  float64Buffer,
+  GRADIENT,
+  gradBuffer,
+  gradientKeys,
+  type Keys,
+  type Prepared,
+  REDUCTION_NONE,
+  readUpstream,
+  STATISTICS,
+  statisticsKeys,
+  valueAndGradKeys,
+  valueKeys,
+  valueOutKeys,
+} from './call.js';
+import { checkFlag, checkKeys, rangeError, show, showShape } from './check.js';
+import { codeOf, makeArray } from './dtype.js';
 import { WarpDiceError } from './errors.js';
 import { Geometry } from './geometry.js';
 import {
@@ -22,7 +33,7 @@ import {
 } from './options.js';
 import { Plan } from './plan.js';
 import { checkSignature, Statistics } from './statistics.js';
-import { Tensor, type TensorLike, toTensor } from './tensor.js';
+import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** The loss, reduced, and what it was reduced from. Both float64. */
 export interface LossValue {
@@ -37,24 +48,7 @@ export interface LossValueAndGrad extends LossValue {
   readonly grad: Tensor;
 }
 
-// The three steps of native/call.h.
-const STATISTICS = 1;
-const FINALIZE = 2;
-const GRADIENT = 4;
-
 const none: Record<string, never> = Object.freeze({});
-
-/** The arrays of one call after all checks. */
-interface Prepared {
-  args: RunArguments;
-  /** Read again by every execute() of a plan: they may hold other numbers then. */
-  upstream: Tensor | undefined;
-  gradScale: number | TensorLike | undefined;
-  value: Tensor | undefined;
-  perClass: Tensor | undefined;
-  grad: Tensor | undefined;
-  statistics: Statistics | undefined;
-}
 
 /**
  * What all losses share: three steps (statistics, value from statistics, gradient from statistics) and their fusion.
@@ -434,123 +428,4 @@ export abstract class Loss {
       grad: call.grad as Tensor,
     };
   }
-}
-
-const ALL = STATISTICS | FINALIZE | GRADIENT;
-const REDUCTION_NONE = 0;
-
-interface Keys {
-  options: readonly string[];
-  out: readonly string[];
-}
-
-const valueOutKeys = ['value', 'perClass'];
-const gradientOptionKeys = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
-const valueKeys: Keys = { options: ['weight', 'out'], out: valueOutKeys };
-const statisticsKeys: Keys = { options: ['weight', 'out'], out: [] };
-const gradientKeys: Keys = { options: gradientOptionKeys, out: ['grad'] };
-const valueAndGradKeys: Keys = { options: gradientOptionKeys, out: [...valueOutKeys, 'grad'] };
-
-function blankArguments(steps: number): RunArguments {
-  return [
-    steps,
-    0,
-    0,
-    0,
-    undefined,
-    0,
-    undefined,
-    0,
-    false,
-    undefined,
-    0,
-    undefined,
-    undefined,
-    1,
-    undefined,
-    undefined,
-    undefined,
-    0,
-    false,
-  ];
-}
-
-function checkShape(tensor: Tensor, shape: readonly number[], name: string): void {
-  if (sameShape(tensor.shape, shape)) return;
-  throw new RangeError(
-    `Expected shape ${showShape(shape)} for ${name} but received ${showShape(tensor.shape)}`,
-  );
-}
-
-/** The caller's float64 buffer, or a new one. */
-function float64Buffer(out: TensorLike | undefined, name: string, shape: number[]): Tensor {
-  if (out === undefined) {
-    const size = shape.reduce((product, length) => product * length, 1);
-    return Tensor.from(makeArray('float64', size), shape);
-  }
-  const tensor = toTensor(out, name);
-  if (tensor.dtype !== 'float64') {
-    throw new TypeError(`Expected dtype float64 for ${name} but received ${tensor.dtype}`);
-  }
-  checkShape(tensor, shape, name);
-  return tensor;
-}
-
-/** The caller's gradient buffer, or a new one. */
-function gradBuffer(
-  predictions: Tensor,
-  out: TensorLike | undefined,
-  dtype: DType | undefined,
-  accumulate: boolean,
-): Tensor {
-  const { dtype: own, shape } = predictions;
-  const allowed = isHalf(own) ? [own, 'float32'] : [own];
-  const wanted = allowed.join(' or ');
-  if (dtype !== undefined && !allowed.includes(dtype)) {
-    throw typeError(`${wanted} (predictions are ${own})`, 'gradDtype', dtype);
-  }
-  if (out === undefined) {
-    if (accumulate) {
-      throw new TypeError(
-        'Expected a tensor for out.grad, as accumulate is set, but received undefined',
-      );
-    }
-    const type = dtype ?? own;
-    return Tensor.from(makeArray(type, predictions.size), shape, { dtype: type });
-  }
-  const tensor = toTensor(out, 'out.grad');
-  if (!allowed.includes(tensor.dtype) || (dtype !== undefined && tensor.dtype !== dtype)) {
-    throw new TypeError(
-      `Expected dtype ${dtype ?? wanted} for out.grad but received ${tensor.dtype}`,
-    );
-  }
-  checkShape(tensor, shape, 'out.grad');
-  return tensor;
-}
-
-/** Puts what the upstream and the scale hold now into the arguments. */
-function readUpstream(call: Prepared): void {
-  const { args, upstream } = call;
-  if (upstream?.dtype === 'float32') {
-    args[12] ??= new Float64Array(upstream.size);
-    args[12].set(upstream.data as Float32Array);
-  } else if (upstream !== undefined) {
-    args[12] = upstream.data as Float64Array;
-  }
-  args[13] = scaleOf(call.gradScale);
-}
-
-function scaleOf(scale: number | TensorLike | undefined): number {
-  if (scale === undefined) return 1;
-  if (typeof scale === 'object') {
-    const tensor = toTensor(scale, 'gradScale');
-    if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
-      throw new TypeError(
-        `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,
-      );
-    }
-    return tensor.itemSync();
-  }
-  if (typeof scale !== 'number') throw typeError('a number or a scalar tensor', 'gradScale', scale);
-  return scale;
 }
