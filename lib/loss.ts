@@ -105,7 +105,17 @@ export abstract class Loss {
     return this.#valueAndGradOf(call, options.out);
   }
 
-  /** Step 1: the sums, on which everything else rests. `options.out` is overwritten and returned. */
+  /**
+   * Step 1: the sums I, P, T, on which everything else rests: [N, C, 3] or, pooled over the batch, [1, C, 3].
+   * `options.out` (of as many samples and classes) is overwritten and returned. Arguments and errors as for
+   * {@link Loss.value}.
+   *
+   * @example
+   * const left = loss.statistics(leftHalf, leftLabels); // two tiles of one volume
+   * const whole = left.add(loss.statistics(rightHalf, rightLabels));
+   * loss.fromStatistics(whole).value.itemSync(); // the loss of the volume
+   * loss.gradient(leftHalf, leftLabels, whole); // its exact gradient in the left half
+   */
   statistics(
     predictions: TensorLike,
     target: TensorLike,
@@ -116,7 +126,11 @@ export abstract class Loss {
     return call.statistics as Statistics;
   }
 
-  /** Step 2: the loss from its sums. @throws RangeError for statistics that mean something else */
+  /**
+   * Step 2: the loss from its sums.
+   *
+   * @throws TypeError, RangeError for statistics that mean something else
+   */
   fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'> = none): LossValue {
     checkKeys(options, 'options', ['out']);
     checkKeys(options.out, 'options.out', valueOutKeys);
@@ -153,7 +167,13 @@ export abstract class Loss {
     return this.#valueOf(call, options.out);
   }
 
-  /** Step 3: the gradient from the sums, which may be those of more than these predictions hold (added tiles, say). */
+  /**
+   * Step 3: the gradient from the sums, which may be those of more than these predictions hold (added tiles, say).
+   * Returns a tensor in the shape of the predictions, or `options.out.grad`, which may be the predictions themselves.
+   * Unlike in the other calls a label out of range is no error here: its voxel counts as no class.
+   *
+   * @throws TypeError, RangeError for arguments that do not fit, or statistics that mean something else
+   */
   gradient(
     predictions: TensorLike,
     target: TensorLike,
@@ -208,7 +228,8 @@ export abstract class Loss {
 
   /**
    * {@link Loss.valueAndGrad} with everything checked and allocated once: `plan.execute()` then does the work and
-   * nothing else. The plan keeps the tensors that it was made with.
+   * nothing else. The plan keeps the tensors that it was made with and reads what they hold at each `execute()`, the
+   * upstream and a tensor `gradScale` included. Arguments and errors as for {@link Loss.valueAndGrad}.
    */
   plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
     const fixed = { ...options };

@@ -47,7 +47,8 @@ export interface LossOptions {
 export interface CallOptions {
   /**
    * w per voxel: the predictions' shape without the class axis; uint8 or any float dtype. Applied after the
-   * activation. A voxel of weight 0 contributes nothing, even if it is NaN, and gets gradient 0. Default ones.
+   * activation. A voxel of weight 0 contributes nothing, even if it is NaN, and gets gradient 0. Meant to be >= 0, which
+   * is not checked; NaN makes the loss NaN. Default ones.
    */
   weight?: TensorLike;
 }
