@@ -67,7 +67,8 @@ LabelFault run(const Call& call) {
   // Interleaved classes are gathered before they are written, which rules out writing around the caches.
   out.streaming = N > cached && !in.interleaved();
   const auto finalize_gradient = [&](int64_t first, int64_t last) {
-    finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data(), first, last);
+    finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data(), first,
+                          last);
   };
 
   if (computes) {

@@ -68,7 +68,7 @@ struct GradientOut {
   void* data = nullptr;
   DType dtype = DType::float32;  // that of the predictions, or float32 for half-precision predictions
   bool accumulate = false;       // add to what is there
-  bool streaming = false;  // write around the caches where possible: for what does not fit them
+  bool streaming = false;        // write around the caches where possible: for what does not fit them
 };
 
 namespace cpu {

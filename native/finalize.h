@@ -35,8 +35,8 @@ enum class Reduction : uint8_t { none, mean, sum };
 struct LossOptions {
   LossKind kind = LossKind::dice;
   Reduction reduction = Reduction::mean;
-  bool pooled = false;      // statistics are [C], pooled over the batch, instead of [N,C]
-  bool background = true;   // false: class 0 is not counted
+  bool pooled = false;     // statistics are [C], pooled over the batch, instead of [N,C]
+  bool background = true;  // false: class 0 is not counted
   double smooth_numerator = 0;
   double smooth_denominator = 1e-7;
   const double* class_weights = nullptr;  // [C], or null for ones
@@ -64,9 +64,7 @@ WARPDICE_HOST_DEVICE inline Loss overlap_loss(const LossOptions& options, const 
 }
 
 /// Whether class c takes part in the reduction.
-WARPDICE_HOST_DEVICE inline bool counted(const LossOptions& options, int64_t c) {
-  return options.background || c > 0;
-}
+WARPDICE_HOST_DEVICE inline bool counted(const LossOptions& options, int64_t c) { return options.background || c > 0; }
 
 /// What the loss of a counted (n, c) is multiplied by in the reduced value, class weight included.
 WARPDICE_HOST_DEVICE inline double share(const LossOptions& options, int64_t groups, int64_t classes, int64_t c) {
@@ -79,8 +77,8 @@ WARPDICE_HOST_DEVICE inline double share(const LossOptions& options, int64_t gro
 /// sums: [groups, C].
 /// per_class: [groups, C], the loss of each, weighted by nothing; may be null.
 /// value: one number, or [groups, C] for Reduction::none (class weight * loss, 0 where not counted); may be null.
-inline void finalize_value(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums,
-                           double* value, double* per_class) {
+inline void finalize_value(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums, double* value,
+                           double* per_class) {
   double total = 0;
   for (int64_t g = 0; g < groups; g++) {
     for (int64_t c = 0; c < classes; c++) {
@@ -99,8 +97,8 @@ inline void finalize_value(const LossOptions& options, int64_t groups, int64_t c
 /// coefficients: [groups, C]: scale * upstream * share * dL/dSums, for the groups [first, last).
 /// upstream: [groups, C], dL/dvalue of Reduction::none; null for the other reductions.
 inline void finalize_coefficients(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums,
-                                  double scale, const double* upstream, Coefficients* coefficients,
-                                  int64_t first, int64_t last) {
+                                  double scale, const double* upstream, Coefficients* coefficients, int64_t first,
+                                  int64_t last) {
   for (int64_t g = first; g < last; g++) {
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;

@@ -40,13 +40,13 @@ enum Argument : size_t {
 
 /// The typed arrays among them.
 enum ArrayName : size_t { aPredictions, aTarget, aWeight, aStatistics, aUpstream, aValue, aPerClass, aGrad, aCount };
-constexpr std::array<Argument, aCount> kArrayArguments = {kPredictions, kTarget,  kWeight,   kStatisticsArray,
-                                                          kUpstream,    kValue,   kPerClass, kGrad};
+constexpr std::array<Argument, aCount> kArrayArguments = {kPredictions, kTarget, kWeight,   kStatisticsArray,
+                                                          kUpstream,    kValue,  kPerClass, kGrad};
 constexpr std::array<const char*, aCount> kArrayNames = {"predictions", "target",    "weight",       "statistics",
                                                          "upstream",    "out.value", "out.perClass", "out.grad"};
 
 struct Array {
-  Memory memory;         // data is null when absent
+  Memory memory;          // data is null when absent
   size_t used_bytes = 0;  // what the call reads or writes
   bool output = false;
 };
@@ -103,7 +103,8 @@ void check_overlaps(Napi::Env env, const BoundCall& bound) {
     for (size_t j = 0; j < aCount; j++) {
       if (i == j || !overlap(bound.arrays[i], bound.arrays[j])) continue;
       // The gradient may replace the predictions, element by element.
-      const bool in_place = i == aGrad && j == aPredictions && bound.call.grad.dtype == bound.call.in.predictions.dtype &&
+      const bool in_place = i == aGrad && j == aPredictions &&
+                            bound.call.grad.dtype == bound.call.in.predictions.dtype &&
                             bound.arrays[i].memory.data == bound.arrays[j].memory.data && !bound.call.grad.accumulate;
       if (in_place) continue;
       throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +
@@ -350,8 +351,8 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
                                          : is_float(in.target.dtype) || in.target.dtype == DType::uint8));
     fits = fits && (!in.weight.data || is_float(in.weight.dtype) || in.weight.dtype == DType::uint8);
     const bool half = size_of(in.predictions.dtype) == 2;
-    fits = fits && (!differentiates || call.grad.dtype == in.predictions.dtype ||
-                    (half && call.grad.dtype == DType::float32));
+    fits = fits &&
+           (!differentiates || call.grad.dtype == in.predictions.dtype || (half && call.grad.dtype == DType::float32));
     if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
   }
 
@@ -364,7 +365,8 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
 
 Napi::Function make_loss_class(Napi::Env env) {
   return NativeLoss::DefineClass(env, "Loss",
-                           {NativeLoss::InstanceMethod<&NativeLoss::run>("run"), NativeLoss::InstanceMethod<&NativeLoss::run_async>("runAsync")});
+                                 {NativeLoss::InstanceMethod<&NativeLoss::run>("run"),
+                                  NativeLoss::InstanceMethod<&NativeLoss::run_async>("runAsync")});
 }
 
 }  // namespace warpdice

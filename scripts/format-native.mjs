@@ -10,5 +10,7 @@ const files = ['native', 'test/native']
   )
   .filter((name) => /\.(h|cc|cu|cuh)$/.test(name));
 const mode = process.argv.includes('--check') ? ['--dry-run', '-Werror'] : ['-i'];
-const { status } = spawnSync('clang-format', [...mode, ...files], { stdio: 'inherit' });
+const program = path.join(import.meta.dirname, '..', 'node_modules', '.bin', 'clang-format');
+const { status, error } = spawnSync(program, [...mode, ...files], { stdio: 'inherit' });
+if (error) console.error(`Could not run ${program}: ${error.message}`);
 process.exitCode = status ?? 1;

@@ -17,7 +17,8 @@ bool any_from(const Value* values, int64_t count, int64_t limit) {
 
 /// Adds the values outside [0, limit) to the faults, but for the ignored one.
 template <class Value>
-void note_faults(const Inputs& in, const Value* values, int64_t count, int64_t first, int64_t limit, LabelFault& faults) {
+void note_faults(const Inputs& in, const Value* values, int64_t count, int64_t first, int64_t limit,
+                 LabelFault& faults) {
   if (!any_from(values, count, limit)) return;
   for (int64_t j = 0; j < count; j++) {
     const int64_t value = static_cast<int64_t>(values[j]);

@@ -239,9 +239,8 @@ struct Stager {
     const T* converted = scratch;
     if constexpr (kSame<T, Storage>) converted = from;
     else for_rows(count, [&](int64_t at, int filled) { load_row<T>(from + at, filled, scratch + at); });
-    with_few_classes(classes, [&](auto constant) {
-      deinterleave<T, decltype(constant)::value>(classes, count, converted, staged);
-    });
+    with_few_classes(
+        classes, [&](auto constant) { deinterleave<T, decltype(constant)::value>(classes, count, converted, staged); });
   }
 
   template <class Storage>
@@ -253,9 +252,8 @@ struct Stager {
     }
     T* converted = scratch;
     if constexpr (kSame<T, Storage>) converted = accumulate ? scratch : to;
-    with_few_classes(classes, [&](auto constant) {
-      interleave<T, decltype(constant)::value>(classes, count, staged, converted);
-    });
+    with_few_classes(
+        classes, [&](auto constant) { interleave<T, decltype(constant)::value>(classes, count, staged, converted); });
     if (converted != scratch) return;
     for_rows(count, [&](int64_t at, int filled) { store_row(to + at, filled, scratch + at, accumulate); });
   }

@@ -13,11 +13,19 @@
 namespace warpdice::cpu {
 
 #if defined(WARPDICE_X86)
-namespace baseline { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
-namespace avx512 { extern const Kernels kernels; }
+namespace baseline {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
 #else
-namespace neon { extern const Kernels kernels; }
+namespace neon {
+extern const Kernels kernels;
+}
 #endif
 
 namespace {
@@ -59,7 +67,7 @@ struct Partition {
   /// By the shape of one sample: not by N, since a call may be done in groups of samples (call.cc).
   explicit Partition(const Inputs& in) {
     constexpr int64_t kLeastElements = 32768;  // less is not worth handing to another thread
-    constexpr int64_t kMostRuns = 256;  // per sample: bounds the partial sums, enough for large machines
+    constexpr int64_t kMostRuns = 256;         // per sample: bounds the partial sums, enough for large machines
     const int64_t most = std::clamp<int64_t>(32768 / in.classes, 16, kMostRuns);
     const int64_t least_voxels = std::max<int64_t>(1, kLeastElements / in.classes);
     run_voxels = std::max(least_voxels, (in.voxels + most - 1) / most);
@@ -95,7 +103,8 @@ void* Workspace::reserve(size_t size_bytes) {
     size_bytes_ = 0;
     const size_t rounded = (size_bytes + 63) / 64 * 64;
     data_ = std::aligned_alloc(64, rounded);
-    if (!data_) throw Error("ERR_OUT_OF_MEMORY", "Could not allocate a workspace of " + std::to_string(rounded) + " bytes");
+    if (!data_)
+      throw Error("ERR_OUT_OF_MEMORY", "Could not allocate a workspace of " + std::to_string(rounded) + " bytes");
     size_bytes_ = rounded;
   }
   return data_;

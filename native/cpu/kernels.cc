@@ -314,7 +314,7 @@ class Runner {
   Stager<T> stager_;
   size_t totals_bytes_;
   T *staged_, *staged_target_;  // [C][kStep<T>]: predictions, then numerators, then gradient; target
-  Vec<T>* dp_;           // [C][kUnroll]: dp
+  Vec<T>* dp_;                  // [C][kUnroll]: dp
   Totals* totals_;              // [C]
   Slope<T>* slopes_;            // [C]
   int64_t* counts_;             // [C]

@@ -75,8 +75,8 @@ struct Slope {
 template <class T, class Target>
 struct Steps {
   int64_t classes;
-  int64_t count;    // steps
-  View<T> z;        // logits or probabilities
+  int64_t count;  // steps
+  View<T> z;      // logits or probabilities
   Target target;
   const T* weight;  // one per voxel; read by weighted passes only
 
@@ -112,8 +112,7 @@ WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
 
 /// Adds one class of one step to its totals. T of unweighted labels is counted elsewhere (Runner).
 template <class T, bool kSquared, bool kWeighted, class Target>
-WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
-                              Totals& totals) {
+WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll], Totals& totals) {
   Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll];
   const Vec<T> zero = {};
   for (int u = 0; u < kUnroll; u++) {

@@ -36,11 +36,11 @@ class Pool {
     int64_t count = 0, grain = 1;
     const void* context = nullptr;
     void (*call)(const void* context, int64_t i) = nullptr;
-    std::atomic<int64_t> next{0};   // first task not yet taken
-    std::atomic<int> helpers{0};    // pool threads inside; only raised under the pool's mutex
+    std::atomic<int64_t> next{0};  // first task not yet taken
+    std::atomic<int> helpers{0};   // pool threads inside; only raised under the pool's mutex
     std::atomic<bool> failed{false};
-    std::exception_ptr error;       // of the task that failed first
-    Job* next_job = nullptr;        // list of open jobs, guarded by the mutex
+    std::exception_ptr error;  // of the task that failed first
+    Job* next_job = nullptr;   // list of open jobs, guarded by the mutex
   };
 
   Pool();
