@@ -65,7 +65,8 @@ LabelFault run(const Call& call) {
   GradientOut out = call.grad;
   const int64_t cached = cpu::samples_in_cache(in, out);
   // Interleaved classes are gathered before they are written, which rules out writing around the caches.
-  out.streaming = N > cached && !in.interleaved();
+  // A sample beyond the cache is better kept than computed again where arithmetic is what takes the time.
+  out.streaming = N > cached && !in.interleaved() && !(cached == 0 && cpu::arithmetic_bound());
   const auto finalize_gradient = [&](int64_t first, int64_t last) {
     finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data(), first,
                           last);

@@ -87,6 +87,9 @@ bool can_keep(const Inputs& in, const GradientOut& out);
 /// How many samples' predictions and gradients stay in the caches together; 0 when not even one's do.
 int64_t samples_in_cache(const Inputs& in, const GradientOut& out);
 
+/// Whether exponentials cost more here than reading kept values back from memory: with vectors below 64 bytes.
+bool arithmetic_bound();
+
 /// Step 3. `coefficients` is [N*C], or [C] when `pooled`. kept: step 1 was given `out` as `keep`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out,

@@ -172,6 +172,8 @@ bool can_keep(const Inputs& in, const GradientOut& out) {
   return in.activation != Activation::none && out.dtype == computed && !out.accumulate;
 }
 
+bool arithmetic_bound() { return kernels().vector_bytes < 64; }
+
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {
   const Partition partition(in);
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {

@@ -352,6 +352,6 @@ extern const Kernels kernels;
 const Kernels kernels = {
 #define WARPDICE_STRING(name) #name
 #define WARPDICE_NAME(name) WARPDICE_STRING(name)
-    WARPDICE_NAME(WARPDICE_TARGET), check_target, statistics, gradient, stream_copy};
+    WARPDICE_NAME(WARPDICE_TARGET), kVectorBytes, check_target, statistics, gradient, stream_copy};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

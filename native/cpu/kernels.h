@@ -34,6 +34,7 @@ class Workspace {
 
 struct Kernels {
   const char* name;
+  int vector_bytes;
 
   /// The target's invalid values.
   LabelFault (*check_target)(const Inputs& in, const Run& run);
