@@ -15,7 +15,7 @@ export interface Prepared {
   args: RunArguments;
   /** Read again by every execute() of a plan: they may hold other numbers then. */
   upstream: Tensor | undefined;
-  gradScale: number | TensorLike | undefined;
+  gradScale: number | Tensor;
   value: Tensor | undefined;
   perClass: Tensor | undefined;
   grad: Tensor | undefined;
@@ -126,20 +126,20 @@ export function readUpstream(call: Prepared): void {
   } else if (upstream !== undefined) {
     args[12] = upstream.data as Float64Array;
   }
-  args[13] = scaleOf(call.gradScale);
+  const { gradScale } = call;
+  args[13] =
+    typeof gradScale === 'object' ? toTensor(gradScale, 'gradScale').itemSync() : gradScale;
 }
 
-function scaleOf(scale: number | TensorLike | undefined): number {
+export function checkScale(scale: number | TensorLike | undefined): number | Tensor {
   if (scale === undefined) return 1;
-  if (typeof scale === 'object') {
-    const tensor = toTensor(scale, 'gradScale');
-    if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
-      throw new TypeError(
-        `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,
-      );
-    }
-    return tensor.itemSync();
+  if (typeof scale === 'number') return scale;
+  if (typeof scale !== 'object') throw typeError('a number or a scalar tensor', 'gradScale', scale);
+  const tensor = toTensor(scale, 'gradScale');
+  if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
+    throw new TypeError(
+      `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,
+    );
   }
-  if (typeof scale !== 'number') throw typeError('a number or a scalar tensor', 'gradScale', scale);
-  return scale;
+  return tensor;
 }

@@ -3,6 +3,7 @@ import { native } from './binding.js';
 import {
   ALL,
   blankArguments,
+  checkScale,
   checkShape,
   FINALIZE,
   float64Buffer,
@@ -159,7 +160,7 @@ export abstract class Loss {
       value,
       perClass,
       upstream: undefined,
-      gradScale: undefined,
+      gradScale: 1,
       grad: undefined,
       statistics,
     };
@@ -239,7 +240,7 @@ export abstract class Loss {
       readUpstream(call);
       this.#run(call);
     };
-    return new Plan(bind, run as (call: unknown) => void, predictions, target);
+    return new Plan(bind, run, predictions, target);
   }
 
   // --- from arguments to a native call --------------------------------------------------------------
@@ -264,7 +265,7 @@ export abstract class Loss {
     const call: Prepared = {
       args: blankArguments(steps),
       upstream: undefined,
-      gradScale: undefined,
+      gradScale: 1,
       value: undefined,
       perClass: undefined,
       grad: undefined,
@@ -302,7 +303,7 @@ export abstract class Loss {
         call.statistics = statistics;
       }
       call.upstream = this.#upstream(options.upstream, groups, classes);
-      call.gradScale = options.gradScale;
+      call.gradScale = checkScale(options.gradScale);
       readUpstream(call);
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
       call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);

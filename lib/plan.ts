@@ -1,13 +1,6 @@
-import type { RunArguments } from '../binding.js';
+import type { Prepared } from './call.js';
 import type { ValueAndGradOptions } from './options.js';
 import type { Tensor, TensorLike } from './tensor.js';
-
-interface Bound {
-  readonly args: RunArguments;
-  readonly value: Tensor | undefined;
-  readonly perClass: Tensor | undefined;
-  readonly grad: Tensor | undefined;
-}
 
 /** The arguments that say the target's dtype and whether it is labels. */
 const targetArguments = [7, 8] as const;
@@ -21,14 +14,14 @@ const targetArguments = [7, 8] as const;
  * step.value.itemSync(); // the loss of what `logits` holds now
  */
 export class Plan {
-  readonly #bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Bound;
-  readonly #run: (call: Bound) => void;
-  #call: Bound;
+  readonly #bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared;
+  readonly #run: (call: Prepared) => void;
+  #call: Prepared;
 
   /** @internal */
   constructor(
-    bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Bound,
-    run: (call: Bound) => void,
+    bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared,
+    run: (call: Prepared) => void,
     predictions: TensorLike,
     target: TensorLike,
   ) {

@@ -2,7 +2,8 @@
 //
 // A small call does each step on the whole batch, and step 1 keeps what step 3 needs where the gradient goes.
 // A large one takes a few samples at a time through all steps while their predictions are in the caches, and
-// writes the gradient around them: reading kept values back would cost more than computing them again.
+// writes the gradient around them: reading kept values back would cost more than computing them again (but with
+// narrow vectors, where the computing costs more).
 // A loss pooled over the batch needs the sums of all samples before the first gradient.
 #include "call.h"
 

@@ -48,7 +48,7 @@ test('predictions that are exactly the target: the float32 gradient keeps its di
   }
 });
 
-test.each([3, 5])(
+test.each([3, 5, 7])(
   'a sigmoid that is right by %i everywhere: the float32 gradient keeps its digits',
   (margin) => {
     const S = 1000;

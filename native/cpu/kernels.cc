@@ -42,14 +42,13 @@ class Runner {
     for (int64_t s = run_.begin; s < run_.end;) {
       const Block block = next_block(s, run_.end, direct(in_.predictions.dtype) && direct_target());
       const View<T> z = view(in_.predictions, block, staged_);
-      const bool stage_kept = block.partial;
-      const Sink<T> sink = keep && !stage_kept ? kept_at(*keep, block) : staged_sink();
+      const Sink<T> sink = keep && !block.partial ? kept_at(*keep, block) : staged_sink();
       with_steps(z, block, block.partial || weighted_, [&](auto steps) {
         if (steps.weight) return add<true>(steps, keep, sink);
         add<false>(steps, keep, sink);
         if (in_.labels) count_labels(s, block.voxels);
       });
-      if (keep && stage_kept) {
+      if (keep && block.partial) {
         const Sink<T> to = kept_at(*keep, block);
         for (int64_t c = 0; c < in_.classes; c++) {
           memcpy(to.data + c * to.class_stride, staged_ + c * kStep<T>, block.voxels * sizeof(T));
