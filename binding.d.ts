@@ -40,7 +40,7 @@ export type RunArguments = [
   /** [N,S] */
   weight: ArrayBufferView | undefined,
   weightType: DTypeCode,
-  /** [groups,C,3]: I, P, T. Written by step 1 (optional then), else read. */
+  /** [groups,C,8]: `Sums` of native/finalize.h. Written by step 1 (optional then), else read. */
   statistics: Float64Array | undefined,
   /** [groups,C]: dL/dvalue, for reduction none with step 4. */
   upstream: Float64Array | undefined,

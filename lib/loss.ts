@@ -33,7 +33,7 @@ import {
   type ValueOptions,
 } from './options.js';
 import { Plan } from './plan.js';
-import { checkSignature, Statistics } from './statistics.js';
+import { checkSignature, Statistics, sumNames } from './statistics.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** The loss, reduced, and what it was reduced from. Both float64. */
@@ -107,7 +107,7 @@ export abstract class Loss {
   }
 
   /**
-   * Step 1: the sums I, P, T, on which everything else rests: [N, C, 3] or, pooled over the batch, [1, C, 3].
+   * Step 1: the sums I, P, T, on which everything else rests: [N, C, 8] or, pooled over the batch, [1, C, 8].
    * `options.out` (of as many samples and classes) is overwritten and returned. Arguments and errors as for
    * {@link Loss.value}.
    *
@@ -315,7 +315,7 @@ export abstract class Loss {
 
   #statisticsBuffer(out: unknown, groups: number, classes: number, samples: number): Statistics {
     if (out === undefined) {
-      const data = makeArray('float64', groups * classes * 3) as Float64Array;
+      const data = makeArray('float64', groups * classes * sumNames.length) as Float64Array;
       return new Statistics(data, groups, classes, samples, this.#signature);
     }
     this.#checkStatistics(out, groups, classes, samples, 'options.out');

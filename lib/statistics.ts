@@ -1,5 +1,18 @@
 import { rangeError, showShape, typeError } from './check.js';
 
+/** The sums, in the order of the last axis of {@link Statistics.data}. */
+export const sumNames = [
+  'intersection',
+  'prediction',
+  'target',
+  'volume',
+  'weight',
+  'crossEntropy',
+  'uniform',
+  'focal',
+] as const;
+const sumCount = sumNames.length;
+
 /**
  * The sums that a loss is made of, per sample and class (or per class when pooled over the batch):
  *
@@ -9,10 +22,10 @@ import { rangeError, showShape, typeError } from './check.js';
  * the sums of the parts of a volume are the sums of the volume.
  */
 export class Statistics {
-  /** `[groups, classes, 3]`: I, P, T. */
+  /** `[groups, classes, 8]`: {@link sumNames}. */
   readonly data: Float64Array;
-  /** `[groups, classes, 3]`; groups is the number of samples, or 1 when pooled over the batch. */
-  readonly shape: readonly [groups: number, classes: number, sums: 3];
+  /** `[groups, classes, 8]`; groups is the number of samples, or 1 when pooled over the batch. */
+  readonly shape: readonly [groups: number, classes: number, sums: 8];
   /** How many samples the sums come from. */
   readonly samples: number;
   /** What the sums mean. Only equal signatures can be mixed. */
@@ -27,7 +40,7 @@ export class Statistics {
     signature: string,
   ) {
     this.data = data;
-    this.shape = Object.freeze([groups, classes, 3] as const);
+    this.shape = Object.freeze([groups, classes, sumCount] as const);
     this.samples = samples;
     this.signature = signature;
   }
@@ -65,7 +78,7 @@ export class Statistics {
       checkClasses(part, first.shape[1], 'list');
       samples += part.samples;
     }
-    const data = new Float64Array(samples * first.shape[1] * 3);
+    const data = new Float64Array(samples * first.shape[1] * sumCount);
     let at = 0;
     for (const part of list) {
       data.set(part.data, at);
@@ -88,9 +101,9 @@ function checkClasses(statistics: Statistics, classes: number, name: string): vo
 export function checkSignature(statistics: unknown, signature: string, name: string): void {
   if (!(statistics instanceof Statistics)) throw typeError('Statistics', name, statistics);
   const [groups, classes] = statistics.shape;
-  if (statistics.data.length !== groups * classes * 3) {
+  if (statistics.data.length !== groups * classes * sumCount) {
     throw new TypeError(
-      `Expected ${groups * classes * 3} sums for ${name} but its array was detached and has ${statistics.data.length}`,
+      `Expected ${groups * classes * sumCount} sums for ${name} but its array was detached and has ${statistics.data.length}`,
     );
   }
   if (statistics.signature !== signature) {

@@ -14,7 +14,7 @@
 namespace warpdice {
 namespace {
 
-static_assert(sizeof(Sums) == 3 * sizeof(double), "statistics are arrays of I, P, T in JavaScript");
+static_assert(kSumCount == 8, "lib/statistics.ts names eight sums");
 
 /// `operand` from element `first` on.
 Operand from_element(const Operand& operand, int64_t first) {
@@ -43,9 +43,7 @@ GradientOut slice(const GradientOut& out, const Inputs& in, int64_t n) {
 void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
   for (int64_t n = 1; n < samples; n++) {
     for (int64_t c = 0; c < classes; c++) {
-      sums[c].intersection += sums[n * classes + c].intersection;
-      sums[c].prediction += sums[n * classes + c].prediction;
-      sums[c].target += sums[n * classes + c].target;
+      add(sums[c], sums[n * classes + c]);
     }
   }
 }

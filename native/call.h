@@ -10,7 +10,7 @@ struct Call {
   uint32_t steps = 0;
   Inputs in;
   LossOptions options;
-  double* statistics = nullptr;      // [groups,C,3]: written by kStatistics (may be null then), else read
+  double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
   const double* upstream = nullptr;  // [groups,C], for Reduction::none with kGradient
   double scale = 1;                  // multiplies the gradient
   double* value = nullptr;           // written by kFinalize: one number, or [groups,C] for Reduction::none

@@ -2,9 +2,11 @@
 // The whole native API: what a loss is computed from and what comes out. No N-API, no CUDA.
 //
 // Every loss is three steps (finalize.h holds the second):
-//   statistics   I = sum w*p*t, P = sum w*p^k, T = sum w*t^k   per sample and class, over the voxels
+//   statistics   I = sum w*p*t, P = sum w*p^k, T = sum w*t^k, ...   per sample and class, over the voxels
 //   finalize     the loss, and its derivative with respect to each statistic
 //   gradient     dL/dp = w*(dI*t + dP*k*p^(k-1)), then the chain rule of the activation
+//                cross-entropy and focal loss: q_c = dE_c*t_c + dU_c + dF_c*t_c*h(p_c), and
+//                softmax dz_c += w*(p_c*sum_j q_j - q_c)
 //
 // N samples, C classes, S voxels; n, c, s are their indices.
 #include <cstddef>
@@ -37,6 +39,13 @@ constexpr size_t size_of(DType dtype) {
 
 enum class Activation : uint8_t { none, sigmoid, softmax };
 
+/// What the sum I is.
+enum class Overlap : uint8_t {
+  product,      // sum w*p*t
+  minimum,      // sum w*min(p,t): half the L1 semimetric, never by cancellation. Derivative [p<t], 1/2 at a tie
+  wasserstein,  // sum w*t_c*sum_j M[c,j]*p_j, with a matrix M of distances between classes
+};
+
 /// An array that the caller owns, dense in memory.
 struct Operand {
   const void* data = nullptr;
@@ -50,11 +59,17 @@ struct Inputs {
   bool squared = true;                           // k = 2 instead of 1
   bool labels = true;                            // target is class indices [N,S], else dense like predictions
   bool has_ignore = false;
+  bool cross_entropy = false;  // make the sum E; needs an activation, as do the next two
+  bool uniform = false;        // make the sum U
+  bool focal = false;          // make the sum F
   Activation activation = Activation::none;
+  Overlap overlap = Overlap::product;
   int64_t ignore_index = 0;
-  Operand predictions;  // logits or probabilities; any float dtype
-  Operand target;       // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
-  Operand weight;       // [N,S], uint8 or any float dtype; data is null when every voxel counts once
+  double focal_gamma = 2;             // g of F, at least 0
+  const double* distances = nullptr;  // M [C,C], for Overlap::wasserstein
+  Operand predictions;                // logits or probabilities; any float dtype
+  Operand target;                     // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
+  Operand weight;                     // [N,S], uint8 or any float dtype; data is null when every voxel counts once
 
   /// Whether the classes of a voxel lie beside each other. One class, or one voxel, lies alike in both layouts.
   bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }

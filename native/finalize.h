@@ -14,18 +14,35 @@
 
 namespace warpdice {
 
-/// The statistics of one sample and class, or of one class when pooled over the batch.
+/// The statistics of one sample and class, or of one class when pooled over the batch. What a loss does not need
+/// (see Inputs) is 0.
 struct Sums {
-  double intersection;  // I = sum w*p*t
-  double prediction;    // P = sum w*p^k
-  double target;        // T = sum w*t^k
+  double intersection;   // I = sum w*p*t; Overlap says what else it can be
+  double prediction;     // P = sum w*p^k
+  double target;         // T = sum w*t^k
+  double volume;         // V = sum w*t
+  double weight;         // W = sum w
+  double cross_entropy;  // E = sum w*-t*log(p); sigmoid: sum w*-(t*log(p) + (1-t)*log(1-p))
+  double uniform;        // U = sum w*-log(p); sigmoid: sum w*-(log(p) + log(1-p))/2
+  double focal;          // F = sum w*-t*(1-p)^g*log(p); sigmoid: and the same of 1-t and 1-p
 };
+constexpr int kSumCount = sizeof(Sums) / sizeof(double);
 
-/// dL/dI, dL/dP, dL/dT of the reduced loss.
+WARPDICE_HOST_DEVICE inline void add(Sums& to, const Sums& part) {
+  to.intersection += part.intersection;
+  to.prediction += part.prediction;
+  to.target += part.target;
+  to.volume += part.volume;
+  to.weight += part.weight;
+  to.cross_entropy += part.cross_entropy;
+  to.uniform += part.uniform;
+  to.focal += part.focal;
+}
+
+/// The derivative of the reduced loss with respect to each sum. Those to target and volume serve dL/dt alone.
 struct Coefficients {
-  double intersection;
-  double prediction;
-  double target;
+  double intersection, prediction, target, volume;
+  double cross_entropy, uniform, focal;
 };
 
 enum class LossKind : uint8_t { dice, jaccard };
@@ -55,7 +72,7 @@ WARPDICE_HOST_DEVICE inline Loss overlap_loss(const LossOptions& options, const 
   const double A = a * sums.intersection + options.smooth_numerator;
   const double B = sums.prediction + sums.target - j * sums.intersection + options.smooth_denominator;
   const double ratio = A / B;
-  Loss loss;
+  Loss loss = {};
   loss.value = 1.0 - ratio;
   loss.d.intersection = -(a + j * ratio) / B;
   loss.d.prediction = ratio / B;
@@ -102,11 +119,13 @@ inline void finalize_coefficients(const LossOptions& options, int64_t groups, in
   for (int64_t g = first; g < last; g++) {
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;
-      coefficients[i] = {0, 0, 0};
+      coefficients[i] = {};
       if (!counted(options, c)) continue;
       const Coefficients d = overlap_loss(options, sums[i]).d;
       const double factor = share(options, groups, classes, c) * scale * (upstream ? upstream[i] : 1.0);
-      coefficients[i] = {d.intersection * factor, d.prediction * factor, d.target * factor};
+      coefficients[i].intersection = d.intersection * factor;
+      coefficients[i].prediction = d.prediction * factor;
+      coefficients[i].target = d.target * factor;
     }
   }
 }

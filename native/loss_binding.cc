@@ -320,7 +320,8 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
                                       : bytes_of(env, {N, C, S}, size_of(call.in.target.dtype));
       if (!info[kWeight].IsUndefined()) needs[aWeight] = bytes_of(env, {N, S}, size_of(call.in.weight.dtype));
     }
-    if (!(call.steps & kStatistics) || !info[kStatisticsArray].IsUndefined()) needs[aStatistics] = 3 * per_class;
+    if (!(call.steps & kStatistics) || !info[kStatisticsArray].IsUndefined())
+      needs[aStatistics] = kSumCount * per_class;
     if (differentiates && none) needs[aUpstream] = per_class;
     if (finalizes) needs[aValue] = none ? per_class : sizeof(double);
     if (finalizes && !info[kPerClass].IsUndefined()) needs[aPerClass] = per_class;

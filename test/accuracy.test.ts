@@ -105,7 +105,7 @@ test('the sums themselves, linear', () => {
   data.fill(p);
   setMask(foregrounds.half);
   const { data: sums } = new DiceLoss({ denominator: 'linear' }).statistics(predictions, target);
-  expectClose('statistics', sums, [p * (S / 2), p * S, S / 2], (x) => 1e-7 * x);
+  expectClose('statistics', sums.subarray(0, 3), [p * (S / 2), p * S, S / 2], (x) => 1e-7 * x);
 });
 
 test('random logits, a few foreground voxels', () => {

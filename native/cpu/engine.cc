@@ -149,12 +149,9 @@ void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
   if (partials == sums) return;
   for (int64_t n = 0; n < in.samples; n++) {
     for (int64_t c = 0; c < C; c++) {
-      Sums total{0, 0, 0};
+      Sums total = {};
       for (int64_t r = 0; r < partition.runs_per_sample; r++) {
-        const Sums& part = partials[(n * partition.runs_per_sample + r) * C + c];
-        total.intersection += part.intersection;
-        total.prediction += part.prediction;
-        total.target += part.target;
+        add(total, partials[(n * partition.runs_per_sample + r) * C + c]);
       }
       sums[n * C + c] = total;
     }

@@ -57,8 +57,10 @@ class Runner {
       s += block.voxels;
     }
     for (int64_t c = 0; c < in_.classes; c++) {
-      sums[c] = {sum_lanes(totals_[c].intersection), sum_lanes(totals_[c].prediction),
-                 sum_lanes(totals_[c].target) + static_cast<double>(counts_[c])};
+      sums[c] = {};
+      sums[c].intersection = sum_lanes(totals_[c].intersection);
+      sums[c].prediction = sum_lanes(totals_[c].prediction);
+      sums[c].target = sum_lanes(totals_[c].target) + static_cast<double>(counts_[c]);
     }
   }
 

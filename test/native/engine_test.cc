@@ -94,7 +94,7 @@ struct Reference {
 
 Reference reference(const Case& c, const std::vector<double>& z, const std::vector<double>& t,
                     const std::vector<double>& w, const std::vector<Coefficients>& d) {
-  Reference r{std::vector<Sums>(c.N * c.C, Sums{0, 0, 0}), std::vector<double>(z.size())};
+  Reference r{std::vector<Sums>(c.N * c.C, Sums{}), std::vector<double>(z.size())};
   const auto at = [&](int64_t n, int64_t k, int64_t s) {
     return c.channels_last ? (n * c.S + s) * c.C + k : (n * c.C + k) * c.S + s;
   };
