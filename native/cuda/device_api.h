@@ -1,0 +1,57 @@
+#pragma once
+// What a kernel file needs of its compiler: qualifiers, shuffles, half-precision conversions, launch() and zero().
+// nvcc brings them from CUDA; any other compiler from the include path's simt.h (test/simt runs threads as fibers).
+// The only file of this folder that asks which compiler it is, so that what is tested is what is shipped.
+#include <cstddef>
+#include <cstdint>
+
+#ifdef __CUDACC__
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+namespace warpdice::cuda {
+
+/// Enqueues a kernel; its faults of configuration are returned, those of running arrive later.
+template <class... P, class... A>
+cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                   const A&... args) {
+  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
+  return cudaGetLastError();
+}
+
+/// Enqueues the filling of device memory with zero bits.
+inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  return cudaMemsetAsync(data, 0, size_bytes, stream);
+}
+
+}  // namespace warpdice::cuda
+
+#else
+#include "simt.h"  // defines the same names
+#endif
+
+namespace warpdice::cuda {
+
+/// Half-precision numbers as bits: the same memory as __half and __nv_bfloat16.
+struct Float16 {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+#ifdef __CUDACC__
+__device__ inline float widen(Float16 x) { return __half2float(__ushort_as_half(x.bits)); }
+__device__ inline float widen(BFloat16 x) { return __uint_as_float(static_cast<uint32_t>(x.bits) << 16); }
+__device__ inline void narrow(float x, Float16& to) { to.bits = __half_as_ushort(__float2half_rn(x)); }
+__device__ inline void narrow(float x, BFloat16& to) { to.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x)); }
+#else
+inline float widen(Float16 x) { return simt::half_to_float(x.bits); }
+inline float widen(BFloat16 x) { return simt::bfloat16_to_float(x.bits); }
+inline void narrow(float x, Float16& to) { to.bits = simt::float_to_half(x); }
+inline void narrow(float x, BFloat16& to) { to.bits = simt::float_to_bfloat16(x); }
+#endif
+
+}  // namespace warpdice::cuda
