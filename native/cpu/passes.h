@@ -182,10 +182,14 @@ WARPDICE_INLINE void softmax(int64_t classes, const View<T>& z, Vec<T>* numerato
     const int64_t last = first + kGroup < classes ? first + kGroup : classes;
     Vec<T> part[kUnroll] = {};
     for (int64_t c = first; c < last; c++) {
-      for (int u = 0; u < kUnroll; u++) {
-        const Vec<T> e = exp_nonpositive(z.get(c, u) - m[u]);
-        numerators[c * kUnroll + u] = e;
-        part[u] += e;
+      for (int first_u = 0; first_u < kUnroll; first_u += kSideBySide) {
+        Vec<T> e[kSideBySide];
+        for (int i = 0; i < kSideBySide; i++) e[i] = z.get(c, first_u + i) - m[first_u + i];
+        exp_nonpositive(e);
+        for (int i = 0; i < kSideBySide; i++) {
+          numerators[c * kUnroll + first_u + i] = e[i];
+          part[first_u + i] += e[i];
+        }
       }
     }
     for (int u = 0; u < kUnroll; u++) {

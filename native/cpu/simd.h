@@ -144,28 +144,46 @@ WARPDICE_INLINE double sum_lanes(Vec<double> v) {
   return sum;
 }
 
+/// Vectors whose exponentials are computed side by side, to hide the latency of the polynomial: 4 take 5% off a
+/// pass on a Zen 5 with 32 registers; with 16 the out-of-order core does better alone.
+#if defined(__AVX512F__)
+constexpr int kSideBySide = 4;
+#else
+constexpr int kSideBySide = 1;
+#endif
+
 /// e^x for x <= 0, within 1e-7 of itself for x > -16 and 4e-7 below; 0 from about -88 down; NaN for NaN.
 ///
 /// x = n*ln 2 + f with |f| <= ln(2)/2: e^f by a polynomial, 2^n from its bits. Adding 1.5 * 2^(mantissa bits)
 /// rounds to an integer and leaves it in the low bits. n is at least -127, whose bits make 0.
-WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
+template <int kCount>
+WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
   constexpr float kMagic = 0x1.8p23f;
-  x = max(splat<float>(-127 * 0x1.62e43p-1f), x);
-  const Vec<float> rounded = x * 0x1.715476p+0f + kMagic;
-  const Vec<float> n = rounded - kMagic;
-#if defined(__FMA__) || defined(__aarch64__)
-  const Vec<float> f = x - n * 0x1.62e43p-1f;  // fused: only ln 2 itself is rounded
-#else
-  const Vec<float> f = (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
-#endif
   // Minimax on the interval: relative error 3e-9 before rounding.
-  Vec<float> p = f * 0x1.6a23cep-10f + 0x1.123a2p-7f;
-  p = p * f + 0x1.5558f2p-5f;
-  p = p * f + 0x1.555492p-3f;
-  p = p * f + 0x1.fffffcp-2f;
-  p = p * f + 1.0f;
-  p = p * f + 1.0f;
-  return p * (Vec<float>)(((Alike<float, uint32_t>::V)rounded << 23) + 0x3f800000u);
+  constexpr float kCoefficients[] = {0x1.123a2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.0f, 1.0f};
+  Vec<float> rounded[kCount], p[kCount];
+  for (Vec<float>& v : x) v = max(splat<float>(-127 * 0x1.62e43p-1f), v);
+  for (int u = 0; u < kCount; u++) rounded[u] = x[u] * 0x1.715476p+0f + kMagic;
+  for (int u = 0; u < kCount; u++) {
+    const Vec<float> n = rounded[u] - kMagic;
+#if defined(__FMA__) || defined(__aarch64__)
+    x[u] = x[u] - n * 0x1.62e43p-1f;  // fused: only ln 2 itself is rounded
+#else
+    x[u] = (x[u] - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
+#endif
+  }
+  for (int u = 0; u < kCount; u++) p[u] = splat<float>(0x1.6a23cep-10f);
+  for (const float coefficient : kCoefficients) {
+    for (int u = 0; u < kCount; u++) p[u] = p[u] * x[u] + coefficient;
+  }
+  for (int u = 0; u < kCount; u++) {
+    x[u] = p[u] * (Vec<float>)(((Alike<float, uint32_t>::V)rounded[u] << 23) + 0x3f800000u);
+  }
+}
+WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
+  Vec<float> one[1] = {x};
+  exp_nonpositive(one);
+  return one[0];
 }
 
 WARPDICE_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
@@ -193,6 +211,10 @@ WARPDICE_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
   const Vec<double> power = (Vec<double>)(((Alike<double, uint64_t>::V)rounded << 52) + 0x3ff0000000000000u);  // 2^n
   const Vec<double> zero = {};
   return tiny ? zero : p * power;
+}
+template <int kCount>
+WARPDICE_INLINE void exp_nonpositive(Vec<double> (&x)[kCount]) {
+  for (Vec<double>& v : x) v = exp_nonpositive(v);
 }
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET
