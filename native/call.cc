@@ -4,7 +4,8 @@
 // A large one takes a few samples at a time through all steps while their predictions are in the caches, and
 // writes the gradient around them: reading kept values back would cost more than computing them again (but with
 // narrow vectors, where the computing costs more).
-// A loss pooled over the batch needs the sums of all samples before the first gradient.
+// A loss whose samples depend on each other (pooled, or divided by what all samples have) needs the sums of all
+// before the first gradient, unless the divisor is known beforehand.
 #include "call.h"
 
 #include <algorithm>
@@ -48,13 +49,40 @@ void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
   }
 }
 
+/// Whether the gradient of one sample depends on what is only known when all samples have been read.
+bool couples_samples(const Call& call) {
+  const LossOptions& options = call.options;
+  if (options.pooled) return true;
+  if (options.reduction != Reduction::mean) return false;
+  const bool each_voxel_once = !call.in.weight.data && !call.in.has_ignore;
+  const bool one_class_each = call.in.labels && !options.class_weights;
+  const bool generalized = options.kind == LossKind::generalized;
+  if (options.absent == Absent::skip || (generalized && options.absent != Absent::formula)) return true;
+  if (options.focal_factor != 0 && !each_voxel_once) return true;
+  return options.cross_entropy_factor != 0 && !(each_voxel_once && (options.sigmoid || one_class_each));
+}
+
+/// The divisors of a call whose samples are not coupled: S voxels in every class, each voxel in one of them.
+Coupling expected_total(const Call& call) {
+  const int64_t C = call.in.classes;
+  Coupling group = {}, total = {};
+  for (int64_t c = 0; c < C; c++) {
+    Sums sums = {};
+    sums.weight = static_cast<double>(call.in.voxels);
+    sums.volume = c == 0 ? sums.weight : 0;
+    add(group, couple(call.options, C, c, sums));
+  }
+  for (int64_t n = 0; n < call.in.samples; n++) add_group(call.options, total, group);
+  return total;
+}
+
 }  // namespace
 
 LabelFault run(const Call& call) {
   const Inputs& in = call.in;
   const int64_t N = in.samples, C = in.classes, groups = call.groups();
   const bool computes = call.steps & kStatistics, differentiates = call.steps & kGradient;
-  const bool interleaves = computes && differentiates && !call.options.pooled;
+  const bool interleaves = computes && differentiates && !couples_samples(call);
   // Kept from call to call, so that a training step allocates nothing.
   static thread_local std::vector<Sums> sums;
   static thread_local std::vector<Coefficients> coefficients;
@@ -66,12 +94,13 @@ LabelFault run(const Call& call) {
   // Interleaved classes are gathered before they are written, which rules out writing around the caches.
   // A sample beyond the cache is better kept than computed again where arithmetic is what takes the time.
   out.streaming = N > cached && !in.interleaved() && !(cached == 0 && cpu::arithmetic_bound());
-  const auto finalize_gradient = [&](int64_t first, int64_t last) {
-    finalize_coefficients(call.options, groups, C, sums.data(), call.scale, call.upstream, coefficients.data(), first,
+  const auto finalize_gradient = [&](const Coupling& total, int64_t first, int64_t last) {
+    finalize_coefficients(call.options, C, sums.data(), total, call.scale, call.upstream, coefficients.data(), first,
                           last);
   };
 
   if (computes) {
+    const Coupling expected = interleaves ? expected_total(call) : Coupling{};
     const LabelFault faults = cpu::check_target(in);
     if (faults.count > 0) return faults;
     const int64_t at_once = N <= cached ? N : std::max<int64_t>(1, cached / 2);
@@ -82,7 +111,7 @@ LabelFault run(const Call& call) {
       const bool keep = interleaves && !out.streaming && cpu::can_keep(part, place);
       cpu::statistics(part, sums.data() + n * C, keep ? &place : nullptr);
       if (!interleaves) continue;
-      finalize_gradient(n, n + count);
+      finalize_gradient(expected, n, n + count);
       cpu::gradient(part, coefficients.data() + n * C, false, place, keep);
     }
     if (call.options.pooled) pool_over_batch(N, C, sums.data());
@@ -90,9 +119,11 @@ LabelFault run(const Call& call) {
   } else {
     std::memcpy(sums.data(), call.statistics, static_cast<size_t>(groups * C) * sizeof(Sums));
   }
-  if (call.steps & kFinalize) finalize_value(call.options, groups, C, sums.data(), call.value, call.per_class);
+  if (call.steps & kFinalize) {
+    finalize_value(call.options, groups, C, sums.data(), call.value, call.parts, call.per_class);
+  }
   if (differentiates && !interleaves) {
-    finalize_gradient(0, groups);
+    finalize_gradient(couple_all(call.options, groups, C, sums.data()), 0, groups);
     cpu::gradient(in, coefficients.data(), call.options.pooled, out);
   }
   return {};

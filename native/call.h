@@ -11,9 +11,10 @@ struct Call {
   Inputs in;
   LossOptions options;
   double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
-  const double* upstream = nullptr;  // [groups,C], for Reduction::none with kGradient
+  const double* upstream = nullptr;  // [value_count], for Reduction::none with kGradient
   double scale = 1;                  // multiplies the gradient
-  double* value = nullptr;           // written by kFinalize: one number, or [groups,C] for Reduction::none
+  double* value = nullptr;           // written by kFinalize: [value_count]
+  double* parts = nullptr;           // written by kFinalize: [value_count,3]; may be null
   double* per_class = nullptr;       // written by kFinalize: [groups,C]; may be null
   GradientOut grad;                  // written by kGradient
 
