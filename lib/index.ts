@@ -13,5 +13,5 @@ export type {
   ValueOut,
 } from './options.js';
 export { Plan } from './plan.js';
-export { Statistics } from './statistics.js';
+export { Statistics, type StatisticsJson } from './statistics.js';
 export { Tensor, type TensorLike, type TensorOptions } from './tensor.js';

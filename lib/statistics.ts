@@ -1,4 +1,4 @@
-import { rangeError, showShape, typeError } from './check.js';
+import { checkInteger, checkKeys, rangeError, showShape, typeError } from './check.js';
 
 /** The sums, in the order of the last axis of {@link Statistics.data}. */
 export const sumNames = [
@@ -12,6 +12,18 @@ export const sumNames = [
   'focal',
 ] as const;
 const sumCount = sumNames.length;
+
+/** Of what {@link Statistics.fromArray} reads: more letters are not a signature. */
+const longestSignature = 1000;
+
+/** {@link Statistics} as `JSON.stringify` writes them. Numbers that JSON cannot hold are strings. */
+export interface StatisticsJson {
+  samples: number;
+  shape: readonly [groups: number, classes: number, sums: 8];
+  signature: string;
+  /** Row-major; `'NaN'`, `'Infinity'` and `'-Infinity'` where a sum is not finite. */
+  data: (number | string)[];
+}
 
 /**
  * The sums that a loss is made of, per sample and class (or per class when pooled over the batch):
@@ -87,9 +99,97 @@ export class Statistics {
     return new Statistics(data, samples, first.shape[1], samples, first.signature);
   }
 
+  /** What `JSON.stringify` calls; every sum survives to the bit (but the sign of 0), NaN and the infinities too. */
+  toJSON(): StatisticsJson {
+    const { samples, shape, signature } = this;
+    return {
+      samples,
+      shape,
+      signature,
+      data: Array.from(this.data, (x) => (Number.isFinite(x) ? x : String(x))),
+    };
+  }
+
+  /**
+   * The statistics that {@link toJSON} described.
+   *
+   * @throws TypeError, RangeError for anything else
+   * @example
+   * const text = JSON.stringify(loss.statistics(x, y)); // send it to another machine
+   * const statistics = Statistics.fromJSON(JSON.parse(text));
+   */
+  static fromJSON(json: StatisticsJson): Statistics {
+    if (typeof json !== 'object' || json === null) throw typeError('an object', 'json', json);
+    checkKeys(json, 'json', ['samples', 'shape', 'signature', 'data']);
+    const { samples, shape, signature, data } = json;
+    if (!Array.isArray(shape) || shape.length !== 3) {
+      throw typeError('[groups, classes, 8]', 'json.shape', shape);
+    }
+    if (typeof signature !== 'string') throw typeError('a string', 'json.signature', signature);
+    if (!Array.isArray(data)) throw typeError('an array', 'json.data', data);
+    return build('json', samples, shape, signature, Float64Array.from(data, readNumber));
+  }
+
+  /**
+   * Everything in one Float64Array, to be posted, stored or sent; {@link fromArray} reads it back:
+   * samples, the shape, the length of the signature, its UTF-16 codes, then {@link data}.
+   * Not for adding: add {@link data}, or the statistics.
+   */
+  toArray(): Float64Array<ArrayBuffer> {
+    const { samples, shape, signature, data } = this;
+    const codes = Array.from(signature, (letter) => letter.charCodeAt(0));
+    const head = [samples, ...shape, codes.length, ...codes];
+    const array = new Float64Array(head.length + data.length);
+    array.set(head);
+    array.set(data, head.length);
+    return array;
+  }
+
+  /**
+   * The statistics that {@link toArray} put into `array`, which is copied.
+   *
+   * @throws TypeError, RangeError for anything else
+   */
+  static fromArray(array: Float64Array): Statistics {
+    if (!(array instanceof Float64Array)) throw typeError('a Float64Array', 'array', array);
+    const [samples, groups, classes, sums, length] = array;
+    const most = Math.max(0, Math.min(array.length - 5, longestSignature));
+    const size = checkInteger(length, 'array[4] (length of the signature)', 0, most);
+    const data = array.slice(5 + size);
+    const signature = String.fromCharCode(...array.subarray(5, 5 + size));
+    return build('array', samples, [groups, classes, sums], signature, data);
+  }
+
   toString(): string {
     return `Statistics ${showShape(this.shape)} (${this.signature})`;
   }
+}
+
+/** From parts of which nothing is known yet. */
+function build(
+  name: string,
+  samples: unknown,
+  shape: readonly unknown[],
+  signature: string,
+  data: Float64Array,
+): Statistics {
+  const most = Number.MAX_SAFE_INTEGER;
+  const count = checkInteger(samples, `${name}: samples`, 1, most);
+  const groups = checkInteger(shape[0], `${name}: groups`, 1, most);
+  const classes = checkInteger(shape[1], `${name}: classes`, 1, most);
+  checkInteger(shape[2], `${name}: sums`, sumCount, sumCount);
+  const expected = signature.startsWith('pooled') ? 1 : count;
+  if (groups !== expected) throw rangeError(`${expected} groups`, `${name}: groups`, groups);
+  if (data.length !== groups * classes * sumCount) {
+    throw rangeError(`${groups * classes * sumCount} sums`, name, data.length);
+  }
+  return new Statistics(data, groups, classes, count, signature);
+}
+
+function readNumber(value: unknown): number {
+  if (typeof value === 'number') return value;
+  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
+  throw typeError("a number, 'NaN', 'Infinity' or '-Infinity'", 'an element of json.data', value);
 }
 
 function checkClasses(statistics: Statistics, classes: number, name: string): void {

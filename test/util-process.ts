@@ -1,4 +1,4 @@
-// Runs test/workers/*.mjs in Node processes of their own, against dist/.
+// Runs test/workers/*.mjs, or scripts by their absolute path, in Node processes of their own, against dist/.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
@@ -9,7 +9,7 @@ export interface Finished {
   stderr: string;
 }
 
-export const script = (name: string): string => path.join(__dirname, 'workers', name);
+export const script = (name: string): string => path.resolve(__dirname, 'workers', name);
 
 /** Resolves when the process has ended, however it did. */
 export function run(
