@@ -81,5 +81,9 @@ export interface Binding {
   simdTarget(): string;
   /** Copies with the engine's threads; `streaming` bypasses the caches. For benchmarks. */
   copy(to: ArrayBufferView, from: ArrayBufferView, streaming: boolean): void;
+  /** Writes the byte everywhere, in the same way. For benchmarks. */
+  fill(to: ArrayBufferView, byte: number, streaming: boolean): void;
+  /** Reads everything with the engine's threads: the sum of its 32-bit words modulo 2^32, the last padded with zeros. */
+  read(from: ArrayBufferView): number;
   cudaDevices(): CudaDevices;
 }

@@ -1,9 +1,9 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
-import { setThreads, type TensorLike } from 'warpdice';
-import { native } from '../dist/binding.js';
+import { setThreads } from 'warpdice';
 import type { Case, Group } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
-import { makeProblem, type Problem } from './problem.js';
+import { limitsOf } from './limits.js';
+import { makeProblem, type Problem, wipe } from './problem.js';
 import type { Timed } from './timing.js';
 
 export interface Contender extends Timed {
@@ -15,8 +15,6 @@ export interface Contender extends Timed {
 }
 
 export const names = {
-  memcpy: 'memcpy',
-  streaming: 'non-temporal copy',
   valueAndGrad: 'valueAndGrad',
   value: 'value',
   gradient: 'gradient',
@@ -38,25 +36,6 @@ export function contendersOf(
   const kept = isBase ? calls : calls.filter(({ name }) => name === names.valueAndGrad);
   if (group.tiny) return kept;
   return [...limitsOf(problem, threads), ...kept, ...arithmeticOf(group, c)];
-}
-
-/** Copies of the logits into the gradient's memory, by the engine's threads. */
-function limitsOf({ logits, out }: Problem, threads: number): Contender[] {
-  return [names.memcpy, names.streaming].map((name) => {
-    const run = () => native.copy(out.grad.data, logits.data, name === names.streaming);
-    return {
-      name,
-      kind: 'limit',
-      elements: logits.size,
-      enter: () => setThreads(threads),
-      run,
-      fault: () => {
-        wipe(out);
-        run();
-        return bytesOf(out.grad.data).equals(bytesOf(logits.data)) ? undefined : 'a wrong copy';
-      },
-    };
-  });
 }
 
 function callsOf(problem: Problem, answer: Answer, threads: number): Contender[] {
@@ -155,13 +134,4 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
 /** A power of two that brings a half-precision gradient into the middle of its range; float32 needs none. */
 function scaleOf({ case: { dtype } }: Problem, { largestGradient }: Answer): number {
   return dtype === 'float32' ? 1 : 2 ** Math.floor(Math.log2(256 / largestGradient));
-}
-
-/** So that results of an earlier run cannot pass as those of this one. */
-function wipe({ value, perClass, grad }: Problem['out']): void {
-  for (const { data } of [value, perClass, grad]) bytesOf(data).fill(0xff);
-}
-
-function bytesOf(data: Extract<TensorLike, { data: unknown }>['data']): Buffer {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -1,8 +1,10 @@
 // Measures the selected groups with the SIMD target that this process was started with, and sends the results to its parent.
 import { setThreads, simdTarget } from 'warpdice';
+import { boundsOf, fastest } from './bounds.js';
 import { type Group, select } from './cases.js';
 import { solve } from './check.js';
 import { type Contender, contendersOf, names } from './contenders.js';
+import { ways } from './limits.js';
 import { caseSize } from './problem.js';
 import type { CallResult, CaseResult } from './results.js';
 import { type Budget, interleave, ratio, summarize } from './timing.js';
@@ -50,10 +52,8 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
 
   return group.cases.map((c, owner) => {
     const own = contenders.filter((contender) => contender.owner === owner);
-    const copies = [names.memcpy, names.streaming]
-      .flatMap((name) => ({ name, times: timesOf(owner, name) }))
-      .filter((copy): copy is { name: (typeof copy)['name']; times: number[] } => !!copy.times)
-      .sort((a, b) => summarize(a.times).median - summarize(b.times).median);
+    const find = (name: string) => timesOf(owner, name);
+    const copy = fastest(ways.copy, find);
     const calls: CallResult[] = [];
     for (const { name, kind } of own) {
       const times = timesOf(owner, name);
@@ -62,25 +62,17 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
         name,
         kind,
         ms: summarize(times),
-        ...(copies[0] && {
-          toCopy: ratio(times, copies[0].times),
-          minToCopy: Math.min(...times) / Math.min(...copies[0].times),
+        ...(copy && {
+          toCopy: ratio(times, copy.times),
+          minToCopy: Math.min(...times) / Math.min(...copy.times),
         }),
         ...(owner > 0 &&
           baseTimes &&
           name === names.valueAndGrad && { toBase: ratio(times, baseTimes) }),
       });
     }
-    const { elements, logitsBytes, necessaryBytes } = caseSize(c, group.shape);
-    const small = timesOf(owner, names.small);
-    const large = timesOf(owner, names.large);
-    const sizeOf = (name: string) =>
-      own.find((contender) => contender.name === name)?.elements ?? 0;
-    const growth = sizeOf(names.large) - sizeOf(names.small);
-    const nsPerElement =
-      small && large && growth > 0
-        ? summarize(large.map((ms, round) => ((ms - small[round]) * 1e6) / growth))
-        : undefined;
+    const { logitsBytes, necessaryBytes } = caseSize(c, group.shape);
+    const bounds = copy && boundsOf(own, find, copy.times, settings.threads, c, group.shape);
     return {
       group: group.name,
       case: c.name,
@@ -88,14 +80,9 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
       tiny: group.tiny,
       logitsBytes,
       necessaryBytes,
-      ...(copies[0] && { fastestCopy: copies[0].name }),
+      ...(copy && { fastestCopy: copy.name }),
       calls,
-      ...(nsPerElement && {
-        arithmetic: {
-          nsPerElement,
-          floorMs: (nsPerElement.median * elements) / settings.threads / 1e6,
-        },
-      }),
+      ...(bounds && { bounds }),
       faults: own.filter(({ wrong }) => wrong).map(({ name, wrong }) => `${name}: ${wrong}`),
     };
   });

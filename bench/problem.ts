@@ -1,6 +1,6 @@
 // The tensors of a case. Logits are multiples of 1/16 from -8 to 8 less 1/16: every dtype holds them exactly, so that all
 // cases of a group have one answer. Labels are random from voxel to voxel, the worst case for anything that branches on them.
-import { DiceLoss, Tensor, type TypedArray } from 'warpdice';
+import { DiceLoss, Tensor, type TensorLike, type TypedArray } from 'warpdice';
 import type { Case, Group } from './cases.js';
 import { encodeExact } from './half.js';
 
@@ -114,4 +114,13 @@ export function caseSize(c: Case, shape: readonly number[]) {
   const targetBytes =
     c.target === 'labels' ? elements / (shape[1] ?? 1) : elements * (c.target === 'uint8' ? 1 : 4);
   return { elements, logitsBytes, necessaryBytes: 2 * logitsBytes + targetBytes };
+}
+
+/** So that results of an earlier run cannot pass as those of this one. */
+export function wipe({ value, perClass, grad }: Problem['out']): void {
+  for (const { data } of [value, perClass, grad]) bytesOf(data).fill(0xff);
+}
+
+export function bytesOf(data: Extract<TensorLike, { data: unknown }>['data']): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import { names } from './contenders.js';
 import type { Machine } from './machine.js';
-import type { CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
+import type { Bound, CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
 import type { Summary } from './timing.js';
 
 function table(head: string[], leftColumns: number): InstanceType<typeof Table> {
@@ -106,35 +106,40 @@ function timeRows({ case: name, calls, necessaryBytes }: CaseResult): string[][]
 }
 
 export function boundsText({ simd, threads, cases }: SimdResult): string {
-  const rows = table(
-    [
-      'shape, case',
-      'valueAndGrad ms',
-      'copy ms',
-      'arithmetic floor ms',
-      'ns an element',
-      'the larger',
-      'time / the larger',
-    ],
-    1,
-  );
-  for (const { group, case: name, calls, fastestCopy, arithmetic } of cases) {
+  const head = [
+    'shape, case',
+    'valueAndGrad ms',
+    'memory ms',
+    'two passes ms',
+    'arithmetic ms',
+    'ns an element',
+    'read GB/s',
+    'write GB/s',
+    'binds',
+    'x bound',
+  ];
+  const rows = table(head, 1);
+  for (const { group, case: name, calls, bounds } of cases) {
     const own = calls.find((call) => call.name === names.valueAndGrad);
-    const copy = calls.find((call) => call.name === fastestCopy);
-    if (!own || !copy || !arithmetic) continue;
-    const { floorMs, nsPerElement } = arithmetic;
+    if (!own || !bounds) continue;
+    const { memory, twoPasses, arithmetic, nsPerElement, binds, readGBs, writeGBs } = bounds;
+    const inCopies = ({ ms, toCopy }: Bound) =>
+      `${figure(ms.median)} (${toCopy.median.toFixed(2)} copies)`;
     rows.push([
       `${group} ${name}`,
       figure(own.ms.median),
-      figure(copy.ms.median),
-      figure(floorMs),
+      inCopies(memory),
+      inCopies(twoPasses),
+      inCopies(arithmetic),
       spread(nsPerElement, figure),
-      floorMs > copy.ms.median ? 'arithmetic' : 'memory',
-      (own.ms.median / Math.max(floorMs, copy.ms.median)).toFixed(2),
+      readGBs.toFixed(1),
+      writeGBs.toFixed(1),
+      binds,
+      (own.ms.median / bounds[binds].ms.median).toFixed(2),
     ]);
   }
   if (rows.length === 0) return '';
-  return `\nWhat bounds it, ${simd}, ${threads} threads. The arithmetic floor is that of our own kernel in the cache, not a limit of the machine.\n${rows}`;
+  return `\nWhat bounds it, ${simd}, ${threads} threads. Arithmetic: our own kernel in a core's cache, not a limit of the machine.\n${rows}`;
 }
 
 export function memoryText(results: readonly MemoryResult[], threads: number): string {

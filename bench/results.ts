@@ -13,6 +13,28 @@ export interface CallResult {
   readonly toBase?: Summary;
 }
 
+export interface Bound {
+  readonly ms: Summary;
+  /** Over the fastest copy, within each round. */
+  readonly toCopy: Summary;
+}
+
+/** What valueAndGrad of a case cannot be faster than, from the same rounds. */
+export interface Bounds {
+  /** Logits and target read, then the gradient written; nothing computed. */
+  readonly memory: Bound;
+  /** The same, but logits and target are read again for the gradient. */
+  readonly twoPasses: Bound;
+  /** The arithmetic of our own kernel, when everything stays in a core's own cache, over the threads. */
+  readonly arithmetic: Bound;
+  /** One element of the logits on one thread. */
+  readonly nsPerElement: Summary;
+  /** Of memory and arithmetic the longer. */
+  readonly binds: 'memory' | 'arithmetic';
+  readonly readGBs: number;
+  readonly writeGBs: number;
+}
+
 export interface CaseResult {
   readonly group: string;
   readonly case: string;
@@ -24,8 +46,7 @@ export interface CaseResult {
   /** Name of the fastest copy. */
   readonly fastestCopy?: string;
   readonly calls: readonly CallResult[];
-  /** Our own kernel's arithmetic: one element on one thread in nanoseconds, and that times the elements over the threads. */
-  readonly arithmetic?: { readonly nsPerElement: Summary; readonly floorMs: number };
+  readonly bounds?: Bounds;
   /** "call: what is wrong"; such a call was not timed. */
   readonly faults: readonly string[];
 }

@@ -1,4 +1,5 @@
 // What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
+import { attribution } from './bounds.js';
 import { names } from './contenders.js';
 import type { CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
 
@@ -40,16 +41,8 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   if (!call?.toCopy) return untimed(target, limit);
   const measured = call.toCopy.median;
   const met = measured <= most;
-  return { target, limit, measured: measured.toFixed(2), met, ...(!met && reason(result, most)) };
-}
-
-/** Whether the target is out of reach of the arithmetic that the kernel does now. */
-function reason({ calls, arithmetic, fastestCopy }: CaseResult, most: number) {
-  const copy = calls.find(({ name }) => name === fastestCopy);
-  if (!arithmetic || !copy) return {};
-  const floor = arithmetic.floorMs / copy.ms.median;
-  const verdict = floor > most ? 'more than the target allows' : 'the rest is memory and overhead';
-  return { because: `our arithmetic alone takes ${floor.toFixed(2)} copies: ${verdict}` };
+  const because = met || !result.bounds ? undefined : attribution(result.bounds, measured, most);
+  return { target, limit, measured: measured.toFixed(2), met, ...(because && { because }) };
 }
 
 function againstBase(result: CaseResult, base: CaseResult): Verdict {
@@ -58,17 +51,25 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict {
   const measured = callOf(result)?.toBase?.median;
   if (measured === undefined) return untimed(target, limit);
   const met = measured <= mostOfBase;
-  const own = result.arithmetic?.floorMs;
-  const its = base.arithmetic?.floorMs;
+  const because = met ? undefined : againstItsBounds(result, base);
   return {
     target,
     limit,
     measured: measured.toFixed(2),
     met,
-    ...(!met &&
-      own &&
-      its && { because: `our arithmetic alone is ${(own / its).toFixed(2)} times its` }),
+    ...(because && { because }),
   };
+}
+
+/** What may be attributed: the bounds of this case over the time that the base takes. */
+function againstItsBounds({ bounds }: CaseResult, base: CaseResult): string | undefined {
+  const baseMs = callOf(base)?.ms.median;
+  if (!bounds || !baseMs) return undefined;
+  const { arithmetic, memory } = bounds;
+  const [a, m] = [arithmetic, memory].map(({ ms }) => ms.median / baseMs) as [number, number];
+  const figures = `arithmetic ${a.toFixed(2)}, memory ${m.toFixed(2)} of its time`;
+  if (Math.max(a, m) > mostOfBase) return `bound by ${bounds.binds}: ${figures}`;
+  return `bound by neither alone: ${figures}`;
 }
 
 function untimed(target: string, limit: string): Verdict {

@@ -28,6 +28,22 @@ Napi::Value copy(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value fill(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory to = memory_of(env, info[0], "to");
+  const uint8_t byte = static_cast<uint8_t>(info[1].ToNumber().Uint32Value());
+  guarded(env, [&] { cpu::fill(to.data, byte, to.size_bytes, info[2].ToBoolean()); });
+  return env.Undefined();
+}
+
+Napi::Value read(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory from = memory_of(env, info[0], "from");
+  uint32_t sum = 0;
+  guarded(env, [&] { sum = cpu::read(from.data, from.size_bytes); });
+  return Napi::Number::New(env, sum);
+}
+
 Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Object result = Napi::Object::New(env);
@@ -61,6 +77,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
+  exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
+  exports.Set("read", Napi::Function::New<read>(env, "read"));
   exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
   return exports;
 }

@@ -113,6 +113,12 @@ void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, c
 /// Copies with the engine's threads; `streaming` bypasses the caches where the CPU can.
 void copy(void* to, const void* from, size_t size_bytes, bool streaming);
 
+/// Writes one byte everywhere, in the same way.
+void fill(void* to, uint8_t byte, size_t size_bytes, bool streaming);
+
+/// Reads everything: the sum of the 32-bit words modulo 2^32, the last padded with zeros.
+uint32_t read(const void* from, size_t size_bytes);
+
 /// The threads that one call may use, the caller's own included; 1 or more.
 int threads();
 void set_threads(int count);

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "passes.h"
+#include "traffic.h"
 #include "types.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
@@ -334,25 +335,19 @@ void gradient(const Inputs& in, const Run& run, Workspace& workspace, const Coef
   else Runner<float>(in, run, workspace).gradient(coefficients, out, kept);
 }
 
-void stream_copy(void* to, const void* from, size_t size_bytes) {
-  char* t = static_cast<char*>(to);
-  const char* f = static_cast<const char*>(from);
-  const size_t misaligned = reinterpret_cast<uintptr_t>(t) % kVectorBytes;
-  size_t head = misaligned ? kVectorBytes - misaligned : 0;
-  if (head > size_bytes) head = size_bytes;
-  memcpy(t, f, head);
-  size_t at = head;
-  for (; at + kVectorBytes <= size_bytes; at += kVectorBytes) stream(t + at, load<Vec<float>>(f + at));
-  memcpy(t + at, f + at, size_bytes - at);
-  stream_fence();
-}
-
 }  // namespace
 
 extern const Kernels kernels;
 const Kernels kernels = {
 #define WARPDICE_STRING(name) #name
 #define WARPDICE_NAME(name) WARPDICE_STRING(name)
-    WARPDICE_NAME(WARPDICE_TARGET), kVectorBytes, check_target, statistics, gradient, stream_copy};
+    WARPDICE_NAME(WARPDICE_TARGET),
+    kVectorBytes,
+    check_target,
+    statistics,
+    gradient,
+    stream_copy,
+    stream_fill,
+    read_sum};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -46,7 +46,10 @@ struct Kernels {
   void (*gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
                    const GradientOut& out, bool kept);
 
+  // For benchmarks: see traffic.h.
   void (*stream_copy)(void* to, const void* from, size_t size_bytes);
+  void (*stream_fill)(void* to, uint8_t byte, size_t size_bytes);
+  uint32_t (*read_sum)(const void* from, size_t size_bytes);
 };
 
 }  // namespace warpdice::cpu

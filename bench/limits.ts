@@ -1,0 +1,118 @@
+// What the machine can do: passes over the memory of a case that compute nothing, by the engine's threads.
+//
+//   copies          the logits into the gradient: the yardstick of the targets
+//   necessary       logits and target read, then the gradient written: no program moves less
+//   two passes      logits and target read, then logits and target read again while the gradient is written. Every coefficient of
+//                   the gradient needs all sums of its sample, so that a program that keeps nothing between its passes moves this.
+//                   The samples go through both passes a few at a time, while the caches hold them
+//
+// All write the same gradient and read the same tensors as the call beside them: they find the same caches.
+import { setThreads } from 'warpdice';
+import { native } from '../dist/binding.js';
+import { bytesOf, type Problem, wipe } from './problem.js';
+
+export const limitNames = {
+  memcpy: 'memcpy',
+  streamCopy: 'non-temporal copy',
+  read: 'read',
+  write: 'write',
+  streamWrite: 'non-temporal write',
+  necessary: 'read, write',
+  streamNecessary: 'read, non-temporal write',
+  twoPasses: 'read, copy',
+  streamTwoPasses: 'read, non-temporal copy',
+} as const;
+
+/** Two ways to do the same; the faster one is the limit. */
+export const ways = {
+  copy: [limitNames.memcpy, limitNames.streamCopy],
+  write: [limitNames.write, limitNames.streamWrite],
+  necessary: [limitNames.necessary, limitNames.streamNecessary],
+  twoPasses: [limitNames.twoPasses, limitNames.streamTwoPasses],
+} as const;
+
+export interface Limit {
+  readonly name: string;
+  readonly kind: 'limit';
+  readonly elements: number;
+  enter(): void;
+  run(): void;
+  fault(): string | undefined;
+}
+
+export function limitsOf(problem: Problem, threads: number): Limit[] {
+  const { logits, target, out } = problem;
+  const [from, labels, to] = [logits, target, out.grad].map(({ data }) => bytesOf(data)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const parts = partsOf(problem, from, labels, to);
+  const sums = { logits: wordSum(from), target: wordSum(labels) };
+  let read = 0;
+
+  const limit = (name: string, run: () => void, fault: () => string | undefined): Limit => ({
+    name,
+    kind: 'limit',
+    elements: logits.size,
+    enter: () => setThreads(threads),
+    run,
+    fault: () => {
+      wipe(out);
+      read = 0;
+      run();
+      return fault();
+    },
+  });
+  const copied = () => (to.equals(from) ? undefined : 'a wrong copy');
+  const filled = () => (to.every((byte) => byte === 1) ? undefined : 'a wrong write');
+  const readAll = () => (read === (sums.logits + sums.target) >>> 0 ? undefined : 'a wrong read');
+
+  const copy = (streaming: boolean) => () => native.copy(to, from, streaming);
+  const write = (streaming: boolean) => () => native.fill(to, 1, streaming);
+  const readInputs = () => {
+    read = (native.read(from) + native.read(labels)) >>> 0;
+  };
+  const necessary = (streaming: boolean) => () => {
+    readInputs();
+    native.fill(to, 1, streaming);
+  };
+  const twoPasses = (streaming: boolean) => () => {
+    read = 0;
+    for (const part of parts) {
+      read = (read + native.read(part.from) + native.read(part.labels)) >>> 0;
+      native.read(part.labels);
+      native.copy(part.to, part.from, streaming);
+    }
+  };
+  return [
+    limit(limitNames.memcpy, copy(false), copied),
+    limit(limitNames.streamCopy, copy(true), copied),
+    limit(limitNames.read, readInputs, readAll),
+    limit(limitNames.write, write(false), filled),
+    limit(limitNames.streamWrite, write(true), filled),
+    limit(limitNames.necessary, necessary(false), () => readAll() ?? filled()),
+    limit(limitNames.streamNecessary, necessary(true), () => readAll() ?? filled()),
+    limit(limitNames.twoPasses, twoPasses(false), () => readAll() ?? copied()),
+    limit(limitNames.streamTwoPasses, twoPasses(true), () => readAll() ?? copied()),
+  ];
+}
+
+/** As many samples at a time as have logits and gradient of 12 MiB; at least one. All of them when 24 MiB hold them. */
+function partsOf({ N }: Problem, from: Buffer, labels: Buffer, to: Buffer) {
+  const mebibytes = (from.length + to.length) / 2 ** 20;
+  const atOnce = mebibytes <= 24 ? N : Math.max(1, Math.floor((12 * N) / mebibytes));
+  const slice = (bytes: Buffer, n: number) =>
+    bytes.subarray((bytes.length / N) * n, (bytes.length / N) * Math.min(N, n + atOnce));
+  const parts = [];
+  for (let n = 0; n < N; n += atOnce) {
+    parts.push({ from: slice(from, n), labels: slice(labels, n), to: slice(to, n) });
+  }
+  return parts;
+}
+
+function wordSum(bytes: Buffer): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i++) sum = (sum + (bytes[i] << ((i % 4) * 8))) >>> 0;
+  return sum;
+}
