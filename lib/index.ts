@@ -1,3 +1,4 @@
+export type { AllReduce } from './all-reduce.js';
 export { Device, getThreads, setThreads, simdTarget } from './device.js';
 export { DiceLoss } from './dice.js';
 export type { DType, Float16Like, TypedArray } from './dtype.js';

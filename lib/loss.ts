@@ -1,4 +1,13 @@
-import type { NativeLoss, NativeLossOptions } from '../binding.js';
+import type { NativeLoss, NativeLossOptions, RunArguments } from '../binding.js';
+import {
+  type AllReduce,
+  afterSeam,
+  atOnce,
+  beforeSeam,
+  checkAllReduce,
+  hasSeam,
+  withCopies,
+} from './all-reduce.js';
 import { native } from './binding.js';
 import {
   ALL,
@@ -63,10 +72,12 @@ export abstract class Loss {
   readonly #native: NativeLoss;
   readonly #geometry: Geometry;
   readonly #signature: string;
+  readonly #allReduce: AllReduce | undefined;
 
   /** @internal kind: as in binding.d.ts */
   protected constructor(options: LossOptions, kind: number) {
     this.#options = resolveOptions(options, kind);
+    this.#allReduce = checkAllReduce(options.allReduce);
     this.#native = new native.Loss(this.#options);
     this.#geometry = new Geometry(this.#options);
     const { pooled, squared, activation } = this.#options;
@@ -381,22 +392,66 @@ export abstract class Loss {
   // --- running and results --------------------------------------------------------------------------
 
   #run(call: Prepared): void {
+    const { args } = call;
+    if (this.#allReduce === undefined || !hasSeam(args[0])) {
+      this.#runNative(args, call);
+      return;
+    }
+    const local = this.#localStatistics(call);
+    this.#runNative(beforeSeam(args, local.data), call);
+    this.#runNative(afterSeam(args, this.mergedSync(local).data), call);
+  }
+
+  /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
+  #runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
+    const allReduce = this.#allReduce;
+    if (allReduce === undefined || !hasSeam(call.args[0])) {
+      return this.#runNativeAsync(call.args, call).then(result);
+    }
+    const local = this.#localStatistics(call);
+    const args = withCopies(call.args);
+    return this.#runNativeAsync(beforeSeam(args, local.data), call)
+      .then(() => allReduce(local))
+      .then((merged) => {
+        const sums = this.#checkMerged(merged, local).data;
+        return this.#runNativeAsync(afterSeam(args, sums), call);
+      })
+      .then(result);
+  }
+
+  /** What the hook makes of these statistics, or they themselves where there is none. @internal */
+  mergedSync(local: Statistics): Statistics {
+    if (this.#allReduce === undefined) return local;
+    return this.#checkMerged(atOnce(this.#allReduce(local)), local);
+  }
+
+  /** New ones each time, as the hook may keep them. */
+  #localStatistics({ args: [, samples, classes] }: Prepared): Statistics {
+    return this.#statisticsBuffer(undefined, this.#options.pooled ? 1 : samples, classes, samples);
+  }
+
+  #checkMerged(merged: unknown, local: Statistics): Statistics {
+    const [groups, classes] = local.shape;
+    this.#checkStatistics(merged, groups, classes, local.samples, 'the result of allReduce');
+    return merged as Statistics;
+  }
+
+  #runNative(args: RunArguments, call: Prepared): void {
     try {
-      this.#native.run(...call.args);
+      this.#native.run(...args);
     } catch (error) {
       throw this.#translate(error, call);
     }
   }
 
-  /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
-  #runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
+  #runNativeAsync(args: RunArguments, call: Prepared): Promise<void> {
     let done: Promise<void>;
     try {
-      done = this.#native.runAsync(...call.args);
+      done = this.#native.runAsync(...args);
     } catch (error) {
       throw this.#translate(error, call);
     }
-    return done.then(result, (error) => {
+    return done.catch((error) => {
       throw this.#translate(error, call);
     });
   }

@@ -1,4 +1,5 @@
 import type { NativeLossOptions } from '../binding.js';
+import type { AllReduce } from './all-reduce.js';
 import {
   checkFlag,
   checkKeys,
@@ -41,6 +42,13 @@ export interface LossOptions {
   ignoreIndex?: number;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';
+  /**
+   * Called by value, valueAndGrad (and their Async forms) and plans with the statistics of these predictions, before
+   * anything is made of them. What it returns takes their place: the same statistics added up over all ranks, say, so
+   * that each rank gets the global loss and its part of the global gradient. It must be of the same shape. A promise
+   * is for the Async calls only. Default: none.
+   */
+  allReduce?: AllReduce;
 }
 
 /** What one call adds. */
@@ -93,6 +101,7 @@ const optionKeys: readonly (keyof LossOptions)[] = [
   'classWeights',
   'ignoreIndex',
   'layout',
+  'allReduce',
 ];
 
 /** The options as the addon takes them; throws for anything that is not one. */

@@ -100,7 +100,7 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
       // Both arrays stay referenced until the gradient is done, so that a GPU backend sends them once.
       const predictions: TensorLike = { data: read(yPred), shape: yPred.shape };
       const target: TensorLike = { data: targetData(yTrue, yPred, axis), shape: yTrue.shape };
-      const statistics = loss.statistics(predictions, target);
+      const statistics = loss.mergedSync(loss.statistics(predictions, target));
       const { value } = loss.fromStatistics(statistics);
 
       const gradFunc = (dy: T): T[] => {

@@ -250,6 +250,21 @@ function network(C: number) {
   return model;
 }
 
+test('allReduce: the statistics that it returns are those of the value and of the gradient', () => {
+  const { z, labels } = problem([1, 6, 3], 5, 'softmax');
+  const alone = tfLoss(tf, DiceLoss, { activation: 'softmax', smoothDenominator: 1 });
+  const doubled = tfLoss(tf, DiceLoss, {
+    activation: 'softmax',
+    smoothDenominator: 2,
+    allReduce: (statistics) => statistics.add(statistics),
+  });
+  // Twice the sums and twice the smoothing: the same ratio, and half the gradient for each part.
+  const value = (loss: typeof alone) => loss(labels, z).dataSync()[0] as number;
+  expect(value(doubled)).toBeCloseTo(value(alone), 6);
+  const gradient = (loss: typeof alone) => tf.grad((x) => loss(labels, x))(z);
+  expect(difference(tf.mul(gradient(doubled), 2), gradient(alone))).toBeLessThan(1e-5);
+});
+
 describe('training', () => {
   test.each(['labels', 'dense'])('optimizer.minimize with %s', (kind) => {
     const { images, labels } = pictures(2, 2);
