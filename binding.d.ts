@@ -63,6 +63,29 @@ export interface NativeLoss {
   runAsync(...args: RunArguments): Promise<void>;
 }
 
+export type CountArguments = [
+  /** 0 argmax, 1 threshold, 2 labels */
+  decision: number,
+  threshold: number,
+  samples: number,
+  classes: number,
+  voxels: number,
+  channelsLast: boolean,
+  /** [N,C,S] or [N,S,C]; decision labels: [N,S] */
+  predictions: ArrayBufferView,
+  predictionsType: DTypeCode,
+  /** Labels [N,S], or dense like the predictions. */
+  target: ArrayBufferView,
+  targetType: DTypeCode,
+  targetIsLabels: boolean,
+  ignoreIndex: number | undefined,
+  /** [N,S]: voxels of weight 0 are left out. */
+  weight: ArrayBufferView | undefined,
+  weightType: DTypeCode,
+  /** Written: [N,C+1,C+1], or [N,C,2,2] for decision threshold; see native/counts.h. */
+  counts: Float64Array,
+];
+
 export interface CudaDevices {
   /** Whether this build has CUDA. */
   compiled: boolean;
@@ -76,6 +99,8 @@ export interface CudaDevices {
 
 export interface Binding {
   Loss: new (options: NativeLossOptions) => NativeLoss;
+  /** Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }`; then nothing is written. */
+  count(...args: CountArguments): void;
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "loss_binding.h"
+#include "metrics_binding.h"
 #include "napi_util.h"
 
 #ifdef WARPDICE_CUDA
@@ -73,6 +74,7 @@ Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Loss", make_loss_class(env));
+  exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));

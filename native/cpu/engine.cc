@@ -50,11 +50,6 @@ const Kernels& choose_kernels() {
 #endif
 }
 
-const Kernels& kernels() {
-  static const Kernels& chosen = choose_kernels();
-  return chosen;
-}
-
 Workspace& workspace() {
   static thread_local Workspace memory;
   return memory;
@@ -85,6 +80,13 @@ struct Partition {
   }
 };
 
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose_kernels();
+  return chosen;
+}
+
 void merge(LabelFault& into, const LabelFault& fault) {
   if (fault.count == 0) return;
   if (into.count == 0 || fault.first_index < into.first_index) {
@@ -93,8 +95,6 @@ void merge(LabelFault& into, const LabelFault& fault) {
   }
   into.count += fault.count;
 }
-
-}  // namespace
 
 Workspace::~Workspace() { std::free(data_); }
 

@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #include "check.h"
+#include "count.h"
 #include "passes.h"
 #include "traffic.h"
 #include "types.h"
@@ -346,6 +347,7 @@ const Kernels kernels = {
     check_target,
     statistics,
     gradient,
+    count,
     stream_copy,
     stream_fill,
     read_sum};

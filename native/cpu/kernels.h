@@ -1,7 +1,7 @@
 #pragma once
 // What each SIMD target provides: steps 1 and 3 on a run of voxels of one sample. engine.cc picks the
 // target once and hands out the runs.
-#include "../dice.h"
+#include "../counts.h"
 
 namespace warpdice::cpu {
 
@@ -46,10 +46,19 @@ struct Kernels {
   void (*gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
                    const GradientOut& out, bool kept);
 
+  /// counts: those of the run's sample, added to unless there are faults.
+  CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts);
+
   // For benchmarks: see traffic.h.
   void (*stream_copy)(void* to, const void* from, size_t size_bytes);
   void (*stream_fill)(void* to, uint8_t byte, size_t size_bytes);
   uint32_t (*read_sum)(const void* from, size_t size_bytes);
 };
+
+/// The target that this process runs.
+const Kernels& kernels();
+
+/// Adds the faults of another part of the same array.
+void merge(LabelFault& into, const LabelFault& fault);
 
 }  // namespace warpdice::cpu

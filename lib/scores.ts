@@ -1,0 +1,82 @@
+// From counts to scores: the formulas, absent classes and averages of the hard metrics.
+import type { ClassCounts } from './counts.js';
+
+export type ScoreName =
+  /** 2TP / (2TP + FP + FN), also called F1 */
+  | 'dice'
+  /** TP / (TP + FP + FN), also called the Jaccard index: dice / (2 - dice) */
+  | 'iou'
+  /** TP / (TP + FP) */
+  | 'precision'
+  /** TP / (TP + FN), also called sensitivity */
+  | 'recall'
+  /** TN / (TN + FP) */
+  | 'specificity'
+  /** 1 - |FP - FN| / (2TP + FP + FN): compares sizes, not places */
+  | 'volumeSimilarity'
+  /** (TP + TN) / (TP + FP + FN + TN) */
+  | 'accuracy';
+
+export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
+export type Average = 'macro' | 'micro' | 'weighted';
+
+const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b);
+
+const formulas: Record<ScoreName, (counts: ClassCounts) => number> = {
+  dice: ({ tp, fp, fn }) => ratio(2 * tp, 2 * tp + fp + fn),
+  iou: ({ tp, fp, fn }) => ratio(tp, tp + fp + fn),
+  precision: ({ tp, fp }) => ratio(tp, tp + fp),
+  recall: ({ tp, fn }) => ratio(tp, tp + fn),
+  specificity: ({ tn, fp }) => ratio(tn, tn + fp),
+  volumeSimilarity: ({ tp, fp, fn }) => ratio(2 * tp + 2 * Math.min(fp, fn), 2 * tp + fp + fn),
+  accuracy: ({ tp, fp, fn, tn }) => ratio(tp + tn, tp + fp + fn + tn),
+};
+
+export const scoreNames = Object.keys(formulas) as readonly ScoreName[];
+
+/** These count the voxels of other classes too, and say something about an absent class. */
+const definedForAbsent: readonly ScoreName[] = ['specificity', 'accuracy'];
+
+/** The score of one class; NaN: not counted. */
+export function score(name: ScoreName, counts: ClassCounts, absent: Absent): number {
+  const isAbsent = counts.tp + counts.fn === 0 && !definedForAbsent.includes(name);
+  if (!isAbsent || absent === 'formula') return formulas[name](counts);
+  return { skip: Number.NaN, perfect: 1, worst: 0 }[absent];
+}
+
+/** The average over classes; NaN when none is counted. */
+export function average(
+  name: ScoreName,
+  classes: readonly ClassCounts[],
+  absent: Absent,
+  how: Average,
+): number {
+  if (how === 'micro') return score(name, pool(classes), absent);
+  const scores = classes.map((counts) => score(name, counts, absent));
+  return mean(scores, how === 'weighted' ? classes.map(({ tp, fn }) => tp + fn) : undefined);
+}
+
+/** The counts of several classes as if they were one. */
+function pool(classes: readonly ClassCounts[]): ClassCounts {
+  const total = { tp: 0, fp: 0, fn: 0, tn: 0 };
+  for (const { tp, fp, fn, tn } of classes) {
+    total.tp += tp;
+    total.fp += fp;
+    total.fn += fn;
+    total.tn += tn;
+  }
+  return total;
+}
+
+/** The mean of the numbers that are not NaN; NaN when there are none, or when their weights are 0. */
+export function mean(values: readonly number[], weights?: readonly number[]): number {
+  let sum = 0;
+  let total = 0;
+  values.forEach((value, i) => {
+    if (Number.isNaN(value)) return;
+    const weight = weights === undefined ? 1 : (weights[i] as number);
+    sum += weight * value;
+    total += weight;
+  });
+  return total === 0 ? Number.NaN : sum / total;
+}

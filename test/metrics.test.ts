@@ -1,0 +1,469 @@
+// Hard metrics: counts against a voxel-by-voxel reference, scores by hand, absent classes, streaming.
+import { afterAll, describe, expect, test } from '@jest/globals';
+import {
+  DiceLoss,
+  getThreads,
+  type MetricsOptions,
+  type ScoreName,
+  SegmentationMetrics,
+  setThreads,
+  WarpDiceError,
+} from '../lib/index.js';
+import { type DType, type FloatDType, full, numbers, type Typed, tensor } from './util.js';
+import { Random } from './util-random.js';
+
+const threads = getThreads();
+afterAll(() => setThreads(threads));
+
+interface Sample {
+  tp: number;
+  fp: number;
+  fn: number;
+  tn: number;
+}
+
+interface Case {
+  N: number;
+  C: number;
+  S: number;
+  last: boolean;
+  decision: 'argmax' | 'threshold' | 'labels';
+  dense: boolean;
+  dtype: FloatDType;
+  labelDtype: 'uint8' | 'int32' | 'int64';
+  weighted: boolean;
+  ignoreIndex?: number;
+  NaNs: boolean;
+}
+
+/** Classes of a voxel, decided the slow and obvious way. */
+function chosen(values: number[], decision: Case['decision'], threshold: number): boolean[] {
+  if (decision === 'threshold') return values.map((value) => value > threshold);
+  const largest = Math.max(...values); // NaN when one is
+  return values.map((_, c) => c === values.indexOf(largest));
+}
+
+/** Random predictions and target of a case, and what is to be counted. */
+function make(k: Case, seed = 1) {
+  const { N, C, S } = k;
+  const random = new Random(seed);
+  const at = (n: number, c: number, s: number) =>
+    k.last ? (n * S + s) * C + c : (n * C + c) * S + s;
+  const shape = k.last ? [N, S, C] : [N, C, S];
+  // A grid of values, so that ties are common; 0.5 is the threshold.
+  const values = random.array(N * C * S, () => (random.integer(9) - 3) / 4);
+  if (k.NaNs) for (let i = 0; i < values.length; i += 13) values[i] = Number.NaN;
+  const predictions =
+    k.decision === 'labels'
+      ? tensor(
+          random.array(N * S, () => random.integer(Math.max(C, 2))),
+          [N, S],
+          k.labelDtype,
+        )
+      : tensor(values, shape, k.dtype);
+  let labels = random.array(N * S, () => random.integer(Math.max(C, 2)));
+  if (k.ignoreIndex !== undefined) {
+    labels = labels.map((label) => (random.integer(4) === 0 ? (k.ignoreIndex as number) : label));
+  }
+  const bits = random.array(N * C * S, () => random.integer(2));
+  const target = k.dense ? tensor(bits, shape, 'uint8') : tensor(labels, [N, S], k.labelDtype);
+  const weights = random.array(N * S, () => (random.integer(3) === 0 ? 0 : 0.25));
+  const weight = k.weighted ? tensor(weights, [N, S], 'float32') : undefined;
+
+  const counts = Array.from({ length: N }, () =>
+    Array.from({ length: C }, (): Sample => ({ tp: 0, fp: 0, fn: 0, tn: 0 })),
+  );
+  const confusion = new Float64Array(C * C);
+  const named = (label: number) =>
+    Array.from({ length: C }, (_, c) => (C === 1 ? label === 1 : label === c));
+  for (let n = 0; n < N; n++)
+    for (let s = 0; s < S; s++) {
+      const voxel = n * S + s;
+      if (k.weighted && weights[voxel] === 0) continue;
+      if (!k.dense && labels[voxel] === k.ignoreIndex) continue;
+      const across = (from: Float64Array) =>
+        Array.from({ length: C }, (_, c) => from[at(n, c, s)] as number);
+      const p =
+        k.decision === 'labels'
+          ? named(Number(predictions.data[voxel]))
+          : chosen(across(values), k.decision, 0.5);
+      let t = named(labels[voxel] as number);
+      if (k.dense) {
+        t = across(bits).map((bit) => bit === 1);
+        if (k.decision === 'argmax') t = t.map((bit, c) => bit && c === t.indexOf(true));
+      }
+      for (let c = 0; c < C; c++) {
+        const one = (counts[n] as Sample[])[c] as Sample;
+        if (t[c] && p[c]) one.tp++;
+        if (!t[c] && p[c]) one.fp++;
+        if (t[c] && !p[c]) one.fn++;
+        if (!t[c] && !p[c]) one.tn++;
+        for (let d = 0; d < C; d++)
+          if (t[c] && p[d]) confusion[c * C + d] = (confusion[c * C + d] as number) + 1;
+      }
+    }
+  const options: MetricsOptions = {
+    classes: C,
+    decision: k.decision,
+    layout: k.last ? 'channels-last' : 'channels-first',
+    ...(k.decision === 'threshold' && { threshold: 0.5 }),
+    ...(k.ignoreIndex !== undefined && { ignoreIndex: k.ignoreIndex }),
+  };
+  return { predictions, target, call: weight ? { weight } : {}, counts, confusion, options };
+}
+
+const small: Case = {
+  N: 2,
+  C: 3,
+  S: 131,
+  last: false,
+  decision: 'argmax',
+  dense: false,
+  dtype: 'float32',
+  labelDtype: 'uint8',
+  weighted: false,
+  NaNs: false,
+};
+
+function total(counts: Sample[][]): Sample[] {
+  return (counts[0] as Sample[]).map((_, c) => {
+    const sum = { tp: 0, fp: 0, fn: 0, tn: 0 };
+    for (const sample of counts)
+      for (const key of ['tp', 'fp', 'fn', 'tn'] as const) sum[key] += (sample[c] as Sample)[key];
+    return sum;
+  });
+}
+
+function check(k: Case): void {
+  const { predictions, target, call, counts, confusion, options } = make(k);
+  const metrics = new SegmentationMetrics({ ...options, aggregate: 'samples' });
+  metrics.update(predictions, target, call);
+  const { perSample } = metrics.toJSON();
+  try {
+    expect(metrics.counts()).toEqual(total(counts));
+    expect(perSample).toEqual(counts.flat().flatMap(({ tp, fp, fn, tn }) => [tn, fp, fn, tp]));
+    if (k.decision !== 'threshold') expect([...metrics.confusion()]).toEqual([...confusion]);
+  } catch (error) {
+    throw new Error(`${JSON.stringify(k)}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+describe('counts are those of a loop over the voxels', () => {
+  test.each([1, 31, 33, 127, 128, 129, 257, 4099, 70_001])('%d voxels', (S) => {
+    for (const last of [false, true])
+      for (const C of [1, 2, 3, 5])
+        for (const decision of ['argmax', 'threshold', 'labels'] as const) {
+          if (C === 1 && decision === 'argmax') continue;
+          if (S > 5000 && C > 2) continue;
+          check({ ...small, S, last, C, decision });
+        }
+  });
+
+  test.each([8, 9, 19, 32, 33, 150])('%d classes', (C) => {
+    for (const last of [false, true])
+      for (const decision of ['argmax', 'threshold', 'labels'] as const)
+        check({ ...small, C, decision, S: 1031, last, labelDtype: C > 100 ? 'int32' : 'uint8' });
+  });
+
+  test.each(['float32', 'float64', 'float16', 'bfloat16'] as const)('%s', (dtype) => {
+    for (const last of [false, true])
+      for (const decision of ['argmax', 'threshold'] as const)
+        for (const labelDtype of ['uint8', 'int32', 'int64'] as const)
+          check({ ...small, dtype, last, decision, labelDtype, NaNs: true });
+  });
+
+  test('dense targets, weights, ignored labels and NaN, in every combination', () => {
+    for (const decision of ['argmax', 'threshold', 'labels'] as const)
+      for (const dense of [false, true])
+        for (const weighted of [false, true])
+          for (const ignoreIndex of [undefined, 255, 1])
+            for (const NaNs of [false, true])
+              for (const last of [false, true]) {
+                if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
+                const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
+                if (decision === 'labels' && ignoreIndex === 1) continue;
+                check({ ...small, decision, dense, weighted, NaNs, last, ...ignore });
+              }
+  });
+
+  test('the same with any number of threads', () => {
+    const { predictions, target, counts, options } = make({ ...small, S: 300_007 });
+    for (const count of [1, 2, 7]) {
+      setThreads(count);
+      const metrics = new SegmentationMetrics(options).update(predictions, target);
+      expect(metrics.counts()).toEqual(total(counts));
+    }
+  });
+});
+
+test('dense float targets: the largest is the class, none where all are 0', () => {
+  const p = tensor([1, 1, 1, 0, 0, 0], [1, 2, 3]);
+  const t = tensor([0.6, 0, 0.2, 0.4, 0, 0.8], [1, 2, 3]);
+  const metrics = new SegmentationMetrics({ classes: 2 }).update(p, t);
+  expect([...metrics.confusion()]).toEqual([1, 0, 1, 0]);
+  expect(metrics.counts()[0]).toEqual({ tp: 1, fp: 2, fn: 0, tn: 0 });
+});
+
+const predicted = tensor([0, 0, 0, 1, 2, 0, 1, 1, 2, 2], [1, 10], 'uint8');
+const truth = tensor([0, 0, 0, 0, 0, 1, 1, 1, 2, 2], [1, 10], 'uint8');
+
+describe('scores by hand', () => {
+  // By class: TP 3, 2, 2; FP 1, 1, 1; FN 2, 1, 0; TN 4, 6, 7.
+  const metrics = new SegmentationMetrics({ classes: 3, decision: 'labels' });
+  metrics.update(predicted, truth);
+  const expected: Record<ScoreName, number[]> = {
+    dice: [6 / 9, 4 / 6, 4 / 5],
+    iou: [3 / 6, 2 / 4, 2 / 3],
+    precision: [3 / 4, 2 / 3, 2 / 3],
+    recall: [3 / 5, 2 / 3, 1],
+    specificity: [4 / 5, 6 / 7, 7 / 8],
+    volumeSimilarity: [1 - 1 / 9, 1, 1 - 1 / 5],
+    accuracy: [7 / 10, 8 / 10, 9 / 10],
+  };
+  const micro: Record<ScoreName, number> = {
+    dice: 14 / 20,
+    iou: 7 / 13,
+    precision: 7 / 10,
+    recall: 7 / 10,
+    specificity: 17 / 20,
+    volumeSimilarity: 1,
+    accuracy: 24 / 30,
+  };
+
+  test.each(Object.keys(expected) as ScoreName[])('%s', (name) => {
+    const scores = expected[name] as [number, number, number];
+    const actual = metrics.perClass(name);
+    scores.forEach((value, c) => {
+      expect(actual[c]).toBeCloseTo(value, 14);
+    });
+    expect(metrics.average(name)).toBeCloseTo((scores[0] + scores[1] + scores[2]) / 3, 14);
+    expect(metrics.average(name, 'weighted')).toBeCloseTo(
+      (5 * scores[0] + 3 * scores[1] + 2 * scores[2]) / 10,
+      14,
+    );
+    expect(metrics.average(name, 'micro')).toBeCloseTo(micro[name], 14);
+  });
+
+  test('without the background', () => {
+    const foreground = new SegmentationMetrics({
+      classes: 3,
+      decision: 'labels',
+      background: false,
+    }).update(predicted, truth);
+    expect(foreground.average('dice')).toBeCloseTo((4 / 6 + 4 / 5) / 2, 14);
+    expect(foreground.average('dice', 'micro')).toBeCloseTo(8 / 11, 14);
+    expect(foreground.average('dice', 'weighted')).toBeCloseTo((3 * (4 / 6) + 2 * 0.8) / 5, 14);
+  });
+
+  test('the confusion matrix has targets in rows', () => {
+    expect([...metrics.confusion()]).toEqual([3, 1, 1, 1, 2, 0, 0, 0, 2]);
+  });
+});
+
+test('hard Dice is one minus the loss on one-hot predictions', () => {
+  const oneHot = (labels: Typed) =>
+    Float32Array.from({ length: 30 }, (_, i) =>
+      labels.data[i % 10] === Math.floor(i / 10) ? 1 : 0,
+    );
+  const p = tensor(oneHot(predicted), [1, 3, 10]);
+  const dice = new SegmentationMetrics({ classes: 3 }).update(p, truth).average('dice');
+  expect(dice).toBeCloseTo(1 - new DiceLoss().value(p, truth).value.itemSync(), 6);
+});
+
+describe('a class with no target voxel', () => {
+  const p = tensor([0, 0, 1, 0], [1, 4], 'uint8'); // class 1 is predicted, class 2 is not; both are absent
+  const t = full([1, 4], 0, 'uint8');
+  const score = (absent: 'formula' | 'skip' | 'perfect' | 'worst', name: ScoreName) => {
+    const metrics = new SegmentationMetrics({ classes: 3, decision: 'labels', absent });
+    metrics.update(p, t);
+    return [...metrics.perClass(name), metrics.average(name)];
+  };
+  const { NaN: none } = Number;
+
+  test.each(['dice', 'iou', 'precision', 'recall', 'volumeSimilarity'] as const)('%s', (name) => {
+    const [own] = score('skip', name) as [number];
+    expect(own).toBeGreaterThan(0);
+    expect(score('skip', name)).toEqual([own, none, none, own]);
+    expect(score('perfect', name)).toEqual([own, 1, 1, (own + 2) / 3]);
+    expect(score('worst', name)).toEqual([own, 0, 0, own / 3]);
+    expect(score('formula', name)).toEqual([own, 0, 0, own / 3]);
+  });
+
+  test.each(['specificity', 'accuracy'] as const)('%s is what it is', (name) => {
+    for (const absent of ['formula', 'skip', 'perfect', 'worst'] as const)
+      expect(score(absent, name).slice(1, 3)).toEqual([0.75, 1]);
+  });
+
+  test('the default is to skip it, and nothing counted is NaN', () => {
+    const metrics = new SegmentationMetrics({ classes: 3, decision: 'labels' });
+    expect(metrics.average('dice')).toBeNaN();
+    expect(metrics.average('dice', 'micro')).toBeNaN();
+    expect(metrics.average('dice', 'weighted')).toBeNaN();
+    metrics.update(p, t);
+    expect([...metrics.perClass('iou')]).toEqual([0.75, none, none]);
+  });
+});
+
+describe('over a dataset', () => {
+  const batches = [1, 2, 3].map((seed) => make({ ...small, S: 700 }, seed));
+  const fill = (metrics: SegmentationMetrics, from = batches) => {
+    for (const { predictions, target } of from) metrics.update(predictions, target);
+    return metrics;
+  };
+
+  test('global: the counts of all batches together', () => {
+    const metrics = fill(new SegmentationMetrics({ classes: 3 }));
+    expect(metrics.samples).toBe(6);
+    expect(metrics.counts()).toEqual(total(batches.flatMap(({ counts }) => counts)));
+  });
+
+  test('by sample: the mean of the samples that have the class', () => {
+    const metrics = new SegmentationMetrics({
+      classes: 2,
+      decision: 'labels',
+      aggregate: 'samples',
+    });
+    metrics.update(tensor([1, 1, 0, 0], [2, 2], 'uint8'), tensor([1, 0, 0, 0], [2, 2], 'uint8'));
+    // Sample 0: class 0 Dice 0, class 1 Dice 2/3. Sample 1: class 0 Dice 1, class 1 absent.
+    expect([...metrics.perClass('dice')]).toEqual([0.5, 2 / 3]);
+    expect(metrics.average('dice')).toBeCloseTo((0 + 2 / 3 + 1) / 3, 14);
+    expect(metrics.average('dice', 'micro')).toBeCloseTo((0.5 + 1) / 2, 14);
+    expect(metrics.average('dice', 'weighted')).toBeCloseTo((1 / 3 + 1) / 2, 14);
+  });
+
+  test.each(['global', 'samples'] as const)(
+    '%s: merged parts and JSON are the whole',
+    (aggregate) => {
+      const options = { classes: 3, aggregate };
+      const whole = fill(new SegmentationMetrics(options));
+      const left = fill(new SegmentationMetrics(options), batches.slice(0, 1));
+      const right = fill(new SegmentationMetrics(options), batches.slice(1));
+      const merged = left.merge(SegmentationMetrics.fromJSON(JSON.parse(JSON.stringify(right))));
+      expect(merged.toJSON()).toEqual(whole.toJSON());
+      expect(merged.average('dice')).toBe(whole.average('dice'));
+      merged.reset();
+      expect(merged.toJSON()).toEqual(new SegmentationMetrics(options).toJSON());
+      expect(fill(merged).toJSON()).toEqual(whole.toJSON());
+    },
+  );
+});
+
+describe('wrong arguments change nothing', () => {
+  const { predictions, target, counts } = make(small);
+  const metrics = new SegmentationMetrics({ classes: 3, ignoreIndex: 9 });
+  const ofLabels = new SegmentationMetrics({ classes: 3, decision: 'labels' });
+  // biome-ignore lint/suspicious/noExplicitAny: the point is to pass what the types forbid
+  type Any = any;
+
+  test.each<[string, () => unknown, Any, RegExp]>([
+    ['no options', () => new SegmentationMetrics(undefined as Any), TypeError, /for options/],
+    [
+      'an unknown key',
+      () => new SegmentationMetrics({ classes: 2, smooth: 1 } as Any),
+      TypeError,
+      /'smooth'/,
+    ],
+    ['no classes', () => new SegmentationMetrics({} as Any), TypeError, /for classes/],
+    ['argmax of 1', () => new SegmentationMetrics({ classes: 1 }), RangeError, /use 'threshold'/],
+    [
+      'no threshold',
+      () => new SegmentationMetrics({ classes: 1, decision: 'threshold' }),
+      TypeError,
+      /0 for logits/,
+    ],
+    [
+      'NaN',
+      () => new SegmentationMetrics({ classes: 1, decision: 'threshold', threshold: NaN }),
+      RangeError,
+      /NaN/,
+    ],
+    [
+      'a threshold',
+      () => new SegmentationMetrics({ classes: 2, threshold: 1 }),
+      TypeError,
+      /no threshold/,
+    ],
+    [
+      'absent',
+      () => new SegmentationMetrics({ classes: 2, absent: 'no' as Any }),
+      RangeError,
+      /for absent/,
+    ],
+    [
+      'other classes',
+      () => metrics.update(full([1, 4, 5], 0), full([1, 5], 0, 'uint8')),
+      RangeError,
+      /3 classes/,
+    ],
+    [
+      'another shape',
+      () => metrics.update(predictions, full([2, 130], 0, 'uint8')),
+      RangeError,
+      /target/,
+    ],
+    [
+      'float maps',
+      () => ofLabels.update(full([1, 5], 0), full([1, 5], 0, 'uint8')),
+      TypeError,
+      /predictions.*float32/,
+    ],
+    [
+      'float truth',
+      () => ofLabels.update(full([1, 5], 0, 'uint8'), full([1, 5], 0)),
+      TypeError,
+      /target.*float32/,
+    ],
+    [
+      'maps of two shapes',
+      () => ofLabels.update(full([1, 5], 0, 'uint8'), full([5], 0, 'uint8')),
+      RangeError,
+      /\[5\]/,
+    ],
+    ['a score', () => metrics.perClass('f1' as Any), RangeError, /'dice'/],
+    ['an average', () => metrics.average('dice', 'mean' as Any), RangeError, /'macro'/],
+    ['no metrics', () => metrics.merge({} as Any), TypeError, /other/],
+    ['other metrics', () => metrics.merge(ofLabels), RangeError, /decision/],
+    [
+      'a state',
+      () => SegmentationMetrics.fromJSON({ ...metrics.toJSON(), counts: [1] }),
+      RangeError,
+      /16 counts/,
+    ],
+    [
+      'a count',
+      () => SegmentationMetrics.fromJSON({ ...metrics.toJSON(), counts: Array(16).fill(-1) }),
+      RangeError,
+      /0/,
+    ],
+  ])('%s', (_, call, type, message) => {
+    const before = metrics.toJSON();
+    expect(call).toThrow(type);
+    expect(call).toThrow(message);
+    expect(call).toThrow(/^Expected .* but received /);
+    expect(metrics.toJSON()).toEqual(before);
+    metrics.reset();
+    expect(metrics.update(predictions, target).counts()).toEqual(total(counts));
+  });
+
+  test.each(['uint8', 'int32', 'int64'] as DType[])('%s labels out of range', (dtype) => {
+    const bad = full([2, 70_001], 1, dtype);
+    for (const i of [69_000, 70_500]) bad.data[i] = (dtype === 'int64' ? 7n : 7) as never;
+    const good = full([2, 70_001], 1, 'uint8');
+    const ignoring = new SegmentationMetrics({ classes: 3, decision: 'labels', ignoreIndex: 9 });
+    for (const [x, y, name] of [
+      [bad, good, 'predictions'],
+      [good, bad, 'target'],
+    ] as const) {
+      const call = () => ignoring.update(x, y);
+      expect(call).toThrow(WarpDiceError);
+      expect(call).toThrow(
+        `Expected class indices from 0 to 2 (or ignoreIndex 9) for ${name} but received 2 other values, the first 7 at index 69000`,
+      );
+      expect(call).toThrow(
+        expect.objectContaining({ code: 'ERR_LABEL_RANGE', count: 2, index: 69_000, value: 7 }),
+      );
+    }
+    expect(ignoring.samples).toBe(0);
+    expect(numbers({ data: ignoring.confusion() }).every((count) => count === 0)).toBe(true);
+  });
+});
