@@ -1,0 +1,233 @@
+// docs/coming-from.md: each row's options are read from the page, and give the numbers and gradients of the transcription in peers/.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { DiceLoss, JaccardLoss } from '../lib/index.js';
+import { kerasDice, kerasDicePerClass } from './peers/keras.js';
+import { type MonaiDice, monaiDiceLoss } from './peers/monai.js';
+import { mean, type Nested, transposed } from './peers/nested.js';
+import { nnUNetDiceLoss } from './peers/nnunet.js';
+import { type Optax, optaxDiceLoss } from './peers/optax.js';
+import { smpDiceLoss, smpJaccardLoss } from './peers/smp.js';
+import { expectClose, numbers, tensor } from './util.js';
+import { Random } from './util-random.js';
+
+const [N, S] = [2, 31];
+const random = new Random(7);
+const nested = (A: number, B: number, next: () => number): Nested =>
+  Array.from({ length: N }, () => Array.from({ length: A }, () => Array.from({ length: B }, next)));
+const flat = (x: readonly number[][]) => x.flat();
+
+const logits = nested(3, S, () => 2 * random.normal());
+const probabilities = nested(3, S, () => 0.02 + 0.96 * random.uniform());
+const labels = flat(nested(1, S, () => random.integer(3)));
+const onehot = labels.map((row) => [0, 1, 2].map((c) => row.map((label) => (label === c ? 1 : 0))));
+const ignoring = labels.map((row) => row.map((label, s) => (s % 5 === 2 ? 255 : label)));
+const mask = labels.map((row) => row.map((_, s) => (s % 4 === 1 ? 0 : 1)));
+const logits1 = nested(1, S, () => 2 * random.normal());
+const labels1 = flat(nested(1, S, () => random.integer(2)));
+
+interface Theirs {
+  /** The predictions, in the library's own layout. */
+  x: Nested;
+  /** Class indices [N][S]. */
+  y: number[][];
+  loss: (x: Nested) => number;
+  weight?: number[][];
+  flattened?: boolean;
+}
+
+const softmax = (x: Nested): Nested =>
+  x.map((sample) => {
+    const e = sample.map((row) => row.map(Math.exp));
+    return e.map((row) =>
+      row.map((v, s) => v / e.reduce((sum, other) => sum + (other[s] as number), 0)),
+    );
+  });
+const monai = (o: MonaiDice): Theirs => ({
+  x: o.softmax || o.sigmoid ? logits : probabilities,
+  y: labels,
+  loss: (x) => monaiDiceLoss(x, onehot, o),
+});
+const optax = (o: Optax): Theirs => ({
+  x: transposed(logits),
+  y: labels,
+  loss: (x) => mean(optaxDiceLoss(x, transposed(onehot), o)),
+});
+const keras = (loss: typeof kerasDice): Theirs => ({
+  x: transposed(probabilities),
+  y: labels,
+  loss: (x) => loss(transposed(onehot), x),
+});
+
+const transcriptions: Record<string, Theirs> = {
+  'DiceLoss()': monai({}),
+  'DiceLoss(sigmoid=True, squared_pred=True)': monai({ sigmoid: true, squared_pred: true }),
+  'DiceLoss(softmax=True, include_background=False, batch=True)': monai({
+    softmax: true,
+    include_background: false,
+    batch: true,
+  }),
+  'DiceLoss(softmax=True, weight=[1, 2, 3], reduction="sum")': monai({
+    softmax: true,
+    weight: [1, 2, 3],
+    reduction: 'sum',
+  }),
+  'DiceLoss(softmax=True, smooth_nr=0, smooth_dr=0.5)': monai({
+    softmax: true,
+    smooth_nr: 0,
+    smooth_dr: 0.5,
+  }),
+  'DiceLoss(softmax=True, jaccard=True, smooth_nr=0.5, smooth_dr=0.25)': monai({
+    softmax: true,
+    jaccard: true,
+    smooth_nr: 0.5,
+    smooth_dr: 0.25,
+  }),
+  'DiceLoss(softmax=True, jaccard=True, squared_pred=True)': monai({
+    softmax: true,
+    jaccard: true,
+    squared_pred: true,
+  }),
+  'MemoryEfficientSoftDiceLoss(softmax, batch_dice=True, do_bg=False, smooth=1e-5)': {
+    x: logits,
+    y: labels,
+    loss: (x) =>
+      nnUNetDiceLoss(softmax(x), labels, { batch_dice: true, do_bg: false, smooth: 1e-5 }),
+  },
+  'MemoryEfficientSoftDiceLoss(softmax)': {
+    x: logits,
+    y: labels,
+    loss: (x) => nnUNetDiceLoss(softmax(x), labels, {}),
+  },
+  'MemoryEfficientSoftDiceLoss(softmax)(x, y, loss_mask)': {
+    x: logits,
+    y: labels,
+    weight: mask,
+    loss: (x) => nnUNetDiceLoss(softmax(x), labels, {}, mask),
+  },
+  'DiceLoss("multiclass")': { x: logits, y: labels, loss: (x) => smpDiceLoss(x, labels, {}) },
+  'DiceLoss("multiclass", smooth=1, ignore_index=255)': {
+    x: logits,
+    y: ignoring,
+    loss: (x) => smpDiceLoss(x, ignoring, { smooth: 1, ignore_index: 255 }),
+  },
+  'DiceLoss("binary")': { x: logits1, y: labels1, loss: (x) => smpDiceLoss(x, labels1, {}) },
+  'JaccardLoss("multiclass", smooth=1)': {
+    x: logits,
+    y: labels,
+    loss: (x) => smpJaccardLoss(x, labels, { smooth: 1 }),
+  },
+  'Dice()': { ...keras(kerasDice), flattened: true },
+  'Dice(axis=(1, 2))': keras(kerasDicePerClass),
+  'dice_loss(logits, targets).mean()': optax({}),
+  'dice_loss(logits, targets, smooth=0.25, class_weights=[1, 2, 3], ignore_background=True).mean()':
+    optax({ smooth: 0.25, class_weights: [1, 2, 3], ignore_background: true }),
+  'binary_dice_loss(logits, targets).mean()': {
+    x: transposed(logits1),
+    y: labels1,
+    loss: (x) => mean(optaxDiceLoss(x, transposed(labels1.map((row) => [row])), {})),
+  },
+};
+
+const page = readFileSync(path.join(__dirname, '../docs/coming-from.md'), 'utf8');
+const rows = [...page.matchAll(/^\| `(.+?)` \| `(new .+?)` \| `(.+?)` \|$/gm)].map(
+  ([, theirs, ours, number]) => ({ theirs, ours, number }) as Record<string, string>,
+);
+
+/** The expression of a table's cell, with these names. */
+const evaluate = (text: string, names: Record<string, unknown>): unknown =>
+  new Function(...Object.keys(names), `return ${text}`)(...Object.values(names));
+
+test('the page and the transcriptions have the same rows', () => {
+  expect(rows.map(({ theirs }) => theirs).sort()).toEqual(Object.keys(transcriptions).sort());
+  expect(page.match(/^\| `/gm)).toHaveLength(rows.length); // no row that is written another way
+});
+
+describe.each(rows)('$theirs', (row) => {
+  const { x, y, loss: theirs, weight, flattened } = transcriptions[row.theirs as string] as Theirs;
+  const ours = evaluate(row.ours as string, { DiceLoss, JaccardLoss }) as DiceLoss;
+  const toTheirs = (value: number) => evaluate(row.number as string, { value }) as number;
+  const shape = flattened
+    ? [x.flat(2).length]
+    : [N, x[0]?.length as number, x[0]?.[0]?.length as number];
+  const { value, grad } = ours.valueAndGrad(
+    tensor(x.flat(2), shape, 'float64'),
+    flattened
+      ? tensor(transposed(onehot).flat(2), shape, 'float64')
+      : tensor(y.flat(), [N, S], 'uint8'),
+    weight ? { weight: tensor(weight.flat(), [N, S], 'uint8') } : {},
+  );
+
+  test('value', () => {
+    expectClose('value', [toTheirs(value.itemSync())], [theirs(x)], 1e-12);
+  });
+
+  test('gradient', () => {
+    const scale = toTheirs(1) - toTheirs(0);
+    const h = 1e-5;
+    const slopes: number[] = [];
+    const moved = structuredClone(x);
+    for (const voxels of moved.flat()) {
+      for (const [i, before] of voxels.entries()) {
+        const at = (step: number) => {
+          voxels[i] = before + step;
+          return theirs(moved);
+        };
+        slopes.push((at(h) - at(-h)) / (2 * h));
+        voxels[i] = before;
+      }
+    }
+    expect(Math.max(...slopes.map(Math.abs))).toBeGreaterThan(1e-4);
+    expectClose(
+      'gradient',
+      numbers(grad).map((g) => scale * g),
+      slopes,
+      1e-9,
+    );
+  });
+});
+
+describe('where ours differs on purpose', () => {
+  const without2 = labels.map((row) => row.map((label) => label % 2));
+  const x = tensor(logits.flat(2), [N, 3, S], 'float64');
+  const y = tensor(without2.flat(), [N, S], 'uint8');
+
+  test('segmentation_models.pytorch: a class without a target voxel costs 0 there and 1 here', () => {
+    const loss = new DiceLoss({
+      activation: 'softmax',
+      denominator: 'linear',
+      batch: true,
+      smoothDenominator: 0,
+    });
+    const { value, perClass } = loss.value(x, y);
+    const [first, second, absent] = numbers(perClass) as unknown as [number, number, number];
+    expect(absent).toBe(1);
+    expect(value.itemSync()).toBeCloseTo((first + second + 1) / 3, 14);
+    expect(smpDiceLoss(logits, without2, {})).toBeCloseTo((first + second + 0) / 3, 12);
+  });
+
+  test('MONAI, MaskedDiceLoss: a masked logit is a logit of 0 there and no voxel here', () => {
+    const masked = logits.map((sample, n) =>
+      sample.map((row) => row.map((z, s) => z * (mask[n]?.[s] as number))),
+    );
+    const target = onehot.map((sample, n) =>
+      sample.map((row) => row.map((t, s) => t * (mask[n]?.[s] as number))),
+    );
+    const theirs = monaiDiceLoss(masked, target, { softmax: true });
+    const options = {
+      activation: 'softmax',
+      denominator: 'linear',
+      smoothNumerator: 1e-5,
+      smoothDenominator: 1e-5,
+    } as const;
+    const weight = tensor(mask.flat(), [N, S], 'uint8');
+    const ours = new DiceLoss(options).value(x, tensor(labels.flat(), [N, S], 'uint8'), { weight });
+    expect(Math.abs(ours.value.itemSync() - theirs)).toBeGreaterThan(0.01);
+    // What ours is: their loss of the probabilities, masked after the activation.
+    const p = softmax(logits).map((sample, n) =>
+      sample.map((row) => row.map((v, s) => v * (mask[n]?.[s] as number))),
+    );
+    expect(ours.value.itemSync()).toBeCloseTo(monaiDiceLoss(p, target, {}), 12);
+  });
+});
