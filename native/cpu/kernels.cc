@@ -41,12 +41,20 @@ class Runner {
   void statistics(Sums* sums, const GradientOut* keep) {
     memset(static_cast<void*>(totals_), 0, totals_bytes_);
     memset(counts_, 0, in_.classes * sizeof(int64_t));
+    Vec<double> weight = {};
+    double voxels = 0;  // of the blocks without weights
     for (int64_t s = run_.begin; s < run_.end;) {
       const Block block = next_block(s, run_.end, direct(in_.predictions.dtype) && direct_target());
       const View<T> z = view(in_.predictions, block, staged_);
       const Sink<T> sink = keep && !block.partial ? kept_at(*keep, block) : staged_sink();
       with_steps(z, block, block.partial || weighted_, [&](auto steps) {
-        if (steps.weight) return add<true>(steps, keep, sink);
+        if (steps.weight) {
+          for (int64_t j = 0; j < steps.count * kStep<T>; j += Simd<T>::lanes) {
+            weight += widen_sum(load<Vec<T>>(weights_ + j));
+          }
+          return add<true>(steps, keep, sink);
+        }
+        voxels += block.voxels;
         add<false>(steps, keep, sink);
         if (in_.labels) count_labels(s, block.voxels);
       });
@@ -63,6 +71,11 @@ class Runner {
       sums[c].intersection = sum_lanes(totals_[c].intersection);
       sums[c].prediction = sum_lanes(totals_[c].prediction);
       sums[c].target = sum_lanes(totals_[c].target) + static_cast<double>(counts_[c]);
+      // Labels are 0 or 1 in every power.
+      sums[c].volume = in_.squared && !in_.labels ? sum_lanes(totals_[c].volume) : sums[c].target;
+      sums[c].weight = sum_lanes(weight) + voxels;
+      sums[c].cross_entropy = in_.cross_entropy ? sum_lanes(totals_[c].cross_entropy) : 0;
+      sums[c].uniform = sum_lanes(totals_[c].uniform);
     }
   }
 
@@ -72,8 +85,13 @@ class Runner {
       const Coefficients& d = coefficients[c];
       const double constant = in_.squared ? 0 : d.prediction;
       const double slope = in_.squared ? 2 * d.prediction : 0, at_target = d.intersection + slope;
-      slopes_[c] = {static_cast<T>(slope), static_cast<T>(at_target), static_cast<T>(constant),
-                    static_cast<T>(at_target + constant)};
+      slopes_[c] = {static_cast<T>(slope),
+                    static_cast<T>(at_target),
+                    static_cast<T>(constant),
+                    static_cast<T>(at_target + constant),
+                    static_cast<T>(d.cross_entropy),
+                    static_cast<T>(d.uniform),
+                    static_cast<T>(d.cross_entropy + d.uniform)};
     }
     const bool direct_from = kept || direct(in_.predictions.dtype), direct_out = direct(out.dtype) && !out.accumulate;
     const int64_t head = kept || !direct_out ? -1 : streaming_head(out);
@@ -152,11 +170,12 @@ class Runner {
     const T* weight = weigh ? weights_ : nullptr;
     if (in_.labels) {
       with_label(in_.target.dtype, [&](auto* label) { load_labels(label, block.s, block.voxels, weigh); });
-      pass(Steps<T, LabelTarget<T>>{in_.classes, count, z, {labels_, static_cast<int32_t>(in_.label_base())}, weight});
+      pass(Steps<T, LabelTarget<T>>{
+          in_.classes, count, z, {labels_, static_cast<int32_t>(in_.label_base())}, weight, in_.uniform});
     } else {
       const View<T> t = view(in_.target, block, staged_target_);
       if (in_.has_ignore) ignore_dense(t, block.voxels);
-      pass(Steps<T, DenseTarget<T>>{in_.classes, count, z, {t}, weight});
+      pass(Steps<T, DenseTarget<T>>{in_.classes, count, z, {t}, weight, in_.uniform});
     }
   }
 
@@ -263,15 +282,19 @@ class Runner {
   void add(const Steps<T, Target>& steps, bool keep, const Sink<T>& sink) {
     with_flag(in_.squared, [&](auto squared) {
       with_flag(keep, [&](auto kept) {
-        constexpr bool kSquared = decltype(squared)::value, kKeep = decltype(kept)::value;
-        switch (in_.activation) {
-          case Activation::none:
-            return pointwise_statistics<T, false, kSquared, kWeighted, false>(steps, totals_, sink);
-          case Activation::sigmoid:
-            return pointwise_statistics<T, true, kSquared, kWeighted, kKeep>(steps, totals_, sink);
-          case Activation::softmax:
-            return softmax_statistics<T, kSquared, kWeighted, kKeep>(steps, work(), totals_, sink);
-        }
+        with_flag(entropy(), [&](auto made) {
+          constexpr bool kSquared = decltype(squared)::value, kKeep = decltype(kept)::value;
+          constexpr bool kEntropy = decltype(made)::value;
+          switch (in_.activation) {
+            case Activation::none:
+              return pointwise_statistics<T, false, kSquared, kWeighted, false, false>(steps, totals_, sink);
+            case Activation::sigmoid:
+              return pointwise_statistics<T, true, kSquared, kWeighted, kKeep, kEntropy>(steps, totals_, sink);
+            case Activation::softmax:
+              return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, kEntropy ? dp_ : work(),
+                                                                                 totals_, sink);
+          }
+        });
       });
     });
   }
@@ -279,17 +302,22 @@ class Runner {
   template <bool kWeighted, class Target>
   void differentiate(const Steps<T, Target>& steps, bool kept, const Sink<T>& sink) {
     with_flag(kept, [&](auto flag) {
-      constexpr bool kKept = decltype(flag)::value;
-      switch (in_.activation) {
-        case Activation::none:
-          return pointwise_gradient<T, false, kWeighted, false>(steps, slopes_, sink);
-        case Activation::sigmoid:
-          return pointwise_gradient<T, true, kWeighted, kKept>(steps, slopes_, sink);
-        case Activation::softmax:
-          return softmax_gradient<T, kWeighted, kKept>(steps, slopes_, work(), dp_, sink);
-      }
+      with_flag(entropy(), [&](auto made) {
+        constexpr bool kKept = decltype(flag)::value, kEntropy = decltype(made)::value;
+        switch (in_.activation) {
+          case Activation::none:
+            return pointwise_gradient<T, false, kWeighted, false, false>(steps, slopes_, sink);
+          case Activation::sigmoid:
+            return pointwise_gradient<T, true, kWeighted, kKept, kEntropy>(steps, slopes_, sink);
+          case Activation::softmax:
+            return softmax_gradient<T, kWeighted, kKept, kEntropy>(steps, slopes_, work(), dp_, sink);
+        }
+      });
     });
   }
+
+  /// Whether E or U are asked for.
+  bool entropy() const { return in_.cross_entropy || in_.uniform; }
 
   template <bool kValue>
   struct Flag {

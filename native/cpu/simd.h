@@ -217,4 +217,36 @@ WARPDICE_INLINE void exp_nonpositive(Vec<double> (&x)[kCount]) {
   for (Vec<double>& v : x) v = exp_nonpositive(v);
 }
 
+/// log((1+s)/(1-s)) = 2(s + s^3/3 + s^5/5 + ...), to the power 2*kTerms + 1.
+template <class T, int kTerms>
+WARPDICE_INLINE Vec<T> log_of_ratio(Vec<T> s) {
+  const Vec<T> square = s * s;
+  Vec<T> sum = {};
+  for (int n = kTerms; n > 0; n--) sum = sum * square + static_cast<T>(2.0 / (2 * n + 1));
+  return s * static_cast<T>(2) + s * square * sum;
+}
+
+/// log x for normal x >= 1: x = 2^n * m with m from sqrt(1/2) to sqrt(2), so that |s| < .172. NaN for NaN.
+WARPDICE_INLINE Vec<float> log_from_one(Vec<float> x) {
+  constexpr int32_t kRootHalf = 0x3f3504f3;
+  const Mask<float> n = (bits_of<float>(x) - kRootHalf) >> 23;
+  const Vec<float> m = (Vec<float>)(bits_of<float>(x) - (n << 23));
+  const Vec<float> log_m = log_of_ratio<float, 4>((m - 1.0f) / (m + 1.0f));
+  return __builtin_convertvector(n, Vec<float>) * 0x1.62e43p-1f + log_m + (x - x);
+}
+WARPDICE_INLINE Vec<double> log_from_one(Vec<double> x) {
+  constexpr int64_t kRootHalf = 0x3fe6a09e667f3bcd;
+  const Mask<double> n = (bits_of<double>(x) - kRootHalf) >> 52;
+  const Vec<double> m = (Vec<double>)(bits_of<double>(x) - (n << 52));
+  const Vec<double> log_m = log_of_ratio<double, 10>((m - 1.0) / (m + 1.0));
+  const Vec<double> exponent = __builtin_convertvector(n, Vec<double>);
+  return exponent * 0x1.62e42fee00000p-1 + (log_m + exponent * 0x1.a39ef35793c76p-33) + (x - x);
+}
+
+/// log(1 + x) for x from 0 to 1, with the digits of a small x.
+template <class T>
+WARPDICE_INLINE Vec<T> log_one_plus(Vec<T> x) {
+  return log_of_ratio < T, sizeof(T) == 4 ? 7 : 16 > (x / (x + static_cast<T>(2)));
+}
+
 }  // namespace warpdice::cpu::WARPDICE_TARGET

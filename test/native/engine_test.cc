@@ -69,6 +69,7 @@ struct Case {
   DType dtype;
   Activation activation;
   bool channels_last, labels, squared, weighted;
+  bool entropy = false;  // with E and U
 };
 
 double at(const std::vector<uint8_t>& bytes, DType dtype, int64_t i) {
@@ -101,7 +102,7 @@ Reference reference(const Case& c, const std::vector<double>& z, const std::vect
   for (int64_t n = 0; n < c.N; n++) {
     for (int64_t s = 0; s < c.S; s++) {
       std::vector<double> p(c.C), dp(c.C);
-      double largest = -INFINITY, total = 0, mean = 0;
+      double largest = -INFINITY, total = 0, mean = 0, entropy_total = 0;
       for (int64_t k = 0; k < c.C; k++) largest = std::max(largest, z[at(n, k, s)]);
       for (int64_t k = 0; k < c.C; k++) total += std::exp(z[at(n, k, s)] - largest);
       for (int64_t k = 0; k < c.C; k++) {
@@ -114,7 +115,17 @@ Reference reference(const Case& c, const std::vector<double>& z, const std::vect
         sums.intersection += weight * p[k] * target;
         sums.prediction += weight * (c.squared ? p[k] * p[k] : p[k]);
         sums.target += weight * (c.squared ? target * target : target);
+        sums.volume += weight * target;
+        sums.weight += weight;
+        const bool softmax = c.activation == Activation::softmax;
+        if (c.entropy) {
+          const double log_p = softmax ? x - largest - std::log(total) : -std::log1p(std::exp(-x));
+          const double log_other = softmax ? 0 : -std::log1p(std::exp(x));
+          sums.cross_entropy -= weight * (target * log_p + (softmax ? 0 : (1 - target) * log_other));
+          sums.uniform -= weight * (softmax ? log_p : (log_p + log_other) / 2);
+        }
         const Coefficients& dk = d[n * c.C + k];
+        entropy_total += weight * (dk.cross_entropy * target + dk.uniform);
         dp[k] = weight * (dk.intersection * target + dk.prediction * (c.squared ? 2 * p[k] : 1));
         mean += p[k] * dp[k];
       }
@@ -122,6 +133,12 @@ Reference reference(const Case& c, const std::vector<double>& z, const std::vect
         r.grad[at(n, k, s)] = c.activation == Activation::none      ? dp[k]
                               : c.activation == Activation::sigmoid ? dp[k] * p[k] * (1 - p[k])
                                                                     : p[k] * (dp[k] - mean);
+        if (!c.entropy) continue;
+        const Coefficients& dk = d[n * c.C + k];
+        const double weight = w[n * c.S + s], target = t[at(n, k, s)];
+        r.grad[at(n, k, s)] += c.activation == Activation::softmax
+                                   ? p[k] * entropy_total - weight * (dk.cross_entropy * target + dk.uniform)
+                                   : weight * (dk.cross_entropy * (p[k] - target) + dk.uniform * (p[k] - 0.5));
       }
     }
   }
@@ -154,7 +171,15 @@ void run(const Case& c) {
       }
     }
   }
-  for (Coefficients& dk : d) dk = {random.next() - 1, random.next(), random.next()};
+  for (Coefficients& dk : d) {
+    dk.intersection = random.next() - 1;
+    dk.prediction = random.next();
+    dk.target = random.next();
+    if (c.entropy) {
+      dk.cross_entropy = random.next();
+      dk.uniform = random.next();
+    }
+  }
   const Reference expected = reference(c, z, t, w, d);
 
   Inputs in;
@@ -165,6 +190,7 @@ void run(const Case& c) {
   in.squared = c.squared;
   in.labels = c.labels;
   in.activation = c.activation;
+  in.cross_entropy = in.uniform = c.entropy;
   in.predictions = {predictions.data(), c.dtype};
   in.target = {c.labels ? labels.data() : dense.data(), DType::uint8};
   if (c.weighted) in.weight = {weight.data(), DType::float32};
@@ -191,6 +217,10 @@ void run(const Case& c) {
     expect_close(c.name, sums[i].intersection, expected.sums[i].intersection, sum_tolerance);
     expect_close(c.name, sums[i].prediction, expected.sums[i].prediction, sum_tolerance);
     expect_close(c.name, sums[i].target, expected.sums[i].target, sum_tolerance);
+    expect_close(c.name, sums[i].volume, expected.sums[i].volume, sum_tolerance);
+    expect_close(c.name, sums[i].weight, expected.sums[i].weight, sum_tolerance);
+    expect_close(c.name, sums[i].cross_entropy, expected.sums[i].cross_entropy, sum_tolerance);
+    expect_close(c.name, sums[i].uniform, expected.sums[i].uniform, sum_tolerance);
   }
   const double tolerance = exact ? 1e-12 : c.dtype == DType::float32 ? 2e-6 : c.dtype == DType::float16 ? 2e-3 : 1e-2;
   for (int64_t i = 0; i < size; i++) {
@@ -218,6 +248,14 @@ int main() {
       {"softmax, bfloat16", 1, 3, 1001, DType::bfloat16, A::softmax, false, true, true, false},
       {"softmax, float16", 1, 3, 1001, DType::float16, A::softmax, false, true, true, false},
       {"sigmoid, float16, channels last", 1, 2, 70, DType::float16, A::sigmoid, true, true, true, true},
+      {"softmax and entropy, labels", 2, 3, 20011, f32, A::softmax, false, true, true, false, true},
+      {"softmax and entropy, dense, weighted", 2, 4, 777, f32, A::softmax, false, false, true, true, true},
+      {"softmax and entropy, channels last", 1, 19, 1031, f32, A::softmax, true, true, false, true, true},
+      {"softmax and entropy, float64", 1, 3, 1001, f64, A::softmax, false, true, true, false, true},
+      {"softmax and entropy, float16", 1, 3, 33, DType::float16, A::softmax, false, false, true, false, true},
+      {"sigmoid and entropy, mask", 2, 1, 20000, f32, A::sigmoid, false, true, true, false, true},
+      {"sigmoid and entropy, dense, weighted", 1, 3, 31, f32, A::sigmoid, true, false, true, true, true},
+      {"sigmoid and entropy, float64", 2, 2, 1, f64, A::sigmoid, false, false, false, false, true},
   };
   // Three callers at once: they share the pool, and each changes its number of threads.
   const auto run_all = [&] {
