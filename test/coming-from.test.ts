@@ -16,16 +16,15 @@ const [N, S] = [2, 31];
 const random = new Random(7);
 const nested = (A: number, B: number, next: () => number): Nested =>
   Array.from({ length: N }, () => Array.from({ length: A }, () => Array.from({ length: B }, next)));
-const flat = (x: readonly number[][]) => x.flat();
 
 const logits = nested(3, S, () => 2 * random.normal());
 const probabilities = nested(3, S, () => 0.02 + 0.96 * random.uniform());
-const labels = flat(nested(1, S, () => random.integer(3)));
+const labels = nested(1, S, () => random.integer(3)).flat();
 const onehot = labels.map((row) => [0, 1, 2].map((c) => row.map((label) => (label === c ? 1 : 0))));
 const ignoring = labels.map((row) => row.map((label, s) => (s % 5 === 2 ? 255 : label)));
 const mask = labels.map((row) => row.map((_, s) => (s % 4 === 1 ? 0 : 1)));
 const logits1 = nested(1, S, () => 2 * random.normal());
-const labels1 = flat(nested(1, S, () => random.integer(2)));
+const labels1 = nested(1, S, () => random.integer(2)).flat();
 
 interface Theirs {
   /** The predictions, in the library's own layout. */
