@@ -141,21 +141,23 @@ describe('parts of a whole', () => {
     ).toBeGreaterThan(1e-9);
   });
 
-  test('pooled samples add up', () => {
-    const loss = new DiceLoss({ ...options, batch: true });
-    const part = (n: number) =>
-      loss.statistics(
-        tensor(
-          numbers(whole.predictions).subarray(n * 1800, n * 1800 + 1800),
-          [1, 3, 600],
-          'float64',
-        ),
-        tensor(numbers(whole.target).subarray(n * 600, n * 600 + 600), [1, 600], 'uint8'),
-      );
-    const sum = part(0).add(part(1));
+  test.each([
+    ['DiceLoss', DiceLoss],
+    ['JaccardLoss', JaccardLoss],
+  ])('micro-batches of a pooled %s add up, value and gradient', (_, Loss) => {
+    const loss = new Loss({ ...options, batch: true });
+    const sample = (n: number) => {
+      const x = numbers(whole.predictions).subarray(n * 1800, n * 1800 + 1800);
+      const y = numbers(whole.target).subarray(n * 600, n * 600 + 600);
+      return [tensor(x, [1, 3, 600], 'float64'), tensor(y, [1, 600], 'uint8')] as const;
+    };
+    const sum = loss.statistics(...sample(0)).add(loss.statistics(...sample(1)));
     expect(sum.samples).toBe(2);
-    const value = loss.fromStatistics(sum).value.itemSync();
-    expect(value).toBeCloseTo(loss.value(whole.predictions, whole.target).value.itemSync(), 14);
+    const all = loss.valueAndGrad(whole.predictions, whole.target);
+    expectClose('value', numbers(loss.fromStatistics(sum).value), numbers(all.value), 1e-14);
+    const expected = numbers(all.grad);
+    const grad = [0, 1].flatMap((n) => [...numbers(loss.gradient(...sample(n), sum))]);
+    expectClose('grad', grad, expected, gradTolerance('float64', expected));
     expect(() => Statistics.concat([sum, sum])).toThrow(TypeError);
   });
 
