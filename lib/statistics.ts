@@ -135,7 +135,7 @@ export class Statistics {
    * samples, the shape, the length of the signature, its UTF-16 codes, then {@link data}.
    * Not for adding: add {@link data}, or the statistics.
    */
-  toArray(): Float64Array<ArrayBuffer> {
+  toArray(): Float64Array {
     const { samples, shape, signature, data } = this;
     const codes = Array.from(signature, (letter) => letter.charCodeAt(0));
     const head = [samples, ...shape, codes.length, ...codes];
