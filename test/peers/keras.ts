@@ -1,5 +1,5 @@
 // Keras 3, losses.dice: 1 - 2 sum(t p) / (sum t + sum p + epsilon), epsilon 1e-7, summed over `axis`: everything by default, or the
-// voxels of each sample and class; then the mean. Arrays are [N][S][C]. Read, not run.
+// voxels of each sample and class; then the mean. Arrays are [N][S][C]. From the documented formula. Not run.
 import { mean, type Nested } from './nested.js';
 
 const epsilon = 1e-7;

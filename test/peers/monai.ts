@@ -1,5 +1,5 @@
 // MONAI 1.5, losses/dice.py (DiceLoss) with losses/utils.py (compute_tp_fp_fn), written out in float64. Arrays are [N][C][S], the
-// target one-hot. Read, not run.
+// target one-hot. From the source of an older version and notes on 1.5. Not run.
 import type { Nested } from './nested.js';
 
 export interface MonaiDice {
