@@ -385,6 +385,22 @@ WARPDICE_HOST_DEVICE inline Coupling couple_all(const LossOptions& options, int6
 /// What a value is made of: overlap, cross-entropy, focal, each without its lambda.
 constexpr int kPartCount = 3;
 
+/// Writes value[i] and parts[i], either of which may be null. over: what CE and focal are means over.
+WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i, double overlap, const Coupling& over,
+                                           double* value, double* parts) {
+  const double cross_entropy = options.cross_entropy_factor != 0 ? cross_entropy_part(options, over) : 0;
+  const double focal = options.focal_factor != 0 ? focal_part(options, over) : 0;
+  // A part with factor 0 must not turn the value into NaN.
+  double sum = options.overlap_factor != 0 ? options.overlap_factor * overlap : 0;
+  if (options.cross_entropy_factor != 0) sum += options.cross_entropy_factor * cross_entropy;
+  if (options.focal_factor != 0) sum += options.focal_factor * focal;
+  if (value) value[i] = sum;
+  if (!parts) return;
+  parts[i * kPartCount] = overlap;
+  parts[i * kPartCount + 1] = cross_entropy;
+  parts[i * kPartCount + 2] = focal;
+}
+
 /// groups: N, or 1 when pooled.
 /// sums: [groups, C].
 /// value: [value_count]. For Reduction::none, [groups,C]: class weight * loss, 0 where not counted. May be null.
@@ -393,19 +409,6 @@ constexpr int kPartCount = 3;
 inline void finalize_value(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums, double* value,
                            double* parts, double* per_class) {
   const Coupling total = couple_all(options, groups, classes, sums);
-  const auto put = [&](int64_t i, double overlap, const Coupling& over) {
-    const double cross_entropy = options.cross_entropy_factor != 0 ? cross_entropy_part(options, over) : 0;
-    const double focal = options.focal_factor != 0 ? focal_part(options, over) : 0;
-    // A part with factor 0 must not turn the value into NaN.
-    double sum = options.overlap_factor != 0 ? options.overlap_factor * overlap : 0;
-    if (options.cross_entropy_factor != 0) sum += options.cross_entropy_factor * cross_entropy;
-    if (options.focal_factor != 0) sum += options.focal_factor * focal;
-    if (value) value[i] = sum;
-    if (!parts) return;
-    parts[i * kPartCount] = overlap;
-    parts[i * kPartCount + 1] = cross_entropy;
-    parts[i * kPartCount + 2] = focal;
-  };
   const bool none = options.reduction == Reduction::none, per_group = none && options.value_per_group();
   double reduced = 0;
   for (int64_t g = 0; g < groups; g++) {
@@ -417,11 +420,11 @@ inline void finalize_value(const LossOptions& options, int64_t groups, int64_t c
       if (per_class) per_class[i] = it.loss;
       of_group += it.overlap;
       reduced += it.overlap;
-      if (none && !per_group) put(i, it.overlap, group);
+      if (none && !per_group) put_value(options, i, it.overlap, group, value, parts);
     }
-    if (per_group) put(g, of_group, group);
+    if (per_group) put_value(options, g, of_group, group, value, parts);
   }
-  if (!none) put(0, reduced, total);
+  if (!none) put_value(options, 0, reduced, total, value, parts);
 }
 
 /// coefficients: [groups, C]: scale * upstream * d value / d sums, for the groups [first, last).

@@ -21,6 +21,13 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
   return cudaGetLastError();
 }
 
+/// The block's shared memory, as many bytes as its launch asked for. A kernel has one such array, of anything.
+template <class T>
+__device__ T* shared_memory() {
+  extern __shared__ __align__(16) unsigned char bytes[];
+  return reinterpret_cast<T*>(bytes);
+}
+
 /// Enqueues the filling of device memory with zero bits.
 inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
   return cudaMemsetAsync(data, 0, size_bytes, stream);

@@ -1,11 +1,135 @@
+// Which kernels a call needs, on which grid, and where in the workspace they meet.
 #include "engine.h"
 
+#include "finish.cuh"
+#include "pointwise.cuh"
+#include "softmax.cuh"
+
 namespace warpdice::cuda {
+namespace {
 
-const char* unsupported(const DeviceCall&) { return "The CUDA kernels are not part of this version."; }
+/// Voxels of a block.
+int64_t chunk_of(const Inputs& in) { return in.activation == Activation::softmax ? kTile : kPointwiseChunk; }
 
-size_t workspace_bytes(const DeviceCall&) { return 0; }
+int64_t chunks_of(const Inputs& in) { return (in.voxels + chunk_of(in) - 1) / chunk_of(in); }
 
-cudaError_t enqueue(const DeviceCall&, const Limits&, void*, cudaStream_t) { return cudaErrorNotSupported; }
+int64_t blocks_of(const Inputs& in) {
+  return in.samples * chunks_of(in) * (in.activation == Activation::softmax ? 1 : in.classes);
+}
+
+/// The workspace: parts that follow each other, each aligned to 256 bytes.
+struct Workspace {
+  size_t partials, sums, statistics, couplings, slopes, faults, size_bytes;  // offsets in bytes
+
+  explicit Workspace(const DeviceCall& call) {
+    const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
+    const bool computes = call.steps & kStatistics;
+    size_t end = 0;
+    const auto place = [&](size_t bytes) {
+      const size_t begin = end;
+      end += (bytes + 255) / 256 * 256;
+      return begin;
+    };
+    partials = place(computes ? rows * chunks_of(call.in) * sizeof(Sums) : 0);
+    sums = place(computes ? rows * sizeof(Sums) : 0);
+    statistics = place(computes ? rows * sizeof(Sums) : 0);
+    couplings = place(static_cast<size_t>(call.groups()) * sizeof(Coupling));
+    slopes = place(call.steps & kGradient ? rows * sizeof(Slope<double>) : 0);
+    faults = place(sizeof(FaultCounter));
+    size_bytes = end;
+  }
+};
+
+#define WARPDICE_TRY(status) \
+  if (const cudaError_t failed = (status); failed != cudaSuccess) return failed
+
+template <class P>
+cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) {
+  using A = Accumulator<P>;
+  const Workspace at(call);
+  const Inputs& in = call.in;
+  const bool softmax = in.activation == Activation::softmax, computes = call.steps & kStatistics;
+  const dim3 grid(static_cast<unsigned>(blocks_of(in))), block(kThreads);
+  const int64_t chunks = chunks_of(in);
+  Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
+  Slope<A>* slopes = call.steps & kGradient ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
+  FaultCounter* counter = reinterpret_cast<FaultCounter*>(base + at.faults);
+
+  if (computes) {
+    Sums* partials = reinterpret_cast<Sums*>(base + at.partials);
+    WARPDICE_TRY(zero(counter, sizeof *counter, stream));
+    if (softmax) {
+      WARPDICE_TRY(launch(softmax_statistics_kernel<P>, grid, block, sizeof(Tile<A>), stream, in, strides(in), chunks,
+                          partials, counter));
+    } else {
+      WARPDICE_TRY(launch(pointwise_statistics_kernel<P>, grid, block, kWarps * sizeof(Sums), stream, in, strides(in),
+                          chunks, partials, counter));
+    }
+    WARPDICE_TRY(launch(combine_kernel, dim3(static_cast<unsigned>(in.samples * in.classes)), dim3(kWarp), 0, stream,
+                        chunks, partials, sums));
+  }
+  FinalizeWork<A> work;
+  work.in = in;
+  work.options = call.options;
+  work.sums = computes ? sums : nullptr;
+  work.statistics = reinterpret_cast<Sums*>(call.statistics);
+  if (!work.statistics) work.statistics = reinterpret_cast<Sums*>(base + at.statistics);
+  work.couplings = reinterpret_cast<Coupling*>(base + at.couplings);
+  work.value = call.steps & kFinalize ? call.value : nullptr;
+  work.parts = call.steps & kFinalize ? call.parts : nullptr;
+  work.per_class = call.steps & kFinalize ? call.per_class : nullptr;
+  work.upstream = call.upstream;
+  work.scale = call.scale;
+  work.device_scale = call.device_scale;
+  work.slopes = slopes;
+  work.counter = computes ? counter : nullptr;
+  work.faults = call.faults;
+  WARPDICE_TRY(launch(finalize_kernel<A>, dim3(1), block, sizeof(FinalizeShared), stream, work));
+  if (!(call.steps & kGradient)) return cudaSuccess;
+  return launch(softmax ? softmax_gradient_kernel<P> : pointwise_gradient_kernel<P>, grid, block, 0, stream, in,
+                strides(in), chunks, slopes, call.options.pooled, call.grad);
+}
+
+}  // namespace
+
+const char* unsupported(const DeviceCall& call) {
+  const Inputs& in = call.in;
+  if (in.overlap == Overlap::wasserstein) return "The Wasserstein overlap is not computed on CUDA yet.";
+  if (in.cross_entropy || in.uniform || in.focal || call.options.compound()) {
+    return "Cross-entropy and focal sums are not computed on CUDA yet.";
+  }
+  const DType dtype = in.predictions.dtype;
+  if (!in.labels && in.target.dtype != DType::uint8 && in.target.dtype != dtype) {
+    return "A dense target on CUDA is uint8 or of the predictions' dtype.";
+  }
+  const DType weight = in.weight.dtype;
+  if (in.weight.data && weight != DType::uint8 && weight != DType::float32 && weight != dtype) {
+    return "A weight on CUDA is uint8, float32 or of the predictions' dtype.";
+  }
+  constexpr int64_t kMostBlocks = 0x7fffffff;
+  if (blocks_of(in) > kMostBlocks || in.samples * in.classes > kMostBlocks) {
+    return "More than 2^31 - 1 blocks of voxels, or pairs of sample and class, do not fit a CUDA grid.";
+  }
+  return nullptr;
+}
+
+size_t workspace_bytes(const DeviceCall& call) { return Workspace(call).size_bytes; }
+
+cudaError_t enqueue(const DeviceCall& call, const Limits& limits, void* workspace, cudaStream_t stream) {
+  if (unsupported(call) || limits.shared_bytes_per_block < sizeof(Tile<double>)) return cudaErrorNotSupported;
+  char* base = static_cast<char*>(workspace);
+  switch (call.in.predictions.dtype) {
+    case DType::float32:
+      return enqueue_as<float>(call, base, stream);
+    case DType::float64:
+      return enqueue_as<double>(call, base, stream);
+    case DType::float16:
+      return enqueue_as<Float16>(call, base, stream);
+    case DType::bfloat16:
+      return enqueue_as<BFloat16>(call, base, stream);
+    default:
+      return cudaErrorInvalidValue;
+  }
+}
 
 }  // namespace warpdice::cuda

@@ -1,0 +1,134 @@
+#pragma once
+// Between the passes over the voxels: partials to sums; sums, by ../finalize.h, to the loss and to the slopes of the
+// gradient.
+#include "reduce.cuh"
+#include "voxel.cuh"
+
+namespace warpdice::cuda {
+
+/// sums[i] = sum over j of partials[i][j]. A block of one warp per i.
+__global__ void __launch_bounds__(kWarp) combine_kernel(int64_t count, const Sums* partials, Sums* sums) {
+  const Sums* mine = partials + blockIdx.x * count;
+  Sums total = {};
+  for (int64_t j = threadIdx.x; j < count; j += kWarp) add(total, mine[j]);
+  warp_sum(total);
+  if (threadIdx.x == 0) sums[blockIdx.x] = total;
+}
+
+/// What finalize_kernel reads and writes; the names are those of Call.
+template <class A>
+struct FinalizeWork {
+  Inputs in;
+  LossOptions options;
+  const Sums* sums;     // [N,C], from combine_kernel; null: `statistics` is read, not written
+  Sums* statistics;     // [groups,C]
+  Coupling* couplings;  // [groups], scratch
+  double* value;        // may be null, as may parts and per_class
+  double* parts;
+  double* per_class;
+  const double* upstream;
+  double scale;
+  Operand device_scale;
+  Slope<A>* slopes;             // [groups,C]; null without a gradient
+  const FaultCounter* counter;  // null without statistics
+  LabelFault* faults;           // may be null
+};
+
+/// The block's shared memory.
+struct FinalizeShared {
+  Coupling total;
+  double reduced[kWarps];  // each warp's part of the reduced overlap
+};
+
+__device__ inline void warp_sum(Coupling& x) {
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    Coupling other;
+    other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
+    other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
+    other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
+    other.absent = __shfl_xor_sync(kAllLanes, x.absent, distance);
+    other.largest_weight = __shfl_xor_sync(kAllLanes, x.largest_weight, distance);
+    other.cross_entropy = __shfl_xor_sync(kAllLanes, x.cross_entropy, distance);
+    other.cross_entropy_weight = __shfl_xor_sync(kAllLanes, x.cross_entropy_weight, distance);
+    other.focal = __shfl_xor_sync(kAllLanes, x.focal, distance);
+    other.focal_weight = __shfl_xor_sync(kAllLanes, x.focal_weight, distance);
+    add(x, other);
+  }
+}
+
+__device__ inline double read_scale(double scale, const Operand& device) {
+  if (!device.data) return scale;
+  const bool wide = device.dtype == DType::float64;
+  return scale * (wide ? *static_cast<const double*>(device.data) : *static_cast<const float*>(device.data));
+}
+
+__device__ inline LabelFault fault_of(const Inputs& in, const FaultCounter& counter) {
+  LabelFault fault;
+  if (counter.count == 0) return fault;
+  fault.count = static_cast<int64_t>(counter.count);
+  fault.first_index = static_cast<int64_t>(~counter.largest_complement);
+  fault.first_value = read_label(in.target, fault.first_index);
+  return fault;
+}
+
+/// One block. A warp takes every kWarps-th group, its lanes every kWarp-th class.
+template <class A>
+__global__ void __launch_bounds__(kThreads) finalize_kernel(FinalizeWork<A> work) {
+  const LossOptions& options = work.options;
+  const int64_t N = work.in.samples, C = work.in.classes, groups = options.pooled ? 1 : N;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  FinalizeShared& shared = *shared_memory<FinalizeShared>();
+
+  for (int64_t g = warp; g < groups; g += kWarps) {
+    Coupling group = {};
+    for (int64_t c = lane; c < C; c += kWarp) {
+      const int64_t i = g * C + c;
+      if (work.sums) {
+        Sums sums = work.sums[i];
+        for (int64_t n = 1; options.pooled && n < N; n++) add(sums, work.sums[n * C + c]);
+        work.statistics[i] = sums;
+      }
+      add(group, couple(options, C, c, work.statistics[i]));
+    }
+    warp_sum(group);
+    if (lane == 0) work.couplings[g] = group;
+  }
+  __syncthreads();  // the couplings of all groups are there
+  if (threadIdx.x == 0) {
+    shared.total = {};
+    for (int64_t g = 0; g < groups; g++) add_group(options, shared.total, work.couplings[g]);
+  }
+  __syncthreads();  // the total is there
+
+  const bool none = options.reduction == Reduction::none, per_group = options.value_per_group();
+  const double scale = read_scale(work.scale, work.device_scale);
+  double reduced = 0;  // of this lane
+  for (int64_t g = warp; g < groups; g += kWarps) {
+    const Coupling group = work.couplings[g];
+    double of_group = 0;
+    for (int64_t c = lane; c < C; c += kWarp) {
+      const int64_t i = g * C + c;
+      Term it = term(options, C, c, work.statistics[i], group, shared.total);
+      if (work.per_class) work.per_class[i] = it.loss;
+      if (none && !per_group) put_value(options, i, it.overlap, group, work.value, work.parts);
+      of_group += it.overlap;
+      if (!work.slopes) continue;
+      const double factor = scale * (work.upstream ? work.upstream[per_group ? g : i] : 1);
+      it.d.intersection *= factor;
+      it.d.prediction *= factor;
+      work.slopes[i] = slope_of<A>(work.in, it.d);
+    }
+    reduced += of_group;
+    of_group = warp_sum(of_group);
+    if (none && per_group && lane == 0) put_value(options, g, of_group, group, work.value, work.parts);
+  }
+  reduced = warp_sum(reduced);
+  if (lane == 0) shared.reduced[warp] = reduced;
+  __syncthreads();  // every warp's part is there
+  if (threadIdx.x != 0) return;
+  for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
+  if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);
+  if (work.faults && work.counter) *work.faults = fault_of(work.in, *work.counter);
+}
+
+}  // namespace warpdice::cuda

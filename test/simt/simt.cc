@@ -1,0 +1,319 @@
+// The scheduler: one block at a time, its threads as fibers that run until they wait or end.
+#include "simt.h"
+
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <random>
+#include <vector>
+
+namespace simt {
+
+constexpr int kWarp = 32;
+constexpr unsigned kMostThreads = 1024;
+constexpr size_t kStackBytes = 64 * 1024;
+
+enum class State : uint8_t { ready, at_barrier, at_exchange, ended };
+
+struct Thread {
+  ucontext_t context;  // where it begins
+  jmp_buf resume;      // where it goes on: a jump needs no system call
+  bool begun;
+  std::unique_ptr<char[]> stack;
+  uint3 index;
+  State state;
+  const char* file;  // where it waits
+  int line;
+  Operation operation;
+  unsigned mask;
+  uint64_t in, out;
+  int argument;
+};
+
+namespace {
+
+/// What a launch works with, kept from launch to launch.
+struct Machine {
+  std::vector<Thread> threads;
+  jmp_buf scheduler;
+  Thread* current = nullptr;
+  uint3 block{};
+  dim3 grid, size;
+  unsigned count = 0;  // threads of the block
+  std::vector<unsigned char> shared;
+  const std::function<void()>* body = nullptr;
+  std::string fault;
+};
+
+Machine& machine() {
+  static Machine only;
+  return only;
+}
+
+std::string place(const Thread& thread) {
+  return "thread " + std::to_string(&thread - machine().threads.data()) + " at " + thread.file + ":" +
+         std::to_string(thread.line);
+}
+
+void fail(const std::string& what) {
+  Machine& m = machine();
+  if (m.fault.empty()) m.fault = what + " (block " + std::to_string(m.block.x) + ")";
+}
+
+/// Back to the scheduler until the thread is ready again.
+void wait(State state) {
+  Machine& m = machine();
+  m.current->state = state;
+  if (_setjmp(m.current->resume) == 0) _longjmp(m.scheduler, 1);
+}
+
+/// Runs the thread until it waits or ends.
+__attribute__((noinline)) void resume(Thread& thread) {
+  Machine& m = machine();
+  m.current = &thread;
+  if (_setjmp(m.scheduler) != 0) return;
+  if (thread.begun) _longjmp(thread.resume, 1);
+  thread.begun = true;
+  setcontext(&thread.context);
+}
+
+void fiber_main() {
+  Machine& m = machine();
+  (*m.body)();
+  wait(State::ended);
+}
+
+void start(Thread& thread, unsigned number) {
+  const Machine& m = machine();
+  if (!thread.stack) thread.stack.reset(new char[kStackBytes]);
+  thread.index = {number % m.size.x, number / m.size.x % m.size.y, number / (m.size.x * m.size.y)};
+  thread.state = State::ready;
+  thread.begun = false;
+  getcontext(&thread.context);
+  thread.context.uc_stack.ss_sp = thread.stack.get();
+  thread.context.uc_stack.ss_size = kStackBytes;
+  thread.context.uc_link = nullptr;
+  makecontext(&thread.context, fiber_main, 0);
+}
+
+/// Opens the barrier when every thread of the block waits at it.
+bool open_barrier() {
+  Machine& m = machine();
+  const auto end = m.threads.begin() + m.count;
+  const auto waits = [](const Thread& thread) { return thread.state == State::at_barrier; };
+  const auto first = std::find_if(m.threads.begin(), end, waits);
+  if (first == end) return false;
+  for (auto thread = m.threads.begin(); thread != end; ++thread) {
+    if (thread->state == State::ended) {
+      fail("__syncthreads after a thread of the block has ended: " + place(*first));
+      return false;
+    }
+    if (!waits(*thread)) return false;
+    if (thread->line != first->line || std::strcmp(thread->file, first->file) != 0) {
+      fail("divergent __syncthreads: " + place(*first) + ", " + place(*thread));
+      return false;
+    }
+  }
+  std::for_each(m.threads.begin(), end, [](Thread& thread) { thread.state = State::ready; });
+  return true;
+}
+
+int source_lane(const Thread& thread, int lane) {
+  switch (thread.operation) {
+    case Operation::shuffle_xor:
+      return lane ^ thread.argument;
+    case Operation::shuffle_down:
+      return lane + thread.argument < kWarp ? lane + thread.argument : lane;
+    case Operation::shuffle_from:
+      return thread.argument & (kWarp - 1);
+    case Operation::sync:
+      return lane;
+  }
+  return lane;
+}
+
+/// Does the exchange that `thread` waits for when all lanes of its mask have come to it.
+bool do_exchange(unsigned number) {
+  Machine& m = machine();
+  const unsigned first = number / kWarp * kWarp;
+  const Thread& thread = m.threads[number];
+  if (!(thread.mask >> (number - first) & 1)) {
+    fail("the mask does not name the calling lane: " + place(thread));
+    return false;
+  }
+  for (int lane = 0; lane < kWarp; lane++) {
+    if (!(thread.mask >> lane & 1)) continue;
+    if (first + lane >= m.count || m.threads[first + lane].state == State::ended) {
+      fail("the mask names a lane that is absent or has ended: " + place(thread));
+      return false;
+    }
+    const Thread& other = m.threads[first + lane];
+    if (other.state != State::at_exchange) return false;
+    if (other.mask != thread.mask || other.line != thread.line || other.operation != thread.operation) {
+      fail("lanes of one mask wait at different operations: " + place(thread) + ", " + place(other));
+      return false;
+    }
+  }
+  const unsigned mask = thread.mask;
+  for (int lane = 0; lane < kWarp; lane++) {
+    if (!(mask >> lane & 1)) continue;
+    Thread& to = m.threads[first + lane];
+    const int from = source_lane(to, lane);
+    // A lane that is not named gives what no program can rely on.
+    to.out = from < kWarp && mask >> from & 1 ? m.threads[first + from].in : ~uint64_t{0};
+  }
+  for (int lane = 0; lane < kWarp; lane++) {
+    if (mask >> lane & 1) m.threads[first + lane].state = State::ready;
+  }
+  return true;
+}
+
+/// The order of 0 to count - 1.
+std::vector<unsigned> turns(unsigned count, std::mt19937& random) {
+  std::vector<unsigned> order(count);
+  std::iota(order.begin(), order.end(), 0u);
+  if (config().order == Order::backward) std::reverse(order.begin(), order.end());
+  if (config().order == Order::random) std::shuffle(order.begin(), order.end(), random);
+  return order;
+}
+
+void run_block(std::mt19937& random) {
+  Machine& m = machine();
+  // As NaN in every type, so that what is read before it is written shows.
+  std::fill(m.shared.begin(), m.shared.end(), static_cast<unsigned char>(0xff));
+  for (unsigned i = 0; i < m.count; i++) start(m.threads[i], i);
+  for (bool moved = true; moved && m.fault.empty();) {
+    moved = false;
+    for (unsigned i : turns(m.count, random)) {
+      Thread& thread = m.threads[i];
+      if (thread.state == State::at_exchange && do_exchange(i)) moved = true;
+      if (thread.state != State::ready) continue;
+      resume(thread);
+      moved = true;
+    }
+    if (open_barrier()) moved = true;
+  }
+  for (unsigned i = 0; i < m.count; i++) {
+    if (m.threads[i].state != State::ended) fail("no thread can go on: " + place(m.threads[i]));
+  }
+}
+
+cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, size_t shared_bytes) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard<std::mutex> lock(one_at_a_time);
+  Machine& m = machine();
+  m.fault.clear();
+  m.body = &body;
+  m.grid = grid;
+  m.size = block;
+  m.count = block.x * block.y * block.z;
+  if (m.threads.size() < m.count) m.threads = std::vector<Thread>(m.count);
+  m.shared = std::vector<unsigned char>(shared_bytes);  // exactly, for AddressSanitizer
+  std::mt19937 random(config().seed);
+  for (unsigned number : turns(grid.x * grid.y * grid.z, random)) {
+    m.block = {number % grid.x, number / grid.x % grid.y, number / (grid.x * grid.y)};
+    run_block(random);
+    if (!m.fault.empty()) return cudaErrorLaunchFailure;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t execute(cudaStream_t stream, std::function<cudaError_t()> work) {
+  return executor ? executor(stream, std::move(work)) : work();
+}
+
+}  // namespace
+
+Executor executor = nullptr;
+
+Config& config() {
+  static Config only;
+  return only;
+}
+
+const std::string& last_fault() { return machine().fault; }
+
+uint3 thread_index() { return machine().current->index; }
+uint3 block_index() { return machine().block; }
+dim3 block_size() { return machine().size; }
+dim3 grid_size() { return machine().grid; }
+unsigned char* shared_bytes() { return machine().shared.data(); }
+
+void barrier(const char* file, int line) {
+  Thread& thread = *machine().current;
+  thread.file = file;
+  thread.line = line;
+  wait(State::at_barrier);
+}
+
+uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argument, const char* file, int line) {
+  Thread& thread = *machine().current;
+  thread.operation = operation;
+  thread.mask = mask;
+  thread.in = bits;
+  thread.argument = argument;
+  thread.file = file;
+  thread.line = line;
+  wait(State::at_exchange);
+  return thread.out;
+}
+
+cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream) {
+  const uint64_t threads = uint64_t{block.x} * block.y * block.z;
+  constexpr unsigned kMostY = 65535;
+  if (threads == 0 || threads > kMostThreads || shared_bytes > config().shared_bytes_per_block || grid.x == 0 ||
+      grid.x > 0x7fffffff || grid.y - 1 >= kMostY || grid.z - 1 >= kMostY) {
+    return cudaErrorInvalidConfiguration;
+  }
+  return execute(stream, [=] { return run_grid(thread_body, grid, block, shared_bytes); });
+}
+
+cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  return execute(stream, [=] {
+    std::memset(data, 0, size_bytes);
+    return cudaSuccess;
+  });
+}
+
+// --- half precision, from the definitions -----------------------------------------------------------------
+
+float bfloat16_to_float(uint16_t bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  float x;
+  std::memcpy(&x, &wide, sizeof x);
+  return x;
+}
+
+uint16_t float_to_bfloat16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  if (x != x) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float half_to_float(uint16_t bits) {
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  float x = exponent == 31 ? (fraction ? NAN : INFINITY)
+            : exponent     ? std::ldexp(1024.0f + fraction, exponent - 25)
+                           : std::ldexp(static_cast<float>(fraction), -24);
+  return bits & 0x8000 ? -x : x;
+}
+
+uint16_t float_to_half(float x) {
+  const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
+  if (x != x) return sign | 0x7e00;
+  const float magnitude = std::fabs(x);
+  if (magnitude >= 65520.0f) return sign | 0x7c00;
+  if (magnitude < std::ldexp(1.0f, -14)) {
+    return sign | static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, 24)));
+  }
+  const int exponent = std::ilogb(magnitude);
+  const int rounded = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));  // 1024 to 2048
+  return static_cast<uint16_t>(sign | (((exponent + 15) << 10) + (rounded - 1024)));
+}
+
+}  // namespace simt

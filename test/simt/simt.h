@@ -1,0 +1,129 @@
+#pragma once
+// A small emulator of the SIMT model: a kernel's own source, compiled by any C++ compiler, one fiber per thread.
+// What native/cuda/device_api.h includes where there is no nvcc. See README.md for what it can and cannot show.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+
+#include "cuda_types.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __launch_bounds__(...)
+
+namespace simt {
+
+/// The order in which blocks, and the threads of a block, get their turns.
+enum class Order { forward, backward, random };
+
+struct Config {
+  Order order = Order::forward;
+  unsigned seed = 1;                           // for Order::random
+  size_t shared_bytes_per_block = 227 * 1024;  // a launch that asks for more fails
+};
+Config& config();
+
+/// What was wrong with the last launch that failed while it ran, in words.
+const std::string& last_fault();
+
+/// Where launches and memsets go: called with the stream and what to do. Null: done at once.
+using Executor = cudaError_t (*)(cudaStream_t, std::function<cudaError_t()>);
+extern Executor executor;
+
+enum class Operation : uint8_t { shuffle_xor, shuffle_down, shuffle_from, sync };
+
+struct Thread;
+uint3 thread_index();
+uint3 block_index();
+dim3 block_size();
+dim3 grid_size();
+void barrier(const char* file, int line);
+/// Exchanges 8 bytes among the lanes that `mask` names.
+uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argument, const char* file, int line);
+unsigned char* shared_bytes();
+cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream);
+cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream);
+
+float half_to_float(uint16_t bits);
+uint16_t float_to_half(float x);
+float bfloat16_to_float(uint16_t bits);
+uint16_t float_to_bfloat16(float x);
+
+template <class T>
+T shuffle(Operation operation, unsigned mask, T value, int argument, const char* file, int line) {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(uint64_t));
+  uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof value);
+  bits = exchange(operation, mask, bits, argument, file, line);
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+}  // namespace simt
+
+#define threadIdx (simt::thread_index())
+#define blockIdx (simt::block_index())
+#define blockDim (simt::block_size())
+#define gridDim (simt::grid_size())
+
+// The default arguments are evaluated where the kernel calls: two different barriers are told apart by their lines.
+inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  simt::barrier(file, line);
+}
+inline void __syncwarp(unsigned mask = 0xffffffffu, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  simt::exchange(simt::Operation::sync, mask, 0, 0, file, line);
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int lanes, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return simt::shuffle(simt::Operation::shuffle_xor, mask, value, lanes, file, line);
+}
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, int lanes, const char* file = __builtin_FILE(),
+                   int line = __builtin_LINE()) {
+  return simt::shuffle(simt::Operation::shuffle_down, mask, value, lanes, file, line);
+}
+template <class T>
+T __shfl_sync(unsigned mask, T value, int lane, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return simt::shuffle(simt::Operation::shuffle_from, mask, value, lane, file, line);
+}
+
+// Blocks take turns on one thread of the host: plain operations are atomic there.
+inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long x) {
+  const unsigned long long before = *to;
+  *to += x;
+  return before;
+}
+inline unsigned long long atomicMax(unsigned long long* to, unsigned long long x) {
+  const unsigned long long before = *to;
+  if (x > before) *to = x;
+  return before;
+}
+
+using std::exp;
+using std::fabs;
+
+namespace warpdice::cuda {
+
+template <class... P, class... A>
+cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                   const A&... args) {
+  std::tuple<P...> copies(static_cast<P>(args)...);
+  return simt::submit([kernel, copies] { std::apply(kernel, copies); }, grid, block, shared_bytes, stream);
+}
+
+inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  return simt::zero(data, size_bytes, stream);
+}
+
+template <class T>
+T* shared_memory() {
+  return reinterpret_cast<T*>(simt::shared_bytes());
+}
+
+}  // namespace warpdice::cuda
