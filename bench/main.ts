@@ -9,10 +9,18 @@ import { names } from './contenders.js';
 import { describeMachine, root } from './machine.js';
 import type { MeasureMessage, MeasureSettings } from './measure-child.js';
 import type { MemorySettings } from './memory-child.js';
+import type { PeersMessage } from './peers-child.js';
 import { endProgress, showProgress } from './progress.js';
-import { boundsText, machineText, memoryText, timesText, verdictsText } from './report.js';
-import type { CaseResult, MemoryResult, SimdResult } from './results.js';
-import { memoryVerdict, timeVerdicts } from './targets.js';
+import {
+  boundsText,
+  machineText,
+  memoryText,
+  peersText,
+  timesText,
+  verdictsText,
+} from './report.js';
+import type { CaseResult, MemoryResult, PeerTimes, SimdResult } from './results.js';
+import { memoryVerdict, peerVerdicts, timeVerdicts } from './targets.js';
 import type { Budget } from './timing.js';
 
 const help = `npm run bench -- [options]
@@ -21,6 +29,7 @@ const help = `npm run bench -- [options]
   --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512" or "float16"
   --simd LIST      SIMD targets, by commas: avx512, avx2, baseline, neon (default avx512,avx2; neon on arm64)
   --threads N      default 2, for which the targets are stated
+  --no-peers       without the other implementations (bench/peers/install.sh installs them)
   --save           also writes bench/results/<cpu>-<date>.json
   --help
 
@@ -31,6 +40,7 @@ interface Options {
   filter: string | undefined;
   simd: string[];
   threads: number;
+  peers: boolean;
   save: boolean;
 }
 
@@ -41,6 +51,7 @@ function readOptions(): Options {
       filter: { type: 'string' },
       simd: { type: 'string', default: process.arch === 'arm64' ? 'neon' : 'avx512,avx2' },
       threads: { type: 'string', default: '2' },
+      'no-peers': { type: 'boolean', default: false },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -65,32 +76,58 @@ function readOptions(): Options {
       `Expected text that a case holds for --filter but received "${values.filter}"`,
     );
   }
-  return { ...values, filter: values.filter, simd, threads };
+  return { ...values, filter: values.filter, simd, threads, peers: !values['no-peers'] };
 }
 
 const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
 
-/** The cases measured in a process of their own, or undefined when this machine cannot run the target. */
-function measure(settings: MeasureSettings): Promise<CaseResult[] | undefined> {
+/** Runs a file with its settings in a process of its own, which sends what it finds. */
+function runChild<Message>(
+  file: string,
+  settings: MeasureSettings,
+  receive: (message: Message) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const cases: CaseResult[] = [];
-    let unavailable = false;
-    const child = fork(childFile('measure-child.js'), [JSON.stringify(settings)], {
+    const child = fork(childFile(file), [JSON.stringify(settings)], {
       execArgv: nodeFlags,
       env: { ...process.env, WARPDICE_SIMD: settings.simd },
     });
-    child.on('message', (message: MeasureMessage) => {
-      if (message.type === 'cases') cases.push(...message.cases);
-      else if (message.type === 'unavailable') unavailable = true;
-      else showProgress(`${settings.simd} ${message.group}`, message.stage, message.share);
-    });
+    child.on('message', (message) => receive(message as Message));
     child.on('error', reject);
     child.on('exit', (code, signal) => {
-      if (code === 0) resolve(unavailable ? undefined : cases);
+      if (code === 0) resolve();
       else reject(new Error(`Measuring ${settings.simd} ended with ${signal ?? code}`));
     });
   });
+}
+
+/** The cases, or undefined when this machine cannot run the target. */
+async function measure(settings: MeasureSettings): Promise<CaseResult[] | undefined> {
+  const cases: CaseResult[] = [];
+  let unavailable = false;
+  await runChild<MeasureMessage>('measure-child.js', settings, (message) => {
+    if (message.type === 'cases') cases.push(...message.cases);
+    else if (message.type === 'unavailable') unavailable = true;
+    else showProgress(`${settings.simd} ${message.group}`, message.stage, message.share);
+  });
+  return unavailable ? undefined : cases;
+}
+
+async function measurePeers(
+  simd: string,
+  { threads, filter }: Options,
+  budget: Budget,
+): Promise<PeerTimes[]> {
+  const peers: PeerTimes[] = [];
+  // Peers take long: fewer rounds than for our own cases.
+  const fewer = { ...budget, leastRounds: Math.ceil(budget.leastRounds / 2) };
+  const settings = { simd, threads, filter, budget: fewer };
+  await runChild<PeersMessage>('peers-child.js', settings, (message) => {
+    if (message.type === 'peers') peers.push(...message.peers);
+    else showProgress(`peers ${message.group}`, message.stage, message.share);
+  });
+  return peers;
 }
 
 async function measureMemory({ quick, filter, threads }: Options): Promise<MemoryResult[]> {
@@ -167,10 +204,18 @@ async function main(options: Options): Promise<void> {
     console.log(timesText(result));
     print(boundsText(result));
   }
+  const peers =
+    results[0] && options.peers ? await measurePeers(results[0].simd, options, budget) : [];
+  endProgress();
+  print(peersText(peers));
   const memory = await measureMemory(options);
   endProgress();
   print(memoryText(memory, threads));
-  const verdicts = [...results.flatMap(timeVerdicts), ...memoryVerdict(memory, threads)];
+  const verdicts = [
+    ...results.flatMap(timeVerdicts),
+    ...peerVerdicts(peers),
+    ...memoryVerdict(memory, threads),
+  ];
   print(verdictsText(verdicts));
   if (threads !== 2) console.log(`The targets are stated for 2 threads; this run had ${threads}.`);
 
@@ -180,7 +225,14 @@ async function main(options: Options): Promise<void> {
     const file = path.join(folder, `${cpu}-${machine.date.slice(0, 10)}.json`);
     mkdirSync(folder, { recursive: true });
     const { quick } = options;
-    const saved = { machine, options: { quick, filter, threads }, results, memory, verdicts };
+    const saved = {
+      machine,
+      options: { quick, filter, threads },
+      results,
+      peers,
+      memory,
+      verdicts,
+    };
     writeFileSync(file, `${JSON.stringify(saved, null, 2)}\n`);
     console.log(`\nSaved ${path.relative(process.cwd(), file)}`);
   }

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import { names } from './contenders.js';
 import type { Machine } from './machine.js';
-import type { Bound, CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
+import type { Bound, CaseResult, MemoryResult, PeerTimes, SimdResult, Verdict } from './results.js';
 import type { Summary } from './timing.js';
 
 function table(head: string[], leftColumns: number): InstanceType<typeof Table> {
@@ -140,6 +140,29 @@ export function boundsText({ simd, threads, cases }: SimdResult): string {
   }
   if (rows.length === 0) return '';
   return `\nWhat bounds it, ${simd}, ${threads} threads. Arithmetic: our own kernel in a core's cache, not a limit of the machine.\n${rows}`;
+}
+
+export function peersText(peers: readonly PeerTimes[]): string {
+  if (peers.length === 0) return '';
+  const rows = table(['shape', 'peer', 'denominators', 'ms', 'min', 'ours ms', 'x ours', ''], 3);
+  for (const { group, name, detail, denominator, ms, oursMs, toOurs, skipped, fault } of peers) {
+    if (ms && oursMs && toOurs) {
+      const times = [spread(ms, figure), figure(ms.min), figure(oursMs.median), spread(toOurs)];
+      rows.push([group, name, denominator, ...times, detail]);
+    } else {
+      rows.push([
+        group,
+        name,
+        '',
+        '',
+        '',
+        '',
+        '',
+        fault ? `WRONG: ${fault}` : `skipped: ${skipped}`,
+      ]);
+    }
+  }
+  return `\nPeers, value and gradient, float32 logits and labels (int64 for PyTorch).\n${rows}`;
 }
 
 export function memoryText(results: readonly MemoryResult[], threads: number): string {

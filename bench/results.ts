@@ -57,6 +57,20 @@ export interface SimdResult {
   readonly cases: readonly CaseResult[];
 }
 
+/** A peer on the first case of a group: timed, or why it was not. */
+export interface PeerTimes {
+  readonly group: string;
+  readonly name: string;
+  readonly detail?: string;
+  readonly denominator?: 'squared' | 'linear';
+  readonly ms?: Summary;
+  /** Our call with the same denominators, in the same rounds. */
+  readonly oursMs?: Summary;
+  readonly toOurs?: Summary;
+  readonly skipped?: string;
+  readonly fault?: string;
+}
+
 export interface MemoryResult {
   readonly group: string;
   readonly case: string;

@@ -1,7 +1,7 @@
 // What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
 import { attribution } from './bounds.js';
 import { names } from './contenders.js';
-import type { CaseResult, MemoryResult, SimdResult, Verdict } from './results.js';
+import type { CaseResult, MemoryResult, PeerTimes, SimdResult, Verdict } from './results.js';
 
 /** valueAndGrad over the fastest copy of the logits, 2 threads. */
 function mostCopies(simd: string, classes: number): number | undefined {
@@ -10,6 +10,7 @@ function mostCopies(simd: string, classes: number): number | undefined {
   return simd === 'avx512' ? 2.5 : 4;
 }
 const mostOfBase = 2;
+const leastOfTorch = 7;
 const mostTinyUs = 10;
 const mostWorkspaceBytes = 1e6; // a thread
 
@@ -78,6 +79,23 @@ function untimed(target: string, limit: string): Verdict {
 
 function callOf({ calls }: CaseResult) {
   return calls.find(({ name }) => name === names.valueAndGrad);
+}
+
+/** The fastest PyTorch version of each shape over our time. */
+export function peerVerdicts(peers: readonly PeerTimes[]): Verdict[] {
+  const ofTorch = peers.filter(({ name, toOurs }) => name.startsWith('PyTorch') && toOurs);
+  return [...new Set(ofTorch.map(({ group }) => group))].map((group) => {
+    const ratios = ofTorch
+      .filter((peer) => peer.group === group)
+      .map(({ toOurs }) => toOurs?.median ?? 0);
+    const least = Math.min(...ratios);
+    return {
+      target: `${group}: the best PyTorch version to ours`,
+      limit: `>= ${leastOfTorch}`,
+      measured: least.toFixed(1),
+      met: least >= leastOfTorch,
+    };
+  });
 }
 
 export function memoryVerdict(results: readonly MemoryResult[], threads: number): Verdict[] {

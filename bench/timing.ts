@@ -4,7 +4,9 @@ import { setImmediate } from 'node:timers/promises';
 
 export interface Timed {
   /** Runs once. */
-  run(): void;
+  run?(): void;
+  /** Instead of run(): milliseconds of so many calls, timed where they run. */
+  time?(calls: number): Promise<number>;
   /** Before and after each turn; not timed. */
   enter?(): void;
   leave?(): void;
@@ -25,7 +27,8 @@ export async function interleave(
   { seconds, leastRounds }: Budget,
   progress: (share: number) => void,
 ): Promise<number[][]> {
-  const calls = contenders.map(calibrate);
+  const calls: number[] = [];
+  for (const contender of contenders) calls.push(await calibrate(contender));
   const times: number[][] = contenders.map(() => []);
   const start = performance.now();
   for (let round = 0; round < mostRounds; round++) {
@@ -35,8 +38,8 @@ export async function interleave(
     for (const [i, contender] of contenders.entries()) {
       contender.enter?.();
       // Untimed, so that each contender finds the caches as it leaves them itself, not as its neighbour does.
-      time(contender, calls[i]);
-      times[i].push(time(contender, calls[i]));
+      await time(contender, calls[i]);
+      times[i].push(await time(contender, calls[i]));
       contender.leave?.();
     }
     await setImmediate();
@@ -45,20 +48,22 @@ export async function interleave(
 }
 
 /** The number of runs that fill a sample, found after a warm-up in which V8's compilers settle. */
-function calibrate(contender: Timed): number {
+async function calibrate(contender: Timed): Promise<number> {
   contender.enter?.();
   const end = performance.now() + warmUpMs;
-  do contender.run();
+  do await time(contender, 1);
   while (performance.now() < end);
   let calls = 1;
-  while (time(contender, calls) * calls < sampleMs) calls *= 2;
+  while ((await time(contender, calls)) * calls < sampleMs) calls *= 2;
   contender.leave?.();
   return calls;
 }
 
-function time(contender: Timed, calls: number): number {
+/** Milliseconds per run. */
+async function time(contender: Timed, calls: number): Promise<number> {
+  if (contender.time) return (await contender.time(calls)) / calls;
   const start = process.hrtime.bigint();
-  for (let i = 0; i < calls; i++) contender.run();
+  for (let i = 0; i < calls; i++) contender.run?.();
   return Number(process.hrtime.bigint() - start) / 1e6 / calls;
 }
 

@@ -1,0 +1,40 @@
+// What a peer is: somebody else's way to the same value and gradient, from the same float32 logits and uint8 labels.
+import type { Problem } from '../problem.js';
+
+export interface Peer {
+  readonly name: string;
+  /** Versions, threads, allocator: what the time belongs to. */
+  detail: string;
+  /** Ours with the same denominators is what it is compared with. */
+  readonly denominator: 'squared' | 'linear';
+  /** Computes once and hands the result over. */
+  result(): Promise<PeerResult>;
+  /** Milliseconds of so many calls, timed where they run. */
+  time(calls: number): Promise<number>;
+  /** Finds the best settings, before anything is timed. */
+  tune?(): Promise<void>;
+}
+
+export interface PeerResult {
+  readonly value: number;
+  /** [N, C, S] */
+  readonly grad: Float32Array;
+}
+
+/** Peers of one kind for a problem, or why there are none. */
+export interface PeerGroup {
+  readonly peers: readonly Peer[];
+  readonly skipped?: string;
+  /** Ends what the peers run in. */
+  close(): void;
+}
+
+export type OpenPeers = (problem: Problem, activation: 'sigmoid' | 'softmax') => Promise<PeerGroup>;
+
+/** Why a problem is too large for a peer that holds so many tensors like the logits, if it is. */
+export function lacksMemory({ logits }: Problem, tensors: number, freeBytes: number) {
+  const needed = tensors * logits.byteLength;
+  if (needed <= freeBytes / 2) return undefined;
+  const gb = (bytes: number) => (bytes / 1e9).toFixed(1);
+  return `needs about ${gb(needed)} GB, more than half of the free ${gb(freeBytes)} GB`;
+}

@@ -1,0 +1,109 @@
+// PyTorch on the CPU, in a Python process that times itself (torch_peer.py) and takes its turns by lines of JSON.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { root } from '../machine.js';
+import { bytesOf } from '../problem.js';
+import { lacksMemory, type OpenPeers, type Peer } from './peer.js';
+
+// Debian's python3-torch belongs to Debian's Python.
+const python = process.env.WARPDICE_BENCH_PYTHON ?? '/usr/bin/python3';
+// glibc's allocator gives every large tensor back to the system, and takes it anew page by page: half of PyTorch's time.
+const allocators = [
+  ['tcmalloc', '/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4'],
+  ['jemalloc', '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2'],
+] as const;
+
+interface Loaded {
+  versions: { name: string; denominator: 'squared' | 'linear' }[];
+  torch: string;
+}
+
+export const openTorch: OpenPeers = async (problem, activation) => {
+  const none = (skipped: string) => ({ peers: [], skipped, close: () => undefined });
+  // p, one-hot target, their products, and what autograd keeps of each.
+  const tooLarge = lacksMemory(problem, 14, os.freemem());
+  if (tooLarge) return none(tooLarge);
+  const allocator = allocators.find(([, file]) => existsSync(file));
+  const child = spawn(python, [path.join(root, 'bench', 'peers', 'torch_peer.py')], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, ...(allocator && { LD_PRELOAD: allocator[1] }) },
+  });
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-bench-'));
+  const file = (name: string) => path.join(folder, name);
+  const close = () => {
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const ask = asker(child);
+    writeFileSync(file('logits'), bytesOf(problem.logits.data));
+    writeFileSync(file('labels'), bytesOf(problem.target.data));
+    const { N, C, S } = problem;
+    const { versions, torch } = await ask<Loaded>('load', {
+      shape: [N, C, S],
+      activation,
+      logits: file('logits'),
+      labels: file('labels'),
+    });
+    const memory = allocator?.[0] ?? "the system's allocator";
+    const peers = versions.map(({ name, denominator }): Peer => {
+      let threads = 1;
+      const time = async (calls: number) =>
+        (await ask<{ ms: number }>('time', { name, calls, threads })).ms;
+      return {
+        name: `PyTorch, ${name}`,
+        detail: '',
+        denominator,
+        time,
+        async result() {
+          const { value } = await ask<{ value: number }>('check', { name, gradient: file('grad') });
+          const grad = readFileSync(file('grad'));
+          return { value, grad: new Float32Array(new Uint8Array(grad).buffer) };
+        },
+        /** The best number of threads: each twice, the first one untimed. */
+        async tune() {
+          const tried: [ms: number, threads: number][] = [];
+          for (threads = 1; threads <= os.availableParallelism(); threads *= 2) {
+            await time(1);
+            tried.push([Math.min(await time(1), await time(1)), threads]);
+          }
+          threads = tried.sort(([a], [b]) => a - b)[0]?.[1] ?? 1;
+          this.detail = `${torch}, threads: ${threads}, ${memory}`;
+        },
+      };
+    });
+    return { peers, close };
+  } catch (error) {
+    close();
+    return none(`${python} with torch is not there: ${(error as Error).message}`);
+  }
+};
+
+/** Sends a request and resolves with its answer; one at a time. */
+function asker(child: ChildProcess) {
+  let settle: { resolve(line: string): void; reject(error: Error): void } | undefined;
+  let ended: Error | undefined;
+  const end = (error: Error) => {
+    ended = error;
+    settle?.reject(error);
+  };
+  child.on('error', end);
+  child.on('exit', (code, signal) => end(new Error(`it ended with ${signal ?? code}`)));
+  child.stdin?.on('error', end);
+  if (child.stdout) {
+    createInterface(child.stdout).on('line', (line) => settle?.resolve(line));
+  }
+  return async <Answer>(command: string, fields: object): Promise<Answer> => {
+    if (ended) throw ended;
+    const line = await new Promise<string>((resolve, reject) => {
+      settle = { resolve, reject };
+      child.stdin?.write(`${JSON.stringify({ command, ...fields })}\n`);
+    });
+    const answer = JSON.parse(line) as Answer & { error?: string };
+    if (answer.error) throw new Error(answer.error);
+    return answer;
+  };
+}
