@@ -7,8 +7,26 @@
 export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
 export interface NativeLossOptions {
-  /** 0 Dice, 1 Jaccard */
+  /** 0 Dice, 1 Jaccard, 2 Tversky, 3 generalized Dice */
   kind: number;
+  /** 0 none, 1 power, 2 log, 3 log-cosh: `Transform` of native/finalize.h. Default 0. */
+  transform?: number;
+  /** Of the transform, above 0. Default 1. */
+  gamma?: number;
+  /** Tversky: weight of false positives. Default 0.5. */
+  alpha?: number;
+  /** Tversky: weight of false negatives. Default 0.5. */
+  beta?: number;
+  /** Generalized Dice: 0 square, 1 simple, 2 uniform. Default 0. */
+  weighting?: number;
+  /** 0 formula, 1 skip, 2 perfect, 3 worst. Default 0. */
+  absent?: number;
+  /** lambda_overlap. Default 1. */
+  overlapFactor?: number;
+  /** lambda_ce; not 0 needs an activation. Default 0. */
+  crossEntropyFactor?: number;
+  /** From 0 to 1. Default 0. */
+  labelSmoothing?: number;
   /** 0 none, 1 mean, 2 sum */
   reduction: number;
   /** 0 none, 1 sigmoid, 2 softmax */
@@ -42,11 +60,14 @@ export type RunArguments = [
   weightType: DTypeCode,
   /** [groups,C,8]: `Sums` of native/finalize.h. Written by step 1 (optional then), else read. */
   statistics: Float64Array | undefined,
-  /** [groups,C]: dL/dvalue, for reduction none with step 4. */
+  /** Like value: dL/dvalue, for reduction none with step 4. */
   upstream: Float64Array | undefined,
   /** Multiplies the gradient. */
   scale: number,
-  /** Written by step 2: [1], or [groups,C] for reduction none. */
+  /**
+   * Written by step 2: [1]. For reduction none [groups,C], or [groups] for a loss that sums over classes or has a
+   * cross-entropy.
+   */
   value: Float64Array | undefined,
   /** Written by step 2 when given: [groups,C]. */
   perClass: Float64Array | undefined,
@@ -54,6 +75,8 @@ export type RunArguments = [
   grad: ArrayBufferView | undefined,
   gradType: DTypeCode,
   accumulate: boolean,
+  /** Written by step 2 when given: [value, 3], the overlap, cross-entropy and focal loss in it without their factors. */
+  parts: Float64Array | undefined,
 ];
 
 export interface NativeLoss {

@@ -61,6 +61,7 @@ export function blankArguments(steps: number): RunArguments {
     undefined,
     0,
     false,
+    undefined,
   ];
 }
 

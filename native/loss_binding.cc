@@ -35,15 +35,27 @@ enum Argument : size_t {
   kGrad,
   kGradType,
   kAccumulate,
+  kParts,
   kArguments
 };
 
 /// The typed arrays among them.
-enum ArrayName : size_t { aPredictions, aTarget, aWeight, aStatistics, aUpstream, aValue, aPerClass, aGrad, aCount };
-constexpr std::array<Argument, aCount> kArrayArguments = {kPredictions, kTarget, kWeight,   kStatisticsArray,
-                                                          kUpstream,    kValue,  kPerClass, kGrad};
-constexpr std::array<const char*, aCount> kArrayNames = {"predictions", "target",    "weight",       "statistics",
-                                                         "upstream",    "out.value", "out.perClass", "out.grad"};
+enum ArrayName : size_t {
+  aPredictions,
+  aTarget,
+  aWeight,
+  aStatistics,
+  aUpstream,
+  aValue,
+  aPerClass,
+  aGrad,
+  aParts,
+  aCount
+};
+constexpr std::array<Argument, aCount> kArrayArguments = {
+    kPredictions, kTarget, kWeight, kStatisticsArray, kUpstream, kValue, kPerClass, kGrad, kParts};
+constexpr std::array<const char*, aCount> kArrayNames = {
+    "predictions", "target", "weight", "statistics", "upstream", "out.value", "out.perClass", "out.grad", "out.parts"};
 
 struct Array {
   Memory memory;          // data is null when absent
@@ -66,6 +78,7 @@ struct BoundCall {
     call.value = static_cast<double*>(arrays[aValue].memory.data);
     call.per_class = static_cast<double*>(arrays[aPerClass].memory.data);
     call.grad.data = arrays[aGrad].memory.data;
+    call.parts = static_cast<double*>(arrays[aParts].memory.data);
   }
 };
 
@@ -251,13 +264,36 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
     const auto from = info[0].As<Napi::Object>();
     const auto number = [&](const char* name) { return from.Get(name).ToNumber().DoubleValue(); };
     const auto flag = [&](const char* name) { return from.Get(name).ToBoolean().Value(); };
-    options_.kind = static_cast<LossKind>(number("kind"));
-    options_.reduction = static_cast<Reduction>(number("reduction"));
+    const auto number_or = [&](const char* name, double missing) {
+      return from.Get(name).IsUndefined() ? missing : number(name);
+    };
+    const auto code = [&](const char* name, int last) {
+      const double value = number_or(name, 0);
+      if (!(value >= 0 && value <= last)) throw Napi::RangeError::New(env, std::string("Expected a code for ") + name);
+      return static_cast<uint8_t>(value);
+    };
+    options_.kind = static_cast<LossKind>(code("kind", static_cast<int>(LossKind::generalized)));
+    options_.reduction = static_cast<Reduction>(code("reduction", static_cast<int>(Reduction::sum)));
+    options_.transform = static_cast<Transform>(code("transform", static_cast<int>(Transform::log_cosh)));
+    options_.weighting = static_cast<Weighting>(code("weighting", static_cast<int>(Weighting::uniform)));
+    options_.absent = static_cast<Absent>(code("absent", static_cast<int>(Absent::worst)));
+    options_.alpha = number_or("alpha", options_.alpha);
+    options_.beta = number_or("beta", options_.beta);
+    options_.gamma = number_or("gamma", options_.gamma);
+    options_.overlap_factor = number_or("overlapFactor", options_.overlap_factor);
+    options_.cross_entropy_factor = number_or("crossEntropyFactor", options_.cross_entropy_factor);
+    options_.label_smoothing = number_or("labelSmoothing", options_.label_smoothing);
     options_.pooled = flag("pooled");
     options_.background = flag("background");
     options_.smooth_numerator = number("smoothNumerator");
     options_.smooth_denominator = number("smoothDenominator");
-    in_.activation = static_cast<Activation>(number("activation"));
+    in_.activation = static_cast<Activation>(code("activation", static_cast<int>(Activation::softmax)));
+    options_.sigmoid = in_.activation == Activation::sigmoid;
+    in_.cross_entropy = options_.cross_entropy_factor != 0;
+    in_.uniform = in_.cross_entropy && options_.label_smoothing != 0;
+    if (in_.cross_entropy && in_.activation == Activation::none) {
+      throw Napi::RangeError::New(env, "Expected an activation for a cross-entropy");
+    }
     in_.squared = flag("squared");
     in_.channels_last = flag("channelsLast");
     in_.has_ignore = from.Get("ignoreIndex").IsNumber();
@@ -313,6 +349,7 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
     const bool reads = call.steps & (kStatistics | kGradient), finalizes = call.steps & kFinalize;
     const bool differentiates = call.steps & kGradient;
     const size_t per_class = bytes_of(env, {groups, C}, sizeof(double));
+    const size_t value = static_cast<size_t>(options_.value_count(groups, C)) * sizeof(double);
     std::array<size_t, aCount> needs = {};
     if (reads) {
       needs[aPredictions] = bytes_of(env, {N, C, S}, size_of(call.in.predictions.dtype));
@@ -322,8 +359,9 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
     }
     if (!(call.steps & kStatistics) || !info[kStatisticsArray].IsUndefined())
       needs[aStatistics] = kSumCount * per_class;
-    if (differentiates && none) needs[aUpstream] = per_class;
-    if (finalizes) needs[aValue] = none ? per_class : sizeof(double);
+    if (differentiates && none) needs[aUpstream] = value;
+    if (finalizes) needs[aValue] = value;
+    if (finalizes && !info[kParts].IsUndefined()) needs[aParts] = kPartCount * value;
     if (finalizes && !info[kPerClass].IsUndefined()) needs[aPerClass] = per_class;
     if (differentiates) needs[aGrad] = bytes_of(env, {N, C, S}, size_of(call.grad.dtype));
 
