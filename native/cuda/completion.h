@@ -1,0 +1,44 @@
+#pragma once
+// Calls back when the work that a stream holds now is done. One thread asks the events: cudaLaunchHostFunc is not
+// called after a fault, and a promise that rests on it would never settle.
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <thread>
+
+#include "stream.h"
+
+namespace warpdice::cuda {
+
+class Completion {
+ public:
+  /// Called on the thread of Completion: cudaSuccess, or the fault that ended the work. Must not throw.
+  using Callback = std::function<void(cudaError_t)>;
+
+  Completion() = default;
+  Completion(const Completion&) = delete;
+  Completion& operator=(const Completion&) = delete;
+  /// Waits until every callback has been made.
+  ~Completion();
+
+  /// Returns at once. Callbacks of different streams come in the order in which the work ends.
+  void when_done(std::shared_ptr<Stream> stream, Callback callback);
+
+ private:
+  struct Pending {
+    std::shared_ptr<Stream> stream;
+    std::unique_ptr<Event> event;
+    Callback callback;
+  };
+
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<Pending> added_;  // not yet seen by the thread
+  bool ending_ = false;
+  std::thread thread_;  // started by the first call
+};
+
+}  // namespace warpdice::cuda

@@ -1,0 +1,36 @@
+// The host runtime of native/cuda, compiled against the fake CUDA runtime of test/fake: no GPU, no toolkit.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+const root = path.dirname(__dirname);
+const sources = [
+  'native/cuda/memory.cc',
+  'native/cuda/completion.cc',
+  'test/fake/cuda_runtime.cc',
+  'test/fake/runtime_test.cc',
+];
+
+describe('the host runtime on a fake CUDA runtime', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'warpdice-fake-'));
+  const program = path.join(folder, 'runtime_test');
+
+  beforeAll(() => {
+    const flags = '-std=c++17 -g -Wall -Wextra -Werror -pthread -Itest/fake -Inative/cuda'.split(
+      ' ',
+    );
+    const compiler = process.env.CXX ?? 'c++';
+    execFileSync(compiler, [...flags, ...sources, '-o', program], { cwd: root });
+  }, 120_000);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('memory, streams, events, errors and completion', () => {
+    expect(execFileSync(program, { encoding: 'utf8' })).toMatch(/ 0 failures\n$/);
+  });
+
+  test('the same without stream-ordered allocation', () => {
+    expect(execFileSync(program, ['no-pools'], { encoding: 'utf8' })).toMatch(/ 0 failures\n$/);
+  });
+});

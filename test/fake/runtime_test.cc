@@ -1,0 +1,157 @@
+// The host runtime of native/cuda on the fake CUDA runtime. Prints one line per failure, and exits with 1 if there is
+// any. With the argument "no-pools", the device has no stream-ordered allocation.
+#include <chrono>
+#include <cstdio>
+#include <future>
+#include <string>
+
+#include "completion.h"
+#include "memory.h"
+
+using namespace warpdice;
+using namespace warpdice::cuda;
+
+static int failures = 0, checks = 0;
+
+static void expect(bool condition, const char* what) {
+  checks++;
+  if (condition) return;
+  failures++;
+  std::printf("failed: %s\n", what);
+}
+
+/// The Error that `body` throws, as "code: message"; empty if it throws none.
+template <class Body>
+static std::string error_of(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return std::string(error.code()) + ": " + error.what();
+  }
+  return "";
+}
+
+static void counts_memory() {
+  const auto stream = Stream::create(0);
+  const size_t before = fake::allocated_bytes();
+  auto a = DeviceMemory::allocate(stream, 1000), b = DeviceMemory::allocate(stream, 31);
+  expect(memory_use(0).alive_bytes == 1031, "alive counts both");
+  a.reset();
+  expect(memory_use(0).alive_bytes == 31, "alive falls at the release");
+  expect(memory_use(0).peak_bytes == 1031, "the peak stays");
+  expect(DeviceMemory::allocate(stream, 0)->data() == nullptr, "0 bytes are no allocation");
+  const auto same = b;
+  b.reset();
+  expect(memory_use(0).alive_bytes == 31, "a shared owner keeps it");
+  stream->synchronize();
+  expect(fake::allocated_bytes() == before + 31, "the released one was freed, the shared one was not");
+}
+
+static void frees_after_every_stream(bool pools) {
+  const auto first = Stream::create(0), second = Stream::create(0);
+  auto memory = DeviceMemory::allocate(first, 64);
+  memory->used_on(second);
+  if (pools) fake::hold(second->handle(), true);
+  check(cudaMemsetAsync(memory->data(), 1, 64, second->handle()), "cudaMemsetAsync");
+  memory.reset();
+  if (pools) {
+    first->synchronize();
+    expect(fake::allocated_bytes() == 64, "not freed while the other stream has work with it");
+    fake::hold(second->handle(), false);
+  }
+  expect(error_of([&] { second->synchronize(), first->synchronize(); }).empty(), "the work found its memory");
+  expect(fake::allocated_bytes() == 0, "freed after it");
+}
+
+static void says_what_was_asked() {
+  const auto stream = Stream::create(0);
+  const auto some = DeviceMemory::allocate(stream, 576);
+  expect(error_of([&] { DeviceMemory::allocate(stream, fake::kTotalBytes); }) ==
+             "ERR_OUT_OF_MEMORY: Out of memory on cuda:0: 1048576 bytes were asked for, 1048000 of 1048576 are free",
+         "out of memory says asked and free");
+  expect(cudaGetLastError() == cudaSuccess, "and leaves no error behind");
+  expect(memory_use(0).alive_bytes == 576, "and counts nothing");
+  expect(error_of([&] { DeviceMemory::allocate(stream, 1000); }).empty(), "the next smaller one works");
+}
+
+static void waits_for_queued_frees() {
+  const auto stream = Stream::create(0);
+  DeviceMemory::allocate(stream, fake::kTotalBytes);  // its free is queued, not done
+  expect(error_of([&] { DeviceMemory::allocate(stream, fake::kTotalBytes); }).empty(), "the memory is had again");
+}
+
+static void names_the_failing_call() {
+  expect(error_of([] { Stream::create(7); }) ==
+             "ERR_CUDA: cudaSetDevice failed with cudaErrorInvalidDevice: invalid device ordinal",
+         "name, text and call");
+  expect(cudaGetLastError() == cudaSuccess, "the error was taken");
+}
+
+static void orders_by_events() {
+  const auto first = Stream::create(0), second = Stream::create(0);
+  Event event(0), later(0);
+  expect(event.query() == cudaSuccess, "never recorded: reached");
+  fake::hold(first->handle(), true);
+  event.record(*first);
+  event.make_wait(*second);
+  later.record(*second);
+  expect(later.query() == cudaErrorNotReady, "the second stream waits for the first");
+  fake::hold(first->handle(), false);
+  expect(later.query() == cudaSuccess, "and goes on after it");
+}
+
+/// The status within five seconds; cudaErrorNotReady if none came.
+static cudaError_t settled(std::future<cudaError_t>& future) {
+  if (future.wait_for(std::chrono::seconds(5)) != std::future_status::ready) return cudaErrorNotReady;
+  return future.get();
+}
+
+static void calls_back() {
+  const auto slow = Stream::create(0), fast = Stream::create(0);
+  std::promise<cudaError_t> slow_status, fast_status;
+  auto slow_future = slow_status.get_future(), fast_future = fast_status.get_future();
+  {
+    Completion completion;
+    fake::hold(slow->handle(), true);
+    completion.when_done(slow, [&](cudaError_t status) { slow_status.set_value(status); });
+    completion.when_done(fast, [&](cudaError_t status) { fast_status.set_value(status); });
+    expect(settled(fast_future) == cudaSuccess, "a stream that waits does not hold back another");
+    expect(slow_future.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready, "the held one waits");
+    fake::hold(slow->handle(), false);
+  }
+  expect(slow_future.wait_for(std::chrono::seconds(0)) == std::future_status::ready, "the end waits for the callbacks");
+}
+
+static void survives_a_lost_context() {
+  const auto stream = Stream::create(0);
+  auto memory = DeviceMemory::allocate(stream, 64);
+  Completion completion;
+  std::promise<cudaError_t> status;
+  auto future = status.get_future();
+  fake::hold(stream->handle(), true);
+  completion.when_done(stream, [&](cudaError_t fault) { status.set_value(fault); });
+  fake::set_fault(cudaErrorIllegalAddress);
+  expect(settled(future) == cudaErrorIllegalAddress, "a pending callback gets the fault");
+  expect(error_of([&] {
+           stream->synchronize();
+         }).find("the CUDA context of this process is lost, only the CPU goes on") != std::string::npos,
+         "a sticky fault says what is lost");
+  memory.reset();
+  expect(memory_use(0).alive_bytes == 0, "a release under a fault is counted and does not throw");
+  fake::hold(stream->handle(), false);
+}
+
+int main(int argc, char**) {
+  const bool pools = argc == 1;
+  fake::set_pools_supported(pools);
+  names_the_failing_call();
+  counts_memory();
+  frees_after_every_stream(pools);
+  says_what_was_asked();
+  if (pools) waits_for_queued_frees();
+  orders_by_events();
+  calls_back();
+  survives_a_lost_context();
+  std::printf("%d checks, %d failures\n", checks, failures);
+  return failures == 0 ? 0 : 1;
+}
