@@ -31,8 +31,9 @@ class Runner {
     staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
     dp_ = reinterpret_cast<Vec<T>*>(memory + 2 * step_bytes);
     totals_ = reinterpret_cast<Totals*>(memory + 3 * step_bytes);
-    slopes_ = reinterpret_cast<Slope<T>*>(memory + 3 * step_bytes + totals_bytes_);
-    counts_ = reinterpret_cast<int64_t*>(slopes_ + in.classes);
+    // In the order of their alignment.
+    counts_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes + totals_bytes_);
+    slopes_ = reinterpret_cast<Slope<T>*>(counts_ + in.classes);
     // dp is computed after the last load and read before the store: its place serves both as scratch.
     stager_ = {in.classes, in.voxels, in.interleaved(), reinterpret_cast<T*>(dp_)};
   }
