@@ -1,9 +1,9 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
-import { setThreads } from 'warpdice';
+import { setThreads, simdTarget } from 'warpdice';
 import type { Case, Group } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
-import { makeProblem, type Problem, wipe } from './problem.js';
+import { caseSize, makeProblem, type Problem, wipe } from './problem.js';
 import type { Timed } from './timing.js';
 
 export interface Contender extends Timed {
@@ -99,11 +99,13 @@ function callsOf(problem: Problem, answer: Answer, threads: number): Contender[]
 }
 
 /**
- * The same call on one thread with the same C on two sizes that stay in a core's own cache. The difference of their times over
- * the difference of their elements is the arithmetic of one element, without the cost of a call.
+ * The same work on one thread with the same C on two sizes that stay in a core's own cache. The difference of their times over
+ * the difference of their elements is the arithmetic of one element, without the cost of a call. A call that is too large to
+ * keep its probabilities between the passes computes them in both, so here the two steps are called one by one as well.
  */
 function arithmeticOf(group: Group, c: Case): Contender[] {
   const C = group.shape[1] ?? 1;
+  const again = computesTwice(group, c);
   const cachedElements = 32768; // with the gradient 256 KiB of float32
   const large = Math.max(1, Math.floor(cachedElements / C / 64));
   const small = Math.max(1, Math.floor(large / 4));
@@ -115,20 +117,34 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
     const problem = makeProblem(group, c, shape);
     const answer = solve(group, shape);
     const gradScale = scaleOf(problem, answer);
-    const plan = problem.loss.plan(problem.logits, problem.target, { gradScale, out: problem.out });
+    const { loss, logits, target, out } = problem;
+    const plan = loss.plan(logits, target, { gradScale, out });
+    const statistics = loss.statistics(logits, target);
+    const twoSteps = () => {
+      loss.value(logits, target, { out: { value: out.value, perClass: out.perClass } });
+      loss.gradient(logits, target, statistics, { gradScale, out: { grad: out.grad } });
+    };
+    const run = again ? twoSteps : () => plan.execute();
     return {
       name,
       kind: 'arithmetic',
-      elements: problem.logits.size,
+      elements: logits.size,
       enter: () => setThreads(1),
-      run: () => plan.execute(),
+      run,
       fault: () => {
-        wipe(problem.out);
-        plan.execute();
-        return faultOf(problem, answer, problem.out, gradScale);
+        wipe(out);
+        run();
+        return faultOf(problem, answer, out, gradScale);
       },
     };
   });
+}
+
+/** The rule of native/call.cc: beyond 24 MiB of logits and gradient, except that narrow vectors keep what a sample computed. */
+function computesTwice({ shape }: Group, c: Case): boolean {
+  const mebibytes = (2 * caseSize(c, shape).logitsBytes) / 2 ** 20;
+  const sampleBeyond = mebibytes / (shape[0] ?? 1) > 24;
+  return mebibytes > 24 && !(sampleBeyond && simdTarget() !== 'avx512');
 }
 
 /** A power of two that brings a half-precision gradient into the middle of its range; float32 needs none. */
