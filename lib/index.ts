@@ -5,7 +5,7 @@ export { DiceLoss } from './dice.js';
 export type { DType, Float16Like, TypedArray } from './dtype.js';
 export { type ErrorCode, WarpDiceError } from './errors.js';
 export { JaccardLoss } from './jaccard.js';
-export { Loss, type LossValue, type LossValueAndGrad } from './loss.js';
+export { Loss } from './loss.js';
 export { type MetricsOptions, type MetricsState, SegmentationMetrics } from './metrics.js';
 export type {
   CallOptions,
@@ -16,6 +16,7 @@ export type {
   ValueOut,
 } from './options.js';
 export { Plan } from './plan.js';
+export type { LossValue, LossValueAndGrad } from './result.js';
 export type { Absent, Average, ScoreName } from './scores.js';
 export { Statistics, type StatisticsJson } from './statistics.js';
 export { Tensor, type TensorLike, type TensorOptions } from './tensor.js';

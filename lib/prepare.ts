@@ -1,0 +1,227 @@
+// From what the caller gives to a checked call: shapes, dtypes and statistics that fit, and a place for every result.
+import type { NativeLossOptions } from '../binding.js';
+import {
+  blankArguments,
+  checkScale,
+  checkShape,
+  FINALIZE,
+  float64Buffer,
+  GRADIENT,
+  gradBuffer,
+  type Keys,
+  type Prepared,
+  REDUCTION_NONE,
+  readUpstream,
+  STATISTICS,
+  valueOutKeys,
+} from './call.js';
+import { checkFlag, checkKeys, rangeError, show, showShape } from './check.js';
+import { codeOf, makeArray } from './dtype.js';
+import { Geometry } from './geometry.js';
+import type { ValueAndGradOptions, ValueOptions } from './options.js';
+import { checkSignature, Statistics, sumNames } from './statistics.js';
+import { type Tensor, type TensorLike, toTensor } from './tensor.js';
+
+/** What statistics of a loss with these options mean: only equal ones can be mixed. */
+function signatureOf({ pooled, squared, activation }: NativeLossOptions): string {
+  return [
+    pooled ? 'pooled' : 'per sample',
+    squared ? 'squared' : 'linear',
+    `activation ${['none', 'sigmoid', 'softmax'][activation]}`,
+  ].join(', ');
+}
+
+/** Prepares the calls of one loss. */
+export class Preparer {
+  readonly #options: NativeLossOptions;
+  readonly #geometry: Geometry;
+  readonly #signature: string;
+
+  constructor(options: NativeLossOptions) {
+    this.#options = options;
+    this.#geometry = new Geometry(options);
+    this.#signature = signatureOf(options);
+  }
+
+  /** A call that reads predictions and target. `statistics` is for one that begins with step 3. */
+  call(
+    steps: number,
+    predictionsLike: TensorLike,
+    targetLike: TensorLike,
+    options: Omit<ValueAndGradOptions, 'out'> & { out?: unknown },
+    keys: Keys,
+    statistics?: Statistics,
+  ): Prepared {
+    checkKeys(options, 'options', keys.options);
+    const predictions = toTensor(predictionsLike, 'predictions');
+    const target = toTensor(targetLike, 'target');
+    const weight = options.weight === undefined ? undefined : toTensor(options.weight, 'weight');
+    const geometry = this.#geometry;
+    geometry.fit(predictions, target, weight);
+    const { samples, classes, voxels } = geometry;
+    const groups = this.#options.pooled ? 1 : samples;
+
+    const call = blankCall(steps);
+    const { args } = call;
+    args[1] = samples;
+    args[2] = classes;
+    args[3] = voxels;
+    args[4] = predictions.data;
+    args[5] = codeOf(predictions.dtype);
+    args[6] = target.data;
+    args[7] = codeOf(target.dtype);
+    args[8] = geometry.labels;
+    if (weight !== undefined) {
+      args[9] = weight.data;
+      args[10] = codeOf(weight.dtype);
+    }
+    if (steps === STATISTICS) {
+      call.statistics = this.#statisticsBuffer(options.out, groups, classes, samples);
+      args[11] = call.statistics.data;
+      return call;
+    }
+    checkKeys(options.out, 'options.out', keys.out);
+    const out = options.out as ValueAndGradOptions['out'];
+    if (steps & FINALIZE) this.#placeValue(call, out, groups, classes);
+    if (steps & GRADIENT) {
+      if (steps === GRADIENT) {
+        args[11] = this.#checkStatistics(statistics, groups, classes, samples);
+        call.statistics = statistics;
+      }
+      call.upstream = this.#upstream(options.upstream, groups, classes);
+      call.gradScale = checkScale(options.gradScale);
+      readUpstream(call);
+      args[18] = checkFlag(options.accumulate, 'accumulate', false);
+      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
+      args[16] = call.grad.data;
+      args[17] = codeOf(call.grad.dtype);
+    }
+    return call;
+  }
+
+  /** A call of step 2 alone. */
+  fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'>): Prepared {
+    checkKeys(options, 'options', ['out']);
+    checkKeys(options.out, 'options.out', valueOutKeys);
+    checkSignature(statistics, this.#signature, 'statistics');
+    const [groups, classes] = statistics.shape;
+    const { classWeights, background } = this.#options;
+    if (classWeights !== undefined && classWeights.length !== classes) {
+      throw new RangeError(
+        `Expected statistics of ${classWeights.length} classes, as classWeights, but received those of ${classes}`,
+      );
+    }
+    if (!background && classes === 1) {
+      throw new RangeError('Expected 2 or more classes for background: false but received 1');
+    }
+    const call = blankCall(FINALIZE);
+    const { args } = call;
+    args[1] = groups;
+    args[2] = classes;
+    args[3] = 1;
+    args[11] = statistics.data;
+    call.statistics = statistics;
+    this.#placeValue(call, options.out, groups, classes);
+    return call;
+  }
+
+  /** New statistics for the predictions of a call. */
+  localStatistics({ args: [, samples, classes] }: Prepared): Statistics {
+    return this.#statisticsBuffer(undefined, this.#options.pooled ? 1 : samples, classes, samples);
+  }
+
+  /** What an allReduce hook made of statistics, if it can take their place. */
+  checkMerged(merged: unknown, local: Statistics): Statistics {
+    const [groups, classes] = local.shape;
+    this.#checkStatistics(merged, groups, classes, local.samples, 'the result of allReduce');
+    return merged as Statistics;
+  }
+
+  #statisticsBuffer(out: unknown, groups: number, classes: number, samples: number): Statistics {
+    if (out === undefined) {
+      const data = makeArray('float64', groups * classes * sumNames.length) as Float64Array;
+      return new Statistics(data, groups, classes, samples, this.#signature);
+    }
+    this.#checkStatistics(out, groups, classes, samples, 'options.out');
+    if ((out as Statistics).samples !== samples) {
+      throw rangeError(
+        `statistics of ${samples} samples`,
+        'options.out',
+        (out as Statistics).samples,
+      );
+    }
+    return out as Statistics;
+  }
+
+  #checkStatistics(
+    statistics: unknown,
+    groups: number,
+    classes: number,
+    samples: number,
+    name = 'statistics',
+  ): Float64Array {
+    checkSignature(statistics, this.#signature, name);
+    const { shape, data } = statistics as Statistics;
+    if (shape[0] !== groups || shape[1] !== classes) {
+      throw new RangeError(
+        `Expected statistics of ${samples} samples and ${classes} classes for ${name} but received shape ${showShape(shape)}`,
+      );
+    }
+    return data;
+  }
+
+  /** Of reduction `'none'`: [N, C] or, pooled, [C]. */
+  #perClassShape(groups: number, classes: number): number[] {
+    return this.#options.pooled ? [classes] : [groups, classes];
+  }
+
+  #valueShape(groups: number, classes: number): number[] {
+    return this.#options.reduction === REDUCTION_NONE ? this.#perClassShape(groups, classes) : [];
+  }
+
+  #placeValue(call: Prepared, out: ValueOptions['out'], groups: number, classes: number): void {
+    call.value = float64Buffer(out?.value, 'out.value', this.#valueShape(groups, classes));
+    call.perClass = float64Buffer(
+      out?.perClass,
+      'out.perClass',
+      this.#perClassShape(groups, classes),
+    );
+    call.args[14] = call.value.data as Float64Array;
+    call.args[15] = call.perClass.data as Float64Array;
+  }
+
+  #upstream(like: TensorLike | undefined, groups: number, classes: number): Tensor | undefined {
+    if (this.#options.reduction !== REDUCTION_NONE) {
+      if (like === undefined) return undefined;
+      throw new TypeError(
+        `Expected no upstream for a reduced loss (use gradScale) but received ${show(like)}`,
+      );
+    }
+    const shape = this.#valueShape(groups, classes);
+    if (like === undefined) {
+      throw new TypeError(
+        `Expected dL/dvalue of shape ${showShape(shape)} for upstream, as reduction is 'none', but received undefined`,
+      );
+    }
+    const upstream = toTensor(like, 'upstream');
+    if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
+      throw new TypeError(
+        `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
+      );
+    }
+    checkShape(upstream, shape, 'upstream');
+    return upstream;
+  }
+}
+
+function blankCall(steps: number): Prepared {
+  return {
+    args: blankArguments(steps),
+    upstream: undefined,
+    gradScale: 1,
+    value: undefined,
+    perClass: undefined,
+    grad: undefined,
+    statistics: undefined,
+  };
+}

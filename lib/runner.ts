@@ -1,0 +1,106 @@
+// A checked call goes to the addon: at once or off the event loop, with the allReduce hook between its steps.
+import type { NativeLoss, NativeLossOptions, RunArguments } from '../binding.js';
+import {
+  type AllReduce,
+  afterSeam,
+  atOnce,
+  beforeSeam,
+  hasSeam,
+  withCopies,
+} from './all-reduce.js';
+import { native } from './binding.js';
+import type { Prepared } from './call.js';
+import { WarpDiceError } from './errors.js';
+import type { Preparer } from './prepare.js';
+import type { Statistics } from './statistics.js';
+
+/** Runs the calls of one loss. */
+export class Runner {
+  readonly #native: NativeLoss;
+  readonly #ignoreIndex: number | undefined;
+  readonly #preparer: Preparer;
+  readonly #allReduce: AllReduce | undefined;
+
+  constructor(options: NativeLossOptions, preparer: Preparer, allReduce: AllReduce | undefined) {
+    this.#native = new native.Loss(options);
+    this.#ignoreIndex = options.ignoreIndex;
+    this.#preparer = preparer;
+    this.#allReduce = allReduce;
+  }
+
+  run(call: Prepared): void {
+    const { args } = call;
+    if (this.#allReduce === undefined || !hasSeam(args[0])) {
+      this.#runNative(args, call);
+      return;
+    }
+    // New ones each time, as the hook may keep them.
+    const local = this.#preparer.localStatistics(call);
+    this.#runNative(beforeSeam(args, local.data), call);
+    this.#runNative(afterSeam(args, this.merged(local).data), call);
+  }
+
+  /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
+  runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
+    const allReduce = this.#allReduce;
+    if (allReduce === undefined || !hasSeam(call.args[0])) {
+      return this.#runNativeAsync(call.args, call).then(result);
+    }
+    const local = this.#preparer.localStatistics(call);
+    const args = withCopies(call.args);
+    return this.#runNativeAsync(beforeSeam(args, local.data), call)
+      .then(() => allReduce(local))
+      .then((merged) => {
+        const sums = this.#preparer.checkMerged(merged, local).data;
+        return this.#runNativeAsync(afterSeam(args, sums), call);
+      })
+      .then(result);
+  }
+
+  /** What the hook makes of these statistics, or they themselves where there is none. */
+  merged(local: Statistics): Statistics {
+    if (this.#allReduce === undefined) return local;
+    return this.#preparer.checkMerged(atOnce(this.#allReduce(local)), local);
+  }
+
+  #runNative(args: RunArguments, call: Prepared): void {
+    try {
+      this.#native.run(...args);
+    } catch (error) {
+      throw inWords(error, call, this.#ignoreIndex);
+    }
+  }
+
+  #runNativeAsync(args: RunArguments, call: Prepared): Promise<void> {
+    let done: Promise<void>;
+    try {
+      done = this.#native.runAsync(...args);
+    } catch (error) {
+      throw inWords(error, call, this.#ignoreIndex);
+    }
+    return done.catch((error) => {
+      throw inWords(error, call, this.#ignoreIndex);
+    });
+  }
+}
+
+/** Words for what the addon reports by code. */
+function inWords(error: unknown, call: Prepared, ignoreIndex: number | undefined): unknown {
+  const { code, count, index, value, message } = error as WarpDiceError;
+  if (code === 'ERR_LABEL_RANGE') {
+    const classes = call.args[2];
+    const indices = call.args[8] && classes > 1;
+    const allowed = indices ? `class indices from 0 to ${classes - 1}` : '0 or 1';
+    const ignore = ignoreIndex === undefined ? '' : ` (or ignoreIndex ${ignoreIndex})`;
+    const details = { count: count as number, index: index as number, value: value as number };
+    return new WarpDiceError(
+      code,
+      `Expected ${allowed}${ignore} for target but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}`,
+      details,
+    );
+  }
+  if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON') {
+    return new WarpDiceError(code, message, { cause: error });
+  }
+  return error;
+}
