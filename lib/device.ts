@@ -52,7 +52,7 @@ export class Device {
 /**
  * Sets how many threads one call may use, the calling one included: 1 to 256. The threads are one pool for the whole
  * process, shared by all `worker_threads`. Default: the processors this process may run on, or the environment
- * variable `WARPDICE_THREADS` (ignored unless it is such a number). Results do not depend on it.
+ * variable `WARPDICE_THREADS` (such a number too). Results do not depend on it.
  *
  * @throws TypeError, RangeError
  */

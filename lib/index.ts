@@ -1,3 +1,5 @@
+import './environment.js';
+
 export type { AllReduce } from './all-reduce.js';
 export type { ClassCounts } from './counts.js';
 export { Device, getThreads, setThreads, simdTarget } from './device.js';
