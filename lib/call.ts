@@ -18,6 +18,7 @@ export interface Prepared {
   gradScale: number | Tensor;
   value: Tensor | undefined;
   perClass: Tensor | undefined;
+  parts: Tensor | undefined;
   grad: Tensor | undefined;
   statistics: Statistics | undefined;
 }
@@ -30,7 +31,7 @@ export interface Keys {
   out: readonly string[];
 }
 
-export const valueOutKeys = ['value', 'perClass'];
+export const valueOutKeys = ['value', 'perClass', 'parts'];
 const gradientOptionKeys = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
 export const valueKeys: Keys = { options: ['weight', 'out'], out: valueOutKeys };
 export const statisticsKeys: Keys = { options: ['weight', 'out'], out: [] };

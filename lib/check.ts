@@ -69,6 +69,14 @@ export function checkNonNegative(value: unknown, name: string, fallback: number)
   return value;
 }
 
+/** A finite number above 0. */
+export function checkPositive(value: unknown, name: string, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number') throw typeError('a number', name, value);
+  if (!Number.isFinite(value) || value <= 0) throw rangeError('a finite number > 0', name, value);
+  return value;
+}
+
 export function checkInteger(value: unknown, name: string, least: number, most: number): number {
   if (typeof value !== 'number') throw typeError('an integer', name, value);
   if (!Number.isInteger(value) || value < least || value > most) {

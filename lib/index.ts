@@ -4,15 +4,20 @@ export type { AllReduce } from './all-reduce.js';
 export type { ClassCounts } from './counts.js';
 export { Device, getThreads, setThreads, simdTarget } from './device.js';
 export { DiceLoss } from './dice.js';
+export { DiceCELoss } from './dice-ce.js';
 export type { DType, Float16Like, TypedArray } from './dtype.js';
 export { type ErrorCode, WarpDiceError } from './errors.js';
+export { GeneralizedDiceLoss } from './generalized-dice.js';
 export { JaccardLoss } from './jaccard.js';
 export { Loss } from './loss.js';
 export { type MetricsOptions, type MetricsState, SegmentationMetrics } from './metrics.js';
 export type {
   CallOptions,
+  CrossEntropyOptions,
+  GeneralizedDiceOptions,
   GradientOptions,
   LossOptions,
+  TverskyOptions,
   ValueAndGradOptions,
   ValueOptions,
   ValueOut,
@@ -22,3 +27,4 @@ export type { LossValue, LossValueAndGrad } from './result.js';
 export type { Absent, Average, ScoreName } from './scores.js';
 export { Statistics, type StatisticsJson } from './statistics.js';
 export { Tensor, type TensorLike, type TensorOptions } from './tensor.js';
+export { TverskyLoss } from './tversky.js';

@@ -19,6 +19,6 @@ import type { LossOptions } from './options.js';
 export class JaccardLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, 1);
+    super(options, { kind: 1 });
   }
 }

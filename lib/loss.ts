@@ -1,4 +1,4 @@
-import { checkAllReduce } from './all-reduce.js';
+import { type AllReduce, checkAllReduce } from './all-reduce.js';
 import {
   ALL,
   FINALIZE,
@@ -11,16 +11,10 @@ import {
   valueAndGradKeys,
   valueKeys,
 } from './call.js';
-import {
-  type CallOptions,
-  type GradientOptions,
-  type LossOptions,
-  resolveOptions,
-  type ValueAndGradOptions,
-  type ValueOptions,
-} from './options.js';
+import type { CallOptions, GradientOptions, ValueAndGradOptions, ValueOptions } from './options.js';
 import { Plan } from './plan.js';
 import { Preparer } from './prepare.js';
+import { type Definition, resolveOptions } from './resolve.js';
 import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
 import { Runner } from './runner.js';
 import type { Statistics } from './statistics.js';
@@ -39,9 +33,9 @@ export abstract class Loss {
   readonly #preparer: Preparer;
   readonly #runner: Runner;
 
-  /** @internal kind: as in binding.d.ts */
-  protected constructor(options: LossOptions, kind: number) {
-    const resolved = resolveOptions(options, kind);
+  /** @internal */
+  protected constructor(options: { allReduce?: AllReduce }, definition: Definition) {
+    const resolved = resolveOptions(options, definition);
     this.#preparer = new Preparer(resolved);
     this.#runner = new Runner(resolved, this.#preparer, checkAllReduce(options.allReduce));
   }

@@ -14,7 +14,8 @@ import { binaryCounts, type ClassCounts, checkCounts, confusionCounts } from './
 import { codeOf, isInteger, makeArray } from './dtype.js';
 import { WarpDiceError } from './errors.js';
 import { Geometry } from './geometry.js';
-import { type CallOptions, resolveOptions } from './options.js';
+import type { CallOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 import {
   type Absent,
   type Average,
@@ -148,7 +149,7 @@ export class SegmentationMetrics {
         ...(layout !== undefined && { layout }),
         ...(ignoreIndex !== undefined && { ignoreIndex }),
       },
-      0,
+      { kind: 0 },
     );
     this.#geometry = new Geometry(resolved);
     this.#options = Object.freeze({

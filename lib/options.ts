@@ -1,40 +1,57 @@
-import type { NativeLossOptions } from '../binding.js';
+// What a loss is (LossOptions, and what single classes add) and what one call adds.
 import type { AllReduce } from './all-reduce.js';
-import {
-  checkFlag,
-  checkKeys,
-  checkNonNegative,
-  checkOneOf,
-  rangeError,
-  typeError,
-} from './check.js';
 import type { DType } from './dtype.js';
+import type { Absent } from './scores.js';
 import type { TensorLike } from './tensor.js';
-
-const activations = ['none', 'sigmoid', 'softmax'] as const;
-const reductions = ['none', 'mean', 'sum'] as const;
 
 /** How a loss is defined. All of it is fixed when the loss is made. */
 export interface LossOptions {
   /**
    * What turns the predictions z into probabilities p: `'none'` p = z, `'sigmoid'` p = 1/(1+e^-z),
-   * `'softmax'` p_c = e^z_c / sum_j e^z_j over the classes (needs two or more). Default `'none'`.
+   * `'softmax'` p_c = e^z_c / sum_j e^z_j over the classes (needs two or more). Default `'none'`; `'softmax'` for
+   * DiceCELoss and DiceFocalLoss.
    */
   activation?: 'none' | 'sigmoid' | 'softmax';
-  /** The power k in P = sum p^k and T = sum t^k: `'squared'` 2, `'linear'` 1. Default `'squared'`. */
+  /**
+   * The power k in P = sum p^k and T = sum t^k: `'squared'` 2, `'linear'` 1. Default `'squared'`; `'linear'` for
+   * TverskyLoss and GeneralizedDiceLoss.
+   */
   denominator?: 'squared' | 'linear';
   /** s_n, added to the numerator. Default 0. */
   smoothNumerator?: number;
   /** s_d, added to the denominator. Default 1e-7. */
   smoothDenominator?: number;
   /**
+   * What L is of the ratio r that the class states (1 - r is its loss):
+   *
+   *     'none'      L = (1 - r)^(1/gamma)        gamma = 1: the loss itself; TverskyLoss with gamma = 4/3: focal Tversky
+   *     'log'       L = (-log r)^gamma           log-Dice; gamma = 0.3: exponential-logarithmic
+   *     'log-cosh'  L = log cosh(1 - r)
+   *
+   * Finite everywhere, with finite gradients: r is taken as at most 1 and, under the logarithm, at least 1e-12; where
+   * that acts, and at r = 1, the gradient is 0. Sources: Abraham & Khan 2018, arXiv 1810.07842 (whose alpha is our
+   * beta); Wong et al. 2018, 1809.00076; Jadon 2020, 2006.14822. Default `'none'`.
+   */
+  transform?: 'none' | 'log' | 'log-cosh';
+  /** gamma > 0 of the transform; not for `'log-cosh'`. Default 1. */
+  gamma?: number;
+  /**
+   * What a class without any target (sum w*t = 0, judged on the sums that the loss is made of) does: `'formula'` what
+   * the formula gives, `'skip'` it is not counted, `'perfect'` L = 0, `'worst'` L = 1, the last three with gradient 0.
+   * Default `'formula'`; `'skip'` for transform `'log'`, where an absent class would have L = (log 1e12)^gamma.
+   */
+  absent?: Absent;
+  /**
    * What becomes of the losses L of every (sample, class): `'mean'` sum of weight_c * L over the counted ones divided
    * by their number, `'sum'` without the division, `'none'` weight_c * L of each. Default `'mean'`.
+   *
+   * A loss that sums over the classes (generalized) has one L per sample, and a compound one (see crossEntropy) is
+   * reduced part by part: there `'none'` gives one number per sample.
    */
   reduction?: 'none' | 'mean' | 'sum';
   /** Pools the sums over the batch: one loss per class instead of one per sample and class. Default false. */
   batch?: boolean;
-  /** false: class 0 is not counted; the softmax still sees it. Needs two or more classes. Default true. */
+  /** false: class 0 is not counted; softmax and cross-entropy still see it. Needs two or more classes. Default true. */
   background?: boolean;
   /** weight_c, one per class (class 0 included), finite and >= 0. Not normalised. Default ones. */
   classWeights?: readonly number[] | Float64Array;
@@ -43,12 +60,55 @@ export interface LossOptions {
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';
   /**
+   * Adds a cross-entropy, from the same pass over the logits; needs an activation. value = overlapWeight * the loss of
+   * the class + weight * CE. Default: none; `{}` for DiceCELoss.
+   */
+  crossEntropy?: CrossEntropyOptions;
+  /** lambda of the overlap loss in a compound one, finite and >= 0. Default 1. */
+  overlapWeight?: number;
+  /**
    * Called by value, valueAndGrad (and their Async forms) and plans with the statistics of these predictions, before
    * anything is made of them. What it returns takes their place: the same statistics added up over all ranks, say, so
    * that each rank gets the global loss and its part of the global gradient. It must be of the same shape. A promise
    * is for the Async calls only. Default: none.
    */
   allReduce?: AllReduce;
+}
+
+/**
+ * With softmax, over the voxels with k_c the class weight and s the label smoothing
+ *
+ *     CE = sum w*k_c*t'_c*-log p_c / sum w*k_c*t_c        t' = (1-s)*t + s/C
+ *
+ * over the whole batch, as PyTorch divides; with sigmoid the binary one,
+ *
+ *     CE = sum w*k_c*-(t'*log p + (1-t')*log(1-p)) / sum w*k_c        t' = (1-s)*t + s/2
+ *
+ * From the log-sum-exp, never from the logarithm of a rounded p: logits of any size give the exact value. Reduction
+ * `'sum'` does not divide, `'none'` is the mean within each sample.
+ */
+export interface CrossEntropyOptions {
+  /** lambda_ce, finite and > 0. Default 1. */
+  weight?: number;
+  /** s, from 0 to 1. Default 0. */
+  labelSmoothing?: number;
+}
+
+export interface TverskyOptions extends LossOptions {
+  /** Weighs false positives, finite and >= 0. Default 0.5. */
+  alpha?: number;
+  /** Weighs false negatives, finite and >= 0. Default 0.5. */
+  beta?: number;
+}
+
+export interface GeneralizedDiceOptions extends Omit<LossOptions, 'absent'> {
+  /** w_c: `'square'` 1/V_c^2, `'simple'` 1/V_c, `'uniform'` 1, with V_c = sum w*t of the sample. Default `'square'`. */
+  weighting?: 'square' | 'simple' | 'uniform';
+  /**
+   * An absent class (V_c = 0): `'formula'` gives it the largest w_c of the present classes (1 where there is none), so
+   * that its false positives count like those of the rarest class; `'skip'` leaves it out. Default `'formula'`.
+   */
+  absent?: 'formula' | 'skip';
 }
 
 /** What one call adds. */
@@ -67,6 +127,8 @@ export interface ValueOut {
   value?: TensorLike;
   /** float64, [N, C] or, pooled, [C]. */
   perClass?: TensorLike;
+  /** float64, the shape of the value and then 3. For compound losses. */
+  parts?: TensorLike;
 }
 
 export interface ValueOptions extends CallOptions {
@@ -88,67 +150,4 @@ export interface GradientOptions extends CallOptions {
 
 export interface ValueAndGradOptions extends Omit<GradientOptions, 'out'> {
   out?: ValueOut & { grad?: TensorLike };
-}
-
-const optionKeys: readonly (keyof LossOptions)[] = [
-  'activation',
-  'denominator',
-  'smoothNumerator',
-  'smoothDenominator',
-  'reduction',
-  'batch',
-  'background',
-  'classWeights',
-  'ignoreIndex',
-  'layout',
-  'allReduce',
-];
-
-/** The options as the addon takes them; throws for anything that is not one. */
-export function resolveOptions(options: LossOptions, kind: number): NativeLossOptions {
-  checkKeys(options, 'options', optionKeys);
-  const activation = checkOneOf(options.activation, 'activation', activations, 'none');
-  const reduction = checkOneOf(options.reduction, 'reduction', reductions, 'mean');
-  return {
-    kind,
-    activation: activations.indexOf(activation),
-    reduction: reductions.indexOf(reduction),
-    squared:
-      checkOneOf(options.denominator, 'denominator', ['squared', 'linear'], 'squared') ===
-      'squared',
-    pooled: checkFlag(options.batch, 'batch', false),
-    background: checkFlag(options.background, 'background', true),
-    channelsLast:
-      checkOneOf(
-        options.layout,
-        'layout',
-        ['channels-first', 'channels-last'],
-        'channels-first',
-      ) === 'channels-last',
-    smoothNumerator: checkNonNegative(options.smoothNumerator, 'smoothNumerator', 0),
-    smoothDenominator: checkNonNegative(options.smoothDenominator, 'smoothDenominator', 1e-7),
-    ignoreIndex: checkIgnoreIndex(options.ignoreIndex),
-    classWeights: checkClassWeights(options.classWeights),
-  };
-}
-
-function checkIgnoreIndex(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw typeError('an integer', 'ignoreIndex', value);
-  if (!Number.isSafeInteger(value)) throw rangeError('an integer', 'ignoreIndex', value);
-  return value;
-}
-
-function checkClassWeights(value: unknown): Float64Array | undefined {
-  if (value === undefined) return undefined;
-  const isArray =
-    Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
-  if (!isArray) throw typeError('an array of numbers', 'classWeights', value);
-  const weights = Array.from(value as ArrayLike<unknown>, (weight, c) => {
-    const name = `classWeights[${c}]`;
-    if (weight === undefined) throw typeError('a number', name, weight);
-    return checkNonNegative(weight, name, 0);
-  });
-  if (weights.length === 0) throw rangeError('one weight per class', 'classWeights', value);
-  return Float64Array.from(weights);
 }

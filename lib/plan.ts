@@ -40,6 +40,11 @@ export class Plan {
     return this.#call.perClass as Tensor;
   }
 
+  /** The parts of a compound loss of the last `execute()`. Always the same tensor. */
+  get parts(): Tensor | undefined {
+    return this.#call.parts;
+  }
+
   /** The gradient of the last `execute()`. Always the same tensor. */
   get grad(): Tensor {
     return this.#call.grad as Tensor;
@@ -57,8 +62,9 @@ export class Plan {
    * @throws TypeError, RangeError for tensors of other shapes or dtypes; the plan then stays as it was
    */
   bind(predictions: TensorLike, target: TensorLike): this {
-    const { value, perClass, grad } = this;
-    const call = this.#bind(predictions, target, { value, perClass, grad });
+    const { value, perClass, parts, grad } = this;
+    const out = { value, perClass, grad, ...(parts && { parts }) };
+    const call = this.#bind(predictions, target, out);
     for (const argument of targetArguments) {
       if (call.args[argument] !== this.#call.args[argument]) {
         throw new TypeError('Expected the dtype and kind of target that the plan was made with');

@@ -15,21 +15,29 @@ import {
   STATISTICS,
   valueOutKeys,
 } from './call.js';
-import { checkFlag, checkKeys, rangeError, show, showShape } from './check.js';
+import { checkFlag, checkKeys, rangeError, show, showShape, typeError } from './check.js';
 import { codeOf, makeArray } from './dtype.js';
 import { Geometry } from './geometry.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
+import { isCompound, isPerGroup } from './resolve.js';
 import { checkSignature, Statistics, sumNames } from './statistics.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** What statistics of a loss with these options mean: only equal ones can be mixed. */
-function signatureOf({ pooled, squared, activation }: NativeLossOptions): string {
-  return [
-    pooled ? 'pooled' : 'per sample',
-    squared ? 'squared' : 'linear',
-    `activation ${['none', 'sigmoid', 'softmax'][activation]}`,
-  ].join(', ');
+function signatureOf(options: NativeLossOptions): string {
+  const meaning = [
+    options.pooled ? 'pooled' : 'per sample',
+    options.squared ? 'squared' : 'linear',
+    `activation ${['none', 'sigmoid', 'softmax'][options.activation]}`,
+  ];
+  if (options.crossEntropyFactor) {
+    meaning.push(options.labelSmoothing ? 'smoothed cross-entropy' : 'cross-entropy');
+  }
+  return meaning.join(', ');
 }
+
+/** What a value is made of: overlap, cross-entropy, focal. */
+const PARTS = 3;
 
 /** Prepares the calls of one loss. */
 export class Preparer {
@@ -170,13 +178,16 @@ export class Preparer {
     return data;
   }
 
-  /** Of reduction `'none'`: [N, C] or, pooled, [C]. */
+  /** [N, C] or, pooled, [C]. */
   #perClassShape(groups: number, classes: number): number[] {
     return this.#options.pooled ? [classes] : [groups, classes];
   }
 
   #valueShape(groups: number, classes: number): number[] {
-    return this.#options.reduction === REDUCTION_NONE ? this.#perClassShape(groups, classes) : [];
+    const { reduction, pooled } = this.#options;
+    if (reduction !== REDUCTION_NONE) return [];
+    if (isPerGroup(this.#options)) return pooled ? [] : [groups];
+    return this.#perClassShape(groups, classes);
   }
 
   #placeValue(call: Prepared, out: ValueOptions['out'], groups: number, classes: number): void {
@@ -188,6 +199,13 @@ export class Preparer {
     );
     call.args[14] = call.value.data as Float64Array;
     call.args[15] = call.perClass.data as Float64Array;
+    if (isCompound(this.#options)) {
+      const shape = [...call.value.shape, PARTS];
+      call.parts = float64Buffer(out?.parts, 'out.parts', shape);
+      call.args[19] = call.parts.data as Float64Array;
+    } else if (out?.parts !== undefined) {
+      throw typeError('nothing, as the loss is not compound,', 'out.parts', out.parts);
+    }
   }
 
   #upstream(like: TensorLike | undefined, groups: number, classes: number): Tensor | undefined {
@@ -221,6 +239,7 @@ function blankCall(steps: number): Prepared {
     gradScale: 1,
     value: undefined,
     perClass: undefined,
+    parts: undefined,
     grad: undefined,
     statistics: undefined,
   };

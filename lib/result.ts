@@ -5,10 +5,21 @@ import type { Tensor } from './tensor.js';
 
 /** The loss, reduced, and what it was reduced from. Both float64. */
 export interface LossValue {
-  /** Shape [] for reduction `'mean'` and `'sum'`; [N, C] or, pooled, [C] for `'none'` (0 where not counted). */
+  /**
+   * Shape [] for reduction `'mean'` and `'sum'`; for `'none'` [N, C] or, pooled, [C] (0 where not counted), and [N] or,
+   * pooled, [] for compound losses and those that sum over the classes.
+   */
   readonly value: Tensor;
-  /** L of every class, counted or not, without class weights: [N, C] or, pooled over the batch, [C]. */
+  /**
+   * L of every class, counted or not, without class weights: [N, C] or, pooled over the batch, [C]. A loss that sums
+   * over the classes says its L for each of them. Of a compound loss it is the overlap's.
+   */
   readonly perClass: Tensor;
+  /**
+   * Of a compound loss: the overlap loss, the cross-entropy and the focal loss (0 where it has none), each reduced and
+   * without its weight. Shape [3], or that of the value and then 3.
+   */
+  readonly parts?: Tensor;
 }
 
 export interface LossValueAndGrad extends LossValue {
@@ -18,27 +29,24 @@ export interface LossValueAndGrad extends LossValue {
 
 /** `out` itself when it holds the very tensors, so that nothing is allocated. */
 export function lossValue(call: Prepared, out: ValueOptions['out']): LossValue {
-  if (out !== undefined && out.value === call.value && out.perClass === call.perClass) {
-    return out as LossValue;
-  }
-  return { value: call.value as Tensor, perClass: call.perClass as Tensor };
+  return holds(out, call) ? (out as LossValue) : valueTensors(call);
 }
 
 export function lossValueAndGrad(
   call: Prepared,
   out: ValueAndGradOptions['out'],
 ): LossValueAndGrad {
-  if (
-    out !== undefined &&
-    out.value === call.value &&
-    out.perClass === call.perClass &&
-    out.grad === call.grad
-  ) {
-    return out as LossValueAndGrad;
-  }
-  return {
-    value: call.value as Tensor,
-    perClass: call.perClass as Tensor,
-    grad: call.grad as Tensor,
-  };
+  if (holds(out, call) && out?.grad === call.grad) return out as LossValueAndGrad;
+  return { ...valueTensors(call), grad: call.grad as Tensor };
+}
+
+const holds = (out: ValueOptions['out'], call: Prepared): boolean =>
+  out !== undefined &&
+  out.value === call.value &&
+  out.perClass === call.perClass &&
+  out.parts === call.parts;
+
+function valueTensors({ value, perClass, parts }: Prepared): LossValue {
+  const always = { value: value as Tensor, perClass: perClass as Tensor };
+  return parts === undefined ? always : { ...always, parts };
 }

@@ -1,0 +1,31 @@
+import { Loss } from './loss.js';
+import type { GeneralizedDiceOptions } from './options.js';
+
+/**
+ * The generalized Dice loss (Sudre et al. 2017, arXiv 1707.03237), one per sample:
+ *
+ *     r = (2 sum_c k_c*w_c*I_c + s_n) / (sum_c k_c*w_c*(P_c + T_c) + s_d)        L = 1 - r
+ *     I = sum p*t    P = sum p    T = sum t    V = sum t                          over the voxels
+ *
+ * with w_c = 1/V_c^2, 1/V_c or 1 (`weighting`) and the class weights k_c, ones by default. V is taken as at least one
+ * voxel, so that a trace of a class in a soft target does not outweigh all others; an absent class has the largest
+ * w_c of the present ones (see `absent`). `denominator: 'squared'` takes sum p^2 and sum t^2 for P and T, but not for V.
+ *
+ * @example
+ * const loss = new GeneralizedDiceLoss({ smoothDenominator: 0 });
+ * const p = Tensor.from(Float64Array.of(0.75, 0.5, 1, 0.25, 0.5, 0), [1, 2, 3]); // N = 1, C = 2, 3 voxels
+ * const labels = Tensor.from(Uint8Array.of(0, 1, 0), [1, 3]);
+ * // class 0: I = 1.75, P = 2.25, V = 2, w = 1/4; class 1: I = .5, P = .75, V = 1, w = 1
+ * loss.value(p, labels).value.itemSync(); // 1 - 2*(1.75/4 + .5) / (4.25/4 + 1.75) = 1/3
+ */
+export class GeneralizedDiceLoss extends Loss {
+  /** @throws TypeError, RangeError for an unknown option or a wrong value */
+  constructor(options: GeneralizedDiceOptions = {}) {
+    super(options, {
+      kind: 3,
+      more: ['weighting'],
+      absent: ['formula', 'skip'],
+      defaults: { denominator: 'linear' },
+    });
+  }
+}

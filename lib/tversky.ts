@@ -1,0 +1,29 @@
+import { Loss } from './loss.js';
+import type { TverskyOptions } from './options.js';
+
+/**
+ * The Tversky loss (Salehi et al. 2017, arXiv 1706.05721), per sample and class:
+ *
+ *     r = (I + s_n) / (I + alpha*(P - I) + beta*(T - I) + s_d)        L = 1 - r
+ *     I = sum p*t    P = sum p    T = sum t                            over the voxels
+ *
+ * alpha weighs false positives, beta false negatives; alpha = beta = 1/2 is Dice with halved smoothing, 1 and 1 is Jaccard. With `gamma`
+ * it is the focal Tversky loss L = (1 - r)^(1/gamma) (Abraham & Khan 2018, arXiv 1810.07842, who take 4/3; their
+ * alpha is our beta). `denominator: 'squared'` takes sum p^2 and sum t^2.
+ *
+ * @example
+ * const loss = new TverskyLoss({ alpha: 0.3, beta: 0.7 });
+ * const p = Tensor.from(Float64Array.of(0.9, 0.8, 0.2, 0.7, 0.1), [5]);
+ * const t = Tensor.from(Uint8Array.of(1, 1, 0, 1, 0), [5]);
+ * loss.value(p, t).value.itemSync(); // 1 - 2.4 / (2.4 + 0.3*0.3 + 0.7*0.6 + 1e-7) = 0.175257766...
+ */
+export class TverskyLoss extends Loss {
+  /** @throws TypeError, RangeError for an unknown option or a wrong value */
+  constructor(options: TverskyOptions = {}) {
+    super(options, {
+      kind: 2,
+      more: ['alpha', 'beta'],
+      defaults: { denominator: 'linear' },
+    });
+  }
+}

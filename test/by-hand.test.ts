@@ -1,0 +1,206 @@
+// Every class of losses and every option of the family on numbers that can be worked out by hand, as its doc comment does.
+import { describe, expect, test } from '@jest/globals';
+import {
+  DiceCELoss,
+  DiceLoss,
+  GeneralizedDiceLoss,
+  JaccardLoss,
+  type Loss,
+  type LossOptions,
+  TverskyLoss,
+} from '../lib/index.js';
+import { numbers, tensor } from './util.js';
+
+const { log, cosh } = Math;
+const close = (actual: ArrayLike<number>, ...expected: number[]) => {
+  expect(actual.length).toBe(expected.length);
+  expected.forEach((x, i) => {
+    expect(actual[i]).toBeCloseTo(x, 14);
+  });
+};
+const exact = { smoothDenominator: 0 };
+
+// I = 2.4, sum p = 2.7, sum p^2 = 1.99, T = 3.
+const p = tensor([0.9, 0.8, 0.2, 0.7, 0.1], [5], 'float64');
+const t = tensor([1, 1, 0, 1, 0], [5], 'uint8');
+const binary = (loss: Loss) => loss.value(p, t).value.itemSync();
+
+test('Tversky', () => {
+  // False positives .2 + .1, false negatives .1 + .2 + .3.
+  const r = 2.4 / (2.4 + 0.3 * 0.3 + 0.7 * 0.6);
+  expect(binary(new TverskyLoss({ alpha: 0.3, beta: 0.7, ...exact }))).toBeCloseTo(1 - r, 14);
+  expect(binary(new TverskyLoss({ alpha: 0.3, beta: 0.7 }))).toBeCloseTo(0.175257766, 7);
+});
+
+test('Tversky: 1/2 and 1/2 is Dice, 1 and 1 is Jaccard, in both denominators', () => {
+  for (const denominator of ['linear', 'squared'] as const) {
+    const options = { denominator, ...exact };
+    expect(binary(new TverskyLoss(options))).toBeCloseTo(binary(new DiceLoss(options)), 14);
+    const ones = new TverskyLoss({ alpha: 1, beta: 1, ...options });
+    expect(binary(ones)).toBeCloseTo(binary(new JaccardLoss(options)), 14);
+  }
+});
+
+test('focal Tversky', () => {
+  const r = 2.4 / (2.4 + 0.3 * 0.3 + 0.7 * 0.6);
+  const loss = new TverskyLoss({ alpha: 0.3, beta: 0.7, gamma: 4 / 3, ...exact });
+  expect(binary(loss)).toBeCloseTo((1 - r) ** 0.75, 14);
+});
+
+test('transforms of Dice', () => {
+  const D = 4.8 / 4.99;
+  expect(binary(new DiceLoss({ transform: 'log', ...exact }))).toBeCloseTo(-log(D), 14);
+  const exponential = new DiceLoss({ transform: 'log', gamma: 0.3, ...exact });
+  expect(binary(exponential)).toBeCloseTo((-log(D)) ** 0.3, 14);
+  const logCosh = new DiceLoss({ transform: 'log-cosh', ...exact });
+  expect(binary(logCosh)).toBeCloseTo(log(cosh(1 - D)), 14);
+});
+
+describe('generalized Dice', () => {
+  // Class 0: I = 1.75, sum p = 2.25, V = 2. Class 1: I = .5, sum p = .75, V = 1.
+  const x = tensor([0.75, 0.5, 1, 0.25, 0.5, 0], [1, 2, 3], 'float64');
+  const y = tensor([0, 1, 0], [1, 3], 'uint8');
+  const value = (options: object) =>
+    new GeneralizedDiceLoss({ ...exact, ...options }).value(x, y).value.itemSync();
+
+  test('square, simple, uniform', () => {
+    expect(value({})).toBeCloseTo(1 / 3, 14);
+    expect(value({ weighting: 'simple' })).toBeCloseTo(1 - 2.75 / (4.25 / 2 + 1.75), 14);
+    expect(value({ weighting: 'uniform' })).toBeCloseTo(1 - 4.5 / 6, 14);
+  });
+
+  test('one number per sample and, for every class, that number', () => {
+    const loss = new GeneralizedDiceLoss({ reduction: 'none', ...exact });
+    const { value, perClass } = loss.value(x, y);
+    expect(value.shape).toEqual([1]);
+    close(numbers(value), 1 / 3);
+    close(numbers(perClass), 1 / 3, 1 / 3);
+    const pooled = new GeneralizedDiceLoss({ reduction: 'none', batch: true, ...exact });
+    expect(pooled.value(x, y).value.shape).toEqual([]);
+    close(numbers(pooled.value(x, y).perClass), 1 / 3, 1 / 3);
+  });
+
+  test('an absent class weighs as much as the heaviest present one, or nothing', () => {
+    const only0 = tensor([0, 0, 0], [1, 3], 'uint8'); // V = 3, so w_0 = w_1 = 1/9
+    const at = (options: object) =>
+      new GeneralizedDiceLoss({ ...exact, ...options }).value(x, only0).value.itemSync();
+    expect(at({})).toBeCloseTo(1 - 4.5 / (2.25 + 3 + 0.75), 14);
+    expect(at({ absent: 'skip' })).toBeCloseTo(1 - 4.5 / (2.25 + 3), 14);
+  });
+
+  test('a trace of a class weighs no more than one whole voxel', () => {
+    const soft = tensor([1, 1, 1 - 1e-12, 0, 0, 1e-12], [1, 2, 3], 'float64');
+    const at = new GeneralizedDiceLoss(exact).value(x, soft).value.itemSync();
+    expect(at).toBeCloseTo(1 - 4.5 / 9 / (5.25 / 9 + 0.75), 11);
+  });
+});
+
+describe('absent', () => {
+  // Class 1 has no voxel. Class 0: I = 1.5, P = 1.25, T = 2; class 1: P = .25.
+  const x = tensor([1, 0.5, 0, 0.5], [1, 2, 2], 'float64');
+  const y = tensor([0, 0], [1, 2], 'uint8');
+  const L0 = 1 - 3 / 3.25;
+
+  test.each([
+    ['formula', [L0, 1], (L0 + 1) / 2],
+    ['skip', [L0, 1], L0],
+    ['perfect', [L0, 0], L0 / 2],
+    ['worst', [L0, 1], (L0 + 1) / 2],
+  ] as const)('%s', (absent, classes, mean) => {
+    const loss = new DiceLoss({ absent, ...exact });
+    const { value, perClass, grad } = loss.valueAndGrad(x, y);
+    close(numbers(perClass), ...classes);
+    close(numbers(value), mean);
+    expect([...numbers(grad).subarray(2)]).toEqual([0, 0]); // I = 0 without smoothing
+  });
+
+  test('with smoothing the formula has a gradient, the policies have none', () => {
+    for (const absent of ['formula', 'skip', 'perfect', 'worst'] as const) {
+      const { grad } = new DiceLoss({ absent, smoothNumerator: 1 }).valueAndGrad(x, y);
+      expect(numbers(grad)[3] !== 0).toBe(absent === 'formula');
+    }
+  });
+
+  test("is 'skip' for log-Dice", () => {
+    const loss = new DiceLoss({ transform: 'log', ...exact });
+    close(numbers(loss.value(x, y).value), -log(3 / 3.25));
+    const formula = new DiceLoss({ transform: 'log', absent: 'formula', ...exact });
+    close(numbers(formula.value(x, y).perClass), -log(3 / 3.25), log(1e12));
+  });
+
+  test('nothing is counted: value 0, gradient 0', () => {
+    const loss = new DiceLoss({ absent: 'skip', background: false });
+    const { value, grad } = loss.valueAndGrad(x, y);
+    expect(value.itemSync()).toBe(0);
+    expect([...numbers(grad)]).toEqual([0, 0, 0, 0]);
+  });
+});
+
+describe('Dice and cross-entropy', () => {
+  // p = (1/2, 1/2), (1/4, 3/4).
+  const z = tensor([0, 0, 0, log(3)], [1, 2, 2], 'float64');
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const [D0, D1] = [1 / (5 / 16 + 1), 1.5 / (13 / 16 + 1)];
+  const dice = 1 - (D0 + D1) / 2;
+  const solve = (options: LossOptions = {}) => new DiceCELoss({ ...exact, ...options }).value(z, y);
+
+  test('value and parts', () => {
+    const ce = (log(2) + log(4 / 3)) / 2;
+    const { value, parts } = solve();
+    close(numbers(value), dice + ce);
+    expect(parts?.shape).toEqual([3]);
+    close(numbers(parts as never), dice, ce, 0);
+  });
+
+  test('weights of the parts', () => {
+    const ce = (log(2) + log(4 / 3)) / 2;
+    const { value, parts } = solve({ overlapWeight: 0.5, crossEntropy: { weight: 3 } });
+    close(numbers(value), 0.5 * dice + 3 * ce);
+    close(numbers(parts as never), dice, ce, 0);
+  });
+
+  test('class weights serve both parts; the cross-entropy divides by them', () => {
+    const { parts } = solve({ classWeights: [1, 3] });
+    const overlap = (1 - D0 + 3 * (1 - D1)) / 2;
+    close(numbers(parts as never), overlap, (log(2) + 3 * log(4 / 3)) / 4, 0);
+  });
+
+  test('without background the cross-entropy keeps class 0', () => {
+    const { parts } = solve({ background: false });
+    close(numbers(parts as never), 1 - D1, (log(2) + log(4 / 3)) / 2, 0);
+  });
+
+  test('label smoothing', () => {
+    const { parts } = solve({ crossEntropy: { labelSmoothing: 0.2 } });
+    // Targets .9 and .1.
+    const ce = log(2) + 0.1 * log(4) + 0.9 * log(4 / 3);
+    close(numbers(parts as never), dice, ce / 2, 0);
+  });
+
+  test('sigmoid: the binary cross-entropy of every class', () => {
+    const { parts } = solve({ activation: 'sigmoid' });
+    // Logits 0, 0 for class 0 with mask 1, 0; logits 0, log 3 for class 1 with mask 0, 1: p = 1/2, 1/2, 1/2, 3/4.
+    const ce = (3 * log(2) + log(4 / 3)) / 4;
+    expect(numbers(parts as never)[1]).toBeCloseTo(ce, 14);
+  });
+
+  test("reduction 'none' is one number per sample, with the parts of each", () => {
+    const two = tensor([0, 0, 0, log(3), 0, 0, 0, 0], [2, 2, 2], 'float64');
+    const labels = tensor([0, 1, 0, 1], [2, 2], 'uint8');
+    const loss = new DiceCELoss({ reduction: 'none', ...exact });
+    const { value, parts, perClass } = loss.value(two, labels);
+    const first = (log(2) + log(4 / 3)) / 2;
+    const half = 1 - 1 / 1.5;
+    expect([value.shape, parts?.shape, perClass.shape]).toEqual([[2], [2, 3], [2, 2]]);
+    close(numbers(parts as never), dice, first, 0, half, log(2), 0);
+    close(numbers(value), dice + first, half + log(2));
+    close(numbers(perClass), 1 - D0, 1 - D1, half, half);
+  });
+
+  test('any loss can have one', () => {
+    const loss = new JaccardLoss({ activation: 'softmax', crossEntropy: {}, ...exact });
+    const jaccard = 1 - (D0 / (2 - D0) + D1 / (2 - D1)) / 2;
+    close(numbers(loss.value(z, y).parts as never), jaccard, (log(2) + log(4 / 3)) / 2, 0);
+    expect(new JaccardLoss(exact).value(z, y).parts).toBeUndefined();
+  });
+});
