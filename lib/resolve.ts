@@ -54,10 +54,10 @@ const commonKeys: readonly (keyof LossOptions)[] = [
   'allReduce',
 ];
 
-// In the order of their codes in binding.d.ts.
+// Where the addon takes a code: in that order.
 const activations = ['none', 'sigmoid', 'softmax'] as const;
-const denominators = ['linear', 'squared'] as const;
 const reductions = ['none', 'mean', 'sum'] as const;
+const denominators = ['squared', 'linear'] as const;
 const layouts = ['channels-first', 'channels-last'] as const;
 const transforms = ['none', 'log', 'log-cosh'] as const;
 const weightings = ['square', 'simple', 'uniform'] as const;
