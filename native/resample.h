@@ -1,0 +1,21 @@
+#pragma once
+// Nearest resampling of [outer, ...sizes, unit]: to[i] = from[floor(i * from_size / to_size)] along each axis.
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace warpdice {
+
+struct Resampling {
+  int64_t outer = 1;
+  std::vector<int64_t> from_sizes, to_sizes;  // of the axes, as many; their products fit in 63 bits
+  size_t unit_bytes = 1;                      // of elements that stay together
+};
+
+namespace cpu {
+
+/// from and to have no memory in common.
+void resample_nearest(const Resampling& shape, const void* from, void* to);
+
+}  // namespace cpu
+}  // namespace warpdice
