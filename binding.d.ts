@@ -7,7 +7,7 @@
 export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
 export interface NativeLossOptions {
-  /** 0 Dice, 1 Jaccard, 2 Tversky, 3 generalized Dice */
+  /** 0 Dice, 1 Jaccard, 2 Tversky, 3 generalized Dice, 4 generalized Wasserstein Dice */
   kind: number;
   /** 0 none, 1 power, 2 log, 3 log-cosh: `Transform` of native/finalize.h. Default 0. */
   transform?: number;
@@ -27,6 +27,16 @@ export interface NativeLossOptions {
   crossEntropyFactor?: number;
   /** From 0 to 1. Default 0. */
   labelSmoothing?: number;
+  /** lambda_focal; not 0 needs an activation. Default 0. */
+  focalFactor?: number;
+  /** At least 0. Default 2. */
+  focalGamma?: number;
+  /** 0 product, 1 minimum, 2 wasserstein (with kind 4, and only there): `Overlap` of native/dice.h. Default 0. */
+  overlap?: number;
+  /** [C,C], of overlap wasserstein: M[c,j] from the target's class c to the predicted class j. */
+  distances?: Float64Array;
+  /** Of kind 4. Default 0. */
+  backgroundIndex?: number;
   /** 0 none, 1 mean, 2 sum */
   reduction: number;
   /** 0 none, 1 sigmoid, 2 softmax */
@@ -43,7 +53,7 @@ export interface NativeLossOptions {
 
 /** N, C, S: samples, classes, voxels. groups: N, or 1 when pooled over the batch. */
 export type RunArguments = [
-  /** Sum of: 1 compute the statistics, 2 finalize the value, 4 write the gradient. */
+  /** Sum of: 1 compute the statistics, 2 finalize the value, 4 write the gradient, 8 that of a dense target. */
   steps: number,
   samples: number,
   classes: number,
@@ -58,9 +68,12 @@ export type RunArguments = [
   /** [N,S] */
   weight: ArrayBufferView | undefined,
   weightType: DTypeCode,
-  /** [groups,C,8]: `Sums` of native/finalize.h. Written by step 1 (optional then), else read. */
+  /**
+   * [groups,C,8]: `Sums` of native/finalize.h. Written by step 1 (optional then), else read: groups is then
+   * statisticsSamples, or 1 when pooled.
+   */
   statistics: Float64Array | undefined,
-  /** Like value: dL/dvalue, for reduction none with step 4. */
+  /** Like value: dL/dvalue, for reduction none with step 4 or 8. */
   upstream: Float64Array | undefined,
   /** Multiplies the gradient. */
   scale: number,
@@ -77,6 +90,12 @@ export type RunArguments = [
   accumulate: boolean,
   /** Written by step 2 when given: [value, 3], the overlap, cross-entropy and focal loss in it without their factors. */
   parts: Float64Array | undefined,
+  /** Written by step 8, or added to with accumulate: dL/dt, in the layout and dtype of a dense float target. */
+  targetGrad: ArrayBufferView | undefined,
+  /** Samples of the statistics that are read, when parts were merged; 0: as many as this call has. */
+  statisticsSamples: number,
+  /** This call's samples are [sampleOffset, sampleOffset + samples) of the statistics' samples. */
+  sampleOffset: number,
 ];
 
 export interface NativeLoss {
@@ -109,6 +128,22 @@ export type CountArguments = [
   counts: Float64Array,
 ];
 
+export type ResampleArguments = [
+  from: ArrayBufferView,
+  /** Of one element: any dtype. */
+  elementBytes: number,
+  /** Arrays side by side: N*C; N for labels or channels last. */
+  outer: number,
+  /** The spatial lengths of `from`, at least one. */
+  fromSizes: number[],
+  /** As many, of `to`. */
+  toSizes: number[],
+  /** Elements that stay together: 1; C for channels last. */
+  inner: number,
+  /** Written: [outer, ...toSizes, inner]. */
+  to: ArrayBufferView,
+];
+
 export interface CudaDevices {
   /** Whether this build has CUDA. */
   compiled: boolean;
@@ -124,6 +159,8 @@ export interface Binding {
   Loss: new (options: NativeLossOptions) => NativeLoss;
   /** Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }`; then nothing is written. */
   count(...args: CountArguments): void;
+  /** The nearest element along each axis: index floor(i * from / to). */
+  resampleNearest(...args: ResampleArguments): void;
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;

@@ -63,6 +63,9 @@ export function blankArguments(steps: number): RunArguments {
     0,
     false,
     undefined,
+    undefined,
+    0,
+    0,
   ];
 }
 

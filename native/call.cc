@@ -123,8 +123,9 @@ LabelFault run(const Call& call) {
     finalize_value(call.options, groups, C, sums.data(), call.value, call.parts, call.per_class);
   }
   if (differentiates && !interleaves) {
-    finalize_gradient(couple_all(call.options, groups, C, sums.data()), 0, groups);
-    cpu::gradient(in, coefficients.data(), call.options.pooled, out);
+    const int64_t first = call.options.pooled ? 0 : call.sample_offset, last = call.options.pooled ? 1 : first + N;
+    finalize_gradient(couple_all(call.options, groups, C, sums.data()), first, last);
+    cpu::gradient(in, coefficients.data() + first * C, call.options.pooled, out);
   }
   return {};
 }

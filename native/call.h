@@ -4,7 +4,7 @@
 
 namespace warpdice {
 
-enum Step : uint32_t { kStatistics = 1, kFinalize = 2, kGradient = 4 };
+enum Step : uint32_t { kStatistics = 1, kFinalize = 2, kGradient = 4, kTargetGradient = 8 };
 
 struct Call {
   uint32_t steps = 0;
@@ -17,8 +17,12 @@ struct Call {
   double* parts = nullptr;           // written by kFinalize: [value_count,3]; may be null
   double* per_class = nullptr;       // written by kFinalize: [groups,C]; may be null
   GradientOut grad;                  // written by kGradient
+  GradientOut target_grad;           // written by kTargetGradient: dL/dt of a dense target, in its layout and dtype
+  int64_t statistics_samples = 0;    // N of `statistics`, at least in.samples; more where parts were merged: the
+  int64_t sample_offset = 0;         // call's samples then are [sample_offset, sample_offset + in.samples) of them
 
-  int64_t groups() const { return options.pooled ? 1 : in.samples; }
+  int64_t groups() const { return options.pooled ? 1 : statistics_samples; }
+  bool reads() const { return steps & (kStatistics | kGradient | kTargetGradient); }
 };
 
 /// Does the steps, on the CPU. When the target has invalid values it writes nothing and returns them.

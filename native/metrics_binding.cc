@@ -27,25 +27,11 @@ enum Argument : size_t {
   kArguments
 };
 
-bool is_float(DType dtype) { return dtype <= DType::bfloat16; }
-bool is_label(DType dtype) { return dtype >= DType::uint8; }
-
-DType to_dtype(Napi::Env env, const Napi::Value& value) {
-  const uint32_t code = value.As<Napi::Number>().Uint32Value();
-  if (code > static_cast<uint32_t>(DType::int64)) throw Napi::TypeError::New(env, "Expected a dtype code");
-  return static_cast<DType>(code);
-}
-
 /// The memory of an array of at least a * b * c elements, which are sizes from 1.
 void* take(Napi::Env env, const Napi::Value& array, const char* name, size_t element, int64_t a, int64_t b, int64_t c) {
-  int64_t bytes = static_cast<int64_t>(element);
   const Memory memory = memory_of(env, array, name);
-  for (const int64_t factor : {a, b, c}) {
-    if (factor < 1 || __builtin_mul_overflow(bytes, factor, &bytes)) {
-      throw Napi::RangeError::New(env, "Expected sizes from 1 whose product fits in 63 bits");
-    }
-  }
-  if (!memory.data || memory.size_bytes < static_cast<size_t>(bytes)) {
+  const size_t bytes = bytes_of(env, {a, b, c}, element);
+  if (!memory.data || memory.size_bytes < bytes) {
     throw Napi::RangeError::New(env, std::string("Expected at least ") + std::to_string(bytes) + " bytes for " + name);
   }
   return memory.data;

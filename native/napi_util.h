@@ -2,6 +2,7 @@
 // The seam between C++ and JavaScript: typed arrays as memory, and errors.
 #include <napi.h>
 
+#include <initializer_list>
 #include <new>
 #include <string>
 
@@ -54,6 +55,26 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
   napi_is_arraybuffer(env, buffer, &is_plain);
   memory.shared = !is_plain;
   return memory;
+}
+
+inline DType to_dtype(Napi::Env env, const Napi::Value& value) {
+  const uint32_t code = value.As<Napi::Number>().Uint32Value();
+  if (code > static_cast<uint32_t>(DType::int64)) throw Napi::TypeError::New(env, "Expected a dtype code");
+  return static_cast<DType>(code);
+}
+
+inline bool is_float(DType dtype) { return dtype <= DType::bfloat16; }
+inline bool is_label(DType dtype) { return dtype >= DType::uint8; }
+
+/// The product of sizes, in bytes, or an error that it does not fit.
+inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size_t element_bytes) {
+  int64_t total = static_cast<int64_t>(element_bytes);
+  for (const int64_t size : sizes) {
+    if (size < 1 || __builtin_mul_overflow(total, size, &total)) {
+      throw Napi::RangeError::New(env, "Expected sizes from 1 whose product fits in 63 bits");
+    }
+  }
+  return static_cast<size_t>(total);
 }
 
 /// The JavaScript error for a fault below the binding.

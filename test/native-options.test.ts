@@ -80,3 +80,57 @@ test.each(cases)('%s: the gradient is that of the value', (_, options) => {
   }
   expect(Math.max(...grad.map(Math.abs))).toBeGreaterThan(1e-3);
 });
+
+test.each([false, true])('pooled %j: a part has the gradient of the whole', (pooled) => {
+  const z = Float64Array.from({ length: N * C * S }, (_, i) => Math.sin(7 * i));
+  const options = { ...plain, crossEntropyFactor: 1, pooled, absent: 1 };
+  const whole = call(options, z).grad;
+  const loss = new native.Loss(options);
+  const all = blankArguments(1);
+  [all[1], all[2], all[3], all[4], all[5], all[6], all[7], all[8]] = [
+    N,
+    C,
+    S,
+    z,
+    1,
+    labels,
+    4,
+    true,
+  ];
+  all[11] = new Float64Array((pooled ? 1 : N) * C * 8);
+  loss.run(...all);
+  for (const n of [0, 1]) {
+    const part: typeof all = [...all];
+    part[0] = 4;
+    part[1] = 1;
+    part[4] = z.subarray(n * C * S);
+    part[6] = labels.subarray(n * S);
+    const grad = new Float64Array(C * S);
+    part[16] = grad;
+    part[17] = 1;
+    part[21] = N;
+    part[22] = n;
+    loss.run(...part);
+    expect(grad).toEqual(whole.slice(n * C * S, (n + 1) * C * S));
+    part[22] = N;
+    expect(() => loss.run(...part)).toThrow(/samples of the call to be among/);
+    part[22] = -1;
+    expect(() => loss.run(...part)).toThrow(/samples of the call to be among/);
+  }
+});
+
+test('options that do not fit together are refused', () => {
+  const make = (options: Partial<NativeLossOptions>) => () =>
+    new native.Loss({ ...plain, ...options });
+  expect(make({ kind: 5 })).toThrow(/code for kind/);
+  expect(make({ kind: 4 })).toThrow(/overlap wasserstein/);
+  expect(make({ overlap: 2 })).toThrow(/overlap wasserstein/);
+  const distances = new Float64Array(9);
+  expect(make({ kind: 4, overlap: 2, distances, backgroundIndex: 3 })).toThrow(/backgroundIndex/);
+  expect(make({ kind: 4, overlap: 2 })).toThrow(/backgroundIndex/);
+  expect(make({ distances: [0, 1] as unknown as Float64Array })).toThrow(/a Float64Array/);
+  expect(make({ activation: 0, focalFactor: 1 })).toThrow(/an activation/);
+  expect(make({ focalFactor: 1, focalGamma: -1 })).toThrow(/focalGamma/);
+  const few = { kind: 4, overlap: 2, distances: new Float64Array(4) };
+  expect(() => call({ ...plain, ...few }, new Float64Array(N * C * S))).toThrow(/each pair/);
+});
