@@ -8,6 +8,7 @@ const file = process.argv[2] ?? `${folder}/${readdirSync(folder).find((f) => f.e
 
 /** The README names this floor. */
 const glibcFloor = '2.35';
+const mostMegabytes = 25;
 const libraries = ['libc.so.6', 'libm.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1'];
 const exported = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 
@@ -42,8 +43,9 @@ function compare(a, b) {
   return x[0] - y[0] || x[1] - y[1];
 }
 
-const mb = (statSync(file).size / 1e6).toFixed(2);
-console.log(`${file}: ${mb} MB, needs glibc ${newest}`);
+const megabytes = statSync(file).size / 1e6;
+if (megabytes > mostMegabytes) problems.push(`is larger than ${mostMegabytes} MB`);
+console.log(`${file}: ${megabytes.toFixed(2)} MB, needs glibc ${newest}`);
 if (problems.length > 0) {
   for (const problem of problems) console.error(`  ${problem}`);
   process.exitCode = 1;

@@ -1,0 +1,46 @@
+# warpdice_cuda_architectures(<variable> <known> <local> <all>): what CMAKE_CUDA_ARCHITECTURES is to be.
+#   known   what this nvcc can compile for, as numbers; those below 75 are not supported
+#   local   the compute capabilities of this machine's GPUs, as numbers; empty when there is none
+#   all     whether the binary is for other machines too
+# <n>-real is machine code, which also runs on later GPUs of the same generation (the digits before the last);
+# <n>-virtual is PTX, which the driver of any GPU from <n> on compiles when it loads it.
+function(warpdice_cuda_architectures variable known local all)
+  list(FILTER known EXCLUDE REGEX "^[0-6]?[0-9]$|^7[0-4]$")
+  list(SORT known COMPARE NATURAL)
+  list(GET known -1 newest)
+  set(architectures)
+  if(all)
+    set(common 75 80 86 89 90 100 120)
+    set(generations)
+    foreach(architecture IN LISTS common)
+      if(architecture IN_LIST known)
+        list(APPEND architectures ${architecture}-real)
+        string(REGEX REPLACE ".$" "" generation ${architecture})
+        list(APPEND generations ${generation})
+      endif()
+    endforeach()
+    # A generation without a common member: its first.
+    foreach(architecture IN LISTS known)
+      string(REGEX REPLACE ".$" "" generation ${architecture})
+      if(NOT generation IN_LIST generations)
+        list(APPEND architectures ${architecture}-real)
+        list(APPEND generations ${generation})
+      endif()
+    endforeach()
+    list(APPEND architectures ${newest}-virtual) # for what is newer than this nvcc
+  else()
+    foreach(architecture IN LISTS local)
+      if(architecture IN_LIST known)
+        list(APPEND architectures ${architecture}-real)
+      elseif(architecture GREATER newest)
+        list(APPEND architectures ${newest}-virtual)
+      endif()
+    endforeach()
+    if(NOT architectures) # no GPU here: the oldest PTX, for all of them, and the quickest to compile
+      list(GET known 0 oldest)
+      list(APPEND architectures ${oldest}-virtual)
+    endif()
+  endif()
+  list(REMOVE_DUPLICATES architectures)
+  set(${variable} ${architectures} PARENT_SCOPE)
+endfunction()
