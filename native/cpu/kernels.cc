@@ -1,10 +1,12 @@
 // Steps 1 and 3 for one SIMD target: this file is compiled once per target, with WARPDICE_TARGET naming
-// its namespace. Here dtypes and options become types, and runs become steps; passes.h has the arithmetic.
+// its namespace. Here dtypes and options become types, and runs become steps; softmax.h and pointwise.h have the
+// arithmetic.
 #include "kernels.h"
 
 #include "check.h"
 #include "count.h"
-#include "passes.h"
+#include "pointwise.h"
+#include "softmax.h"
 #include "traffic.h"
 #include "types.h"
 
@@ -38,7 +40,7 @@ class Runner {
     stager_ = {in.classes, in.voxels, in.interleaved(), reinterpret_cast<T*>(dp_)};
   }
 
-  /// keep: null, or where step 3 will find what its activation needs (see passes.h).
+  /// keep: null, or where step 3 will find what its activation needs (see steps.h).
   void statistics(Sums* sums, const GradientOut* keep) {
     memset(static_cast<void*>(totals_), 0, totals_bytes_);
     memset(counts_, 0, in_.classes * sizeof(int64_t));

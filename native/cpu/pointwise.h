@@ -1,0 +1,96 @@
+#pragma once
+// Steps 1 and 3 without activation and of sigmoid: each class on its own.
+#include "steps.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+/// p = 1 / (1 + e^-z), from e = e^-|z| so that nothing overflows and 1-p does not cancel.
+template <class T>
+struct Sigmoid {
+  Vec<T> p, complement;
+
+  /// kept: e with the sign of z.
+  WARPDICE_INLINE explicit Sigmoid(Vec<T> kept) {
+    const Vec<T> e = magnitude(kept), larger = static_cast<T>(1) / (static_cast<T>(1) + e), smaller = e * larger;
+    const auto negative = bits_of<T>(kept) < 0;
+    p = negative ? smaller : larger;
+    complement = negative ? larger : smaller;
+  }
+};
+
+template <class T>
+WARPDICE_INLINE Vec<T> sigmoid_kept(Vec<T> z) {
+  return with_sign(exp_nonpositive(-magnitude(z)), z);
+}
+
+/// t*max(-z, 0) + (1-t)*max(z, 0).
+template <class T, class Target>
+WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target>& steps, int64_t c, int u, Vec<T> z) {
+  const Vec<T> zero = {}, positive = z > zero ? z : zero, negative = z < zero ? -z : zero;
+  if constexpr (Target::kLabels) return steps.target.select(c, u, negative, positive);
+  const Vec<T> t = steps.target.get(c, u), other = static_cast<T>(1) - t;
+  return (t == zero ? zero : t * negative) + (other == zero ? zero : other * positive);
+}
+
+/// -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0). totals: [C], added to.
+template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target>
+void pointwise_statistics(Steps<T, Target> steps, Totals* totals, Sink<T> keep) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
+    for (int64_t c = 0; c < steps.classes; c++) {
+      Vec<T> p[kUnroll], kept[kUnroll], entropy[kUnroll], even[kUnroll];
+      for (int u = 0; u < kUnroll; u++) {
+        p[u] = steps.z.get(c, u);
+        if constexpr (kSigmoid) {
+          const Vec<T> z = p[u];
+          kept[u] = sigmoid_kept<T>(z);
+          p[u] = Sigmoid<T>(kept[u]).p;
+          if constexpr (kEntropy) {
+            const Vec<T> both = log_one_plus<T>(magnitude(kept[u]));
+            entropy[u] = both + logit_loss(steps, c, u, z);
+            even[u] = both + magnitude(z) * static_cast<T>(0.5);
+          }
+        }
+      }
+      if constexpr (kEntropy) add_entropy<T, kWeighted>(steps, entropy, even, totals[c]);
+      if constexpr (kKeep) keep.put(c, kept);
+      add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
+    }
+  }
+}
+
+/// dL/dz of E and U under a sigmoid: dE*(p - t) + dU*(p - 1/2).
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
+                                   const Sigmoid<T>& s) {
+  Vec<T> from_target;  // p - t
+  if constexpr (Target::kLabels) from_target = steps.target.select(c, u, -s.complement, s.p);
+  else from_target = s.p - steps.target.get(c, u);
+  const Vec<T> g = from_target * slope.cross_entropy + (s.p - s.complement) * (slope.uniform * static_cast<T>(0.5));
+  if constexpr (!kWeighted) return g;
+  return g * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+}
+
+/// dz = dp, times p*(1-p) for sigmoid. slopes: [C].
+template <class T, bool kSigmoid, bool kWeighted, bool kKept, bool kEntropy, class Target>
+void pointwise_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Sink<T> sink) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
+    for (int64_t c = 0; c < steps.classes; c++) {
+      const Slope<T> slope = slopes[c];
+      Vec<T> g[kUnroll];
+      for (int u = 0; u < kUnroll; u++) {
+        const Vec<T> z = steps.z.get(c, u);
+        if constexpr (kSigmoid) {
+          const Sigmoid<T> s(kKept ? z : sigmoid_kept<T>(z));
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, s.p, -s.complement) * (s.p * s.complement);
+          if constexpr (kEntropy) g[u] += logit_slope<T, kWeighted>(steps, slope, c, u, s);
+        } else {
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, z, z - splat<T>(1));
+        }
+        g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
+      }
+      sink.put(c, g);
+    }
+  }
+}
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET
