@@ -9,7 +9,9 @@ const root = path.dirname(__dirname);
 const sources = [
   'native/cuda/memory.cc',
   'native/cuda/completion.cc',
-  'test/fake/cuda_runtime.cc',
+  'test/fake/devices.cc',
+  'test/fake/memory.cc',
+  'test/fake/streams.cc',
   'test/fake/runtime_test.cc',
 ];
 

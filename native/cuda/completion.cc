@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 namespace warpdice::cuda {
 
@@ -18,8 +19,8 @@ void Completion::when_done(std::shared_ptr<Stream> stream, Callback callback) {
   auto event = std::make_unique<Event>(stream->device());
   event->record(*stream);
   std::lock_guard<std::mutex> lock(mutex_);
-  added_.push_back({std::move(stream), std::move(event), std::move(callback)});
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  added_.push_back({std::move(stream), std::move(event), std::move(callback)});
   changed_.notify_one();
 }
 
@@ -31,18 +32,21 @@ void Completion::run() {
   for (;;) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      const auto woken = [&] { return !added_.empty() || (ending_ && pending.empty()); };
+      const auto woken = [&] { return !added_.empty() || ending_; };
       if (pending.empty()) changed_.wait(lock, woken);
       else changed_.wait_for(lock, pause, woken);
       if (!added_.empty()) pause = shortest;
       pending.splice(pending.end(), added_);
-      if (ending_ && pending.empty()) return;
+      if (ending_) return;
     }
-    // All are asked, not only the oldest: a stream that waits must not hold back the others.
+    // All streams are asked, not only that of the oldest: one that waits must not hold back the others.
     bool any = false;
+    std::set<cudaStream_t> waiting;
     for (auto it = pending.begin(); it != pending.end();) {
-      const cudaError_t status = it->event->query();
+      const cudaStream_t stream = it->stream->handle();
+      const cudaError_t status = waiting.count(stream) ? cudaErrorNotReady : it->event->query();
       if (status == cudaErrorNotReady) {
+        waiting.insert(stream);
         ++it;
         continue;
       }

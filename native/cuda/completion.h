@@ -13,16 +13,17 @@ namespace warpdice::cuda {
 
 class Completion {
  public:
-  /// Called on the thread of Completion: cudaSuccess, or the fault that ended the work. Must not throw.
+  /// Called on the thread of Completion: cudaSuccess, or the fault that ended the work. Must not throw, nor end the
+  /// Completion.
   using Callback = std::function<void(cudaError_t)>;
 
   Completion() = default;
   Completion(const Completion&) = delete;
   Completion& operator=(const Completion&) = delete;
-  /// Waits until every callback has been made.
+  /// Ends the thread. Callbacks whose work is not done are destroyed without a call: it may never end.
   ~Completion();
 
-  /// Returns at once. Callbacks of different streams come in the order in which the work ends.
+  /// Returns at once. Callbacks of one stream come in the order of these calls.
   void when_done(std::shared_ptr<Stream> stream, Callback callback);
 
  private:

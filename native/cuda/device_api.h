@@ -5,18 +5,36 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "recorder.h"
+
 #ifdef __CUDACC__
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#include <cuda_runtime.h>
+
+#include <tuple>
 
 namespace warpdice::cuda {
 
-/// Enqueues a kernel; its faults of configuration are returned, those of running arrive later.
+/// Enqueues a kernel, or records it; its faults of configuration are returned, those of running arrive later.
 template <class... P, class... A>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
                    const A&... args) {
+  if (recorder) {
+    std::tuple<P...> values(static_cast<P>(args)...);
+    return std::apply(
+        [&](P&... value) {
+          void* pointers[] = {&value...};
+          cudaKernelNodeParams node = {};
+          node.func = reinterpret_cast<void*>(kernel);
+          node.gridDim = grid;
+          node.blockDim = block;
+          node.sharedMemBytes = static_cast<unsigned>(shared_bytes);
+          node.kernelParams = pointers;
+          return recorder->kernel(node);  // copies the arguments
+        },
+        values);
+  }
   kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
   return cudaGetLastError();
 }
@@ -28,8 +46,9 @@ __device__ T* shared_memory() {
   return reinterpret_cast<T*>(bytes);
 }
 
-/// Enqueues the filling of device memory with zero bits.
+/// Enqueues, or records, the filling of device memory with zero bits.
 inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  if (recorder) return recorder->zero(data, size_bytes);
   return cudaMemsetAsync(data, 0, size_bytes, stream);
 }
 

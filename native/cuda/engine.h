@@ -1,7 +1,8 @@
 #pragma once
 // The CUDA engine: the three steps of dice.h on device memory. No N-API, no allocation, no synchronisation.
+#include <cuda_runtime.h>
+
 #include "../call.h"
-#include "device_api.h"
 
 namespace warpdice::cuda {
 

@@ -1,5 +1,6 @@
 #pragma once
 // Sums over the lanes of a warp and the warps of a block, in an order that never changes.
+#include "device_api.h"
 #include "engine.h"
 
 namespace warpdice::cuda {

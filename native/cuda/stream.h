@@ -25,8 +25,11 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream() {
+    if (!owned_) return;
     // Work that is still queued finishes first; a fault has no one to go to here.
-    if (owned_ && cudaSetDevice(device_) == cudaSuccess) cudaStreamDestroy(handle_);
+    cudaSetDevice(device_);
+    cudaStreamDestroy(handle_);
+    cudaGetLastError();
   }
 
   int device() const { return device_; }
@@ -55,7 +58,9 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
   ~Event() {
-    if (cudaSetDevice(device_) == cudaSuccess) cudaEventDestroy(handle_);
+    cudaSetDevice(device_);
+    cudaEventDestroy(handle_);
+    cudaGetLastError();
   }
 
   void record(const Stream& stream) {

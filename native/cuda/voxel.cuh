@@ -2,6 +2,7 @@
 // One voxel at a time: where it lies, its target and weight, and the slope of the loss at it.
 //
 // P: what predictions are stored as. A: what is computed with, double for double and else float.
+#include "device_api.h"
 #include "engine.h"
 
 namespace warpdice::cuda {

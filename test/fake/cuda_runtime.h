@@ -1,16 +1,23 @@
 #pragma once
-// A small CUDA runtime without a GPU, for the host code of native/cuda: one device whose memory is the host's.
-// Streams run in order, events order them, memory is freed in stream order, errors can be planted. Work runs when
-// somebody asks for it to be done, on the thread that asks; a held stream does not move. Nothing here says anything
-// about speed, kernels, or what a driver does beyond its documentation.
+// The part of CUDA's runtime API that native/cuda uses, without a GPU: devices whose memory is the host's. Streams run
+// in order, events order them, memory is freed in stream order, errors can be planted (fake.h). Work runs when somebody
+// asks for it to be done, on the thread that asks; a held stream does not move. Nothing here says anything about speed,
+// or about what a driver does beyond its documentation. The numbers are CUDA's.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 enum cudaError_t {
   cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorDeviceUninitialized = 201,
   cudaErrorECCUncorrectable = 214,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchTimeout = 702,
@@ -21,9 +28,47 @@ enum cudaError_t {
   cudaErrorInvalidAddressSpace = 717,
   cudaErrorInvalidPc = 718,
   cudaErrorLaunchFailure = 719,
+  cudaErrorNotSupported = 801,
 };
-enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
-enum cudaDeviceAttr { cudaDevAttrMemoryPoolsSupported = 115 };
+
+struct uint3 {
+  unsigned x, y, z;
+};
+
+struct dim3 {
+  unsigned x, y, z;
+  dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+using cudaStream_t = struct FakeStream*;
+using cudaEvent_t = struct FakeEvent*;
+using cudaMemPool_t = struct FakePool*;
+using cudaGraph_t = struct FakeGraph*;
+using cudaGraphExec_t = struct FakeGraphExec*;
+using cudaGraphNode_t = struct FakeNode*;
+
+// --- errors and devices -----------------------------------------------------------------------------------
+
+const char* cudaGetErrorName(cudaError_t);
+const char* cudaGetErrorString(cudaError_t);
+cudaError_t cudaGetLastError();
+
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97, cudaDevAttrMemoryPoolsSupported = 115 };
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor;
+  size_t totalGlobalMem;
+};
+cudaError_t cudaDriverGetVersion(int*);
+cudaError_t cudaRuntimeGetVersion(int*);
+cudaError_t cudaGetDeviceCount(int*);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int device);
+cudaError_t cudaDeviceSynchronize();
+
+// --- memory -----------------------------------------------------------------------------------------------
+
 enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };
 enum cudaMemLocationType { cudaMemLocationTypeDevice = 1 };
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
@@ -34,16 +79,21 @@ struct cudaMemPoolProps {
     int id;
   } location;
 };
-using cudaStream_t = struct FakeStream*;
-using cudaEvent_t = struct FakeEvent*;
-using cudaMemPool_t = struct FakePool*;
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost = 1, cudaMemoryTypeDevice = 2 };
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+  int device;
+  void *devicePointer, *hostPointer;
+};
+struct cudaIpcMemHandle_t {
+  char reserved[64];
+};
+struct cudaIpcEventHandle_t {
+  char reserved[64];
+};
+enum { cudaIpcMemLazyEnablePeerAccess = 1, cudaHostAllocPortable = 1 };
 
-const char* cudaGetErrorName(cudaError_t);
-const char* cudaGetErrorString(cudaError_t);
-cudaError_t cudaGetLastError();
-cudaError_t cudaSetDevice(int device);
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int device);
-cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes);
 cudaError_t cudaMemPoolCreate(cudaMemPool_t*, const cudaMemPoolProps*);
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t);
@@ -53,7 +103,20 @@ cudaError_t cudaMallocFromPoolAsync(void** data, size_t size_bytes, cudaMemPool_
 cudaError_t cudaFreeAsync(void* data, cudaStream_t);
 cudaError_t cudaMalloc(void** data, size_t size_bytes);
 cudaError_t cudaFree(void* data);
+cudaError_t cudaHostAlloc(void** data, size_t size_bytes, unsigned flags);
+cudaError_t cudaFreeHost(void* data);
 cudaError_t cudaMemsetAsync(void* data, int value, size_t size_bytes, cudaStream_t);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size_bytes, cudaMemcpyKind, cudaStream_t);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes*, const void* data);
+cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t*, void* data);
+cudaError_t cudaIpcOpenMemHandle(void** data, cudaIpcMemHandle_t, unsigned flags);
+cudaError_t cudaIpcCloseMemHandle(void* data);
+cudaError_t cudaIpcGetEventHandle(cudaIpcEventHandle_t*, cudaEvent_t);
+cudaError_t cudaIpcOpenEventHandle(cudaEvent_t*, cudaIpcEventHandle_t);
+
+// --- streams and events -----------------------------------------------------------------------------------
+
+enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaEventInterprocess = 4 };
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t);
 cudaError_t cudaStreamSynchronize(cudaStream_t);
@@ -62,11 +125,28 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventQuery(cudaEvent_t);
+cudaError_t cudaEventSynchronize(cudaEvent_t);
 
-namespace fake {
-constexpr size_t kTotalBytes = 1 << 20;  // of the device
-void set_pools_supported(bool);          // before the first allocation
-void hold(cudaStream_t, bool held);      // a held stream does no work
-void set_fault(cudaError_t);             // what every later call returns; cudaSuccess: works again
-size_t allocated_bytes();                // really allocated now, work in queues not counted
-}  // namespace fake
+// --- graphs: a chain of nodes -----------------------------------------------------------------------------
+
+/// Where CUDA has the kernel's address and arguments, the fake has what the launch does.
+struct cudaKernelNodeParams {
+  std::function<cudaError_t()> run;
+};
+struct cudaMemsetParams {
+  void* dst;
+  size_t pitch;
+  unsigned value, elementSize;
+  size_t width, height;
+};
+cudaError_t cudaGraphCreate(cudaGraph_t*, unsigned flags);
+cudaError_t cudaGraphDestroy(cudaGraph_t);
+cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t*, cudaGraph_t, const cudaGraphNode_t* after, size_t count,
+                                   const cudaKernelNodeParams*);
+cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t*, cudaGraph_t, const cudaGraphNode_t* after, size_t count,
+                                   const cudaMemsetParams*);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, unsigned long long flags);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
+cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t, cudaGraphNode_t, const cudaKernelNodeParams*);
+cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t, cudaGraphNode_t, const cudaMemsetParams*);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t);

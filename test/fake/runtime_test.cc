@@ -6,10 +6,13 @@
 #include <string>
 
 #include "completion.h"
+#include "fake.h"
 #include "memory.h"
 
 using namespace warpdice;
 using namespace warpdice::cuda;
+
+static constexpr size_t kTotalBytes = 1 << 20;  // of the device
 
 static int failures = 0, checks = 0;
 
@@ -66,7 +69,7 @@ static void frees_after_every_stream(bool pools) {
 static void says_what_was_asked() {
   const auto stream = Stream::create(0);
   const auto some = DeviceMemory::allocate(stream, 576);
-  expect(error_of([&] { DeviceMemory::allocate(stream, fake::kTotalBytes); }) ==
+  expect(error_of([&] { DeviceMemory::allocate(stream, kTotalBytes); }) ==
              "ERR_OUT_OF_MEMORY: Out of memory on cuda:0: 1048576 bytes were asked for, 1048000 of 1048576 are free",
          "out of memory says asked and free");
   expect(cudaGetLastError() == cudaSuccess, "and leaves no error behind");
@@ -76,8 +79,8 @@ static void says_what_was_asked() {
 
 static void waits_for_queued_frees() {
   const auto stream = Stream::create(0);
-  DeviceMemory::allocate(stream, fake::kTotalBytes);  // its free is queued, not done
-  expect(error_of([&] { DeviceMemory::allocate(stream, fake::kTotalBytes); }).empty(), "the memory is had again");
+  DeviceMemory::allocate(stream, kTotalBytes);  // its free is queued, not done
+  expect(error_of([&] { DeviceMemory::allocate(stream, kTotalBytes); }).empty(), "the memory is had again");
 }
 
 static void names_the_failing_call() {
@@ -110,16 +113,27 @@ static void calls_back() {
   const auto slow = Stream::create(0), fast = Stream::create(0);
   std::promise<cudaError_t> slow_status, fast_status;
   auto slow_future = slow_status.get_future(), fast_future = fast_status.get_future();
+  Completion completion;
+  fake::hold(slow->handle(), true);
+  completion.when_done(slow, [&](cudaError_t status) { slow_status.set_value(status); });
+  completion.when_done(fast, [&](cudaError_t status) { fast_status.set_value(status); });
+  expect(settled(fast_future) == cudaSuccess, "a stream that waits does not hold back another");
+  expect(slow_future.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready, "the held one waits");
+  fake::hold(slow->handle(), false);
+  expect(settled(slow_future) == cudaSuccess, "and is called when it goes on");
+}
+
+static void ends_before_the_work() {
+  const auto stream = Stream::create(0);
+  bool called = false;
+  auto kept = std::make_shared<int>(1);
   {
     Completion completion;
-    fake::hold(slow->handle(), true);
-    completion.when_done(slow, [&](cudaError_t status) { slow_status.set_value(status); });
-    completion.when_done(fast, [&](cudaError_t status) { fast_status.set_value(status); });
-    expect(settled(fast_future) == cudaSuccess, "a stream that waits does not hold back another");
-    expect(slow_future.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready, "the held one waits");
-    fake::hold(slow->handle(), false);
+    fake::hold(stream->handle(), true);
+    completion.when_done(stream, [&called, kept](cudaError_t) { called = true; });
   }
-  expect(slow_future.wait_for(std::chrono::seconds(0)) == std::future_status::ready, "the end waits for the callbacks");
+  expect(!called && kept.use_count() == 1, "a callback whose work never ends is let go");
+  fake::hold(stream->handle(), false);
 }
 
 static void survives_a_lost_context() {
@@ -144,6 +158,7 @@ static void survives_a_lost_context() {
 int main(int argc, char**) {
   const bool pools = argc == 1;
   fake::set_pools_supported(pools);
+  fake::set_total_bytes(kTotalBytes);
   names_the_failing_call();
   counts_memory();
   frees_after_every_stream(pools);
@@ -151,6 +166,7 @@ int main(int argc, char**) {
   if (pools) waits_for_queued_frees();
   orders_by_events();
   calls_back();
+  ends_before_the_work();
   survives_a_lost_context();
   std::printf("%d checks, %d failures\n", checks, failures);
   return failures == 0 ? 0 : 1;

@@ -8,6 +8,7 @@
 
 #include "../../native/cuda/engine.h"
 #include "reference.h"
+#include "simt.h"
 
 namespace {
 

@@ -7,7 +7,8 @@ import path from 'node:path';
 const root = path.join(import.meta.dirname, '..', '..');
 const folder = path.join(root, 'build', 'simt');
 const compiler = process.env.CXX ?? 'c++';
-const common = ['-std=c++17', '-Wall', '-Wextra', `-I${path.join(root, 'test/simt')}`];
+const include = ['test/simt', 'test/fake'].map((folder) => `-I${path.join(root, folder)}`);
+const common = ['-std=c++17', '-Wall', '-Wextra', ...include];
 const units = [
   // As CUDA computes: every rounding where the source has it.
   { source: 'native/cuda/engine.cu', flags: ['-O2', '-ffp-contract=off', '-x', 'c++'] },
@@ -18,7 +19,7 @@ const units = [
 /** Names an object by everything that could change it. */
 function fingerprint() {
   const hash = createHash('sha256').update(JSON.stringify([compiler, common, units]));
-  for (const part of ['native', 'native/cuda', 'test/simt']) {
+  for (const part of ['native', 'native/cuda', 'test/simt', 'test/fake']) {
     for (const name of readdirSync(path.join(root, part)).sort()) {
       if (!/\.(h|cu|cuh|cc)$/.test(name)) continue;
       hash.update(name).update(readFileSync(path.join(root, part, name)));

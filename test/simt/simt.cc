@@ -262,14 +262,23 @@ uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argumen
   return thread.out;
 }
 
-cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream) {
+bool can_launch(dim3 grid, dim3 block, size_t shared_bytes) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   constexpr unsigned kMostY = 65535;
-  if (threads == 0 || threads > kMostThreads || shared_bytes > config().shared_bytes_per_block || grid.x == 0 ||
-      grid.x > 0x7fffffff || grid.y - 1 >= kMostY || grid.z - 1 >= kMostY) {
-    return cudaErrorInvalidConfiguration;
-  }
+  return threads > 0 && threads <= kMostThreads && shared_bytes <= config().shared_bytes_per_block && grid.x > 0 &&
+         grid.x <= 0x7fffffff && grid.y - 1 < kMostY && grid.z - 1 < kMostY;
+}
+
+cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream) {
+  if (!can_launch(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
   return execute(stream, [=] { return run_grid(thread_body, grid, block, shared_bytes); });
+}
+
+cudaKernelNodeParams graph_node(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes) {
+  return {[=] {
+    if (!can_launch(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
+    return run_grid(thread_body, grid, block, shared_bytes);
+  }};
 }
 
 cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {

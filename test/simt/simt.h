@@ -10,7 +10,7 @@
 #include <tuple>
 #include <type_traits>
 
-#include "cuda_types.h"
+#include "../../native/cuda/recorder.h"
 
 #define __global__
 #define __device__
@@ -48,6 +48,8 @@ void barrier(const char* file, int line);
 uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argument, const char* file, int line);
 unsigned char* shared_bytes();
 cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream);
+/// What submit() does, for a graph: faults of configuration come when it runs.
+cudaKernelNodeParams graph_node(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes);
 cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream);
 
 float half_to_float(uint16_t bits);
@@ -114,10 +116,13 @@ template <class... P, class... A>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
                    const A&... args) {
   std::tuple<P...> copies(static_cast<P>(args)...);
-  return simt::submit([kernel, copies] { std::apply(kernel, copies); }, grid, block, shared_bytes, stream);
+  const auto body = [kernel, copies] { std::apply(kernel, copies); };
+  if (recorder) return recorder->kernel(simt::graph_node(body, grid, block, shared_bytes));
+  return simt::submit(body, grid, block, shared_bytes, stream);
 }
 
 inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  if (recorder) return recorder->zero(data, size_bytes);
   return simt::zero(data, size_bytes, stream);
 }
 

@@ -1,0 +1,61 @@
+#pragma once
+// What the files of the fake CUDA runtime share: its state, behind one lock.
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "fake.h"
+
+struct FakeStream {
+  /// Each says whether it is done; until then the stream waits.
+  std::deque<std::function<bool()>> work;
+  bool held = false, destroyed = false;
+};
+
+namespace fake {
+
+struct Allocation {
+  size_t size_bytes = 0;
+  int device = 0;
+  bool pooled = false;
+};
+
+struct State {
+  std::set<FakeStream*> streams;
+  std::map<char*, Allocation> allocations;
+  std::map<char*, size_t> pinned;
+  std::map<std::string, int> calls;
+  std::map<std::string, cudaError_t> planted;
+  size_t used_bytes = 0, total_bytes = size_t{64} << 20;
+  cudaError_t fault = cudaSuccess, device_error = cudaSuccess;
+  int devices = 2, driver_version = 13000;
+  bool pools_supported = true;
+};
+
+/// Never destroyed, as a driver that outlives static destructors.
+State& state();
+
+/// A call of the API: holds the lock, counts it, and knows the error that it has to return.
+class Call {
+ public:
+  explicit Call(const char* name);
+  /// The planted error or the fault; else `status`. Kept for cudaGetLastError.
+  cudaError_t result(cudaError_t status = cudaSuccess) const;
+  bool fails() const { return status_ != cudaSuccess; }
+
+ private:
+  std::lock_guard<std::recursive_mutex> lock_;
+  cudaError_t status_;
+};
+
+int current_device();
+
+/// Runs all that can run: until every stream is empty, held, or waits for a held one.
+void progress();
+
+/// Whether all of it lies in one allocation on a device.
+bool is_device_memory(const void* data, size_t size_bytes);
+
+}  // namespace fake

@@ -1,0 +1,215 @@
+// Streams, events and graphs of the fake CUDA runtime.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "state.h"
+
+/// How often the event was recorded and how many of those records have been reached; it outlives cudaEventDestroy.
+struct Marks {
+  int recorded = 0, reached = 0;
+};
+struct FakeEvent {
+  std::shared_ptr<Marks> marks = std::make_shared<Marks>();
+};
+
+using Work = std::function<cudaError_t()>;
+struct FakeNode {
+  Work run;
+};
+struct FakeGraph {
+  std::vector<std::unique_ptr<FakeNode>> nodes;
+};
+struct FakeGraphExec {
+  std::vector<FakeNode*> order;
+  std::map<FakeNode*, Work> work;
+};
+
+using fake::Call;
+using fake::state;
+
+namespace fake {
+
+void progress() {
+  for (bool moved = true; moved;) {
+    moved = false;
+    std::set<FakeStream*>& streams = state().streams;
+    for (auto it = streams.begin(); it != streams.end();) {
+      FakeStream* stream = *it;
+      while (!stream->held && !stream->work.empty() && stream->work.front()()) {
+        stream->work.pop_front();
+        moved = true;
+      }
+      if (stream->destroyed && stream->work.empty()) {
+        it = streams.erase(it);
+        delete stream;
+      } else {
+        ++it;
+      }
+    }
+  }
+}
+
+cudaError_t enqueue(cudaStream_t stream, Work work) {
+  const Call call("enqueue");
+  if (state().streams.count(stream) == 0) return call.result(cudaErrorInvalidResourceHandle);
+  if (call.fails()) return call.result();
+  stream->work.push_back([work = std::move(work)] {
+    if (state().fault != cudaSuccess) return true;
+    const cudaError_t status = work();
+    if (status != cudaSuccess) state().fault = status;
+    return true;
+  });
+  return call.result();
+}
+
+void hold(cudaStream_t stream, bool held) {
+  const Call call("hold");
+  stream->held = held;
+}
+
+}  // namespace fake
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* made, unsigned) {
+  const Call call(__func__);
+  if (!call.fails()) state().streams.insert(*made = new FakeStream);
+  return call.result();
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const Call call(__func__);
+  stream->destroyed = true;
+  fake::progress();
+  return call.result();
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  const Call call(__func__);
+  fake::progress();  // tests synchronize no held stream: it would never end
+  return call.result();
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const Call call(__func__);
+  if (call.fails()) return call.result();
+  stream->work.push_back([marks = event->marks, recorded = event->marks->recorded] {
+    return marks->reached >= recorded || state().fault != cudaSuccess;
+  });
+  return call.result();
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* made, unsigned) {
+  const Call call(__func__);
+  if (!call.fails()) *made = new FakeEvent;
+  return call.result();
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const Call call(__func__);
+  delete event;
+  return call.result();
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const Call call(__func__);
+  if (call.fails()) return call.result();
+  const int record = ++event->marks->recorded;
+  stream->work.push_back([marks = event->marks, record] { return marks->reached = record, true; });
+  return call.result();
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const Call call(__func__);
+  fake::progress();
+  return call.result(event->marks->reached >= event->marks->recorded ? cudaSuccess : cudaErrorNotReady);
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  const Call call(__func__);
+  fake::progress();  // as cudaStreamSynchronize
+  return call.result();
+}
+cudaError_t cudaIpcGetEventHandle(cudaIpcEventHandle_t* handle, cudaEvent_t event) {
+  const Call call(__func__);
+  *handle = {};
+  std::memcpy(handle->reserved, &event, sizeof event);
+  return call.result();
+}
+cudaError_t cudaIpcOpenEventHandle(cudaEvent_t*, cudaIpcEventHandle_t) {
+  return Call(__func__).result(cudaErrorDeviceUninitialized);  // of this process; no other's can be had
+}
+
+// --- graphs -----------------------------------------------------------------------------------------------
+
+namespace {
+
+Work memset_work(const cudaMemsetParams& to) {
+  return [to] {
+    const size_t size_bytes = to.width * to.elementSize;
+    if (to.height != 1 || !fake::is_device_memory(to.dst, size_bytes)) return cudaErrorIllegalAddress;
+    std::memset(to.dst, static_cast<int>(to.value), size_bytes);
+    return cudaSuccess;
+  };
+}
+
+/// Nodes form a chain: each comes after the one before.
+cudaError_t add_node(const Call& call, cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after,
+                     size_t count, Work work) {
+  if (call.fails()) return call.result();
+  const bool chained = graph->nodes.empty() ? count == 0 : count == 1 && after[0] == graph->nodes.back().get();
+  if (!chained) return call.result(cudaErrorInvalidValue);
+  graph->nodes.push_back(std::make_unique<FakeNode>(FakeNode{std::move(work)}));
+  *made = graph->nodes.back().get();
+  return call.result();
+}
+
+cudaError_t set_node(const Call& call, cudaGraphExec_t exec, cudaGraphNode_t node, Work work) {
+  if (call.fails()) return call.result();
+  const auto it = exec->work.find(node);
+  if (it == exec->work.end()) return call.result(cudaErrorInvalidValue);
+  it->second = std::move(work);
+  return call.result();
+}
+
+}  // namespace
+
+cudaError_t cudaGraphCreate(cudaGraph_t* made, unsigned) {
+  const Call call(__func__);
+  if (!call.fails()) *made = new FakeGraph;
+  return call.result();
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  const Call call(__func__);
+  delete graph;
+  return call.result();
+}
+cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after, size_t count,
+                                   const cudaKernelNodeParams* node) {
+  return add_node(Call(__func__), made, graph, after, count, node->run);
+}
+cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after, size_t count,
+                                   const cudaMemsetParams* node) {
+  return add_node(Call(__func__), made, graph, after, count, memset_work(*node));
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  const Call call(__func__);
+  if (call.fails()) return call.result();
+  *made = new FakeGraphExec;
+  for (const auto& node : graph->nodes) {
+    (*made)->order.push_back(node.get());
+    (*made)->work[node.get()] = node->run;
+  }
+  return call.result();
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  const Call call(__func__);
+  delete exec;
+  return call.result();
+}
+cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
+                                             const cudaKernelNodeParams* to) {
+  return set_node(Call(__func__), exec, node, to->run);
+}
+cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node, const cudaMemsetParams* to) {
+  return set_node(Call(__func__), exec, node, memset_work(*to));
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  const Call call(__func__);
+  if (call.fails()) return call.result();
+  // With the nodes as they are now: later changes are for later launches.
+  for (FakeNode* node : exec->order) fake::enqueue(stream, exec->work.at(node));
+  return call.result();
+}
