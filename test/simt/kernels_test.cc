@@ -185,7 +185,7 @@ void run(const Case& test) {
   LabelFault faults;
   cuda::DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
-  call.in.samples = x.N, call.in.classes = x.C, call.in.voxels = x.S;
+  call.in.samples = call.statistics_samples = x.N, call.in.classes = x.C, call.in.voxels = x.S;
   call.in.channels_last = test.channels_last;
   call.in.squared = x.squared;
   call.in.labels = test.labels();
@@ -259,7 +259,7 @@ void invalid_labels() {
     LabelFault faults;
     cuda::DeviceCall call;
     call.steps = kStatistics | kFinalize;
-    call.in.samples = 2, call.in.classes = 3, call.in.voxels = kVoxels;
+    call.in.samples = call.statistics_samples = 2, call.in.classes = 3, call.in.voxels = kVoxels;
     call.in.activation = activation;
     call.in.predictions = predictions.operand(), call.in.target = target.operand();
     call.value = value.doubles();
