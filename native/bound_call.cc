@@ -132,12 +132,12 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   call.grad.accumulate = call.target_grad.accumulate = info[kAccumulate].ToBoolean();
   call.target_grad.dtype = call.in.target.dtype;
 
-  const int64_t C = call.in.classes, merged = count(kStatisticsSamples);
-  call.statistics_samples = merged == 0 ? call.in.samples : merged;
+  const int64_t N = call.in.samples, C = call.in.classes;
+  call.statistics_samples = count(kStatisticsSamples);
   call.sample_offset = count(kSampleOffset);
-  const bool whole = call.statistics_samples == call.in.samples && call.sample_offset == 0;
-  const bool inside = call.sample_offset >= 0 && call.in.samples <= call.statistics_samples &&
-                      call.sample_offset <= call.statistics_samples - call.in.samples;
+  const int64_t all = call.statistics_samples ? call.statistics_samples : N;
+  const bool whole = all == N && call.sample_offset == 0;
+  const bool inside = call.sample_offset >= 0 && N <= all && call.sample_offset <= all - N;
   if (!inside || (!whole && (call.steps & kStatistics))) {
     throw Napi::RangeError::New(env, "Expected the samples of the call to be among those of the statistics");
   }

@@ -18,10 +18,10 @@ struct Call {
   double* per_class = nullptr;       // written by kFinalize: [groups,C]; may be null
   GradientOut grad;                  // written by kGradient
   GradientOut target_grad;           // written by kTargetGradient: dL/dt of a dense target, in its layout and dtype
-  int64_t statistics_samples = 0;    // N of `statistics`, at least in.samples; more where parts were merged: the
-  int64_t sample_offset = 0;         // call's samples then are [sample_offset, sample_offset + in.samples) of them
+  int64_t statistics_samples = 0;    // N of `statistics` where parts were merged, else 0: in.samples. The call's
+  int64_t sample_offset = 0;         // samples are [sample_offset, sample_offset + in.samples) of them
 
-  int64_t groups() const { return options.pooled ? 1 : statistics_samples; }
+  int64_t groups() const { return options.pooled ? 1 : statistics_samples ? statistics_samples : in.samples; }
   bool reads() const { return steps & (kStatistics | kGradient | kTargetGradient); }
 };
 
