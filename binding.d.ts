@@ -159,6 +159,8 @@ export interface Binding {
   Loss: new (options: NativeLossOptions) => NativeLoss;
   /** Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }`; then nothing is written. */
   count(...args: CountArguments): void;
+  /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
+  countAsync(...args: CountArguments): Promise<void>;
   /** The nearest element along each axis: index floor(i * from / to). */
   resampleNearest(...args: ResampleArguments): void;
   setThreads(count: number): void;

@@ -10,7 +10,8 @@ export { type ErrorCode, WarpDiceError } from './errors.js';
 export { GeneralizedDiceLoss } from './generalized-dice.js';
 export { JaccardLoss } from './jaccard.js';
 export { Loss } from './loss.js';
-export { type MetricsOptions, type MetricsState, SegmentationMetrics } from './metrics.js';
+export { type MetricsState, SegmentationMetrics } from './metrics.js';
+export type { MetricsOptions } from './metrics-options.js';
 export type {
   CallOptions,
   CrossEntropyOptions,

@@ -1,71 +1,19 @@
-import { native } from './binding.js';
-import {
-  checkFlag,
-  checkInteger,
-  checkKeys,
-  checkOneOf,
-  rangeError,
-  sameShape,
-  show,
-  showShape,
-  typeError,
-} from './check.js';
+import { BatchCounter } from './batch-counter.js';
+import { checkInteger, checkKeys, checkOneOf, rangeError, typeError } from './check.js';
 import { binaryCounts, type ClassCounts, checkCounts, confusionCounts } from './counts.js';
-import { codeOf, isInteger, makeArray } from './dtype.js';
-import { WarpDiceError } from './errors.js';
-import { Geometry } from './geometry.js';
+import { makeArray } from './dtype.js';
+import { type MetricsOptions, type ResolvedMetrics, resolveMetrics } from './metrics-options.js';
 import type { CallOptions } from './options.js';
-import { resolveOptions } from './resolve.js';
 import {
-  type Absent,
   type Average,
   average,
+  averages,
   mean,
   type ScoreName,
   score,
   scoreNames,
 } from './scores.js';
-import { type Tensor, type TensorLike, toTensor } from './tensor.js';
-
-const decisions = ['argmax', 'threshold', 'labels'] as const;
-const aggregates = ['global', 'samples'] as const;
-const absents = ['formula', 'skip', 'perfect', 'worst'] as const;
-const averages = ['macro', 'micro', 'weighted'] as const;
-
-/** What {@link SegmentationMetrics} count, and how scores are made of it. */
-export interface MetricsOptions {
-  /** C. */
-  classes: number;
-  /**
-   * How predictions become classes. `'argmax'`: the class of the largest logit or probability, the lowest class at a
-   * tie; needs two or more classes. `'threshold'`: each class by itself where its prediction is above `threshold`, so
-   * that a voxel may be of several classes or none. `'labels'`: predictions are class indices. Default `'argmax'`.
-   */
-  decision?: 'argmax' | 'threshold' | 'labels';
-  /**
-   * Needed for decision `'threshold'`, and compared with the predictions as they are: 0.5 for probabilities, 0 for the
-   * logits of a sigmoid. Rounded to float32 unless the predictions are float64.
-   */
-  threshold?: number;
-  /**
-   * `'global'`: scores of the counts of all samples together. `'samples'`: scores of each sample, then the mean over the
-   * samples in which they are counted; keeps 4 numbers per sample and class. Default `'global'`.
-   */
-  aggregate?: 'global' | 'samples';
-  /**
-   * The score of a class with no target voxel, whatever is predicted, with the meaning that it has in the losses:
-   * `'skip'` NaN and left out of means, `'perfect'` 1, `'worst'` 0, `'formula'` what the formula gives, with 0/0 = 0: 0
-   * for Dice, IoU, precision, recall and volume similarity. Specificity and accuracy are those of the formula always.
-   * Default `'skip'`.
-   */
-  absent?: Absent;
-  /** false: class 0 is left out of averages (it can still be predicted). Default true. */
-  background?: boolean;
-  /** Voxels with this label are left out. For labels, and for masks of one class. */
-  ignoreIndex?: number;
-  /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
-  layout?: 'channels-first' | 'channels-last';
-}
+import type { TensorLike } from './tensor.js';
 
 /** What `JSON.stringify` makes of {@link SegmentationMetrics}; all counts are integers. */
 export interface MetricsState {
@@ -75,16 +23,6 @@ export interface MetricsState {
   readonly perSample: readonly number[];
 }
 
-const optionKeys: readonly (keyof MetricsOptions)[] = [
-  'classes',
-  'decision',
-  'threshold',
-  'aggregate',
-  'absent',
-  'background',
-  'ignoreIndex',
-  'layout',
-];
 const none: Record<string, never> = Object.freeze({});
 
 /**
@@ -105,65 +43,17 @@ const none: Record<string, never> = Object.freeze({});
  * metrics.confusion(); // [1, 1, 0, 2]: of class 0 one right and one taken for class 1
  */
 export class SegmentationMetrics {
-  readonly #options: Required<Omit<MetricsOptions, 'ignoreIndex' | 'threshold'>> & MetricsOptions;
-  readonly #geometry: Geometry;
-  readonly #cells: number; // numbers per sample that the addon counts
-  #counts: Float64Array; // [cells], of all samples
-  #batch: Float64Array = new Float64Array(0); // [N, cells], kept from update to update
-  #perSample: ClassCounts[][] = []; // [samples][C], for aggregate 'samples'
+  readonly #options: ResolvedMetrics;
+  readonly #counter: BatchCounter;
+  readonly #counts: Float64Array; // of all samples, as the addon counts them
+  #perSample: number[] = []; // [samples, C, 4] for aggregate 'samples': TN, FP, FN, TP
   #samples = 0;
 
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: MetricsOptions) {
-    if (options === undefined) throw typeError('an object', 'options', options);
-    checkKeys(options, 'options', optionKeys);
-    const { ignoreIndex, layout, threshold } = options;
-    const classes = checkInteger(options.classes, 'classes', 1, 65_536);
-    const decision = checkOneOf(options.decision, 'decision', decisions, 'argmax');
-    if (decision === 'argmax' && classes === 1) {
-      throw new RangeError(
-        "Expected 2 or more for classes, as decision is 'argmax', but received 1: use 'threshold'",
-      );
-    }
-    if (decision === 'threshold' && typeof threshold !== 'number') {
-      throw typeError(
-        "a number (0.5 for probabilities, 0 for logits), as decision is 'threshold',",
-        'threshold',
-        threshold,
-      );
-    }
-    if (decision === 'threshold' && Number.isNaN(threshold))
-      throw rangeError('a number', 'threshold', threshold);
-    if (decision !== 'threshold' && threshold !== undefined) {
-      throw new TypeError(
-        `Expected no threshold for decision '${decision}' but received ${show(threshold)}`,
-      );
-    }
-    const background = checkFlag(options.background, 'background', true);
-    if (!background && classes === 1) {
-      throw new RangeError('Expected 2 or more classes for background: false but received 1');
-    }
-    // The losses' own reading of layout and ignoreIndex, and of how shapes fit together.
-    const resolved = resolveOptions(
-      {
-        ...(layout !== undefined && { layout }),
-        ...(ignoreIndex !== undefined && { ignoreIndex }),
-      },
-      { kind: 0 },
-    );
-    this.#geometry = new Geometry(resolved);
-    this.#options = Object.freeze({
-      classes,
-      decision,
-      aggregate: checkOneOf(options.aggregate, 'aggregate', aggregates, 'global'),
-      absent: checkOneOf(options.absent, 'absent', absents, 'skip'),
-      background,
-      layout: resolved.channelsLast ? 'channels-last' : 'channels-first',
-      ...(threshold !== undefined && { threshold }),
-      ...(ignoreIndex !== undefined && { ignoreIndex }),
-    });
-    this.#cells = decision === 'threshold' ? 4 * classes : (classes + 1) ** 2;
-    this.#counts = makeArray('float64', this.#cells) as Float64Array;
+    this.#options = resolveMetrics(options);
+    this.#counter = new BatchCounter(this.#options);
+    this.#counts = makeArray('float64', this.#counter.cells) as Float64Array;
   }
 
   /** Samples counted since the beginning or the last {@link SegmentationMetrics.reset}. */
@@ -184,55 +74,56 @@ export class SegmentationMetrics {
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
   update(predictions: TensorLike, target: TensorLike, options: CallOptions = none): this {
-    checkKeys(options, 'options', ['weight']);
-    const x = toTensor(predictions, 'predictions');
-    const y = toTensor(target, 'target');
-    const w = options.weight === undefined ? undefined : toTensor(options.weight, 'weight');
-    const { samples, voxels, labels } = this.#fit(x, y, w);
-    const { classes, decision, layout, threshold = 0, ignoreIndex } = this.#options;
-    const size = samples * this.#cells;
-    if (this.#batch.length < size) this.#batch = makeArray('float64', size) as Float64Array;
-    try {
-      native.count(
-        decisions.indexOf(decision),
-        threshold,
-        samples,
-        classes,
-        voxels,
-        layout === 'channels-last',
-        x.data,
-        codeOf(x.dtype),
-        y.data,
-        codeOf(y.dtype),
-        labels,
-        ignoreIndex,
-        w?.data,
-        w === undefined ? 0 : codeOf(w.dtype),
-        this.#batch,
-      );
-    } catch (error) {
-      throw this.#translate(error, labels);
-    }
-    for (let n = 0; n < samples; n++) {
-      const cells = this.#batch.subarray(n * this.#cells, (n + 1) * this.#cells);
-      for (let i = 0; i < this.#cells; i++)
-        this.#counts[i] = (this.#counts[i] as number) + (cells[i] as number);
-      if (this.#options.aggregate === 'samples') this.#perSample.push(this.#byClass(cells));
-    }
-    this.#samples += samples;
+    this.#counter.count(predictions, target, options, this.#add);
     return this;
   }
 
-  /** The score of every class [C]; NaN where it is not counted, see `absent`. */
-  perClass(name: ScoreName): Float64Array {
+  /**
+   * {@link SegmentationMetrics.update} off the event loop; updates may overlap, and count when they resolve. Arrays on plain
+   * ArrayBuffers are copied at the call, shared memory ({@link Tensor.empty}) is used in place and must not be written
+   * meanwhile. Wrong arguments throw at the call, labels out of range reject the promise.
+   */
+  updateAsync(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: CallOptions = none,
+  ): Promise<this> {
+    return this.#counter.countAsync(predictions, target, options, this.#add).then(() => this);
+  }
+
+  /**
+   * The score of every class [C]; NaN where it is not counted, see `absent`. For aggregate `'samples'` the mean over the
+   * samples in which it is counted.
+   *
+   * @param options `out`: where to write it, [C]; default a new array
+   */
+  perClass(name: ScoreName, options: { out?: Float64Array } = none): Float64Array {
     checkOneOf(name, 'name', scoreNames, 'dice');
     const { absent, aggregate, classes } = this.#options;
+    const scores = roomFor(options, classes);
     if (aggregate === 'global') {
-      return Float64Array.from(this.counts(), (counts) => score(name, counts, absent));
+      scores.set(this.counts().map((counts) => score(name, counts, absent)));
+      return scores;
     }
-    return Float64Array.from({ length: classes }, (_, c) =>
-      mean(this.#perSample.map((sample) => score(name, sample[c] as ClassCounts, absent))),
-    );
+    const samples = this.#sampleCounts();
+    for (let c = 0; c < classes; c++)
+      scores[c] = mean(samples.map((sample) => score(name, sample[c] as ClassCounts, absent)));
+    return scores;
+  }
+
+  /**
+   * The score of every sample and class [samples, C], in the order in which they were counted; NaN where it is not
+   * counted. For aggregate `'samples'`.
+   *
+   * @throws TypeError for aggregate `'global'`, which keeps no samples
+   */
+  perSample(name: ScoreName): Float64Array {
+    checkOneOf(name, 'name', scoreNames, 'dice');
+    const { absent, aggregate } = this.#options;
+    if (aggregate === 'global') {
+      throw new TypeError("Expected aggregate 'samples' for perSample() but received 'global'");
+    }
+    return Float64Array.from(this.#sampleCounts().flat(), (counts) => score(name, counts, absent));
   }
 
   /**
@@ -246,12 +137,10 @@ export class SegmentationMetrics {
     const { absent, aggregate, background } = this.#options;
     const counted = (sample: readonly ClassCounts[]) => (background ? sample : sample.slice(1));
     if (aggregate === 'global') return average(name, counted(this.counts()), absent, average_);
-    if (average_ === 'macro') {
-      const scores = (sample: ClassCounts[]) =>
-        counted(sample).map((counts) => score(name, counts, absent));
-      return mean(this.#perSample.flatMap(scores));
-    }
-    return mean(this.#perSample.map((sample) => average(name, counted(sample), absent, average_)));
+    const samples = this.#sampleCounts().map(counted);
+    if (average_ === 'macro')
+      return mean(samples.flat().map((counts) => score(name, counts, absent)));
+    return mean(samples.map((sample) => average(name, sample, absent, average_)));
   }
 
   /** TP, FP, FN and TN of every class, over all samples. */
@@ -263,16 +152,17 @@ export class SegmentationMetrics {
    * The confusion matrix over all samples, [C, C], row-major: rows are target classes, columns predicted ones. Voxels
    * whose target or prediction names no class are in none of its cells, but in {@link SegmentationMetrics.counts}.
    *
+   * @param options `out`: where to write it, [C * C]; default a new array
    * @throws TypeError for decision `'threshold'`, where a voxel has no single class
    */
-  confusion(): Float64Array {
+  confusion(options: { out?: Float64Array } = none): Float64Array {
     const { classes, decision } = this.#options;
     if (decision === 'threshold') {
       throw new TypeError(
         "Expected decision 'argmax' or 'labels' for confusion() but received 'threshold'",
       );
     }
-    const matrix = new Float64Array(classes * classes);
+    const matrix = roomFor(options, classes * classes);
     for (let t = 0; t < classes; t++) {
       const row = t * (classes + 1);
       matrix.set(this.#counts.subarray(row, row + classes), t * classes);
@@ -287,8 +177,8 @@ export class SegmentationMetrics {
     const [mine, theirs] = [JSON.stringify(this.#options), JSON.stringify(other.#options)];
     if (mine !== theirs)
       throw new RangeError(`Expected metrics of ${mine} for other but received those of ${theirs}`);
-    this.#counts = this.#counts.map((count, i) => count + (other.#counts[i] as number));
-    this.#perSample = [...this.#perSample, ...other.#perSample];
+    this.#addCounts(other.#counts);
+    this.#perSample = this.#perSample.concat(other.#perSample);
     this.#samples += other.#samples;
     return this;
   }
@@ -305,9 +195,7 @@ export class SegmentationMetrics {
       options: this.#options,
       samples: this.#samples,
       counts: [...this.#counts],
-      perSample: this.#perSample.flatMap((sample) =>
-        sample.flatMap(({ tp, fp, fn, tn }) => [tn, fp, fn, tp]),
-      ),
+      perSample: [...this.#perSample],
     };
   }
 
@@ -318,59 +206,35 @@ export class SegmentationMetrics {
     const metrics = new SegmentationMetrics(state.options);
     const { classes, aggregate } = metrics.#options;
     metrics.#samples = checkInteger(state.samples, 'state.samples', 0, Number.MAX_SAFE_INTEGER);
-    metrics.#counts = checkCounts(state.counts, 'state.counts', metrics.#cells);
+    metrics.#addCounts(checkCounts(state.counts, 'state.counts', metrics.#counts.length));
     const rows = aggregate === 'samples' ? metrics.#samples : 0;
-    const perSample = checkCounts(state.perSample, 'state.perSample', rows * classes * 4);
-    for (let n = 0; n < rows; n++) {
-      const cells = perSample.subarray(n * classes * 4, (n + 1) * classes * 4);
-      metrics.#perSample.push(binaryCounts(cells, classes));
-    }
+    metrics.#perSample = [...checkCounts(state.perSample, 'state.perSample', rows * classes * 4)];
     return metrics;
   }
 
-  /** N, S and the kind of target from the shapes, or throws. */
-  #fit(
-    x: Tensor,
-    y: Tensor,
-    w: Tensor | undefined,
-  ): { samples: number; voxels: number; labels: boolean } {
-    const { classes, decision } = this.#options;
-    if (decision !== 'labels') {
-      this.#geometry.fit(x, y, w);
-      if (this.#geometry.classes !== classes) {
-        throw new RangeError(
-          `Expected ${classes} classes for predictions but received ${this.#geometry.classes} in shape ${showShape(x.shape)}`,
-        );
-      }
-      return this.#geometry;
+  readonly #add = (counts: Float64Array, samples: number): void => {
+    const { cells } = this.#counter;
+    for (let n = 0; n < samples; n++) {
+      const sample = counts.subarray(n * cells, (n + 1) * cells);
+      this.#addCounts(sample);
+      if (this.#options.aggregate === 'global') continue;
+      for (const { tp, fp, fn, tn } of this.#byClass(sample)) this.#perSample.push(tn, fp, fn, tp);
     }
-    if (x.shape.length === 0)
-      throw rangeError('rank 1 or more', 'the shape of predictions', x.shape);
-    for (const [tensor, name] of [
-      [x, 'predictions'],
-      [y, 'target'],
-    ] as const) {
-      if (isInteger(tensor.dtype)) continue;
-      throw new TypeError(
-        `Expected dtype uint8, int32 or int64 for ${name}, as decision is 'labels', but received ${tensor.dtype}`,
-      );
-    }
-    if (w !== undefined && (w.dtype === 'int32' || w.dtype === 'int64')) {
-      throw new TypeError(
-        `Expected dtype uint8 or a float dtype for weight but received ${w.dtype}`,
-      );
-    }
-    for (const [tensor, name] of [
-      [y, 'target'],
-      [w, 'weight'],
-    ] as const) {
-      if (tensor === undefined || sameShape(tensor.shape, x.shape)) continue;
-      throw new RangeError(
-        `Expected shape ${showShape(x.shape)} for ${name}, as predictions have, but received ${showShape(tensor.shape)}`,
-      );
-    }
-    const samples = x.shape.length === 1 ? 1 : (x.shape[0] as number);
-    return { samples, voxels: x.size / samples, labels: true };
+    this.#samples += samples;
+  };
+
+  #addCounts(counts: Float64Array): void {
+    for (let i = 0; i < counts.length; i++)
+      this.#counts[i] = (this.#counts[i] as number) + (counts[i] as number);
+  }
+
+  /** [samples][C], for aggregate 'samples'. */
+  #sampleCounts(): ClassCounts[][] {
+    const { classes } = this.#options;
+    const cells = Float64Array.from(this.#perSample);
+    return Array.from({ length: this.#samples }, (_, n) =>
+      binaryCounts(cells.subarray(n * classes * 4, (n + 1) * classes * 4), classes),
+    );
   }
 
   #byClass(cells: Float64Array): ClassCounts[] {
@@ -379,28 +243,14 @@ export class SegmentationMetrics {
       ? binaryCounts(cells, classes)
       : confusionCounts(cells, classes);
   }
+}
 
-  /** Words for what the addon reports by code. */
-  #translate(error: unknown, labels: boolean): unknown {
-    const fault = error as WarpDiceError & { predictions?: boolean };
-    const { code, message } = fault;
-    if (code === 'ERR_LABEL_RANGE') {
-      const { classes, ignoreIndex } = this.#options;
-      const allowed = labels && classes > 1 ? `class indices from 0 to ${classes - 1}` : '0 or 1';
-      const ignore = ignoreIndex === undefined ? '' : ` (or ignoreIndex ${ignoreIndex})`;
-      const details = {
-        count: fault.count as number,
-        index: fault.index as number,
-        value: fault.value as number,
-      };
-      return new WarpDiceError(
-        code,
-        `Expected ${allowed}${ignore} for ${fault.predictions ? 'predictions' : 'target'} but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}`,
-        details,
-      );
-    }
-    if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON')
-      return new WarpDiceError(code, message, { cause: error });
-    return error;
-  }
+/** The caller's array of that length, or a new one. */
+function roomFor(options: { out?: Float64Array }, length: number): Float64Array {
+  checkKeys(options, 'options', ['out']);
+  const { out } = options;
+  if (out === undefined) return makeArray('float64', length) as Float64Array;
+  if (!(out instanceof Float64Array)) throw typeError('a Float64Array', 'options.out', out);
+  if (out.length !== length) throw rangeError(`${length} elements`, 'options.out', out);
+  return out;
 }

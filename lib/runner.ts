@@ -10,7 +10,7 @@ import {
 } from './all-reduce.js';
 import { native } from './binding.js';
 import type { Prepared } from './call.js';
-import { WarpDiceError } from './errors.js';
+import { inWords } from './faults.js';
 import type { Preparer } from './prepare.js';
 import type { Statistics } from './statistics.js';
 
@@ -67,7 +67,7 @@ export class Runner {
     try {
       this.#native.run(...args);
     } catch (error) {
-      throw inWords(error, call, this.#ignoreIndex);
+      throw this.#inWords(error, call);
     }
   }
 
@@ -76,31 +76,15 @@ export class Runner {
     try {
       done = this.#native.runAsync(...args);
     } catch (error) {
-      throw inWords(error, call, this.#ignoreIndex);
+      throw this.#inWords(error, call);
     }
     return done.catch((error) => {
-      throw inWords(error, call, this.#ignoreIndex);
+      throw this.#inWords(error, call);
     });
   }
-}
 
-/** Words for what the addon reports by code. */
-function inWords(error: unknown, call: Prepared, ignoreIndex: number | undefined): unknown {
-  const { code, count, index, value, message } = error as WarpDiceError;
-  if (code === 'ERR_LABEL_RANGE') {
-    const classes = call.args[2];
-    const indices = call.args[8] && classes > 1;
-    const allowed = indices ? `class indices from 0 to ${classes - 1}` : '0 or 1';
-    const ignore = ignoreIndex === undefined ? '' : ` (or ignoreIndex ${ignoreIndex})`;
-    const details = { count: count as number, index: index as number, value: value as number };
-    return new WarpDiceError(
-      code,
-      `Expected ${allowed}${ignore} for target but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}`,
-      details,
-    );
+  #inWords(error: unknown, { args }: Prepared): unknown {
+    const ignoreIndex = this.#ignoreIndex;
+    return inWords(error, { name: 'target', classes: args[2], indices: args[8], ignoreIndex });
   }
-  if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON') {
-    return new WarpDiceError(code, message, { cause: error });
-  }
-  return error;
 }

@@ -18,7 +18,8 @@ export type ScoreName =
   | 'accuracy';
 
 export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
-export type Average = 'macro' | 'micro' | 'weighted';
+export const averages = ['macro', 'micro', 'weighted'] as const;
+export type Average = (typeof averages)[number];
 
 const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b);
 

@@ -76,6 +76,7 @@ Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Loss", make_loss_class(env));
   exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
+  exports.Set("countAsync", Napi::Function::New<count_classes_async>(env, "countAsync"));
   exports.Set("resampleNearest", Napi::Function::New<resample_nearest>(env, "resampleNearest"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));

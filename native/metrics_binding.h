@@ -3,7 +3,8 @@
 
 namespace warpdice {
 
-/// The function `count` of binding.d.ts.
+/// The functions `count` and `countAsync` of binding.d.ts.
 Napi::Value count_classes(const Napi::CallbackInfo& info);
+Napi::Value count_classes_async(const Napi::CallbackInfo& info);
 
 }  // namespace warpdice

@@ -325,10 +325,35 @@ describe('over a dataset', () => {
     });
     metrics.update(tensor([1, 1, 0, 0], [2, 2], 'uint8'), tensor([1, 0, 0, 0], [2, 2], 'uint8'));
     // Sample 0: class 0 Dice 0, class 1 Dice 2/3. Sample 1: class 0 Dice 1, class 1 absent.
+    expect([...metrics.perSample('dice')]).toEqual([0, 2 / 3, 1, Number.NaN]);
     expect([...metrics.perClass('dice')]).toEqual([0.5, 2 / 3]);
     expect(metrics.average('dice')).toBeCloseTo((0 + 2 / 3 + 1) / 3, 14);
     expect(metrics.average('dice', 'micro')).toBeCloseTo((0.5 + 1) / 2, 14);
     expect(metrics.average('dice', 'weighted')).toBeCloseTo((1 / 3 + 1) / 2, 14);
+  });
+
+  test('an update keeps no memory of its own: the counts of a batch go where those of the last went', async () => {
+    const map = full([2, 100], 1, 'uint8');
+    const metrics = new SegmentationMetrics({ classes: 200, decision: 'labels' }).update(map, map);
+    const [dice, matrix] = [new Float64Array(200), new Float64Array(200 * 200)];
+    const before = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 10; i++) {
+      metrics.update(map, map).confusion({ out: matrix });
+      metrics.perClass('dice', { out: dice });
+      await metrics.updateAsync(map, map);
+    }
+    // One batch takes 2 * 201 * 201 numbers of 8 bytes, and the matrix half of that.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(300_000);
+    expect(metrics.samples).toBe(42);
+  });
+
+  test.each(['global', 'samples'] as const)("%s: results in the caller's arrays", (aggregate) => {
+    const metrics = fill(new SegmentationMetrics({ classes: 3, aggregate }));
+    const [scores, matrix] = [new Float64Array(3).fill(9), new Float64Array(9).fill(9)];
+    expect(metrics.perClass('iou', { out: scores })).toBe(scores);
+    expect(metrics.confusion({ out: matrix })).toBe(matrix);
+    expect(scores).toEqual(metrics.perClass('iou'));
+    expect(matrix).toEqual(metrics.confusion());
   });
 
   test.each(['global', 'samples'] as const)(
@@ -418,6 +443,25 @@ describe('wrong arguments change nothing', () => {
       () => ofLabels.update(full([1, 5], 0, 'uint8'), full([5], 0, 'uint8')),
       RangeError,
       /\[5\]/,
+    ],
+    [
+      'an infinite threshold',
+      () => new SegmentationMetrics({ classes: 1, decision: 'threshold', threshold: Infinity }),
+      RangeError,
+      /Infinity/,
+    ],
+    [
+      'scores of samples that are not kept',
+      () => metrics.perSample('dice'),
+      TypeError,
+      /aggregate 'samples'/,
+    ],
+    ['no room', () => metrics.perClass('dice', { out: [] as Any }), TypeError, /options\.out/],
+    [
+      'too little room',
+      () => metrics.confusion({ out: new Float64Array(8) }),
+      RangeError,
+      /9 elements for options\.out/,
     ],
     ['a score', () => metrics.perClass('f1' as Any), RangeError, /'dice'/],
     ['an average', () => metrics.average('dice', 'mean' as Any), RangeError, /'macro'/],

@@ -12,6 +12,8 @@ test.concurrent.each([
   ['async', 1000],
   ['async, shared memory', 2000],
   ['async, allocating', 1000],
+  ['metrics', 1000],
+  ['metrics, async', 1000],
   ['errors', 1000],
 ])(
   '%s',

@@ -4,7 +4,7 @@
 // Needs --expose-gc, for the two measurements only: V8 lets garbage of some 32 to 64 MB gather before it collects it, and where in
 // that saw a measurement falls would be chance. The steps themselves run as they do without it, and `most` is theirs.
 import { setImmediate as turn } from 'node:timers/promises';
-import { DiceLoss, JaccardLoss, Tensor } from '../../dist/index.js';
+import { DiceLoss, JaccardLoss, SegmentationMetrics, Tensor } from '../../dist/index.js';
 
 const shape = [4, 1, 512, 512];
 const S = 4 * 512 * 512;
@@ -23,6 +23,10 @@ const shared = [
   Tensor.empty(voxels, 'uint8'),
   { out: { grad: Tensor.empty(shape) } },
 ];
+// Of 200 classes: what one batch counts takes 1.3 MB.
+const metrics = new SegmentationMetrics({ classes: 200, decision: 'labels' });
+const confusion = new Float64Array(200 * 200);
+const scores = new Float64Array(200);
 const bad = { data: new Uint8Array(S).fill(9), shape: voxels };
 
 const steps = {
@@ -37,6 +41,11 @@ const steps = {
   async: () => loss.valueAndGradAsync(x, y, { out: { grad } }),
   'async, allocating': () => loss.valueAndGradAsync(x, y),
   'async, shared memory': () => loss.valueAndGradAsync(...shared),
+  metrics: () => {
+    metrics.update(y, y).confusion({ out: confusion });
+    metrics.perClass('dice', { out: scores });
+  },
+  'metrics, async': () => metrics.updateAsync(y, y),
   errors: () => {
     try {
       loss.valueAndGrad(x, bad);
