@@ -16,7 +16,8 @@ class AsyncWork {
     napi_value promise;
     if (napi_create_promise(env, &work->deferred_, &promise) != napi_ok) throw Napi::Error::New(env);
     const Napi::String name = Napi::String::New(env, "warpdice");
-    if (napi_create_async_work(env, nullptr, name, run, complete, work.get(), &work->work_) != napi_ok) {
+    if (napi_create_async_work(env, nullptr, name, on_pool_thread, on_javascript_thread, work.get(), &work->work_) !=
+        napi_ok) {
       throw Napi::Error::New(env);
     }
     if (napi_queue_async_work(env, work->work_) != napi_ok) {
@@ -34,7 +35,7 @@ class AsyncWork {
   virtual void settle(Napi::Env env) = 0;
 
  private:
-  static void run(napi_env, void* data) {
+  static void on_pool_thread(napi_env, void* data) {
     auto* self = static_cast<AsyncWork*>(data);
     try {
       self->execute();
@@ -53,7 +54,7 @@ class AsyncWork {
   }
 
   /// Raw Node-API whose status is ignored: when the environment is closing, there is nobody left to tell.
-  static void complete(napi_env raw, napi_status status, void* data) {
+  static void on_javascript_thread(napi_env raw, napi_status status, void* data) {
     std::unique_ptr<AsyncWork> self(static_cast<AsyncWork*>(data));
     Napi::Env env(raw);
     Napi::HandleScope scope(env);

@@ -98,12 +98,8 @@ void throw_faults(Napi::Env env, const CountFaults& faults) {
   const bool predictions = faults.predictions.count > 0;
   const LabelFault& fault = predictions ? faults.predictions : faults.target;
   if (fault.count == 0) return;
-  Napi::Error error = to_javascript(env, "ERR_LABEL_RANGE", "Labels are out of range");
-  Napi::Object object = error.Value();
-  object.Set("predictions", predictions);
-  object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
-  object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
-  object.Set("value", Napi::Number::New(env, static_cast<double>(fault.first_value)));
+  Napi::Error error = label_error(env, fault);
+  error.Value().Set("predictions", predictions);
   throw error;
 }
 

@@ -84,6 +84,16 @@ inline Napi::Error to_javascript(Napi::Env env, const char* code, const std::str
   return error;
 }
 
+/// Thrown, or rejected with, for labels out of range; lib/ words the message.
+inline Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
+  Napi::Error error = to_javascript(env, "ERR_LABEL_RANGE", "Labels are out of range");
+  Napi::Object object = error.Value();
+  object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
+  object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
+  object.Set("value", Napi::Number::New(env, static_cast<double>(fault.first_value)));
+  return error;
+}
+
 /// Runs `body`; what C++ throws becomes a JavaScript exception with a code.
 template <class Body>
 auto guarded(Napi::Env env, Body body) -> decltype(body()) {
