@@ -8,7 +8,7 @@ import { Device, DiceLoss, getThreads, JaccardLoss } from 'warpdice';
 import { CrossEntropy } from './cross-entropy.js';
 import { heldOut, loadSlices, type Slices } from './data.js';
 import { FlagError, type Flags, help, readFlags } from './flags.js';
-import { argmax, Confusion } from './metrics.js';
+import { argmax, count } from './metrics.js';
 import { classNames, initialWeights, toParams, unet, type Weights } from './model.js';
 import { type Curve, drawCurves, drawSlices } from './pictures.js';
 import { Progress } from './progress.js';
@@ -40,7 +40,7 @@ async function main(flags: Flags): Promise<number> {
 
   const before = predict(initialWeights(seededRandom(flags.seed)), data.heldOut);
   const runs: Run[] = [];
-  const untrained = meanDice(count(before, data.heldOut));
+  const untrained = count(before, data.heldOut.labels).average('dice');
   const names = flags.compare && flags.loss !== 'ce' ? [flags.loss, 'ce' as const] : [flags.loss];
   for (const name of names) {
     if (interrupt.signal.aborted) break;
@@ -69,7 +69,7 @@ async function runOne(
   const test = (step: number, weights: Weights) => {
     const start = performance.now();
     const prediction = predict(weights, data.heldOut);
-    curve.heldOut.push({ step, dice: meanDice(count(prediction, data.heldOut)) });
+    curve.heldOut.push({ step, dice: count(prediction, data.heldOut.labels).average('dice') });
     testSeconds += (performance.now() - start) / 1000;
     return prediction;
   };
@@ -104,12 +104,6 @@ function predict(weights: Weights, { images, height, width, numbers }: Slices): 
   return result;
 }
 
-const count = (prediction: Uint8Array, { labels }: Slices) =>
-  new Confusion(classNames.length).add(prediction, labels);
-
-/** Over grey and white matter; outside the brain is not counted. */
-const meanDice = (confusion: Confusion) => (confusion.dice(1) + confusion.dice(2)) / 2;
-
 function chooseDevice(wanted: Flags['device']): Device {
   if (wanted === 'auto') return Device.default();
   const found = Device.list().find(({ kind }) => kind === wanted);
@@ -135,9 +129,10 @@ Loss: ${device.kind === 'cpu' ? `${device.name}, ${threads}, ${noGpu}` : device.
 
 function printTable(slices: Slices, before: Uint8Array, runs: Run[]): void {
   const figures = (prediction: Uint8Array) => {
-    const confusion = count(prediction, slices);
-    const perClass = [1, 2].flatMap((c) => [confusion.dice(c), confusion.iou(c)]);
-    return [...perClass, meanDice(confusion)].map((v) => v.toFixed(4));
+    const metrics = count(prediction, slices.labels);
+    const [dice, iou] = [metrics.perClass('dice'), metrics.perClass('iou')];
+    const perClass = [1, 2].flatMap((c) => [dice[c], iou[c]]);
+    return [...perClass, metrics.average('dice')].map((v) => v.toFixed(4));
   };
   const table = new Table({ style: { head: [], border: [] } });
   table.push(

@@ -1,7 +1,7 @@
 // The two pictures: how training went, and what the network makes of held-out slices.
 import { Canvas, type Colour } from './canvas.js';
 import type { Slices } from './data.js';
-import { Confusion } from './metrics.js';
+import { count } from './metrics.js';
 import { classNames } from './model.js';
 
 export interface Curve {
@@ -92,9 +92,8 @@ export function drawSlices(
       panel(i + 1, shown);
       if (shown === labels) return;
       const range = [slice * area, (slice + 1) * area] as const;
-      const counts = new Confusion(classNames.length);
-      counts.add(shown.subarray(...range), labels.subarray(...range));
-      const [grey, white] = [counts.dice(1), counts.dice(2)].map((v) => v.toFixed(2));
+      const dice = count(shown.subarray(...range), labels.subarray(...range)).perClass('dice');
+      const [grey, white] = [dice[1], dice[2]].map((v) => v.toFixed(2));
       caption(i + 1, `Dice: grey ${grey}, white ${white}`);
     });
   });
