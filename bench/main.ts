@@ -9,7 +9,7 @@ import { names } from './contenders.js';
 import { describeMachine, root } from './machine.js';
 import type { MeasureMessage, MeasureSettings } from './measure-child.js';
 import type { MemorySettings } from './memory-child.js';
-import type { PeersMessage } from './peers-child.js';
+import type { PeersMessage, PeersSettings } from './peers-child.js';
 import { endProgress, showProgress } from './progress.js';
 import {
   boundsText,
@@ -116,13 +116,16 @@ async function measure(settings: MeasureSettings): Promise<CaseResult[] | undefi
 
 async function measurePeers(
   simd: string,
-  { threads, filter }: Options,
-  budget: Budget,
+  { quick, threads, filter }: Options,
 ): Promise<PeerTimes[]> {
   const peers: PeerTimes[] = [];
-  // Peers take long: fewer rounds than for our own cases.
-  const fewer = { ...budget, leastRounds: Math.ceil(budget.leastRounds / 2) };
-  const settings = { simd, threads, filter, budget: fewer };
+  const settings: PeersSettings = {
+    simd,
+    threads,
+    filter,
+    budget: quick ? { seconds: 0.5, leastRounds: 5 } : { seconds: 3, leastRounds: 15 },
+    quick,
+  };
   await runChild<PeersMessage>('peers-child.js', settings, (message) => {
     if (message.type === 'peers') peers.push(...message.peers);
     else showProgress(`peers ${message.group}`, message.stage, message.share);
@@ -204,8 +207,7 @@ async function main(options: Options): Promise<void> {
     console.log(timesText(result));
     print(boundsText(result));
   }
-  const peers =
-    results[0] && options.peers ? await measurePeers(results[0].simd, options, budget) : [];
+  const peers = results[0] && options.peers ? await measurePeers(results[0].simd, options) : [];
   endProgress();
   print(peersText(peers));
   const memory = await measureMemory(options);

@@ -2,12 +2,14 @@
 import { DiceLoss, setThreads } from 'warpdice';
 import { select } from './cases.js';
 import type { MeasureSettings } from './measure-child.js';
-import type { Peer, PeerResult } from './peers/peer.js';
+import { openJaxJs } from './peers/jaxjs.js';
+import { firstLine, type OpenPeers, type Peer, type PeerResult, skip } from './peers/peer.js';
 import { openPlain } from './peers/plain.js';
+import { openTfjs } from './peers/tfjs.js';
 import { openTorch } from './peers/torch.js';
 import { makeProblem, type Problem } from './problem.js';
 import type { PeerTimes } from './results.js';
-import { interleave, ratio, summarize, type Timed } from './timing.js';
+import { interleave, ratio, summarize } from './timing.js';
 
 export type PeersMessage =
   | { readonly type: 'progress'; readonly group: string; readonly stage: string; share: number }
@@ -15,9 +17,20 @@ export type PeersMessage =
 
 process.once('disconnect', () => process.exit());
 
-const settings = JSON.parse(process.argv[2] as string) as MeasureSettings;
+export interface PeersSettings extends MeasureSettings {
+  readonly quick: boolean;
+}
+
+const settings = JSON.parse(process.argv[2] as string) as PeersSettings;
 const send = (message: PeersMessage) => process.send?.(message);
-const kinds = { 'TypeScript loop': openPlain, PyTorch: openTorch };
+/** slow: seconds a call. */
+const kinds: readonly { name: string; open: OpenPeers; slow?: true }[] = [
+  { name: 'TypeScript loop', open: openPlain },
+  { name: 'TensorFlow.js, cpu', open: openTfjs('cpu'), slow: true },
+  { name: 'TensorFlow.js, wasm', open: openTfjs('wasm') },
+  { name: 'jax-js, wasm', open: openJaxJs },
+  { name: 'PyTorch', open: openTorch },
+];
 
 /** Peers sum in float32: ten times our own tolerance. */
 function faultOf(result: PeerResult, ours: PeerResult): string | undefined {
@@ -58,38 +71,42 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
     squared: ourCall(problem, problem.loss),
     linear: ourCall(problem, new DiceLoss({ activation, denominator: 'linear' })),
   };
-  const right = { squared: ours.squared.result(), linear: ours.linear.result() };
-  const peers: Peer[] = [];
-  const opened = [];
-  for (const [name, open] of Object.entries(kinds)) {
-    progress(`checking ${name}`, 0);
-    const { skipped, ...rest } = await open(problem, activation);
-    opened.push(rest);
-    if (skipped) results.push({ group: group.name, name, skipped });
-    for (const peer of rest.peers) {
-      await peer.tune?.();
-      const fault = faultOf(await peer.result(), right[peer.denominator]);
-      if (fault) results.push({ group: group.name, name: peer.name, fault });
-      else peers.push(peer);
+  for (const [i, { name, open, slow }] of kinds.entries()) {
+    progress(name, i / kinds.length);
+    const leftOut = settings.quick && slow;
+    const opened = leftOut
+      ? skip('takes seconds a call: not with --quick')
+      : await open(problem, activation);
+    if (opened.skipped) results.push({ group: group.name, name, skipped: opened.skipped });
+    for (const peer of opened.peers) {
+      try {
+        results.push({ group: group.name, name: peer.name, ...(await against(peer)) });
+      } catch (error) {
+        results.push({ group: group.name, name: peer.name, skipped: firstLine(error) });
+      }
     }
+    opened.close();
   }
-  const timed: Timed[] = [ours.squared, ours.linear, ...peers];
-  const times = await interleave(timed, settings.budget, (share) => progress('timing', share));
-  const [squared, linear, ...others] = times;
-  for (const [i, { name, detail, denominator }] of peers.entries()) {
-    const own = denominator === 'squared' ? squared : linear;
-    results.push({
-      group: group.name,
-      name,
-      detail,
-      denominator,
-      ms: summarize(others[i]),
-      oursMs: summarize(own),
-      toOurs: ratio(others[i], own),
-    });
-  }
-  for (const { close } of opened) close();
   return results;
+
+  /** Peer and our call in turns. */
+  async function against(peer: Peer): Promise<Omit<PeerTimes, 'group' | 'name'>> {
+    const own = ours[peer.denominator];
+    const fault = faultOf(await peer.result(), own.result());
+    if (fault) return { fault };
+    await peer.tune?.();
+    const [oursMs, ms] = (await interleave([own, peer], settings.budget, () => undefined)) as [
+      number[],
+      number[],
+    ];
+    return {
+      detail: peer.detail,
+      denominator: peer.denominator,
+      ms: summarize(ms),
+      oursMs: summarize(oursMs),
+      toOurs: ratio(ms, oursMs),
+    };
+  }
 }
 
 setThreads(settings.threads);

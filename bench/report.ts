@@ -144,15 +144,19 @@ export function boundsText({ simd, threads, cases }: SimdResult): string {
 
 export function peersText(peers: readonly PeerTimes[]): string {
   if (peers.length === 0) return '';
-  const rows = table(['shape', 'peer', 'denominators', 'ms', 'min', 'ours ms', 'x ours', ''], 3);
+  const rows = table(
+    ['shape', 'peer', 'denominators', 'ms', 'min', 'rounds', 'ours ms', 'x ours', ''],
+    3,
+  );
   for (const { group, name, detail, denominator, ms, oursMs, toOurs, skipped, fault } of peers) {
     if (ms && oursMs && toOurs) {
-      const times = [spread(ms, figure), figure(ms.min), figure(oursMs.median), spread(toOurs)];
-      rows.push([group, name, denominator, ...times, detail]);
+      const times = [spread(ms, figure), figure(ms.min), ms.samples, figure(oursMs.median)];
+      rows.push([group, name, denominator, ...times, spread(toOurs), detail]);
     } else {
       rows.push([
         group,
         name,
+        '',
         '',
         '',
         '',

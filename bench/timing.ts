@@ -12,6 +12,7 @@ export interface Timed {
   leave?(): void;
 }
 
+/** Rounds until the seconds are over, but at least so many; three times the seconds end it all the same. */
 export interface Budget {
   readonly seconds: number;
   readonly leastRounds: number;
@@ -20,6 +21,7 @@ export interface Budget {
 const sampleMs = 0.3; // a sample of a short call is as many calls as fill this
 const warmUpMs = 20;
 const mostRounds = 500;
+const longMs = 250; // such a call leaves the caches as it wants them within itself
 
 /** Milliseconds per run: [contender][round]. */
 export async function interleave(
@@ -27,19 +29,20 @@ export async function interleave(
   { seconds, leastRounds }: Budget,
   progress: (share: number) => void,
 ): Promise<number[][]> {
-  const calls: number[] = [];
-  for (const contender of contenders) calls.push(await calibrate(contender));
+  const samples: { calls: number; ms: number }[] = [];
+  for (const contender of contenders) samples.push(await calibrate(contender));
   const times: number[][] = contenders.map(() => []);
   const start = performance.now();
   for (let round = 0; round < mostRounds; round++) {
     const elapsed = (performance.now() - start) / 1000;
-    if (round >= leastRounds && elapsed > seconds) break;
+    if (elapsed > seconds && (round >= leastRounds || elapsed > 3 * seconds)) break;
     progress(Math.min(1, Math.max(elapsed / seconds, round / mostRounds)));
     for (const [i, contender] of contenders.entries()) {
+      const { calls, ms } = samples[i];
       contender.enter?.();
       // Untimed, so that each contender finds the caches as it leaves them itself, not as its neighbour does.
-      await time(contender, calls[i]);
-      times[i].push(await time(contender, calls[i]));
+      if (ms < longMs) await time(contender, calls);
+      times[i].push(await time(contender, calls));
       contender.leave?.();
     }
     await setImmediate();
@@ -47,16 +50,20 @@ export async function interleave(
   return times;
 }
 
-/** The number of runs that fill a sample, found after a warm-up in which V8's compilers settle. */
-async function calibrate(contender: Timed): Promise<number> {
+/** The number of runs that fill a sample, found after a warm-up in which V8's compilers settle, and the time of one. */
+async function calibrate(contender: Timed): Promise<{ calls: number; ms: number }> {
   contender.enter?.();
   const end = performance.now() + warmUpMs;
-  do await time(contender, 1);
+  let ms: number;
+  do ms = await time(contender, 1);
   while (performance.now() < end);
   let calls = 1;
-  while ((await time(contender, calls)) * calls < sampleMs) calls *= 2;
+  while (ms * calls < sampleMs) {
+    calls *= 2;
+    ms = await time(contender, calls);
+  }
   contender.leave?.();
-  return calls;
+  return { calls, ms };
 }
 
 /** Milliseconds per run. */

@@ -1,4 +1,5 @@
 // What a peer is: somebody else's way to the same value and gradient, from the same float32 logits and uint8 labels.
+import os from 'node:os';
 import type { Problem } from '../problem.js';
 
 export interface Peer {
@@ -31,10 +32,23 @@ export interface PeerGroup {
 
 export type OpenPeers = (problem: Problem, activation: 'sigmoid' | 'softmax') => Promise<PeerGroup>;
 
+/** No peers, and why. */
+export function skip(skipped: string): PeerGroup {
+  return { peers: [], skipped, close: () => undefined };
+}
+
 /** Why a problem is too large for a peer that holds so many tensors like the logits, if it is. */
-export function lacksMemory({ logits }: Problem, tensors: number, freeBytes: number) {
+export function lacksMemory(
+  { logits }: Pick<Problem, 'logits'>,
+  tensors: number,
+  freeBytes = os.freemem(),
+): string | undefined {
   const needed = tensors * logits.byteLength;
   if (needed <= freeBytes / 2) return undefined;
   const gb = (bytes: number) => (bytes / 1e9).toFixed(1);
   return `needs about ${gb(needed)} GB, more than half of the free ${gb(freeBytes)} GB`;
+}
+
+export function firstLine(error: unknown): string {
+  return String((error as Error).message).split('\n')[0] ?? '';
 }

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../machine.js';
 import { bytesOf } from '../problem.js';
-import { lacksMemory, type OpenPeers, type Peer } from './peer.js';
+import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';
 
 // Debian's python3-torch belongs to Debian's Python.
 const python = process.env.WARPDICE_BENCH_PYTHON ?? '/usr/bin/python3';
@@ -22,10 +22,9 @@ interface Loaded {
 }
 
 export const openTorch: OpenPeers = async (problem, activation) => {
-  const none = (skipped: string) => ({ peers: [], skipped, close: () => undefined });
   // p, one-hot target, their products, and what autograd keeps of each.
-  const tooLarge = lacksMemory(problem, 14, os.freemem());
-  if (tooLarge) return none(tooLarge);
+  const tooLarge = lacksMemory(problem, 14);
+  if (tooLarge) return skip(tooLarge);
   const allocator = allocators.find(([, file]) => existsSync(file));
   const child = spawn(python, [path.join(root, 'bench', 'peers', 'torch_peer.py')], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -78,7 +77,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
     return { peers, close };
   } catch (error) {
     close();
-    return none(`${python} with torch is not there: ${(error as Error).message}`);
+    return skip(`${python} with torch is not there: ${firstLine(error)}`);
   }
 };
 
