@@ -17,12 +17,16 @@ int64_t blocks_of(const Inputs& in) {
   return in.samples * chunks_of(in) * (in.activation == Activation::softmax ? 1 : in.classes);
 }
 
+/// Enough for any GPU; blocks that wait for the others cost nothing but their turn.
+constexpr int64_t kMostFinishBlocks = 512;
+
 /// The workspace: parts that follow each other, each aligned to 256 bytes.
 struct Workspace {
-  size_t partials, sums, statistics, couplings, slopes, faults, size_bytes;  // offsets in bytes
+  size_t partials, sums, statistics, couplings, slopes, counters, size_bytes;  // offsets in bytes
 
   explicit Workspace(const DeviceCall& call) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
+    const size_t groups = static_cast<size_t>(call.groups()), terms = groups * static_cast<size_t>(call.in.classes);
     const bool computes = call.steps & kStatistics;
     size_t end = 0;
     const auto place = [&](size_t bytes) {
@@ -32,10 +36,10 @@ struct Workspace {
     };
     partials = place(computes ? rows * chunks_of(call.in) * sizeof(Sums) : 0);
     sums = place(computes ? rows * sizeof(Sums) : 0);
-    statistics = place(computes ? rows * sizeof(Sums) : 0);
-    couplings = place(static_cast<size_t>(call.groups()) * sizeof(Coupling));
-    slopes = place(call.steps & kGradient ? rows * sizeof(Slope<double>) : 0);
-    faults = place(sizeof(FaultCounter));
+    statistics = place(computes ? terms * sizeof(Sums) : 0);
+    couplings = place(groups * sizeof(Coupling));
+    slopes = place(call.steps & kGradient ? terms * sizeof(Slope<double>) : 0);
+    counters = place(sizeof(Counters));
     size_bytes = end;
   }
 };
@@ -53,25 +57,26 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
   const int64_t chunks = chunks_of(in);
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
   Slope<A>* slopes = call.steps & kGradient ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
-  FaultCounter* counter = reinterpret_cast<FaultCounter*>(base + at.faults);
+  Sums* partials = computes ? reinterpret_cast<Sums*>(base + at.partials) : nullptr;
+  Counters* counters = reinterpret_cast<Counters*>(base + at.counters);
 
+  WARPDICE_TRY(zero(counters, sizeof *counters, stream));  // also after a launch that failed half way
   if (computes) {
-    Sums* partials = reinterpret_cast<Sums*>(base + at.partials);
-    WARPDICE_TRY(zero(counter, sizeof *counter, stream));
     if (softmax) {
       WARPDICE_TRY(launch(softmax_statistics_kernel<P>, grid, block, sizeof(Tile<A>), stream, in, strides(in), chunks,
-                          partials, counter));
+                          partials, counters));
     } else {
       WARPDICE_TRY(launch(pointwise_statistics_kernel<P>, grid, block, kWarps * sizeof(Sums), stream, in, strides(in),
-                          chunks, partials, counter));
+                          chunks, partials, counters));
     }
-    WARPDICE_TRY(launch(combine_kernel, dim3(static_cast<unsigned>(in.samples * in.classes)), dim3(kWarp), 0, stream,
-                        chunks, partials, sums));
   }
-  FinalizeWork<A> work;
+  FinishWork<A> work;
   work.in = in;
   work.options = call.options;
-  work.sums = computes ? sums : nullptr;
+  work.groups = call.groups();
+  work.chunks = chunks;
+  work.partials = partials;
+  work.sums = sums;
   work.statistics = reinterpret_cast<Sums*>(call.statistics);
   if (!work.statistics) work.statistics = reinterpret_cast<Sums*>(base + at.statistics);
   work.couplings = reinterpret_cast<Coupling*>(base + at.couplings);
@@ -82,12 +87,15 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
   work.scale = call.scale;
   work.device_scale = call.device_scale;
   work.slopes = slopes;
-  work.counter = computes ? counter : nullptr;
+  work.counters = counters;
   work.faults = call.faults;
-  WARPDICE_TRY(launch(finalize_kernel<A>, dim3(1), block, sizeof(FinalizeShared), stream, work));
+  const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
+  const dim3 finish_grid(static_cast<unsigned>(blocks < kMostFinishBlocks ? blocks : kMostFinishBlocks));
+  WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, block, sizeof(FinishShared), stream, work));
   if (!(call.steps & kGradient)) return cudaSuccess;
+  const Slope<A>* first = slopes + (call.options.pooled ? 0 : call.sample_offset * in.classes);
   return launch(softmax ? softmax_gradient_kernel<P> : pointwise_gradient_kernel<P>, grid, block, 0, stream, in,
-                strides(in), chunks, slopes, call.options.pooled, call.grad);
+                strides(in), chunks, first, call.options.pooled, call.grad);
 }
 
 }  // namespace

@@ -6,39 +6,58 @@
 
 namespace warpdice::cuda {
 
-/// sums[i] = sum over j of partials[i][j]. A block of one warp per i.
-__global__ void __launch_bounds__(kWarp) combine_kernel(int64_t count, const Sums* partials, Sums* sums) {
-  const Sums* mine = partials + blockIdx.x * count;
-  Sums total = {};
-  for (int64_t j = threadIdx.x; j < count; j += kWarp) add(total, mine[j]);
-  warp_sum(total);
-  if (threadIdx.x == 0) sums[blockIdx.x] = total;
-}
-
-/// What finalize_kernel reads and writes; the names are those of Call.
+/// What finish_kernel reads and writes; the names are those of Call.
 template <class A>
-struct FinalizeWork {
+struct FinishWork {
   Inputs in;
   LossOptions options;
-  const Sums* sums;     // [N,C], from combine_kernel; null: `statistics` is read, not written
-  Sums* statistics;     // [groups,C]
-  Coupling* couplings;  // [groups], scratch
-  double* value;        // may be null, as may parts and per_class
+  int64_t groups;
+  int64_t chunks;        // partials per sum
+  const Sums* partials;  // [N,C,chunks]; null: `statistics` is read, not written
+  Sums* sums;            // [N,C], scratch
+  Sums* statistics;      // [groups,C]
+  Coupling* couplings;   // [groups], scratch
+  double* value;         // may be null, as may parts and per_class
   double* parts;
   double* per_class;
   const double* upstream;
   double scale;
   Operand device_scale;
-  Slope<A>* slopes;             // [groups,C]; null without a gradient
-  const FaultCounter* counter;  // null without statistics
-  LabelFault* faults;           // may be null
+  Slope<A>* slopes;    // [groups,C]; null without a gradient
+  Counters* counters;  // whose ticket counts the blocks that have ended
+  LabelFault* faults;  // may be null
 };
 
 /// The block's shared memory.
-struct FinalizeShared {
+struct FinishShared {
   Coupling total;
   double reduced[kWarps];  // each warp's part of the reduced overlap
+  unsigned ticket;
 };
+
+/// sums[i] = sum over j of partials[i][j], a warp per i.
+template <class A>
+__device__ void combine(const FinishWork<A>& work) {
+  const int64_t rows = work.in.samples * work.in.classes;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
+    Sums total = {};
+    for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
+    warp_sum(total);
+    if (lane == 0) work.sums[i] = total;
+  }
+}
+
+/// Whether all other blocks have ended; this one then sees what they wrote. All threads of the block take part.
+__device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
+  __threadfence();  // what this thread wrote is seen before the ticket that follows
+  __syncthreads();  // every thread has passed its fence
+  if (threadIdx.x == 0) *shared = atomicAdd(ticket, 1u);
+  __syncthreads();  // the ticket is there
+  if (*shared != gridDim.x - 1) return false;
+  __threadfence();  // nothing is read before the ticket was
+  return true;
+}
 
 __device__ inline void warp_sum(Coupling& x) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
@@ -62,28 +81,31 @@ __device__ inline double read_scale(double scale, const Operand& device) {
   return scale * (wide ? *static_cast<const double*>(device.data) : *static_cast<const float*>(device.data));
 }
 
-__device__ inline LabelFault fault_of(const Inputs& in, const FaultCounter& counter) {
+__device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
   LabelFault fault;
-  if (counter.count == 0) return fault;
-  fault.count = static_cast<int64_t>(counter.count);
-  fault.first_index = static_cast<int64_t>(~counter.largest_complement);
+  if (counters.faults == 0) return fault;
+  fault.count = static_cast<int64_t>(counters.faults);
+  fault.first_index = static_cast<int64_t>(~counters.largest_complement);
   fault.first_value = read_label(in.target, fault.first_index);
   return fault;
 }
 
-/// One block. A warp takes every kWarps-th group, its lanes every kWarp-th class.
+/// The blocks share the partials; the last one to end does step 2: there a warp takes every kWarps-th group, its lanes
+/// every kWarp-th class.
 template <class A>
-__global__ void __launch_bounds__(kThreads) finalize_kernel(FinalizeWork<A> work) {
+__global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   const LossOptions& options = work.options;
-  const int64_t N = work.in.samples, C = work.in.classes, groups = options.pooled ? 1 : N;
+  const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  FinalizeShared& shared = *shared_memory<FinalizeShared>();
+  FinishShared& shared = *shared_memory<FinishShared>();
+  if (work.partials) combine(work);
+  if (!is_last_block(&work.counters->ticket, &shared.ticket)) return;
 
   for (int64_t g = warp; g < groups; g += kWarps) {
     Coupling group = {};
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
-      if (work.sums) {
+      if (work.partials) {
         Sums sums = work.sums[i];
         for (int64_t n = 1; options.pooled && n < N; n++) add(sums, work.sums[n * C + c]);
         work.statistics[i] = sums;
@@ -104,7 +126,7 @@ __global__ void __launch_bounds__(kThreads) finalize_kernel(FinalizeWork<A> work
   const double scale = read_scale(work.scale, work.device_scale);
   double reduced = 0;  // of this lane
   for (int64_t g = warp; g < groups; g += kWarps) {
-    const Coupling group = work.couplings[g];
+    const Coupling& group = work.couplings[g];  // a copy would lie in local memory: term() chooses by address
     double of_group = 0;
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
@@ -128,7 +150,7 @@ __global__ void __launch_bounds__(kThreads) finalize_kernel(FinalizeWork<A> work
   if (threadIdx.x != 0) return;
   for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
   if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);
-  if (work.faults && work.counter) *work.faults = fault_of(work.in, *work.counter);
+  if (work.faults && work.partials) *work.faults = fault_of(work.in, *work.counters);
 }
 
 }  // namespace warpdice::cuda

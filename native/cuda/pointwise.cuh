@@ -38,7 +38,7 @@ struct PointwiseBlock {
 /// partials: [N][C][chunks]. Shared memory: Sums[kWarps].
 template <class P>
 __global__ void __launch_bounds__(kThreads, 3)
-    pointwise_statistics_kernel(Inputs in, Strides strides, int64_t chunks, Sums* partials, FaultCounter* faults) {
+    pointwise_statistics_kernel(Inputs in, Strides strides, int64_t chunks, Sums* partials, Counters* faults) {
   using A = Accumulator<P>;
   const PointwiseBlock block(in, chunks);
   const P* predictions = static_cast<const P*>(in.predictions.data);

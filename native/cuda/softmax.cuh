@@ -48,7 +48,7 @@ struct Tile {
 /// partials: [N][C][tiles]. Shared memory: Tile<Accumulator<P>>.
 template <class P>
 __global__ void __launch_bounds__(kThreads, 2)
-    softmax_statistics_kernel(Inputs in, Strides strides, int64_t tiles, Sums* partials, FaultCounter* faults) {
+    softmax_statistics_kernel(Inputs in, Strides strides, int64_t tiles, Sums* partials, Counters* faults) {
   using A = Accumulator<P>;
   Tile<A>& tile = *shared_memory<Tile<A>>();
   const int64_t n = blockIdx.x / tiles, number = blockIdx.x % tiles, begin = number * kTile;

@@ -49,14 +49,15 @@ __device__ inline int64_t read_label(const Operand& operand, int64_t i) {
   return static_cast<const int64_t*>(operand.data)[i];
 }
 
-/// The invalid values of the target. Both start as 0; the largest complement is that of the smallest index.
-struct FaultCounter {
-  unsigned long long count, largest_complement;
+/// What blocks count together; all start as 0.
+struct Counters {
+  unsigned long long faults, largest_complement;  // invalid values of the target; of the smallest index
+  unsigned ticket;                                // blocks of finish_kernel that have ended
 };
 
-__device__ inline void note_fault(FaultCounter* faults, int64_t index) {
-  atomicAdd(&faults->count, 1ull);
-  atomicMax(&faults->largest_complement, ~static_cast<unsigned long long>(index));
+__device__ inline void note_fault(Counters* counters, int64_t index) {
+  atomicAdd(&counters->faults, 1ull);
+  atomicMax(&counters->largest_complement, ~static_cast<unsigned long long>(index));
 }
 
 /// What a voxel's classes have in common.
@@ -68,7 +69,7 @@ struct Voxel {
 
 /// faults: null when the voxel's label is counted elsewhere.
 template <class P>
-__device__ Voxel<Accumulator<P>> read_voxel(const Inputs& in, int64_t n, int64_t s, FaultCounter* faults) {
+__device__ Voxel<Accumulator<P>> read_voxel(const Inputs& in, int64_t n, int64_t s, Counters* faults) {
   const int64_t i = n * in.voxels + s;
   Voxel<Accumulator<P>> voxel{1, -1};
   if (in.weight.data) voxel.weight = read<P>(in.weight, i);
@@ -88,7 +89,7 @@ __device__ Voxel<Accumulator<P>> read_voxel(const Inputs& in, int64_t n, int64_t
 /// t of class c. i: where (n, c, s) lies. faults: null, or counts what is neither 0 nor 1 in a uint8 target.
 template <class P>
 __device__ Accumulator<P> read_target(const Inputs& in, const Voxel<Accumulator<P>>& voxel, int64_t c, int64_t i,
-                                      FaultCounter* faults) {
+                                      Counters* faults) {
   if (in.labels) return voxel.klass == c ? 1 : 0;
   const Accumulator<P> t = read<P>(in.target, i);
   if (faults && in.target.dtype == DType::uint8 && t > 1) note_fault(faults, i);

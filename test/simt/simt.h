@@ -95,9 +95,17 @@ T __shfl_sync(unsigned mask, T value, int lane, const char* file = __builtin_FIL
   return simt::shuffle(simt::Operation::shuffle_from, mask, value, lane, file, line);
 }
 
+// Threads take turns on one thread of the host, so every write is seen at once.
+inline void __threadfence() {}
+
 // Blocks take turns on one thread of the host: plain operations are atomic there.
 inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long x) {
   const unsigned long long before = *to;
+  *to += x;
+  return before;
+}
+inline unsigned atomicAdd(unsigned* to, unsigned x) {
+  const unsigned before = *to;
   *to += x;
   return before;
 }
