@@ -1,13 +1,13 @@
 // Numbers at the ends of their range: huge and infinite logits, probabilities of exactly 0 and 1, NaN, absent classes.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss } from '../lib/index.js';
+import { makeLoss } from './losses.js';
 import { type ReferenceOptions, reference } from './reference.js';
 import {
   expectClose,
   expectSolution,
   type FloatDType,
   full,
-  makeLoss,
   numbers,
   type Spec,
   sizeOf,

@@ -3,30 +3,45 @@
 //
 //   N samples, C classes, S voxels per sample; groups are the N samples, or one group when statistics are pooled over the batch.
 //
-//   1. probabilities  p = activation(predictions)
+//   1. probabilities  p = activation(predictions), and -log p from the logits
 //   2. statistics     I = sum w p t    P = sum w p^k    T = sum w t^k         k = 2 squared, 1 linear
-//   3. losses         Dice 1 - (2I + sn) / (P + T + sd)     Jaccard 1 - (I + sn) / (P + T - I + sd)
-//   4. value          the losses of the counted classes, weighted and reduced
-//   5. gradient       dL/dI and dL/dP, then p's own derivatives, then the activation's
+//                     V = sum w t      W = sum w        E, U, F: cross-entropy, that of a uniform target, focal loss
+//   3. losses, 4. value: reference-value.ts
+//   5. gradient       d value / d statistics, then p's own derivatives, then the activation's
+import { type LossName, type Sums, sumNames, valueOfSums } from './reference-value.js';
+import { activate, likelihoods, overlapOf, type Voxel } from './reference-voxel.js';
+import { Variable } from './variable.js';
 
-const { abs, exp, max } = Math; // looked up once: under Jest a global costs 100 ns
+const { abs, exp } = Math; // looked up once: under Jest a global costs 100 ns
 
 /** The options of a loss, with the defaults of the library. */
 export interface ReferenceOptions {
   readonly activation?: 'none' | 'sigmoid' | 'softmax';
   readonly denominator?: 'squared' | 'linear';
+  readonly overlap?: 'product' | 'minimum';
   readonly smoothNumerator?: number;
   readonly smoothDenominator?: number;
+  readonly alpha?: number;
+  readonly beta?: number;
+  readonly transform?: 'none' | 'log' | 'log-cosh';
+  readonly gamma?: number;
+  readonly absent?: 'formula' | 'skip' | 'perfect' | 'worst';
+  readonly weighting?: 'square' | 'simple' | 'uniform';
+  readonly distances?: readonly ArrayLike<number>[];
+  readonly backgroundIndex?: number;
   readonly reduction?: 'none' | 'mean' | 'sum';
   readonly batch?: boolean;
   readonly background?: boolean;
   readonly classWeights?: ArrayLike<number>;
   readonly ignoreIndex?: number;
   readonly layout?: 'channels-first' | 'channels-last';
+  readonly crossEntropy?: { readonly weight?: number; readonly labelSmoothing?: number };
+  readonly focal?: { readonly weight?: number; readonly gamma?: number };
+  readonly overlapWeight?: number;
 }
 
 export interface Problem {
-  readonly loss: 'dice' | 'jaccard';
+  readonly loss: LossName;
   readonly N: number;
   readonly C: number;
   readonly S: number;
@@ -38,7 +53,7 @@ export interface Problem {
   readonly dense?: ArrayLike<number> | undefined;
   /** A weight per voxel, [N, S]; 1 when absent. */
   readonly weight?: ArrayLike<number> | undefined;
-  /** dL/dvalue for reduction 'none', [groups, C]; 1 when absent. */
+  /** dL/dvalue for reduction 'none', in the shape of the value; 1 when absent. */
   readonly upstream?: ArrayLike<number> | undefined;
   /** Multiplies the gradient; 1 when absent. */
   readonly gradScale?: number | undefined;
@@ -46,48 +61,32 @@ export interface Problem {
 }
 
 export interface Solution {
-  /** One number for 'mean' and 'sum', [groups, C] for 'none'. */
+  /** One number for 'mean' and 'sum'; for 'none' see valueShape. */
   readonly value: Float64Array;
+  /** [value, 3]: overlap, cross-entropy and focal loss. */
+  readonly parts: Float64Array;
   /** [groups, C]: the loss of every class, counted or not, not weighted. */
   readonly perClass: Float64Array;
-  /** [groups, C, 3]: I, P, T. */
+  /** [groups, C, 8]: I, P, T, V, W, E, U, F; the last three 0 where the options do not ask for them. */
   readonly statistics: Float64Array;
   /** Laid out as the predictions. */
   readonly gradient: Float64Array;
+  /** d value / d dense target, laid out as the predictions; empty for labels. */
+  readonly targetGradient: Float64Array;
 }
 
 export function reference(problem: Problem): Solution {
-  const {
-    loss,
-    N,
-    C,
-    S,
-    predictions,
-    labels,
-    dense,
-    upstream,
-    gradScale = 1,
-    options = {},
-  } = problem;
-  const {
-    activation = 'none',
-    denominator = 'squared',
-    smoothNumerator: sn = 0,
-    smoothDenominator: sd = 1e-7,
-    reduction = 'mean',
-    batch = false,
-    background = true,
-    classWeights,
-    ignoreIndex,
-    layout = 'channels-first',
-  } = options;
-  const k = denominator === 'squared' ? 2 : 1;
+  const { loss, N, C, S, predictions, labels, dense, gradScale = 1, options = {} } = problem;
+  const { activation = 'none', batch = false, ignoreIndex, layout, crossEntropy, focal } = options;
+  const linear = loss === 'tversky' || loss === 'generalized' || options.overlap === 'minimum';
+  const k = (options.denominator ?? (linear ? 'linear' : 'squared')) === 'squared' ? 2 : 1;
+  const overlap = overlapOf(loss, options);
   const groups = batch ? 1 : N;
   const group = (n: number) => (batch ? 0 : n);
 
   // Where the number of (n, c, s) lies in the predictions, the dense target and the gradient.
   const at = (n: number, c: number, s: number) =>
-    layout === 'channels-first' ? (n * C + c) * S + s : (n * S + s) * C + c;
+    layout === 'channels-last' ? (n * S + s) * C + c : (n * C + c) * S + s;
 
   // The target of a class at a voxel.
   const target = (n: number, c: number, s: number): number => {
@@ -115,114 +114,110 @@ export function reference(problem: Problem): Solution {
     }
   }
 
-  // 2. Statistics.
-  const sums = Array.from({ length: groups * C }, () => ({
-    I: new Sum(),
-    P: new Sum(),
-    T: new Sum(),
-  }));
-  for (let n = 0; n < N; n++) {
-    for (let s = 0; s < S; s++) {
-      const w = weight(n, s);
-      if (w === 0) continue;
-      for (let c = 0; c < C; c++) {
-        const pc = p[at(n, c, s)] as number;
-        const tc = target(n, c, s);
-        const sum = sums[group(n) * C + c] as { I: Sum; P: Sum; T: Sum };
-        sum.I.add(w * pc * tc);
-        sum.P.add(w * pc ** k);
-        sum.T.add(w * tc ** k);
-      }
-    }
-  }
-  const statistics = Float64Array.from(sums.flatMap(({ I, P, T }) => [I.total, P.total, T.total]));
-
-  // 3. Losses, and what each changes by when I or P does.
-  const perClass = new Float64Array(groups * C);
-  const dI = new Float64Array(groups * C);
-  const dP = new Float64Array(groups * C);
-  for (let i = 0; i < groups * C; i++) {
-    const [I, P, T] = statistics.subarray(3 * i, 3 * i + 3) as unknown as [number, number, number];
-    if (loss === 'dice') {
-      const numerator = 2 * I + sn;
-      const D = P + T + sd;
-      perClass[i] = 1 - numerator / D;
-      dI[i] = -2 / D;
-      dP[i] = numerator / D ** 2;
-    } else {
-      const numerator = I + sn;
-      const U = P + T - I + sd;
-      perClass[i] = 1 - numerator / U;
-      dI[i] = -1 / U - numerator / U ** 2; // the second term: I also lowers the union U
-      dP[i] = numerator / U ** 2;
-    }
-  }
-
-  // 4. Value, and what it changes by when the loss of a class does.
-  const counted = (c: number) => background || c > 0;
-  const count = groups * (background ? C : C - 1);
-  const value = new Float64Array(reduction === 'none' ? groups * C : 1);
-  const dL = new Float64Array(groups * C);
-  const total = new Sum();
-  for (let g = 0; g < groups; g++) {
+  // What a voxel holds of every class; the arrays are used again. False where it does not count.
+  const voxel: Voxel = {
+    w: 0,
+    z: new Float64Array(C),
+    p: new Float64Array(C),
+    t: new Float64Array(C),
+  };
+  const read = (n: number, s: number): boolean => {
+    voxel.w = weight(n, s);
+    if (voxel.w === 0) return false;
     for (let c = 0; c < C; c++) {
-      if (!counted(c)) continue;
-      const i = g * C + c;
-      const classWeight = classWeights ? (classWeights[c] as number) : 1;
-      const weighted = classWeight * (perClass[i] as number);
-      total.add(weighted);
-      if (reduction === 'none') {
-        value[i] = weighted;
-        dL[i] = classWeight * (upstream ? (upstream[i] as number) : 1);
-      } else {
-        dL[i] = reduction === 'mean' ? classWeight / count : classWeight;
-      }
+      const i = at(n, c, s);
+      voxel.z[c] = predictions[i] as number;
+      voxel.p[c] = p[i] as number;
+      voxel.t[c] = target(n, c, s);
+    }
+    return true;
+  };
+
+  // 2. Statistics.
+  const sums = Array.from({ length: groups * C }, () => each(() => new Sum()));
+  const entropies = crossEntropy || focal ? likelihoods(activation, focal?.gamma ?? 2) : undefined;
+  for (let i = 0; i < N * S; i++) {
+    const n = Math.floor(i / S);
+    if (!read(n, i % S)) continue;
+    const { w, p, t } = voxel;
+    const L = entropies?.(voxel);
+    for (let c = 0; c < C; c++) {
+      const tc = t[c] as number;
+      const { I, P, T, V, W, E, U, F } = sums[group(n) * C + c] as Sums<Sum>;
+      I.add(w * overlap.of(voxel, c));
+      P.add(w * (p[c] as number) ** k);
+      T.add(w * tc ** k);
+      V.add(w * tc);
+      W.add(w);
+      if (crossEntropy && L) E.add(w * (L.crossEntropy[c] as number));
+      if (crossEntropy?.labelSmoothing && L) U.add(w * (L.uniform[c] as number));
+      if (focal && L) F.add(w * (L.focal[c] as number));
     }
   }
-  if (reduction === 'sum') value[0] = total.total;
-  if (reduction === 'mean') value[0] = count === 0 ? 0 : total.total / count;
+  const statistics = Float64Array.from(
+    sums.flatMap((sum) => sumNames.map((name) => sum[name].total)),
+  );
+
+  // 3. and 4. Losses and value; then `slope` is what the value changes by when a sum does.
+  const variables = sums.map((sum) => each((name) => new Variable(sum[name].total)));
+  const grouped = Array.from({ length: groups }, (_, g) => variables.slice(g * C, (g + 1) * C));
+  const outcome = valueOfSums(loss, options, grouped, problem.upstream);
+  const slopes = variables.map((sum) => each((name) => sum[name].slope));
 
   // 5. Gradient.
   const gradient = new Float64Array(N * C * S);
+  const targetGradient = new Float64Array(dense ? N * C * S : 0);
   const dp = new Float64Array(C);
-  for (let n = 0; n < N; n++) {
-    for (let s = 0; s < S; s++) {
-      const w = weight(n, s);
-      if (w === 0) continue;
-      let mean = 0; // softmax only: sum over classes of p dL/dp
-      for (let c = 0; c < C; c++) {
-        const i = group(n) * C + c;
-        const pc = p[at(n, c, s)] as number;
-        const power = k === 2 ? 2 * pc : 1;
-        dp[c] =
-          (dL[i] as number) * w * ((dI[i] as number) * target(n, c, s) + (dP[i] as number) * power);
-        mean += pc * (dp[c] as number);
+  const dI = new Float64Array(C);
+  for (let i = 0; i < N * S; i++) {
+    const [n, s] = [Math.floor(i / S), i % S];
+    if (!read(n, s)) continue;
+    const { w, z, p, t } = voxel;
+    const d = (c: number) => slopes[group(n) * C + c] as Sums<number>;
+    for (let c = 0; c < C; c++) dI[c] = d(c).I;
+    let mean = 0; // softmax only: sum over classes of p dL/dp
+    for (let c = 0; c < C; c++) {
+      const pc = p[c] as number;
+      dp[c] = w * (overlap.slope(voxel, dI, c) + d(c).P * (k === 2 ? 2 * pc : 1));
+      mean += pc * (dp[c] as number);
+    }
+    const L = entropies?.(voxel);
+    for (let c = 0; c < C; c++) {
+      const [pc, tc] = [p[c] as number, t[c] as number];
+      let dz = dp[c] as number;
+      // p (1 - p), where 1 - p is the sigmoid of -z, so that it keeps its digits near p = 1.
+      if (activation === 'sigmoid') dz *= pc / (1 + exp(z[c] as number));
+      if (activation === 'softmax') dz = pc * (dz - mean);
+      for (let j = 0; L && j < C; j++) {
+        const { E, U, F } = d(j);
+        if (crossEntropy) dz += w * (E * L.dCrossEntropy(j, c) + U * L.dUniform(j, c));
+        if (focal) dz += w * F * L.dFocal(j, c);
       }
-      for (let c = 0; c < C; c++) {
-        const pc = p[at(n, c, s)] as number;
-        let dz = dp[c] as number;
-        // p (1 - p), where 1 - p is the sigmoid of -z, so that it keeps its digits near p = 1.
-        if (activation === 'sigmoid') dz *= pc / (1 + exp(predictions[at(n, c, s)] as number));
-        if (activation === 'softmax') dz = pc * (dz - mean);
-        gradient[at(n, c, s)] = gradScale * dz;
-      }
+      gradient[at(n, c, s)] = gradScale * dz;
+      if (!dense) continue;
+      let dt = overlap.targetSlope(voxel, dI, c) + d(c).T * (k === 2 ? 2 * tc : 1) + d(c).V;
+      if (crossEntropy && L) dt += d(c).E * (L.crossEntropyPerTarget[c] as number);
+      if (focal && L) dt += d(c).F * (L.focalPerTarget[c] as number);
+      targetGradient[at(n, c, s)] = gradScale * w * dt;
     }
   }
-  return { value, perClass, statistics, gradient };
+  return { ...outcome, statistics, gradient, targetGradient };
 }
+
+/** Something for each of the sums. (Object.fromEntries is ten times slower.) */
+const each = <X>(make: (name: (typeof sumNames)[number]) => X): Sums<X> => ({
+  I: make('I'),
+  P: make('P'),
+  T: make('T'),
+  V: make('V'),
+  W: make('W'),
+  E: make('E'),
+  U: make('U'),
+  F: make('F'),
+});
 
 const toNumber = (x: number | bigint | undefined): number =>
   typeof x === 'bigint' ? Number(x) : (x as number);
-
-/** The probabilities of one voxel's classes. */
-function activate(z: Float64Array, activation: 'none' | 'sigmoid' | 'softmax'): Float64Array {
-  if (activation === 'none') return z;
-  if (activation === 'sigmoid') return z.map((x) => 1 / (1 + exp(-x)));
-  const largest = z.reduce((a, b) => max(a, b)); // NaN if any is
-  const e = z.map((x) => exp(x - largest)); // +inf and all -inf: inf - inf = NaN
-  const sum = e.reduce((a, b) => a + b, 0);
-  return e.map((x) => x / sum);
-}
 
 /** A sum that carries what rounding loses (Neumaier 1974), so that millions of terms add up as if they were a few. */
 class Sum {

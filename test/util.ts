@@ -1,6 +1,8 @@
 // Builds a problem from a few words, solves it with the library and with the reference, and compares.
-import { DiceLoss, JaccardLoss } from '../lib/index.js';
+import type { Loss } from '../lib/index.js';
+import { entryOf, type LossKey, makeLoss } from './losses.js';
 import { type Problem, type ReferenceOptions, reference, type Solution } from './reference.js';
+import { valueShape } from './reference-value.js';
 import { decodeHalf, encodeHalf, ulp } from './util-half.js';
 import { Random } from './util-random.js';
 
@@ -101,7 +103,7 @@ export function expectSameBits(name: string, a: Typed['data'], b: Typed['data'])
 
 /** What is to be computed; everything that is left out is small and ordinary. */
 export interface Spec {
-  loss?: 'dice' | 'jaccard';
+  loss?: LossKey;
   N?: number;
   C?: number;
   spatial?: readonly number[];
@@ -115,12 +117,14 @@ export interface Spec {
   gradScale?: number;
   /** The chance that a voxel is ignored; options.ignoreIndex says what marks it. */
   ignored?: number;
+  /** A class that no voxel has. */
+  missing?: number;
   seed?: number;
 }
 
 export interface Case {
   spec: Spec;
-  loss: DiceLoss | JaccardLoss;
+  loss: Loss;
   predictions: Typed;
   target: Typed;
   /** The weight and all that concerns the gradient, as valueAndGrad takes them. */
@@ -129,18 +133,12 @@ export interface Case {
   problem: Problem;
 }
 
-export function makeLoss(
-  name: 'dice' | 'jaccard',
-  options: ReferenceOptions,
-): DiceLoss | JaccardLoss {
-  const given = options as ConstructorParameters<typeof DiceLoss>[0];
-  return name === 'dice' ? new DiceLoss(given) : new JaccardLoss(given);
-}
-
 export function makeCase(spec: Spec): Case {
-  const { loss = 'dice', N = 2, C = 3, spatial = [5, 7], dtype = 'float32', options = {} } = spec;
+  const { N = 2, C = 3, spatial = [5, 7], dtype = 'float32' } = spec;
+  const { loss, defaults } = entryOf(spec.loss ?? 'dice');
+  const options = { ...defaults, ...spec.options };
   const { target: kind = 'labels', ignored = 0 } = spec;
-  const { activation = 'none', layout = 'channels-first', reduction = 'mean', batch } = options;
+  const { activation = 'none', layout = 'channels-first', reduction = 'mean' } = options;
   const S = sizeOf(spatial);
   const random = new Random(spec.seed ?? 10_000 * N + 100 * C + S);
   const shape = layout === 'channels-first' ? [N, C, ...spatial] : [N, ...spatial, C];
@@ -157,11 +155,17 @@ export function makeCase(spec: Spec): Case {
   const isFloat = !['uint8', 'int32', 'int64'].includes(targetDtype);
   let target: Typed;
   if (kind === 'labels') {
-    const label = () => random.integer(C === 1 ? 2 : C);
+    const label = () => {
+      const any = random.integer(C === 1 ? 2 : C);
+      return any === spec.missing ? (any + 1) % C : any;
+    };
     target = tensor(random.array(N * S, label), [N, ...spatial], targetDtype);
   } else {
     const soft = isFloat ? probability : () => random.integer(2);
-    target = tensor(random.array(N * C * S, soft), shape, targetDtype);
+    const classOf = (i: number) => (layout === 'channels-first' ? Math.floor(i / S) % C : i % C);
+    const values = random.array(N * C * S, soft);
+    const present = Array.from(values, (t, i) => (classOf(i) === spec.missing ? 0 : t));
+    target = tensor(present, shape, targetDtype);
   }
   if (options.ignoreIndex !== undefined) {
     const mark = targetDtype === 'int64' ? BigInt(options.ignoreIndex) : options.ignoreIndex;
@@ -179,7 +183,7 @@ export function makeCase(spec: Spec): Case {
       [N, ...spatial],
       weightDtype,
     );
-  const groups = batch ? [C] : [N, C];
+  const groups = valueShape(loss, options, N, C);
   const upstream =
     reduction === 'none'
       ? tensor(
@@ -191,7 +195,7 @@ export function makeCase(spec: Spec): Case {
 
   return {
     spec,
-    loss: makeLoss(loss, options),
+    loss: makeLoss(spec.loss ?? 'dice', spec.options ?? {}),
     predictions,
     target,
     ...(weight ? { weight } : {}),
@@ -243,6 +247,7 @@ export function gradTolerance(
 interface Outcome {
   value: { data: ArrayLike<number | bigint> };
   perClass: { data: ArrayLike<number | bigint> };
+  parts?: { data: ArrayLike<number | bigint> };
   grad?: { data: ArrayLike<number | bigint>; dtype: DType };
 }
 
@@ -257,6 +262,9 @@ export function expectSolution(
   const weight = Array.from(classWeights).reduce((a, b) => max(a, b));
   expectClose('value', numbers(value), solution.value, valueTolerance(dtype, weight));
   expectClose('perClass', numbers(perClass), solution.perClass, valueTolerance(dtype));
+  if (outcome.parts) {
+    expectClose('parts', numbers(outcome.parts), solution.parts, valueTolerance(dtype, weight));
+  }
   if (!grad) return;
   const tolerance = gradTolerance(dtype, solution.gradient, grad.dtype);
   expectClose('grad', numbers(grad), solution.gradient, tolerance);

@@ -1,0 +1,86 @@
+// All losses of the library, by the names that tests use.
+import {
+  DiceCELoss,
+  DiceLoss,
+  GeneralizedDiceLoss,
+  JaccardLoss,
+  type Loss,
+  TverskyLoss,
+} from '../lib/index.js';
+import type { ReferenceOptions } from './reference.js';
+import type { LossName } from './reference-value.js';
+
+interface Entry {
+  Class: new (options?: never) => Loss;
+  /** What the reference calls it, and the options that the class itself sets. */
+  loss: LossName;
+  defaults?: ReferenceOptions;
+  /** Options worth a row of the matrices. */
+  variants: readonly ReferenceOptions[];
+}
+
+const transforms: ReferenceOptions[] = [
+  { gamma: 4 / 3 },
+  { transform: 'log' },
+  { transform: 'log', gamma: 0.3, absent: 'formula' },
+  { transform: 'log-cosh' },
+];
+const compounds: ReferenceOptions[] = [
+  { crossEntropy: {} },
+  { crossEntropy: { weight: 0.5, labelSmoothing: 0.2 }, overlapWeight: 2 },
+];
+
+export const losses = {
+  dice: {
+    Class: DiceLoss,
+    loss: 'dice',
+    variants: [
+      {},
+      ...transforms,
+      ...compounds,
+      { absent: 'skip' },
+      { absent: 'perfect' },
+      { absent: 'worst', crossEntropy: { weight: 2 } },
+    ],
+  },
+  jaccard: { Class: JaccardLoss, loss: 'jaccard', variants: [{}, ...transforms, ...compounds] },
+  tversky: {
+    Class: TverskyLoss,
+    loss: 'tversky',
+    variants: [
+      {},
+      { alpha: 0.3, beta: 0.7 },
+      { alpha: 0.3, beta: 0.7, gamma: 4 / 3 },
+      { alpha: 0.8, beta: 0.4, denominator: 'squared', gamma: 0.5 },
+      { alpha: 0.3, beta: 0.7, absent: 'skip', crossEntropy: {} },
+    ],
+  },
+  generalized: {
+    Class: GeneralizedDiceLoss,
+    loss: 'generalized',
+    variants: [
+      {},
+      { weighting: 'simple' },
+      { weighting: 'uniform', denominator: 'squared' },
+      { absent: 'skip', transform: 'log' },
+      { crossEntropy: { labelSmoothing: 0.1 } },
+    ],
+  },
+  diceCE: {
+    Class: DiceCELoss,
+    loss: 'dice',
+    defaults: { activation: 'softmax', crossEntropy: {} },
+    variants: [{}, { crossEntropy: { weight: 3, labelSmoothing: 0.9 }, overlapWeight: 0 }],
+  },
+} as const satisfies Record<string, Entry>;
+
+export type LossKey = keyof typeof losses;
+
+/** The losses by name. */
+export const lossKeys = Object.keys(losses) as LossKey[];
+
+export const entryOf = (key: LossKey): Entry => losses[key];
+
+export function makeLoss(key: LossKey, options: ReferenceOptions): Loss {
+  return new (entryOf(key).Class)(options as never);
+}

@@ -1,0 +1,265 @@
+// Steps 3 and 4 of the reference: from the sums of every group and class to the value. Only formulas; their derivatives come
+// from variable.ts.
+//
+//   r   Dice (2I + sn) / (P + T + sd)          Jaccard (I + sn) / (P + T - I + sd)
+//       Tversky TP = I, FP = P - I, FN = T - I: (TP + sn) / (TP + alpha FP + beta FN + sd)
+//       generalized Dice, of a group: (2 sum_c k w I + sn) / (sum_c k w (P + T) + sd), w = 1/V^2, 1/V, 1
+//       Wasserstein, of a group: (2A + sn) / (2A + sum_c I + sd), A = sum_c k (M[c][b] V - I), c not b
+//   L   (1 - r)^(1/gamma), (-log r)^gamma or log cosh(1 - r)
+//   value   overlapWeight * L reduced + weight * cross-entropy + weight * focal
+import type { ReferenceOptions } from './reference.js';
+import {
+  applied,
+  backward,
+  difference,
+  product,
+  quotient,
+  sum,
+  type Term,
+  type Variable,
+} from './variable.js';
+
+/** What the loss of a class, or of a group, is. */
+export type LossName = 'dice' | 'jaccard' | 'tversky' | 'generalized' | 'wasserstein';
+
+/** The sums of one group and class, in the order of the library. */
+export const sumNames = ['I', 'P', 'T', 'V', 'W', 'E', 'U', 'F'] as const;
+export type Sums<X> = Record<(typeof sumNames)[number], X>;
+
+export interface Value {
+  value: Float64Array;
+  /** [value, 3]: overlap, cross-entropy, focal. */
+  parts: Float64Array;
+  perClass: Float64Array;
+}
+
+const sumsOverClasses = (loss: LossName) => loss === 'generalized' || loss === 'wasserstein';
+
+/** One number per group for `'none'`, instead of one per group and class. */
+const isPerGroup = (loss: LossName, options: ReferenceOptions): boolean =>
+  sumsOverClasses(loss) || options.crossEntropy !== undefined || options.focal !== undefined;
+
+/** The shape of the value. */
+export function valueShape(loss: LossName, options: ReferenceOptions, N: number, C: number) {
+  if (options.reduction !== 'none') return [];
+  return [...(options.batch ? [] : [N]), ...(isPerGroup(loss, options) ? [] : [C])];
+}
+
+/** The value, and in the slopes of the sums what it (times upstream) changes by when they do. */
+export function valueOfSums(
+  loss: LossName,
+  options: ReferenceOptions,
+  groups: readonly (readonly Sums<Variable>[])[],
+  upstream: ArrayLike<number> | undefined,
+): Value {
+  const { reduction = 'mean', overlapWeight = 1, crossEntropy, focal } = options;
+  const scopes = reduction === 'none' ? groups.map((group) => [group]) : [groups];
+  const perGroup = isPerGroup(loss, options);
+  const value: Variable[] = [];
+  const parts: Variable[] = [];
+  for (const scope of scopes) {
+    const overlaps = overlapOf(loss, options, scope, perGroup);
+    for (const overlap of overlaps) {
+      const ce = crossEntropy ? crossEntropyOf(options, scope) : sum();
+      const fl = focal ? focalOf(options, scope) : sum();
+      parts.push(overlap, ce, fl);
+      value.push(
+        sum(
+          product(overlapWeight, overlap),
+          product(crossEntropy?.weight ?? 1, ce),
+          product(focal?.weight ?? 1, fl),
+        ),
+      );
+    }
+  }
+  value.forEach((x, i) => {
+    backward(x, reduction === 'none' && upstream ? (upstream[i] as number) : 1);
+  });
+  const perClass = groups.flatMap((group) => {
+    if (!sumsOverClasses(loss)) return group.map((_, c) => lossOf(loss, options, group, c).value);
+    return new Array<number>(group.length).fill(lossOf(loss, options, group, 0).value);
+  });
+  const numbers = (list: Variable[]) => Float64Array.from(list, (x) => x.value);
+  return { value: numbers(value), parts: numbers(parts), perClass: Float64Array.from(perClass) };
+}
+
+/** The overlap losses of these groups, weighted and reduced; of one group with 'none' all its classes. */
+function overlapOf(
+  loss: LossName,
+  options: ReferenceOptions,
+  scope: readonly (readonly Sums<Variable>[])[],
+  perGroup: boolean,
+): Variable[] {
+  const { reduction = 'mean', classWeights } = options;
+  const losses: { term: Variable; isCounted: boolean }[] = scope.flatMap((group) =>
+    sumsOverClasses(loss)
+      ? [
+          {
+            term: lossOf(loss, options, group, 0),
+            isCounted: group.some((sums, c) => isCounted(loss, options, sums, c)),
+          },
+        ]
+      : group.map((sums, c) => ({
+          term: product(classWeights?.[c] ?? 1, lossOf(loss, options, group, c)),
+          isCounted: isCounted(loss, options, sums, c),
+        })),
+  );
+  if (reduction === 'none' && !perGroup) {
+    return losses.map(({ term, isCounted }) => (isCounted ? term : sum()));
+  }
+  const counted = losses.filter(({ isCounted }) => isCounted).map(({ term }) => term);
+  const total = sum(...counted);
+  if (reduction === 'sum') return [total];
+  return [counted.length === 0 ? sum() : quotient(total, counted.length)];
+}
+
+function isCounted(
+  loss: LossName,
+  { background = true, ...options }: ReferenceOptions,
+  { V }: Sums<Variable>,
+  c: number,
+): boolean {
+  if (loss === 'wasserstein') return true;
+  return (background || c > 0) && !(absentOf(loss, options) === 'skip' && V.value === 0);
+}
+
+const absentOf = (loss: LossName, { absent, transform }: ReferenceOptions) =>
+  absent ?? (transform === 'log' && loss !== 'generalized' ? 'skip' : 'formula');
+
+/** L of class c of a group, or of the group. */
+function lossOf(
+  loss: LossName,
+  options: ReferenceOptions,
+  group: readonly Sums<Variable>[],
+  c: number,
+): Variable {
+  const {
+    smoothNumerator: sn = 0,
+    smoothDenominator: sd = 1e-7,
+    alpha = 0.5,
+    beta = 0.5,
+  } = options;
+  const { I, P, T, V } = group[c] as Sums<Variable>;
+  if (loss === 'generalized') {
+    const ratio = generalized(options, group);
+    return ratio ? transformed(options, ratio) : sum();
+  }
+  if (loss === 'wasserstein') return transformed(options, wasserstein(options, group));
+  const absent = absentOf(loss, options);
+  if (V.value === 0 && absent === 'perfect') return sum();
+  if (V.value === 0 && absent === 'worst') return sum(1);
+  if (loss === 'dice') {
+    return transformed(options, quotient(sum(product(2, I), sn), sum(P, T, sd)));
+  }
+  if (loss === 'jaccard') {
+    return transformed(options, quotient(sum(I, sn), sum(difference(sum(P, T), I), sd)));
+  }
+  const [TP, FP, FN] = [I, difference(P, I), difference(T, I)];
+  return transformed(
+    options,
+    quotient(sum(TP, sn), sum(TP, product(alpha, FP), product(beta, FN), sd)),
+  );
+}
+
+function generalized(
+  options: ReferenceOptions,
+  group: readonly Sums<Variable>[],
+): Variable | undefined {
+  const { smoothNumerator: sn = 0, smoothDenominator: sd = 1e-7, classWeights } = options;
+  const counted = group.flatMap((sums, c) =>
+    isCounted('generalized', options, sums, c) ? [{ ...sums, k: classWeights?.[c] ?? 1 }] : [],
+  );
+  if (counted.length === 0) return undefined;
+  const present = counted.filter(({ V }) => V.value > 0);
+  const weights = present.map(({ V }) => volumeWeight(options, V));
+  const heaviest = weights.reduce<Term>(
+    (a, b) => (typeof a !== 'number' && a.value >= b.value ? a : b),
+    1,
+  );
+  const terms = counted.map((sums) => {
+    const w = sums.V.value > 0 ? (weights[present.indexOf(sums)] as Variable) : heaviest;
+    return { ...sums, w: product(sums.k, w) };
+  });
+  return quotient(
+    sum(...terms.map(({ w, I }) => product(2, product(w, I))), sn),
+    sum(...terms.map(({ w, P, T }) => product(w, sum(P, T))), sd),
+  );
+}
+
+function volumeWeight({ weighting = 'square' }: ReferenceOptions, V: Variable): Variable {
+  const volume = V.value < 1 ? 1 : V;
+  if (weighting === 'uniform') return sum(1);
+  return quotient(1, weighting === 'simple' ? volume : product(volume, volume));
+}
+
+function wasserstein(options: ReferenceOptions, group: readonly Sums<Variable>[]): Variable {
+  const { smoothNumerator: sn = 0, smoothDenominator: sd = 1e-7, classWeights } = options;
+  const { distances = [], backgroundIndex: b = 0 } = options;
+  const A = sum(
+    ...group.map(({ I, V }, c) => {
+      if (c === b) return 0;
+      const most = product((distances[c] as ArrayLike<number>)[b] as number, V);
+      return product(classWeights?.[c] ?? 1, difference(most, I));
+    }),
+  );
+  const errors = sum(...group.map(({ I }) => I));
+  return quotient(sum(product(2, A), sn), sum(product(2, A), errors, sd));
+}
+
+function transformed(options: ReferenceOptions, r: Variable): Variable {
+  const { transform = 'none', gamma = 1 } = options;
+  const x = 1 - r.value;
+  if (transform === 'log-cosh') {
+    return applied(r, Math.log1p(2 * Math.sinh(x / 2) ** 2), -Math.tanh(x));
+  }
+  if (transform === 'log') {
+    if (r.value >= 1) return sum();
+    const clamped = r.value < 1e-12;
+    const l = -Math.log(clamped ? 1e-12 : r.value);
+    return applied(r, l ** gamma, clamped ? 0 : (-gamma * l ** (gamma - 1)) / r.value);
+  }
+  if (gamma === 1) return difference(1, r);
+  if (x <= 0) return sum();
+  return applied(r, x ** (1 / gamma), (-1 / gamma) * x ** (1 / gamma - 1));
+}
+
+function crossEntropyOf(
+  options: ReferenceOptions,
+  scope: readonly (readonly Sums<Variable>[])[],
+): Variable {
+  const { activation, classWeights, crossEntropy } = options;
+  const s = crossEntropy?.labelSmoothing ?? 0;
+  const all = scope.flatMap((group) =>
+    group.map((sums, c) => ({ ...sums, k: classWeights?.[c] ?? 1, C: group.length })),
+  );
+  const total = sum(
+    ...all.map(({ E, U, k, C }) => {
+      const share = activation === 'sigmoid' ? s : s / C;
+      return product(k, sum(product(1 - s, E), product(share, U)));
+    }),
+  );
+  return averaged(
+    options,
+    total,
+    sum(...all.map(({ V, W, k }) => product(k, activation === 'sigmoid' ? W : V))),
+  );
+}
+
+function focalOf(
+  options: ReferenceOptions,
+  scope: readonly (readonly Sums<Variable>[])[],
+): Variable {
+  const all = scope.flatMap((group) =>
+    group.map((sums, c) => ({ ...sums, k: options.classWeights?.[c] ?? 1 })),
+  );
+  return averaged(
+    options,
+    sum(...all.map(({ F, k }) => product(k, F))),
+    sum(...all.map(({ W, k }) => product(k, W))),
+  );
+}
+
+function averaged({ reduction }: ReferenceOptions, total: Variable, by: Variable): Variable {
+  if (reduction === 'sum') return total;
+  return by.value === 0 ? sum() : quotient(total, by);
+}
