@@ -3,9 +3,13 @@ import { checkInteger, rangeError, typeError } from './check.js';
 
 /** Voxels of one class: true and false positives, false and true negatives. */
 export interface ClassCounts {
+  /** Of the class, and predicted as it. */
   readonly tp: number;
+  /** Predicted as the class, but not of it. */
   readonly fp: number;
+  /** Of the class, but not predicted as it. */
   readonly fn: number;
+  /** Neither. */
   readonly tn: number;
 }
 

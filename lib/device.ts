@@ -44,6 +44,7 @@ export class Device {
     return `${gpu.name} was found, but this version of warpdice computes on the CPU only`;
   }
 
+  /** For messages. */
   toString(): string {
     return this.name;
   }

@@ -19,7 +19,9 @@ import type { TensorLike } from './tensor.js';
 export interface MetricsState {
   readonly options: MetricsOptions;
   readonly samples: number;
+  /** Targets in rows, predictions in columns, the last of each for no class: [C+1, C+1]. Threshold: [C, 2, 2]. */
   readonly counts: readonly number[];
+  /** TN, FP, FN and TP of every sample and class, [samples, C, 4], for aggregate `'samples'`; else empty. */
   readonly perSample: readonly number[];
 }
 
@@ -190,6 +192,7 @@ export class SegmentationMetrics {
     this.#samples = 0;
   }
 
+  /** All that was counted, for {@link SegmentationMetrics.fromJSON}. */
   toJSON(): MetricsState {
     return {
       options: this.#options,

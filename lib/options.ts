@@ -94,6 +94,7 @@ export interface CrossEntropyOptions {
   labelSmoothing?: number;
 }
 
+/** {@link LossOptions}, and those of {@link TverskyLoss} alone. */
 export interface TverskyOptions extends LossOptions {
   /** Weighs false positives, finite and >= 0. Default 0.5. */
   alpha?: number;
@@ -101,6 +102,7 @@ export interface TverskyOptions extends LossOptions {
   beta?: number;
 }
 
+/** {@link LossOptions}, and those of {@link GeneralizedDiceLoss} alone. */
 export interface GeneralizedDiceOptions extends Omit<LossOptions, 'absent'> {
   /** w_c: `'square'` 1/V_c^2, `'simple'` 1/V_c, `'uniform'` 1, with V_c = sum w*t of the sample. Default `'square'`. */
   weighting?: 'square' | 'simple' | 'uniform';
@@ -131,10 +133,13 @@ export interface ValueOut {
   parts?: TensorLike;
 }
 
+/** What a call of {@link Loss.value} adds. */
 export interface ValueOptions extends CallOptions {
+  /** The caller's buffers for the results. */
   out?: ValueOut;
 }
 
+/** What a call of {@link Loss.gradient} adds. */
 export interface GradientOptions extends CallOptions {
   /** Multiplies the gradient before it is rounded: a number, or a tensor of one float32 or float64. Default 1. */
   gradScale?: number | TensorLike;
@@ -148,6 +153,8 @@ export interface GradientOptions extends CallOptions {
   out?: { grad?: TensorLike };
 }
 
+/** What a call of {@link Loss.valueAndGrad} adds. */
 export interface ValueAndGradOptions extends Omit<GradientOptions, 'out'> {
+  /** The caller's buffers for the results; `grad` in the shape of the predictions, or their own memory. */
   out?: ValueOut & { grad?: TensorLike };
 }

@@ -22,6 +22,7 @@ export interface LossValue {
   readonly parts?: Tensor;
 }
 
+/** The loss and its gradient. */
 export interface LossValueAndGrad extends LossValue {
   /** dL/dpredictions, in their shape. */
   readonly grad: Tensor;

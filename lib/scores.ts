@@ -1,6 +1,7 @@
 // From counts to scores: the formulas, absent classes and averages of the hard metrics.
 import type { ClassCounts } from './counts.js';
 
+/** A score of one class, from its counts. 0/0 is 0. */
 export type ScoreName =
   /** 2TP / (2TP + FP + FN), also called F1 */
   | 'dice'
@@ -17,9 +18,18 @@ export type ScoreName =
   /** (TP + TN) / (TP + FP + FN + TN) */
   | 'accuracy';
 
+/** What a class with no target voxel does: see {@link LossOptions.absent} and {@link MetricsOptions.absent}. */
 export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
-export const averages = ['macro', 'micro', 'weighted'] as const;
-export type Average = (typeof averages)[number];
+/** How {@link SegmentationMetrics.average} goes from classes to one number. */
+export type Average =
+  /** The mean of the counted classes' scores. */
+  | 'macro'
+  /** The score of the counts of all classes added up. */
+  | 'micro'
+  /** The mean of the counted classes' scores, weighted by their target voxels. */
+  | 'weighted';
+
+export const averages: readonly Average[] = ['macro', 'micro', 'weighted'];
 
 const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b);
 

@@ -34,7 +34,7 @@ export interface StatisticsJson {
  * the sums of the parts of a volume are the sums of the volume.
  */
 export class Statistics {
-  /** `[groups, classes, 8]`: {@link sumNames}. */
+  /** `[groups, classes, 8]`: intersection I, prediction P, target T, volume, weight, crossEntropy, uniform, focal. */
   readonly data: Float64Array;
   /** `[groups, classes, 8]`; groups is the number of samples, or 1 when pooled over the batch. */
   readonly shape: readonly [groups: number, classes: number, sums: 8];
@@ -160,6 +160,7 @@ export class Statistics {
     return build('array', samples, [groups, classes, sums], signature, data);
   }
 
+  /** For messages: shape and signature. */
   toString(): string {
     return `Statistics ${showShape(this.shape)} (${this.signature})`;
   }

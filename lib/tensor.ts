@@ -22,6 +22,7 @@ export type TensorLike =
       readonly dtype?: DType;
     };
 
+/** What an array alone does not say. */
 export interface TensorOptions {
   /** Needed for a `Uint16Array`, which can hold float16 or bfloat16; else the array says it. */
   dtype?: DType;
@@ -166,10 +167,12 @@ export class Tensor implements Disposable {
     return this.#data === undefined;
   }
 
+  /** {@link Tensor.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** For messages: dtype, shape and device. */
   toString(): string {
     return `Tensor ${this.dtype} ${showShape(this.shape)} on ${this.device}`;
   }

@@ -12,14 +12,19 @@ export interface TfTensor {
   readonly shape: number[];
   readonly dtype: string;
   readonly isDisposed: boolean;
+  /** The values, in row-major order. */
   dataSync(): Float32Array | Int32Array | Uint8Array;
 }
 
 /** What is used of TensorFlow.js; T is its `Tensor`, S its `Scalar` (`scalar` is here for that type alone). */
 export interface TensorFlow<T extends TfTensor, S extends T> {
+  /** `tf.customGrad`. */
   customGrad(f: () => { value: T; gradFunc: (dy: T) => T[] }): (...inputs: T[]) => T;
+  /** `tf.tensor`. */
   tensor(values: Float32Array, shape: number[], dtype: 'float32'): T;
+  /** `tf.scalar`. */
   scalar(value: number): S;
+  /** `tf.zeros`. */
   zeros(shape: number[]): T;
 }
 
