@@ -16,7 +16,7 @@ import type { LossOptions } from './options.js';
  * const z = Tensor.from(Float64Array.of(0, 0, 0, Math.log(3)), [1, 2, 2]); // p = (1/2, 1/2), (1/4, 3/4)
  * const labels = Tensor.from(Uint8Array.of(0, 1), [1, 2]);
  * const { value, parts } = loss.value(z, labels);
- * // Dice: 1 - (1/(5/16 + 1) + (3/2)/(13/16 + 1))/2 = .2052545; CE: (log 2 + log 4/3)/2 = .4904146
+ * parts.data; // [1 - (1/(5/16 + 1) + (3/2)/(13/16 + 1))/2, (Math.log(2) + Math.log(4/3))/2, 0]
  * value.itemSync(); // 0.6956691...
  */
 export class DiceCELoss extends Loss {

@@ -81,10 +81,14 @@ export abstract class Loss {
    * {@link Loss.value}.
    *
    * @example
-   * const left = loss.statistics(leftHalf, leftLabels); // two tiles of one volume
-   * const whole = left.add(loss.statistics(rightHalf, rightLabels));
-   * loss.fromStatistics(whole).value.itemSync(); // the loss of the volume
-   * loss.gradient(leftHalf, leftLabels, whole); // its exact gradient in the left half
+   * const loss = new DiceLoss({ smoothDenominator: 0 });
+   * const left = Tensor.from(Float64Array.of(0.5, 1), [2]); // two tiles of one volume
+   * const right = Tensor.from(Float64Array.of(0.5, 0), [2]);
+   * const leftMask = Tensor.from(Uint8Array.of(1, 1), [2]);
+   * const rightMask = Tensor.from(Uint8Array.of(0, 1), [2]);
+   * const whole = loss.statistics(left, leftMask).add(loss.statistics(right, rightMask));
+   * loss.fromStatistics(whole).value.itemSync(); // 1 - 2*1.5 / (1.5 + 3) = 1/3: the loss of the volume
+   * loss.gradient(left, leftMask, whole).data; // [-8/27, -4/27]: its exact gradient in the left tile
    */
   statistics(
     predictions: TensorLike,

@@ -9,9 +9,13 @@ const targetArguments = [7, 8] as const;
  * A value-and-gradient call that was checked once and is executed many times. `execute()` allocates nothing.
  *
  * @example
- * const step = loss.plan(logits, labels);
- * step.execute();
- * step.value.itemSync(); // the loss of what `logits` holds now
+ * const p = Tensor.from(Float64Array.of(0.5, 0), [2]);
+ * const t = Tensor.from(Uint8Array.of(1, 0), [2]);
+ * const step = new DiceLoss({ smoothDenominator: 0 }).plan(p, t);
+ * step.execute().value.itemSync(); // 1 - 2*0.5 / (0.25 + 1) = 1/5
+ * step.grad.data; // [-2/1.25 + 1/1.25**2, 0]
+ * p.data[0] = 1; // a plan reads what its tensors hold now
+ * step.execute().value.itemSync(); // 0
  */
 export class Plan {
   readonly #bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared;

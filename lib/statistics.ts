@@ -115,8 +115,11 @@ export class Statistics {
    *
    * @throws TypeError, RangeError for anything else
    * @example
-   * const text = JSON.stringify(loss.statistics(x, y)); // send it to another machine
+   * const loss = new DiceLoss({ smoothDenominator: 0 });
+   * const [p, t] = [Tensor.from(Float64Array.of(0.5), [1]), Tensor.from(Uint8Array.of(1), [1])];
+   * const text = JSON.stringify(loss.statistics(p, t)); // send it to another machine
    * const statistics = Statistics.fromJSON(JSON.parse(text));
+   * loss.fromStatistics(statistics).value.itemSync(); // 1 - 2*0.5 / (0.25 + 1) = 1/5
    */
   static fromJSON(json: StatisticsJson): Statistics {
     if (typeof json !== 'object' || json === null) throw typeError('an object', 'json', json);

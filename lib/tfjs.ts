@@ -55,6 +55,12 @@ export type LossClass<O extends LossOptions> = new (options?: O) => Loss;
  * meanwhile. There is no way around it: `tf.customGrad` needs the value before the call returns. On the cpu backend it
  * returns the tensor's own memory at once.
  *
+ * ```ts
+ * const loss = tfLoss(tf, DiceLoss, { activation: 'softmax', background: false });
+ * optimizer.minimize(() => loss(labels, model.apply(images))); // labels [N, H, W] int32, logits [N, H, W, C]
+ * model.compile({ optimizer, loss }); // then model.fit(images, tf.oneHot(labels, C))
+ * ```
+ *
  * @param tf TensorFlow.js as the program imports it: `import * as tf from '@tensorflow/tfjs'` (or tfjs-node, tfjs-core)
  * @param LossClass The class, not an instance: the layout must be known here
  * @param options What the class takes; `layout` is `'channels-last'` by default
@@ -66,13 +72,8 @@ export type LossClass<O extends LossOptions> = new (options?: O) => Loss;
  * const yTrue = tf.tensor1d([1, 1, 0, 1, 0]);
  * const yPred = tf.tensor1d([0.9, 0.8, 0.2, 0.7, 0.1]);
  * loss(yTrue, yPred).dataSync()[0]; // 1 - 2*2.4 / (1.99 + 3 + 1e-7) = 0.0380761...
- * // dL/dp = 2(Np - tD)/D^2 with N = 4.8, D = 4.99: at p = .9, t = 1 that is -0.0538...
- * tf.grad((p) => loss(yTrue, p))(yPred);
- *
- * @example
- * const loss = tfLoss(tf, DiceLoss, { activation: 'softmax', background: false });
- * optimizer.minimize(() => loss(labels, model.apply(images))); // labels [N, H, W] int32, logits [N, H, W, C]
- * model.compile({ optimizer, loss }); // then model.fit(images, tf.oneHot(labels, C))
+ * // dL/dp = 2(Np - tD)/D^2 with N = 4.8, D = 4.99, at p = .9, t = 1:
+ * tf.grad((p) => loss(yTrue, p))(yPred).dataSync()[0]; // 2*(4.8*0.9 - 4.99) / 4.99**2 = -0.0538...
  */
 export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
   tf: TensorFlow<T, S>,

@@ -15,7 +15,7 @@ import type { TverskyOptions } from './options.js';
  * const loss = new TverskyLoss({ alpha: 0.3, beta: 0.7 });
  * const p = Tensor.from(Float64Array.of(0.9, 0.8, 0.2, 0.7, 0.1), [5]);
  * const t = Tensor.from(Uint8Array.of(1, 1, 0, 1, 0), [5]);
- * loss.value(p, t).value.itemSync(); // 1 - 2.4 / (2.4 + 0.3*0.3 + 0.7*0.6 + 1e-7) = 0.175257766...
+ * loss.value(p, t).value.itemSync(); // 1 - 2.4 / (2.4 + 0.3*0.3 + 0.7*0.6 + 1e-7) = 0.1752577603...
  */
 export class TverskyLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
