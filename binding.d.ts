@@ -170,6 +170,8 @@ export interface Binding {
   copy(to: ArrayBufferView, from: ArrayBufferView, streaming: boolean): void;
   /** Writes the byte everywhere, in the same way. For benchmarks. */
   fill(to: ArrayBufferView, byte: number, streaming: boolean): void;
+  /** to = exp(-|from|), in the same way. For benchmarks. */
+  exponentials(to: Float32Array, from: Float32Array, streaming: boolean): void;
   /** Reads everything with the engine's threads: the sum of its 32-bit words modulo 2^32, the last padded with zeros. */
   read(from: ArrayBufferView): number;
   cudaDevices(): CudaDevices;

@@ -1,8 +1,11 @@
 // What is measured: groups of one shape, each a list of cases. The first case of a group is its base, to which the
 // others are compared. All cases of a group hold the same numbers, so they have one answer and one interleaved run.
 
+import type { LossName } from './losses.js';
+
 export interface Case {
   readonly name: string;
+  readonly loss: LossName;
   readonly dtype: 'float32' | 'float16' | 'bfloat16';
   readonly layout: 'channels-first' | 'channels-last';
   /** 'labels': uint8 class indices (with one class: a uint8 mask). Else a dense target of this dtype. */
@@ -15,12 +18,16 @@ export interface Group {
   readonly shape: readonly number[];
   readonly activation: 'sigmoid' | 'softmax';
   readonly cases: readonly Case[];
-  /** Sized for the cost of a call, not for throughput: shown in microseconds, without limits. */
-  readonly tiny: boolean;
+  /**
+   * 'main': the targets are stated for these shapes. 'more': not with --quick, unless --filter names them. 'tiny': sized for the
+   * cost of a call, not for throughput; shown in microseconds, without limits.
+   */
+  readonly extent: 'main' | 'more' | 'tiny';
 }
 
 const base: Case = {
   name: 'float32, labels',
+  loss: 'Dice',
   dtype: 'float32',
   layout: 'channels-first',
   target: 'labels',
@@ -35,18 +42,29 @@ const channelsLast: Case = {
 const denseFloat32: Case = { ...base, name: 'float32, float32 one-hot', target: 'float32' };
 const denseUint8: Case = { ...base, name: 'float32, uint8 one-hot', target: 'uint8' };
 const maskFloat32: Case = { ...base, name: 'float32, float32 mask', target: 'float32' };
+const otherLosses = (
+  ['Jaccard', 'Tversky', 'generalized Dice', 'Dice and cross-entropy'] as const
+).map((loss): Case => ({ ...base, name: loss, loss }));
 
-const manyClasses = [base, float16, bfloat16, channelsLast, denseFloat32, denseUint8];
+const manyClasses = [
+  base,
+  float16,
+  bfloat16,
+  channelsLast,
+  denseFloat32,
+  denseUint8,
+  ...otherLosses,
+];
 // With one class both layouts are the same memory, and a label is the mask.
-const oneClass = [base, float16, bfloat16, maskFloat32];
+const oneClass = [base, float16, bfloat16, maskFloat32, ...otherLosses];
 
 function group(
   shape: readonly number[],
   activation: Group['activation'],
   cases: readonly Case[],
-  tiny = false,
+  extent: Group['extent'] = 'main',
 ): Group {
-  return { name: `[${shape}] ${activation}`, shape, activation, cases, tiny };
+  return { name: `[${shape}] ${activation}`, shape, activation, cases, extent };
 }
 
 export const groups: readonly Group[] = [
@@ -54,15 +72,26 @@ export const groups: readonly Group[] = [
   group([4, 4, 512, 512], 'softmax', manyClasses),
   group([2, 3, 128, 128, 128], 'softmax', manyClasses),
   group([2, 19, 256, 256], 'softmax', manyClasses),
-  group([1, 1, 32, 32], 'sigmoid', [base], true),
-  group([1, 4, 32, 32], 'softmax', [base], true),
+  group([1, 1, 1024, 1024], 'sigmoid', [base, float16], 'more'),
+  group([16, 1, 256, 256], 'sigmoid', [base, float16], 'more'),
+  group([1, 150, 512, 512], 'softmax', [base, float16], 'more'),
+  group([2, 117, 96, 96, 96], 'softmax', [float16], 'more'),
+  group([1, 1, 32, 32], 'sigmoid', [base], 'tiny'),
+  group([1, 4, 32, 32], 'softmax', [base], 'tiny'),
 ];
 
 /** The groups with the cases whose "group case" holds the text; a base stays where one of its group is kept. */
-export function select(filter: string | undefined): Group[] {
+export function select({
+  filter,
+  quick,
+}: {
+  filter?: string | undefined;
+  quick: boolean;
+}): Group[] {
   const wanted = filter?.replaceAll(' ', '').toLowerCase() ?? '';
   const selected: Group[] = [];
   for (const group of groups) {
+    if (quick && !filter && group.extent === 'more') continue;
     const keeps = (c: Case) =>
       `${group.name}${c.name}`.replaceAll(' ', '').toLowerCase().includes(wanted);
     if (!group.cases.some(keeps)) continue;

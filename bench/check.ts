@@ -2,28 +2,32 @@
 import type { Tensor } from 'warpdice';
 import type { Group } from './cases.js';
 import { decodeTable, roundingOf } from './half.js';
+import { type LossKind, type LossName, losses } from './losses.js';
 import { labelsOf, logitsInSixteenths, type Problem } from './problem.js';
 
 export interface Answer {
   readonly value: number;
-  /** [N, C] */
-  readonly perClass: Float64Array;
+  /** [N, C], where the loss has a value for each class. */
+  readonly perClass?: Float64Array;
   /** [N, C, S], channels first. */
   readonly gradient: Float64Array;
   readonly largestGradient: number;
 }
 
-const smoothDenominator = 1e-7;
-
 /**
- * Dice with squared denominators, mean over (n,c), from logits:
+ * The mean over the samples of a loss that losses.ts gives with dL/dI and dL/dP, from logits z:
  *
- *   L = 1 - 2I / D,  I = sum p t,  D = sum p^2 + sum t^2 + 1e-7
- *   dL/dp = -2t / D + 4 I p / D^2
- *   dL/dz = dL/dp p (1 - p)                         sigmoid
- *           p_c (dL/dp_c - sum_j p_j dL/dp_j)       softmax
+ *   I = sum p t,  P = sum p^k,  T = sum t                   dL/dp = dI t + dP k p^(k-1)
+ *   dL/dz = dL/dp p (1 - p)                                 sigmoid
+ *           p_c (dL/dp_c - sum_j p_j dL/dp_j)               softmax
+ *   with cross-entropy: -log p of the label, p - t; both / (N S)
  */
-export function solve({ activation }: Pick<Group, 'activation'>, shape: readonly number[]): Answer {
+export function solve(
+  { activation }: Pick<Group, 'activation'>,
+  shape: readonly number[],
+  name: LossName,
+): Answer {
+  const { power, ofSample, crossEntropy = false }: LossKind = losses[name];
   const [N = 1, C = 1, ...spatial] = shape;
   const S = spatial.reduce((product, length) => product * length, 1);
   const z = logitsInSixteenths(N * C * S);
@@ -34,54 +38,58 @@ export function solve({ activation }: Pick<Group, 'activation'>, shape: readonly
   const p = new Float64Array(N * C * S);
   const perClass = new Float64Array(N * C);
   const column = new Float64Array(C);
-  const fromTarget = new Float64Array(C); // dL/dp = fromTarget t + fromPrediction p
-  const fromPrediction = new Float64Array(C);
+  let hasPerClass = false;
   let value = 0;
   let largestGradient = 0;
 
   for (let n = 0; n < N; n++) {
     const at = n * C * S;
     for (let s = 0; s < S; s++) {
-      let sum = 0;
+      let sum = activation === 'softmax' ? 0 : 1;
       for (let c = 0; c < C; c++) sum += column[c] = Math.exp(z[at + c * S + s] / 16);
-      for (let c = 0; c < C; c++) {
-        p[at + c * S + s] =
-          activation === 'softmax' ? column[c] / sum : column[c] / (1 + column[c]);
+      for (let c = 0; c < C; c++) p[at + c * S + s] = column[c] / sum;
+      if (crossEntropy) {
+        const ofLabel = p[at + labels[n * S + s] * (C === 1 ? 0 : S) + s];
+        value -= Math.log(C > 1 || labels[n * S + s] ? ofLabel : 1 - ofLabel) / (N * S);
       }
     }
+    const sums = { I: new Float64Array(C), P: new Float64Array(C), T: new Float64Array(C) };
     for (let c = 0; c < C; c++) {
-      let I = 0;
-      let D = smoothDenominator;
       for (let s = 0; s < S; s++) {
         const t = isTarget(n, c, s);
         const probability = p[at + c * S + s];
-        I += probability * t;
-        D += probability * probability + t;
+        sums.I[c] += probability * t;
+        sums.P[c] += probability ** power;
+        sums.T[c] += t;
       }
-      perClass[n * C + c] = 1 - (2 * I) / D;
-      value += perClass[n * C + c] / (N * C);
-      fromTarget[c] = -2 / D / (N * C);
-      fromPrediction[c] = (4 * I) / (D * D) / (N * C);
+    }
+    const sample = ofSample(sums);
+    value += sample.value / N;
+    if (sample.perClass) {
+      hasPerClass = true;
+      perClass.set(sample.perClass, n * C);
     }
     for (let s = 0; s < S; s++) {
       let dot = 0;
       for (let c = 0; c < C; c++) {
         const probability = p[at + c * S + s];
-        column[c] = fromTarget[c] * isTarget(n, c, s) + fromPrediction[c] * probability;
+        const slope = sample.dP[c] * (power === 2 ? 2 * probability : 1);
+        column[c] = (sample.dI[c] * isTarget(n, c, s) + slope) / N;
         dot += probability * column[c];
       }
       for (let c = 0; c < C; c++) {
         const probability = p[at + c * S + s];
         const gradient =
-          activation === 'softmax'
+          (activation === 'softmax'
             ? probability * (column[c] - dot)
-            : column[c] * probability * (1 - probability);
+            : column[c] * probability * (1 - probability)) +
+          (crossEntropy ? (probability - isTarget(n, c, s)) / (N * S) : 0);
         p[at + c * S + s] = gradient;
         largestGradient = Math.max(largestGradient, Math.abs(gradient));
       }
     }
   }
-  return { value, perClass, gradient: p, largestGradient };
+  return { value, ...(hasPerClass && { perClass }), gradient: p, largestGradient };
 }
 
 export interface Outputs {
@@ -102,7 +110,7 @@ export function faultOf(
     const value = outputs.value.itemSync();
     if (!near(value, answer.value)) return `value ${value} instead of ${answer.value}`;
   }
-  if (outputs.perClass) {
+  if (outputs.perClass && answer.perClass) {
     const bad = answer.perClass.findIndex(
       (right, i) => !near(Number(outputs.perClass?.data[i]), right),
     );

@@ -24,17 +24,13 @@ export const names = {
   large: 'arithmetic, large',
 } as const;
 
-export function contendersOf(
-  group: Group,
-  c: Case,
-  answer: Answer,
-  threads: number,
-  isBase: boolean,
-): Contender[] {
+/** Limits and bounds only of cases that differ from the base in more than the loss. */
+export function contendersOf(group: Group, c: Case, answer: Answer, threads: number): Contender[] {
+  const [base] = group.cases;
   const problem = makeProblem(group, c, group.shape);
   const calls = callsOf(problem, answer, threads);
-  const kept = isBase ? calls : calls.filter(({ name }) => name === names.valueAndGrad);
-  if (group.tiny) return kept;
+  const kept = c === base ? calls : calls.filter(({ name }) => name === names.valueAndGrad);
+  if (group.extent === 'tiny' || c.loss !== base?.loss) return kept;
   return [...limitsOf(problem, threads), ...kept, ...arithmeticOf(group, c)];
 }
 
@@ -42,7 +38,8 @@ function callsOf(problem: Problem, answer: Answer, threads: number): Contender[]
   const { loss, logits, target, out } = problem;
   const gradScale = scaleOf(problem, answer);
   const forwardOptions = { out: { value: out.value, perClass: out.perClass } };
-  const options = { gradScale, out };
+  const outputs = answer.perClass ? out : { value: out.value, grad: out.grad };
+  const options = { gradScale, out: outputs };
   const gradientOptions = { gradScale, out: { grad: out.grad } };
   const statistics = loss.statistics(logits, target);
   const plan = loss.plan(logits, target, options);
@@ -115,7 +112,7 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
   ].map(({ name, rows }) => {
     const shape = [1, C, rows, 64];
     const problem = makeProblem(group, c, shape);
-    const answer = solve(group, shape);
+    const answer = solve(group, shape, c.loss);
     const gradScale = scaleOf(problem, answer);
     const { loss, logits, target, out } = problem;
     const plan = loss.plan(logits, target, { gradScale, out });

@@ -1,10 +1,12 @@
-// What the machine can do: passes over the memory of a case that compute nothing, by the engine's threads.
+// What the machine can do: passes over the memory of a case that compute nothing or next to it, by the engine's threads.
 //
 //   copies          the logits into the gradient: the yardstick of the targets
 //   necessary       logits and target read, then the gradient written: no program moves less
 //   two passes      logits and target read, then logits and target read again while the gradient is written. Every coefficient of
 //                   the gradient needs all sums of its sample, so that a program that keeps nothing between its passes moves this.
 //                   The samples go through both passes a few at a time, while the caches hold them
+//
+//   exponentials    of float32 logits, read, and written into the gradient: the least arithmetic of a softmax or sigmoid
 //
 // All write the same gradient and read the same tensors as the call beside them: they find the same caches.
 import { setThreads } from 'warpdice';
@@ -19,6 +21,8 @@ export const limitNames = {
   streamWrite: 'non-temporal write',
   necessary: 'read, write',
   streamNecessary: 'read, non-temporal write',
+  exp: 'exp',
+  streamExp: 'exp, non-temporal write',
   twoPasses: 'read, copy',
   streamTwoPasses: 'read, non-temporal copy',
 } as const;
@@ -27,6 +31,7 @@ export const limitNames = {
 export const ways = {
   copy: [limitNames.memcpy, limitNames.streamCopy],
   write: [limitNames.write, limitNames.streamWrite],
+  exp: [limitNames.exp, limitNames.streamExp],
   necessary: [limitNames.necessary, limitNames.streamNecessary],
   twoPasses: [limitNames.twoPasses, limitNames.streamTwoPasses],
 } as const;
@@ -65,7 +70,7 @@ export function limitsOf(problem: Problem, threads: number): Limit[] {
     },
   });
   const copied = () => (to.equals(from) ? undefined : 'a wrong copy');
-  const filled = () => (to.every((byte) => byte === 1) ? undefined : 'a wrong write');
+  const filled = () => (to.equals(Buffer.alloc(to.length, 1)) ? undefined : 'a wrong write');
   const readAll = () => (read === (sums.logits + sums.target) >>> 0 ? undefined : 'a wrong read');
 
   const copy = (streaming: boolean) => () => native.copy(to, from, streaming);
@@ -85,6 +90,12 @@ export function limitsOf(problem: Problem, threads: number): Limit[] {
       native.copy(part.to, part.from, streaming);
     }
   };
+  const exponentials = (streaming: boolean) => () =>
+    native.exponentials(out.grad.data as Float32Array, logits.data as Float32Array, streaming);
+  const exps = [
+    limit(limitNames.exp, exponentials(false), () => exponentialFault(problem)),
+    limit(limitNames.streamExp, exponentials(true), () => exponentialFault(problem)),
+  ];
   return [
     limit(limitNames.memcpy, copy(false), copied),
     limit(limitNames.streamCopy, copy(true), copied),
@@ -95,7 +106,17 @@ export function limitsOf(problem: Problem, threads: number): Limit[] {
     limit(limitNames.streamNecessary, necessary(true), () => readAll() ?? filled()),
     limit(limitNames.twoPasses, twoPasses(false), () => readAll() ?? copied()),
     limit(limitNames.streamTwoPasses, twoPasses(true), () => readAll() ?? copied()),
+    ...(problem.case.dtype === 'float32' ? exps : []),
   ];
+}
+
+function exponentialFault({ logits, out }: Problem): string | undefined {
+  const [from, to] = [logits.data, out.grad.data] as [Float32Array, Float32Array];
+  for (let i = 0; i < to.length; i++) {
+    const right = Math.exp(-Math.abs(from[i]));
+    if (!(Math.abs(to[i] - right) <= 1e-6 * right)) return `a wrong exponential at ${i}`;
+  }
+  return undefined;
 }
 
 /** As many samples at a time as have logits and gradient of 12 MiB; at least one. All of them when 24 MiB hold them. */
@@ -112,7 +133,10 @@ function partsOf({ N }: Problem, from: Buffer, labels: Buffer, to: Buffer) {
 }
 
 function wordSum(bytes: Buffer): number {
+  const whole = bytes.length - (bytes.length % 4);
   let sum = 0;
-  for (let i = 0; i < bytes.length; i++) sum = (sum + (bytes[i] << ((i % 4) * 8))) >>> 0;
+  for (const word of new Uint32Array(bytes.buffer, bytes.byteOffset, whole / 4))
+    sum = (sum + word) >>> 0;
+  for (let i = whole; i < bytes.length; i++) sum = (sum + (bytes[i] << ((i % 4) * 8))) >>> 0;
   return sum;
 }

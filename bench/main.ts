@@ -9,7 +9,7 @@ import { names } from './contenders.js';
 import { describeMachine, root } from './machine.js';
 import type { MeasureMessage, MeasureSettings } from './measure-child.js';
 import type { MemorySettings } from './memory-child.js';
-import type { PeersMessage, PeersSettings } from './peers-child.js';
+import type { PeersMessage } from './peers-child.js';
 import { endProgress, showProgress } from './progress.js';
 import {
   boundsText,
@@ -25,7 +25,8 @@ import type { Budget } from './timing.js';
 
 const help = `npm run bench -- [options]
 
-  --quick          fewer rounds, memory of the first case of each shape only: under 2 minutes
+  --quick          under 2 minutes: fewer rounds, the main shapes, the first SIMD target there is, no peer that takes
+                   seconds a call, memory of the first case of each shape
   --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512" or "float16"
   --simd LIST      SIMD targets, by commas: avx512, avx2, baseline, neon (default avx512,avx2; neon on arm64)
   --threads N      default 2, for which the targets are stated
@@ -71,7 +72,7 @@ function readOptions(): Options {
       `Expected avx512, avx2, baseline or neon for --simd but received "${name}"`,
     );
   }
-  if (select(values.filter).length === 0) {
+  if (select(values).length === 0) {
     throw new RangeError(
       `Expected text that a case holds for --filter but received "${values.filter}"`,
     );
@@ -119,7 +120,7 @@ async function measurePeers(
   { quick, threads, filter }: Options,
 ): Promise<PeerTimes[]> {
   const peers: PeerTimes[] = [];
-  const settings: PeersSettings = {
+  const settings: MeasureSettings = {
     simd,
     threads,
     filter,
@@ -134,8 +135,8 @@ async function measurePeers(
 }
 
 async function measureMemory({ quick, filter, threads }: Options): Promise<MemoryResult[]> {
-  const all = select(filter)
-    .filter((group) => !group.tiny)
+  const all = select({ filter, quick })
+    .filter(({ extent }) => extent !== 'tiny')
     .flatMap((group) => group.cases.map((c, i) => ({ group, c, isBase: i === 0 })))
     .filter(({ isBase }) => isBase || !quick)
     .flatMap(({ group, c, isBase }) =>
@@ -196,7 +197,8 @@ async function main(options: Options): Promise<void> {
   const results: SimdResult[] = [];
   const { filter, threads } = options;
   for (const simd of options.simd) {
-    const cases = await measure({ simd, threads, filter, budget });
+    if (options.quick && results.length > 0) break;
+    const cases = await measure({ simd, threads, filter, quick: options.quick, budget });
     endProgress();
     if (!cases) {
       console.log(`\n${simd}: skipped, this machine or this build does not have it`);

@@ -2,9 +2,10 @@
 import { setThreads, simdTarget } from 'warpdice';
 import { boundsOf, fastest } from './bounds.js';
 import { type Group, select } from './cases.js';
-import { solve } from './check.js';
+import { type Answer, solve } from './check.js';
 import { type Contender, contendersOf, names } from './contenders.js';
 import { ways } from './limits.js';
+import type { LossName } from './losses.js';
 import { caseSize } from './problem.js';
 import type { CallResult, CaseResult } from './results.js';
 import { type Budget, interleave, ratio, summarize } from './timing.js';
@@ -13,6 +14,7 @@ export interface MeasureSettings {
   readonly simd: string;
   readonly threads: number;
   readonly filter?: string | undefined;
+  readonly quick: boolean;
   readonly budget: Budget;
 }
 
@@ -34,12 +36,16 @@ const send = (message: MeasureMessage) => process.send?.(message);
 async function measure(group: Group, done: number, groups: number): Promise<CaseResult[]> {
   const progress = (stage: string, share: number) =>
     send({ type: 'progress', group: group.name, stage, share: (done + share) / groups });
-  progress('solving in float64', 0);
-  const answer = solve(group, group.shape);
+  const answers = new Map<LossName, Answer>();
+  const answerOf = (loss: LossName) => {
+    const answer = answers.get(loss) ?? solve(group, group.shape, loss);
+    answers.set(loss, answer);
+    return answer;
+  };
   const contenders: (Contender & { owner: number; wrong: string | undefined })[] = [];
   for (const [owner, c] of group.cases.entries()) {
     progress(`checking ${c.name}`, 0);
-    for (const contender of contendersOf(group, c, answer, settings.threads, owner === 0)) {
+    for (const contender of contendersOf(group, c, answerOf(c.loss), settings.threads)) {
       contender.enter?.();
       contenders.push({ ...contender, owner, wrong: contender.fault() });
     }
@@ -53,7 +59,8 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
   return group.cases.map((c, owner) => {
     const own = contenders.filter((contender) => contender.owner === owner);
     const find = (name: string) => timesOf(owner, name);
-    const copy = fastest(ways.copy, find);
+    // The losses have the tensors of the base, and no limits of their own.
+    const copy = fastest(ways.copy, find) ?? fastest(ways.copy, (name) => timesOf(0, name));
     const calls: CallResult[] = [];
     for (const { name, kind } of own) {
       const times = timesOf(owner, name);
@@ -77,7 +84,9 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
       group: group.name,
       case: c.name,
       shape: group.shape,
-      tiny: group.tiny,
+      loss: c.loss,
+      dtype: c.dtype,
+      extent: group.extent,
       logitsBytes,
       necessaryBytes,
       ...(copy && { fastestCopy: copy.name }),
@@ -92,7 +101,7 @@ if (simdTarget() !== settings.simd) {
   send({ type: 'unavailable', simd: simdTarget() });
 } else {
   setThreads(settings.threads);
-  const groups = select(settings.filter);
+  const groups = select(settings);
   for (const [done, group] of groups.entries()) {
     send({ type: 'cases', cases: await measure(group, done, groups.length) });
   }

@@ -1,5 +1,5 @@
 // Our call and its peers in turns, on the first case of each selected group; the results go to the parent.
-import { DiceLoss, setThreads } from 'warpdice';
+import { DiceLoss, type Loss, setThreads } from 'warpdice';
 import { select } from './cases.js';
 import type { MeasureSettings } from './measure-child.js';
 import { openJaxJs } from './peers/jaxjs.js';
@@ -17,11 +17,7 @@ export type PeersMessage =
 
 process.once('disconnect', () => process.exit());
 
-export interface PeersSettings extends MeasureSettings {
-  readonly quick: boolean;
-}
-
-const settings = JSON.parse(process.argv[2] as string) as PeersSettings;
+const settings = JSON.parse(process.argv[2] as string) as MeasureSettings;
 const send = (message: PeersMessage) => process.send?.(message);
 /** slow: seconds a call. */
 const kinds: readonly { name: string; open: OpenPeers; slow?: true }[] = [
@@ -46,13 +42,15 @@ function faultOf(result: PeerResult, ours: PeerResult): string | undefined {
   return undefined;
 }
 
-function ourCall({ logits, target, out }: Problem, loss: DiceLoss) {
-  const run = () => loss.valueAndGrad(logits, target, { out });
+/** Timed on the case, checked on the same numbers in float32. */
+function ourCall(problem: Problem, inFloat32: Problem, loss: Loss) {
+  const call = ({ logits, target, out }: Problem) => loss.valueAndGrad(logits, target, { out });
   const result = () => {
-    run();
-    return { value: out.value.itemSync(), grad: (out.grad.data as Float32Array).slice() };
+    call(inFloat32);
+    const { value, grad } = inFloat32.out;
+    return { value: value.itemSync(), grad: grad.data as Float32Array };
   };
-  return { run, result };
+  return { run: () => call(problem), result };
 }
 
 async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
@@ -65,18 +63,22 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
       stage,
       share: (groupIndex + share) / groups.length,
     });
-  const problem = makeProblem(group, group.cases[0], group.shape);
-  const { activation } = group;
+  const { activation, shape } = group;
+  const [c] = group.cases;
+  const problem = makeProblem(group, c, shape);
+  const inFloat32 =
+    c.dtype === 'float32' ? problem : makeProblem(group, { ...c, dtype: 'float32' }, shape);
+  const linear = new DiceLoss({ activation, denominator: 'linear' });
   const ours = {
-    squared: ourCall(problem, problem.loss),
-    linear: ourCall(problem, new DiceLoss({ activation, denominator: 'linear' })),
+    squared: ourCall(problem, inFloat32, problem.loss),
+    linear: ourCall(problem, inFloat32, linear),
   };
   for (const [i, { name, open, slow }] of kinds.entries()) {
     progress(name, i / kinds.length);
-    const leftOut = settings.quick && slow;
+    const leftOut = slow && (settings.quick || group.extent === 'more');
     const opened = leftOut
-      ? skip('takes seconds a call: not with --quick')
-      : await open(problem, activation);
+      ? skip('takes seconds a call: on the main shapes only, and not with --quick')
+      : await open(inFloat32, activation).catch((error) => skip(firstLine(error)));
     if (opened.skipped) results.push({ group: group.name, name, skipped: opened.skipped });
     for (const peer of opened.peers) {
       try {
@@ -100,7 +102,7 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
       number[],
     ];
     return {
-      detail: peer.detail,
+      detail: c.dtype === 'float32' ? peer.detail : `float32, ours ${c.dtype}; ${peer.detail}`,
       denominator: peer.denominator,
       ms: summarize(ms),
       oursMs: summarize(oursMs),
@@ -110,6 +112,6 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
 }
 
 setThreads(settings.threads);
-const groups = select(settings.filter).filter(({ tiny }) => !tiny);
+const groups = select(settings).filter(({ extent }) => extent !== 'tiny');
 for (const i of groups.keys()) send({ type: 'peers', peers: await measure(i, groups) });
 process.disconnect?.();

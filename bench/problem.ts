@@ -1,15 +1,16 @@
 // The tensors of a case. Logits are multiples of 1/16 from -8 to 8 less 1/16: every dtype holds them exactly, so that all
 // cases of a group have one answer. Labels are random from voxel to voxel, the worst case for anything that branches on them.
-import { DiceLoss, Tensor, type TensorLike, type TypedArray } from 'warpdice';
+import { type Loss, Tensor, type TensorLike, type TypedArray } from 'warpdice';
 import type { Case, Group } from './cases.js';
 import { encodeExact } from './half.js';
+import { losses } from './losses.js';
 
 export interface Problem {
   readonly case: Case;
   readonly N: number;
   readonly C: number;
   readonly S: number;
-  readonly loss: DiceLoss;
+  readonly loss: Loss;
   readonly logits: Tensor;
   readonly target: Tensor;
   /** The caller's buffers. */
@@ -93,7 +94,7 @@ export function makeProblem(
     N,
     C,
     S,
-    loss: new DiceLoss({ activation, layout: c.layout }),
+    loss: losses[c.loss].make({ activation, layout: c.layout }),
     logits: predictions,
     target,
     out: {

@@ -33,7 +33,7 @@ export function machineText(machine: Machine): string {
 
 export function timesText({ simd, threads, cases }: SimdResult): string {
   const lines = [`\nTimes, ${simd}, ${threads} threads. [q1 q3] are quartiles.`];
-  const big = cases.filter(({ tiny }) => !tiny);
+  const big = cases.filter(({ extent }) => extent !== 'tiny');
   if (big.length > 0) {
     const head = [
       'case',
@@ -57,7 +57,7 @@ export function timesText({ simd, threads, cases }: SimdResult): string {
     }
     lines.push(rows.toString());
   }
-  const tiny = cases.filter((result) => result.tiny);
+  const tiny = cases.filter(({ extent }) => extent === 'tiny');
   if (tiny.length > 0) {
     const rows = table(['shape', 'call', 'us', 'min', 'rounds'], 2);
     for (const { group, calls } of tiny) {

@@ -1,4 +1,6 @@
 // What a run finds, as it stands in the JSON files.
+import type { Case, Group } from './cases.js';
+import type { LossName } from './losses.js';
 import type { Summary } from './timing.js';
 
 export interface CallResult {
@@ -39,7 +41,9 @@ export interface CaseResult {
   readonly group: string;
   readonly case: string;
   readonly shape: readonly number[];
-  readonly tiny: boolean;
+  readonly loss: LossName;
+  readonly dtype: Case['dtype'];
+  readonly extent: Group['extent'];
   readonly logitsBytes: number;
   /** Logits and target read once, gradient written once. */
   readonly necessaryBytes: number;

@@ -1,15 +1,22 @@
 // What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
 import { attribution } from './bounds.js';
+import { groups } from './cases.js';
 import { names } from './contenders.js';
 import type { CaseResult, MemoryResult, PeerTimes, SimdResult, Verdict } from './results.js';
 
-/** valueAndGrad over the fastest copy of the logits, 2 threads. */
-function mostCopies(simd: string, classes: number): number | undefined {
-  if (simd !== 'avx512' && simd !== 'avx2') return undefined;
-  if (classes > 8) return 8;
-  return simd === 'avx512' ? 2.5 : 4;
+/** valueAndGrad over the fastest copy of float32 logits, 2 threads. */
+function mostCopies(simd: string, { dtype, shape: [, C = 1] }: CaseResult): number | undefined {
+  if ((simd !== 'avx512' && simd !== 'avx2') || dtype !== 'float32' || C > 19) return undefined;
+  if (C > 8) return simd === 'avx512' ? 5 : 8;
+  return simd === 'avx512' ? 2 : 4;
 }
-const mostOfBase = 2;
+
+/** valueAndGrad over that of the base. Half precision moves half the bytes, and where these do not fit in a cache, that counts. */
+function mostOfBase({ loss, dtype }: CaseResult, base: CaseResult): number | undefined {
+  if (loss !== base.loss) return loss === 'Dice and cross-entropy' ? 1.3 : undefined;
+  return dtype !== 'float32' && base.logitsBytes > beyondCachesBytes ? 1 : 2;
+}
+const beyondCachesBytes = 32e6;
 const leastOfTorch = 7;
 const mostTinyUs = 10;
 const mostWorkspaceBytes = 1e6; // a thread
@@ -28,14 +35,14 @@ export function timeVerdicts({ simd, cases }: SimdResult): Verdict[] {
 
 function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   const call = callOf(result);
-  if (result.tiny) {
+  if (result.extent === 'tiny') {
     const target = `${result.group}: a call from JavaScript`;
     const limit = `< ${mostTinyUs} us`;
     if (!call) return untimed(target, limit);
     const us = call.ms.median * 1000;
     return { target, limit, measured: `${us.toFixed(1)} us`, met: us < mostTinyUs };
   }
-  const most = mostCopies(simd, result.shape[1]);
+  const most = mostCopies(simd, result);
   if (most === undefined) return undefined;
   const target = `${result.group}: valueAndGrad to a copy`;
   const limit = `<= ${most}`;
@@ -46,13 +53,18 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   return { target, limit, measured: measured.toFixed(2), met, ...(because && { because }) };
 }
 
-function againstBase(result: CaseResult, base: CaseResult): Verdict {
-  const target = `${result.group}: ${result.case} to ${base.case}`;
-  const limit = `<= ${mostOfBase}`;
+function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined {
+  const most = mostOfBase(result, base);
+  if (most === undefined) return undefined;
+  const target =
+    result.loss === base.loss
+      ? `${result.group}: ${result.case} to ${base.case}`
+      : `${result.group}: ${result.loss} to ${base.loss}`;
+  const limit = `<= ${most}`;
   const measured = callOf(result)?.toBase?.median;
   if (measured === undefined) return untimed(target, limit);
-  const met = measured <= mostOfBase;
-  const because = met ? undefined : againstItsBounds(result, base);
+  const met = measured <= most;
+  const because = met ? undefined : againstItsBounds(result, base, most);
   return {
     target,
     limit,
@@ -63,13 +75,17 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict {
 }
 
 /** What may be attributed: the bounds of this case over the time that the base takes. */
-function againstItsBounds({ bounds }: CaseResult, base: CaseResult): string | undefined {
+function againstItsBounds(
+  { bounds }: CaseResult,
+  base: CaseResult,
+  most: number,
+): string | undefined {
   const baseMs = callOf(base)?.ms.median;
   if (!bounds || !baseMs) return undefined;
   const { arithmetic, memory } = bounds;
   const [a, m] = [arithmetic, memory].map(({ ms }) => ms.median / baseMs) as [number, number];
   const figures = `arithmetic ${a.toFixed(2)}, memory ${m.toFixed(2)} of its time`;
-  if (Math.max(a, m) > mostOfBase) return `bound by ${bounds.binds}: ${figures}`;
+  if (Math.max(a, m) > most) return `bound by ${bounds.binds}: ${figures}`;
   return `bound by neither alone: ${figures}`;
 }
 
@@ -81,9 +97,12 @@ function callOf({ calls }: CaseResult) {
   return calls.find(({ name }) => name === names.valueAndGrad);
 }
 
-/** The fastest PyTorch version of each shape over our time. */
+/** The fastest PyTorch version of each main shape over our time. */
 export function peerVerdicts(peers: readonly PeerTimes[]): Verdict[] {
-  const ofTorch = peers.filter(({ name, toOurs }) => name.startsWith('PyTorch') && toOurs);
+  const main = groups.filter(({ extent }) => extent === 'main').map(({ name }) => name);
+  const ofTorch = peers.filter(
+    ({ group, name, toOurs }) => main.includes(group) && name.startsWith('PyTorch') && toOurs,
+  );
   return [...new Set(ofTorch.map(({ group }) => group))].map((group) => {
     const ratios = ofTorch
       .filter((peer) => peer.group === group)

@@ -38,6 +38,14 @@ Napi::Value fill(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value exponentials(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Float32Array to = info[0].As<Napi::Float32Array>(), from = info[1].As<Napi::Float32Array>();
+  if (to.ElementLength() != from.ElementLength()) throw Napi::RangeError::New(env, "Expected arrays of the same size");
+  guarded(env, [&] { cpu::exponentials(to.Data(), from.Data(), to.ElementLength(), info[2].ToBoolean()); });
+  return env.Undefined();
+}
+
 Napi::Value read(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const Memory from = memory_of(env, info[0], "from");
@@ -83,6 +91,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
+  exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
   exports.Set("read", Napi::Function::New<read>(env, "read"));
   exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
   return exports;

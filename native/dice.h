@@ -116,6 +116,9 @@ void copy(void* to, const void* from, size_t size_bytes, bool streaming);
 /// Writes one byte everywhere, in the same way.
 void fill(void* to, uint8_t byte, size_t size_bytes, bool streaming);
 
+/// to = exp(-|from|), in the same way.
+void exponentials(float* to, const float* from, size_t count, bool streaming);
+
 /// Reads everything: the sum of the 32-bit words modulo 2^32, the last padded with zeros.
 uint32_t read(const void* from, size_t size_bytes);
 

@@ -16,6 +16,22 @@ function wordSum(bytes: Uint8Array): number {
   return new Uint32Array(padded.buffer).reduce((sum, word) => (sum + word) >>> 0, 0);
 }
 
+// As many numbers as make a whole part of a thread and its end, from the first place of a line and from the sixteenth.
+test.each([1, 3, 16, 67, 2 ** 16 + 5])('exponentials of %d numbers', (count) => {
+  for (const offset of [0, 1, 15]) {
+    const from = new Float32Array(count).map((_, i) => ((i * 37) % 251) / 8 - 16);
+    for (const streaming of [false, true]) {
+      const whole = new Float32Array(count + 2 * offset).fill(9);
+      native.exponentials(whole.subarray(offset, offset + count), from, streaming);
+      whole.forEach((result, i) => {
+        const inside = i >= offset && i < offset + count;
+        const right = inside ? Math.exp(-Math.abs(Number(from[i - offset]))) : 9;
+        if (!(Math.abs(result - right) <= 4e-7 * right)) throw new Error(`${i}: ${result} for ${right}`);
+      });
+    }
+  }
+});
+
 describe.each(sizes)('%d bytes', (size) => {
   test.each([0, 1, 60])('%d bytes into a line', (offset) => {
     const { whole, part } = region(size, offset);

@@ -1,10 +1,12 @@
 // Plain TypeScript: loops over typed arrays, as one would write them without an addon. One voxel's classes at a time, float64 sums.
 import { labelsOf, type Problem } from '../problem.js';
-import type { OpenPeers } from './peer.js';
+import { lacksMemory, type OpenPeers, skip } from './peer.js';
 
 const smoothDenominator = 1e-7;
 
 export const openPlain: OpenPeers = async (problem, activation) => {
+  const tooLarge = lacksMemory(problem, 2);
+  if (tooLarge) return skip(tooLarge);
   const step = plainStep(problem, activation);
   const peer = {
     name: 'TypeScript loop',

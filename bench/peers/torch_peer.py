@@ -123,7 +123,12 @@ class ByHand:
                 torch.ops.aten.sigmoid_backward(dp, p, grad_input=self.grad[n, :, a:b])
 
 
-VERSIONS = {"MONAI": (monai, "squared"), "nnU-Net": (nnunet, "linear"), "by hand": (ByHand(), "squared")}
+# Function, denominators, and how many tensors like the logits it holds: autograd keeps p, the target, and their products.
+VERSIONS = {
+    "MONAI": (monai, "squared", 14),
+    "nnU-Net": (nnunet, "linear", 10),
+    "by hand": (ByHand(), "squared", 4),
+}
 
 
 class Peer:
@@ -132,7 +137,7 @@ class Peer:
         self.activation = activation
         self.z = torch.from_numpy(np.fromfile(logits, np.float32).reshape(N, C, S)).requires_grad_()
         self.y = torch.from_numpy(np.fromfile(labels, np.uint8).astype(np.int64).reshape(N, S))
-        versions = [{"name": name, "denominator": denominator} for name, (_, denominator) in VERSIONS.items()]
+        versions = [{"name": name, "denominator": d, "tensors": n} for name, (_, d, n) in VERSIONS.items()]
         return {"versions": versions, "torch": torch.__version__}
 
     def run(self, name):

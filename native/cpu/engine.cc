@@ -212,6 +212,13 @@ void fill(void* to, uint8_t byte, size_t size_bytes, bool streaming) {
   });
 }
 
+void exponentials(float* to, const float* from, size_t count, bool streaming) {
+  for_parts(count * sizeof(float), [&](size_t at, size_t bytes) {
+    const size_t i = at / sizeof(float);
+    kernels().exponentials(to + i, from + i, bytes / sizeof(float), streaming);
+  });
+}
+
 uint32_t read(const void* from, size_t size_bytes) {
   std::atomic<uint32_t> sum{0};
   for_parts(size_bytes,

@@ -381,6 +381,7 @@ const Kernels kernels = {
     count,
     stream_copy,
     stream_fill,
+    exponentials,
     read_sum};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -52,6 +52,7 @@ struct Kernels {
   // For benchmarks: see traffic.h.
   void (*stream_copy)(void* to, const void* from, size_t size_bytes);
   void (*stream_fill)(void* to, uint8_t byte, size_t size_bytes);
+  void (*exponentials)(float* to, const float* from, size_t count, bool streaming);
   uint32_t (*read_sum)(const void* from, size_t size_bytes);
 };
 

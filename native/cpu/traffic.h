@@ -1,5 +1,5 @@
 #pragma once
-// Passes over memory that compute nothing: the limits that the benchmarks compare with.
+// Passes over memory that compute nothing, or an exponential each: the limits that the benchmarks compare with.
 #include "simd.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
@@ -29,6 +29,25 @@ inline void stream_fill(void* to, uint8_t byte, size_t size_bytes) {
   memset(&filled, byte, sizeof filled);
   for (; at + kVectorBytes <= size_bytes; at += kVectorBytes) stream(t + at, filled);
   memset(t + at, byte, size_bytes - at);
+  stream_fence();
+}
+
+/// to = exp(-|from|), kSideBySide vectors at a time. Both at multiples of 4 bytes.
+inline void exponentials(float* to, const float* from, size_t count, bool streaming) {
+  constexpr size_t kLanes = Simd<float>::lanes, kAtOnce = kSideBySide * kLanes;
+  const auto one = [&](size_t i) { to[i] = exp_nonpositive(-magnitude(splat<float>(from[i])))[0]; };
+  size_t i = 0;
+  for (const size_t head = before_vector(to, count * sizeof(float)) / sizeof(float); i < head; i++) one(i);
+  for (; i + kAtOnce <= count; i += kAtOnce) {
+    Vec<float> x[kSideBySide];
+    for (size_t v = 0; v < kSideBySide; v++) x[v] = -magnitude(load<Vec<float>>(from + i + v * kLanes));
+    exp_nonpositive(x);
+    for (size_t v = 0; v < kSideBySide; v++) {
+      if (streaming) stream(to + i + v * kLanes, x[v]);
+      else store(to + i + v * kLanes, x[v]);
+    }
+  }
+  for (; i < count; i++) one(i);
   stream_fence();
 }
 
