@@ -101,7 +101,9 @@ export type RunArguments = [
 export interface NativeLoss {
   /** Throws `{ code: 'ERR_LABEL_RANGE', count, index, value }` for invalid target values; then nothing is written. */
   run(...args: RunArguments): void;
-  /** The same off the event loop. Arrays on plain ArrayBuffers are copied, shared ones used in place. */
+  /** Throws what run would before it computes anything: arrays too small, or outputs that overlap others. */
+  check(...args: RunArguments): void;
+  /** run off the event loop. Arrays on plain ArrayBuffers are copied, shared ones used in place. */
   runAsync(...args: RunArguments): Promise<void>;
 }
 

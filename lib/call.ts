@@ -35,7 +35,10 @@ export const valueOutKeys = ['value', 'perClass', 'parts'];
 const gradientOptionKeys = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
 export const valueKeys: Keys = { options: ['weight', 'out'], out: valueOutKeys };
 export const statisticsKeys: Keys = { options: ['weight', 'out'], out: [] };
-export const gradientKeys: Keys = { options: gradientOptionKeys, out: ['grad'] };
+export const gradientKeys: Keys = {
+  options: [...gradientOptionKeys, 'sampleOffset'],
+  out: ['grad'],
+};
 export const valueAndGradKeys: Keys = {
   options: gradientOptionKeys,
   out: [...valueOutKeys, 'grad'],

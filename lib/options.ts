@@ -149,12 +149,18 @@ export interface GradientOptions extends CallOptions {
   accumulate?: boolean;
   /** dL/dvalue for reduction `'none'`, where it is needed: float64 or float32, the shape of the value. */
   upstream?: TensorLike;
+  /**
+   * For statistics of more samples than these predictions hold (micro-batches or shards, joined by
+   * {@link Statistics.concat}): which of those samples the first of these is. Not with `batch`, where all samples are
+   * one. `upstream` is then that of all samples. Default: the statistics are those of exactly these samples.
+   */
+  sampleOffset?: number;
   /** The caller's buffer for the gradient, in the shape of the predictions; their own memory replaces them. */
   out?: { grad?: TensorLike };
 }
 
 /** What a call of {@link Loss.valueAndGrad} adds. */
-export interface ValueAndGradOptions extends Omit<GradientOptions, 'out'> {
+export interface ValueAndGradOptions extends Omit<GradientOptions, 'out' | 'sampleOffset'> {
   /** The caller's buffers for the results; `grad` in the shape of the predictions, or their own memory. */
   out?: ValueOut & { grad?: TensorLike };
 }

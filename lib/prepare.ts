@@ -15,10 +15,18 @@ import {
   STATISTICS,
   valueOutKeys,
 } from './call.js';
-import { checkFlag, checkKeys, rangeError, show, showShape, typeError } from './check.js';
+import {
+  checkFlag,
+  checkInteger,
+  checkKeys,
+  rangeError,
+  show,
+  showShape,
+  typeError,
+} from './check.js';
 import { codeOf, makeArray } from './dtype.js';
 import { Geometry } from './geometry.js';
-import type { ValueAndGradOptions, ValueOptions } from './options.js';
+import type { GradientOptions, ValueAndGradOptions, ValueOptions } from './options.js';
 import { isCompound, isPerGroup } from './resolve.js';
 import { checkSignature, Statistics, sumNames } from './statistics.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
@@ -93,10 +101,13 @@ export class Preparer {
     if (steps & FINALIZE) this.#placeValue(call, out, groups, classes);
     if (steps & GRADIENT) {
       if (steps === GRADIENT) {
-        args[11] = this.#checkStatistics(statistics, groups, classes, samples);
-        call.statistics = statistics;
+        this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
       }
-      call.upstream = this.#upstream(options.upstream, groups, classes);
+      call.upstream = this.#upstream(
+        options.upstream,
+        call.statistics?.shape[0] ?? groups,
+        classes,
+      );
       call.gradScale = checkScale(options.gradScale);
       readUpstream(call);
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
@@ -143,6 +154,30 @@ export class Preparer {
     const [groups, classes] = local.shape;
     this.#checkStatistics(merged, groups, classes, local.samples, 'the result of allReduce');
     return merged as Statistics;
+  }
+
+  /** Step 3 alone: from statistics of these samples or, with an offset, of these among others. */
+  #takeStatistics(
+    call: Prepared,
+    statistics: Statistics | undefined,
+    sampleOffset: number | undefined,
+  ): void {
+    const { args } = call;
+    const [, samples, classes] = args;
+    const { pooled } = this.#options;
+    if (sampleOffset === undefined) {
+      args[11] = this.#checkStatistics(statistics, pooled ? 1 : samples, classes, samples);
+    } else {
+      if (pooled) {
+        throw typeError('nothing, as batch is set,', 'sampleOffset', sampleOffset);
+      }
+      checkSignature(statistics, this.#signature, 'statistics');
+      const all = Math.max((statistics as Statistics).shape[0], samples);
+      args[11] = this.#checkStatistics(statistics, all, classes, all);
+      args[22] = checkInteger(sampleOffset, 'sampleOffset', 0, all - samples);
+      args[21] = all;
+    }
+    call.statistics = statistics;
   }
 
   #statisticsBuffer(out: unknown, groups: number, classes: number, samples: number): Statistics {

@@ -46,6 +46,8 @@ export class Runner {
     if (allReduce === undefined || !hasSeam(call.args[0])) {
       return this.#runNativeAsync(call.args, call).then(result);
     }
+    // The second half begins too late to throw, and must not find its outputs wrong then.
+    this.#native.check(...call.args);
     const local = this.#preparer.localStatistics(call);
     const args = withCopies(call.args);
     return this.#runNativeAsync(beforeSeam(args, local.data), call)

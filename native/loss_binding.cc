@@ -22,6 +22,13 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
     });
   }
 
+  Napi::Value check(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      BoundCall(setup_, info);
+      return info.Env().Undefined();
+    });
+  }
+
   Napi::Value run_async(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] { return Napi::Value(info.Env(), start_async(BoundCall(setup_, info), info)); });
   }
@@ -35,6 +42,7 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
 Napi::Function make_loss_class(Napi::Env env) {
   return NativeLoss::DefineClass(env, "Loss",
                                  {NativeLoss::InstanceMethod<&NativeLoss::run>("run"),
+                                  NativeLoss::InstanceMethod<&NativeLoss::check>("check"),
                                   NativeLoss::InstanceMethod<&NativeLoss::run_async>("runAsync")});
 }
 

@@ -91,6 +91,37 @@ test('the predictions may be overwritten while the hook waits, and by the gradie
   expect(place.data).toEqual(expected.grad.data);
 });
 
+test('weight and upstream too', async () => {
+  const unreduced = { ...options, reduction: 'none' } as const;
+  const weight = tensor(new Float64Array(201).fill(0.5), [1, 201], 'float64');
+  const upstream = tensor([1, 2, 3], [1, 3], 'float64');
+  const expected = new DiceLoss(unreduced).valueAndGrad(...mine, { weight, upstream });
+  const loss = new DiceLoss({ ...unreduced, allReduce: async (own) => own });
+  const promise = loss.valueAndGradAsync(...mine, { weight, upstream });
+  weight.data.fill(0 as never);
+  upstream.data.fill(0 as never);
+  expect((await promise).grad.data).toEqual(expected.grad.data);
+});
+
+test('the hook may keep what it is given', async () => {
+  const kept: Statistics[] = [];
+  const loss = new DiceLoss({
+    ...options,
+    allReduce: (own) => {
+      kept.push(own);
+      return own;
+    },
+  });
+  const plan = loss.plan(...mine);
+  loss.value(...theirs);
+  loss.value(...mine);
+  plan.execute().execute();
+  await loss.valueAsync(...mine);
+  expect(new Set(kept.map(({ data }) => data)).size).toBe(5);
+  expect(kept[0]?.data).toEqual(new DiceLoss(options).statistics(...theirs).data);
+  expect(kept[4]?.data).toEqual(kept[1]?.data);
+});
+
 test('in shared memory', async () => {
   const expected = new DiceLoss(options).valueAndGrad(...mine);
   const [x, y] = [Tensor.empty([1, 201, 3], 'float64'), Tensor.empty([1, 201], 'uint8')];
@@ -151,6 +182,29 @@ describe('errors', () => {
     }
     await new Promise((resolve) => setTimeout(resolve, 5)); // an unhandled rejection would end the process
     untouched();
+  });
+
+  test('outputs that overlap are refused at the call, before the hook is called', () => {
+    let calls = 0;
+    const loss = withHook(async (statistics: Statistics) => {
+      calls++;
+      return statistics;
+    });
+    const memory = new Float64Array(604);
+    const place = { data: memory.subarray(0, 603), shape: [1, 201, 3] };
+    const beside = { data: memory.subarray(1, 604), shape: [1, 201, 3] };
+    const message =
+      /^Expected memory of its own for out\.(grad|value) but received an array that overlaps/;
+    for (const call of [
+      () => loss.valueAndGradAsync(place, mine[1], { out: { grad: beside } }),
+      () =>
+        loss.valueAndGradAsync(...mine, {
+          out: { grad: beside, value: { data: memory.subarray(603), shape: [] } },
+        }),
+    ]) {
+      expect(call).toThrow(message);
+    }
+    expect(calls).toBe(0);
   });
 
   test('an error of the hook itself comes through', async () => {
