@@ -1,6 +1,6 @@
 import { checkInteger, checkKeys, rangeError, showShape, typeError } from './check.js';
 
-/** The sums, in the order of the last axis of {@link Statistics.data}. */
+/** The sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
 export const sumNames = [
   'intersection',
   'prediction',
@@ -28,10 +28,12 @@ export interface StatisticsJson {
 /**
  * The sums that a loss is made of, per sample and class (or per class when pooled over the batch):
  *
- *     I = sum w*p*t    P = sum w*p^k    T = sum w*t^k
+ *     intersection I = sum w*p*t    prediction P = sum w*p^k    target T = sum w*t^k
+ *     volume V = sum w*t            weight W = sum w
+ *     crossEntropy E = sum w*-t*log p    uniform U = sum w*-log p    (sigmoid: of p and 1-p, see CrossEntropyOptions)
  *
- * with k = 2 for the squared denominator and 1 for the linear one. They are small, always float64, and add up:
- * the sums of the parts of a volume are the sums of the volume.
+ * with k = 2 for the squared denominator and 1 for the linear one; a sum that the loss does not need is 0. They are
+ * small, always float64, and add up: the sums of the parts of a volume are the sums of the volume.
  */
 export class Statistics {
   /** `[groups, classes, 8]`: intersection I, prediction P, target T, volume, weight, crossEntropy, uniform, focal. */

@@ -40,10 +40,10 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
 }  // namespace
 
 Napi::Function make_loss_class(Napi::Env env) {
-  return NativeLoss::DefineClass(env, "Loss",
-                                 {NativeLoss::InstanceMethod<&NativeLoss::run>("run"),
-                                  NativeLoss::InstanceMethod<&NativeLoss::check>("check"),
-                                  NativeLoss::InstanceMethod<&NativeLoss::run_async>("runAsync")});
+  return NativeLoss::DefineClass(
+      env, "Loss",
+      {NativeLoss::InstanceMethod<&NativeLoss::run>("run"), NativeLoss::InstanceMethod<&NativeLoss::check>("check"),
+       NativeLoss::InstanceMethod<&NativeLoss::run_async>("runAsync")});
 }
 
 }  // namespace warpdice
