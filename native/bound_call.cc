@@ -148,9 +148,6 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   if (call.in.overlap == Overlap::wasserstein && static_cast<double>(C) * static_cast<double>(C) != distances) {
     throw Napi::RangeError::New(env, "Expected a distance for each pair of classes");
   }
-  if (call.in.focal || call.in.overlap != Overlap::product || (call.steps & kTargetGradient)) {
-    throw Error("ERR_ADDON", "Focal losses, other overlaps and dL/dt are not there yet");
-  }
 }
 
 /// Of each array; 0 where the call has no use for it.

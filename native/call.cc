@@ -82,7 +82,8 @@ LabelFault run(const Call& call) {
   const Inputs& in = call.in;
   const int64_t N = in.samples, C = in.classes, groups = call.groups();
   const bool computes = call.steps & kStatistics, differentiates = call.steps & kGradient;
-  const bool interleaves = computes && differentiates && !couples_samples(call);
+  const bool for_target = call.steps & kTargetGradient;
+  const bool interleaves = computes && differentiates && !for_target && !couples_samples(call);
   // Kept from call to call, so that a training step allocates nothing.
   static thread_local std::vector<Sums> sums;
   static thread_local std::vector<Coefficients> coefficients;
@@ -122,10 +123,13 @@ LabelFault run(const Call& call) {
   if (call.steps & kFinalize) {
     finalize_value(call.options, groups, C, sums.data(), call.value, call.parts, call.per_class);
   }
-  if (differentiates && !interleaves) {
-    const int64_t first = call.options.pooled ? 0 : call.sample_offset, last = call.options.pooled ? 1 : first + N;
+  if ((differentiates || for_target) && !interleaves) {
+    const bool pooled = call.options.pooled;
+    const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + N;
     finalize_gradient(couple_all(call.options, groups, C, sums.data()), first, last);
-    cpu::gradient(in, coefficients.data() + first * C, call.options.pooled, out);
+    // The target's first: the other may replace the predictions.
+    if (for_target) cpu::target_gradient(in, coefficients.data() + first * C, pooled, call.target_grad);
+    if (differentiates) cpu::gradient(in, coefficients.data() + first * C, pooled, out);
   }
   return {};
 }

@@ -6,7 +6,7 @@
 //   finalize     the loss, and its derivative with respect to each statistic
 //   gradient     dL/dp = w*(dI*t + dP*k*p^(k-1)), then the chain rule of the activation
 //                cross-entropy and focal loss: q_c = dE_c*t_c + dU_c + dF_c*t_c*h(p_c), and
-//                softmax dz_c += w*(p_c*sum_j q_j - q_c)
+//                softmax dz_c += w*(p_c*sum_j q_j - q_c); cpu/general.h has the formulas
 //
 // N samples, C classes, S voxels; n, c, s are their indices.
 #include <cstddef>
@@ -41,8 +41,8 @@ enum class Activation : uint8_t { none, sigmoid, softmax };
 
 /// What the sum I is.
 enum class Overlap : uint8_t {
-  product,      // sum w*p*t
-  minimum,      // sum w*min(p,t): half the L1 semimetric, never by cancellation. Derivative [p<t], 1/2 at a tie
+  product,  // sum w*p*t
+  minimum,  // sum w*min(p,t): P + T - sum w*|p-t| with k = 1, halved; never by cancellation. d/dp = [p<t], 1/2 at a tie
   wasserstein,  // sum w*t_c*sum_j M[c,j]*p_j, with a matrix M of distances between classes
 };
 
@@ -73,6 +73,9 @@ struct Inputs {
 
   /// Whether the classes of a voxel lie beside each other. One class, or one voxel, lies alike in both layouts.
   bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }
+
+  /// Whether the sums are those of the product, of E and of U at most.
+  bool plain() const { return overlap == Overlap::product && !focal; }
 
   /// With one class a label is a 0/1 mask: label 1 is class 0, label 0 is no class.
   int64_t label_base() const { return classes == 1 ? 1 : 0; }
@@ -109,6 +112,10 @@ bool arithmetic_bound();
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out,
               bool kept = false);
+
+/// Step 3 for the target: dL/dt = w*(dI*dI/dt + dT*k*t^(k-1) + dV + ...) of a dense target of floats, in its layout and
+/// of any float dtype. -dE*log(p) and the like are infinite at p = 0, as they should be.
+void target_gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out);
 
 /// Copies with the engine's threads; `streaming` bypasses the caches where the CPU can.
 void copy(void* to, const void* from, size_t size_bytes, bool streaming);

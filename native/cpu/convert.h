@@ -71,6 +71,12 @@ WARPDICE_INLINE void narrow(const T* row, T* to) {
   memcpy(to, row, kStep<T> * sizeof(T));
 }
 
+/// Between float and double.
+template <class T, class Storage>
+WARPDICE_INLINE void narrow(const T* row, Storage* to) {
+  for (int i = 0; i < kStep<T>; i++) to[i] = static_cast<Storage>(row[i]);
+}
+
 /// To nearest, ties to even; NaN stays NaN.
 WARPDICE_INLINE void narrow(const float* row, BFloat16* to) {
   typedef typename Alike<float, uint16_t>::V Halves;
@@ -104,6 +110,18 @@ WARPDICE_INLINE void narrow(const float* row, Float16* to) {
   for (int i = 0; i < kStep<float>; i++) to[i].bits = static_cast<uint16_t>(half[i]);
 #endif
 }
+
+/// The gradient of half-precision targets beside float64 predictions: through a float row.
+template <class Half>
+WARPDICE_INLINE void narrow_twice(const double* row, Half* to) {
+  float floats[kStep<float>] = {};
+  for (int i = 0; i < kStep<double>; i++) floats[i] = static_cast<float>(row[i]);
+  Half halves[kStep<float>];
+  narrow(floats, halves);
+  memcpy(to, halves, kStep<double> * sizeof(Half));
+}
+WARPDICE_INLINE void narrow(const double* row, Float16* to) { narrow_twice(row, to); }
+WARPDICE_INLINE void narrow(const double* row, BFloat16* to) { narrow_twice(row, to); }
 
 /// `count` <= kStep<T> elements into a full row; the rest of the row is 0.
 template <class T, class Storage>

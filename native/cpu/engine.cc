@@ -167,7 +167,7 @@ int64_t samples_in_cache(const Inputs& in, const GradientOut& out) {
 
 bool can_keep(const Inputs& in, const GradientOut& out) {
   const DType computed = in.predictions.dtype == DType::float64 ? DType::float64 : DType::float32;
-  return in.activation != Activation::none && out.dtype == computed && !out.accumulate;
+  return in.plain() && in.activation != Activation::none && out.dtype == computed && !out.accumulate;
 }
 
 bool arithmetic_bound() { return kernels().vector_bytes < 64; }
@@ -178,6 +178,15 @@ void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, c
     // From the end: what step 1 read last may still be in the cache.
     const Run run = partition.run(in, partition.runs - 1 - i);
     kernels().gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out, kept);
+    workspace().trim();
+  });
+}
+
+void target_gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out) {
+  const Partition partition(in);
+  Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
+    const Run run = partition.run(in, i);
+    kernels().target_gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out);
     workspace().trim();
   });
 }

@@ -46,6 +46,10 @@ struct Kernels {
   void (*gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
                    const GradientOut& out, bool kept);
 
+  /// coefficients: [C]. out: dL/dt, in the layout of a dense float target.
+  void (*target_gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
+                          const GradientOut& out);
+
   /// counts: those of the run's sample, added to unless there are faults.
   CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts);
 

@@ -226,15 +226,15 @@ WARPDICE_INLINE Vec<T> log_of_ratio(Vec<T> s) {
   return s * static_cast<T>(2) + s * square * sum;
 }
 
-/// log x for normal x >= 1: x = 2^n * m with m from sqrt(1/2) to sqrt(2), so that |s| < .172. NaN for NaN.
-WARPDICE_INLINE Vec<float> log_from_one(Vec<float> x) {
+/// log x for normal x > 0: x = 2^n * m with m from sqrt(1/2) to sqrt(2), so that |s| < .172. NaN for NaN.
+WARPDICE_INLINE Vec<float> log_positive(Vec<float> x) {
   constexpr int32_t kRootHalf = 0x3f3504f3;
   const Mask<float> n = (bits_of<float>(x) - kRootHalf) >> 23;
   const Vec<float> m = (Vec<float>)(bits_of<float>(x) - (n << 23));
   const Vec<float> log_m = log_of_ratio<float, 4>((m - 1.0f) / (m + 1.0f));
   return __builtin_convertvector(n, Vec<float>) * 0x1.62e43p-1f + log_m + (x - x);
 }
-WARPDICE_INLINE Vec<double> log_from_one(Vec<double> x) {
+WARPDICE_INLINE Vec<double> log_positive(Vec<double> x) {
   constexpr int64_t kRootHalf = 0x3fe6a09e667f3bcd;
   const Mask<double> n = (bits_of<double>(x) - kRootHalf) >> 52;
   const Vec<double> m = (Vec<double>)(bits_of<double>(x) - (n << 52));

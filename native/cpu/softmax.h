@@ -58,7 +58,7 @@ void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals, Si
     Vec<T> inverse[kUnroll], log_sum[kUnroll];
     for (int u = 0; u < kUnroll; u++) {
       inverse[u] = static_cast<T>(1) / shared.sum[u];
-      if constexpr (kEntropy) log_sum[u] = log_from_one(shared.sum[u]);
+      if constexpr (kEntropy) log_sum[u] = log_positive(shared.sum[u]);
     }
     for (int64_t c = 0; c < steps.classes; c++) {
       if constexpr (kEntropy) {  // before z is replaced by what is kept

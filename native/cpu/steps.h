@@ -59,7 +59,7 @@ struct DenseTarget {
 
 /// The sums of one class over a run, lane by lane.
 struct Totals {
-  Vec<double> intersection, prediction, target, volume, cross_entropy, uniform;
+  Vec<double> intersection, prediction, target, volume, cross_entropy, uniform, focal;
 };
 
 /// dL/dp before the voxel's weight: slope*(p - t) + at_target*t + constant.

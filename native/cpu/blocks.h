@@ -1,0 +1,179 @@
+#pragma once
+// A run of voxels block by block: predictions, target and weights as the passes want them, where they lie or staged.
+#include "check.h"
+#include "steps.h"
+#include "types.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+/// Steps that share one stretch of staged labels and weights.
+constexpr int kBlockSteps = 16;
+
+/// Up to here labels are counted class by class.
+constexpr int64_t kFewClasses = 32;
+
+template <class Pointer>
+struct Pointee;
+template <class Value>
+struct Pointee<Value*> {
+  using type = Value;
+};
+
+/// Voxels to do at once: whole steps, or what is left of a run, padded to a step.
+struct Block {
+  int64_t s;
+  int voxels;
+  bool partial;
+};
+
+template <class T>
+class Blocks {
+ public:
+  /// scratch: [C][kStep<T>], used within load() and store() only.
+  Blocks(const Inputs& in, const Run& run, T* scratch)
+      : stager_{in.classes, in.voxels, in.interleaved(), scratch}, in_(in), run_(run) {}
+
+  /// Whether there are weights, or voxels that have none.
+  bool weighted() const { return in_.weight.data || in_.has_ignore; }
+
+  /// Whether the passes can work on the caller's array of this dtype as it is.
+  bool direct(DType dtype) const { return dtype == kDType<T> && !stager_.channels_last; }
+  bool direct_target() const { return in_.labels || direct(in_.target.dtype); }
+
+  /// What is staged class by class goes step by step, to stay in the cache.
+  Block next_block(int64_t s, int64_t end, bool direct) const {
+    const int64_t left = end - s, whole = left / kStep<T>, most = direct ? kBlockSteps : 1;
+    if (whole == 0) return {s, static_cast<int>(left), true};
+    return {s, static_cast<int>((whole < most ? whole : most) * kStep<T>), false};
+  }
+
+  /// Calls pass(steps) on a block of predictions. `weigh`: with weights, 0 in the padding of a partial step.
+  template <class Pass>
+  WARPDICE_INLINE void with_steps(const View<T>& z, const Block& block, bool weigh, T* staged_target, Pass pass) {
+    const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
+    if (weigh) load_weights(block.s, block.voxels);
+    const T* weight = weigh ? weights_ : nullptr;
+    if (in_.labels) {
+      with_label(in_.target.dtype, [&](auto* label) { load_labels(label, block.s, block.voxels, weigh); });
+      pass(Steps<T, LabelTarget<T>>{
+          in_.classes, count, z, {labels_, static_cast<int32_t>(in_.label_base())}, weight, in_.uniform});
+    } else {
+      const View<T> t = view(in_.target, block, staged_target);
+      if (in_.has_ignore) ignore_dense(t, block.voxels);
+      pass(Steps<T, DenseTarget<T>>{in_.classes, count, z, {t}, weight, in_.uniform});
+    }
+  }
+
+  /// The weights of the last block with any, 0 where ignored.
+  const T* weights() const { return weights_; }
+
+  const Stager<T>& stager() const { return stager_; }
+
+  /// A block of an array like the predictions; `staged` is used unless it can be read where it is.
+  WARPDICE_INLINE View<T> view(const Operand& array, const Block& block, T* staged) const {
+    if (direct(array.dtype) && !block.partial) {
+      return {static_cast<const T*>(array.data) + stager_.offset(run_.n, block.s), in_.voxels};
+    }
+    with_storage(array.dtype, [&](auto* storage) {
+      storage = static_cast<decltype(storage)>(const_cast<void*>(array.data));
+      stager_.load(storage, run_.n, block.s, block.voxels, staged);
+    });
+    return {staged, kStep<T>};
+  }
+
+  /// A staged step to the caller's array.
+  void store_staged(const GradientOut& out, const Block& block, const T* staged) const {
+    with_storage(out.dtype, [&](auto* storage) {
+      using Storage = typename Pointee<decltype(storage)>::type;
+      if constexpr (!kSame<Storage, uint8_t>) {
+        stager_.store(static_cast<Storage*>(out.data), run_.n, block.s, block.voxels, staged, out.accumulate);
+      }
+    });
+  }
+
+  /// T of whole steps without weights: how many voxels each class has, added to counts [C].
+  void count_labels(int64_t s, int count, int64_t* counts) const {
+    if (in_.classes > kFewClasses) {
+      for (int j = 0; j < count; j++) {
+        if (labels_[j] >= 0) counts[labels_[j]]++;
+      }
+    } else if (in_.target.dtype == DType::uint8) {
+      count_each(static_cast<const uint8_t*>(in_.target.data) + run_.n * in_.voxels + s, count, counts);
+    } else {
+      count_each(labels_, count, counts);
+    }
+  }
+
+ private:
+  /// Compares with each class: for few classes faster than a table of counts, whose entries wait for each other.
+  template <class Label>
+  void count_each(const Label* labels, int count, int64_t* counts) const {
+    constexpr int kStepBytes = kStep<T> * sizeof(Label), kBytes = kStepBytes < kVectorBytes ? kStepBytes : kVectorBytes;
+    constexpr int kLanes = kBytes / sizeof(Label);  // whole vectors in a step
+    typedef Label Lanes __attribute__((vector_size(kBytes)));
+    static_assert(kBlockSteps * kStep<T> / kLanes < 256, "a lane counts a whole block");
+    for (int64_t c = 0; c < in_.classes; c++) {
+      const Lanes wanted = Lanes{} + static_cast<Label>(c + in_.label_base());
+      Lanes found = {};
+      for (int j = 0; j < count; j += kLanes) found -= (Lanes)(load<Lanes>(labels + j) == wanted);
+      Label lanes[kLanes];
+      store(lanes, found);
+      int64_t total = 0;
+      for (int i = 0; i < kLanes; i++) total += lanes[i];
+      counts[c] += total;
+    }
+  }
+
+  /// Labels as int32, -1 for what is no label; where `weigh`, weight 0 for ignored voxels.
+  /// Copied first, then checked: shared memory may change meanwhile, and labels become indices.
+  template <class Label>
+  WARPDICE_INLINE void load_labels(Label*, int64_t s, int count, bool weigh) {
+    const int64_t end = in_.classes + in_.label_base();
+    Label copy[kBlockSteps * kStep<T>];
+    memcpy(copy, static_cast<const Label*>(in_.target.data) + run_.n * in_.voxels + s, count * sizeof(Label));
+    if (weigh && in_.has_ignore) {
+      for (int j = 0; j < count; j++) {
+        if (static_cast<int64_t>(copy[j]) == in_.ignore_index) weights_[j] = 0;
+      }
+    }
+    const bool invalid = any_from(copy, count, end);
+    for (int j = 0; j < count; j++) labels_[j] = static_cast<int32_t>(copy[j]);
+    for (int j = 0; j < count && invalid; j++) {
+      if (copy[j] < 0 || static_cast<int64_t>(copy[j]) >= end) labels_[j] = -1;
+    }
+    const int whole = (count + kStep<T> - 1) / kStep<T> * kStep<T>;
+    for (int j = count; j < whole; j++) labels_[j] = -1;
+  }
+
+  /// One weight per voxel, 0 in the padding.
+  void load_weights(int64_t s, int count) {
+    const int64_t first = run_.n * in_.voxels + s;
+    for (int at = 0; at < count; at += kStep<T>) {
+      const int filled = count - at < kStep<T> ? count - at : kStep<T>;
+      if (in_.weight.data) {
+        with_storage(in_.weight.dtype, [&](auto* storage) {
+          using Storage = typename Pointee<decltype(storage)>::type;
+          load_row<T>(static_cast<const Storage*>(in_.weight.data) + first + at, filled, weights_ + at);
+        });
+      } else {
+        for (int j = 0; j < kStep<T>; j++) weights_[at + j] = j < filled ? T(1) : T(0);
+      }
+    }
+  }
+
+  /// The ignore index of a one-class mask that is stored as floats.
+  void ignore_dense(const View<T>& t, int count) {
+    const T ignored = static_cast<T>(in_.ignore_index);
+    for (int j = 0; j < count; j++) {
+      if (t.data[j] == ignored) weights_[j] = 0;
+    }
+  }
+
+  const Stager<T> stager_;
+  const Inputs& in_;
+  const Run& run_;
+  alignas(64) int32_t labels_[kBlockSteps * kStep<T>];
+  alignas(64) T weights_[kBlockSteps * kStep<T>];
+};
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET
