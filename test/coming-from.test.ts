@@ -2,13 +2,27 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { DiceLoss, JaccardLoss } from '../lib/index.js';
-import { kerasDice, kerasDicePerClass } from './peers/keras.js';
+import * as library from '../lib/index.js';
+import {
+  DiceLoss,
+  GeneralizedDiceLoss,
+  type GeneralizedDiceOptions,
+  type Loss,
+} from '../lib/index.js';
+import { kerasDice, kerasDicePerClass, kerasTversky } from './peers/keras.js';
 import { type MonaiDice, monaiDiceLoss } from './peers/monai.js';
+import {
+  type MonaiDiceCE,
+  type MonaiGeneralized,
+  type MonaiTversky,
+  monaiDiceCELoss,
+  monaiGeneralizedDiceLoss,
+  monaiTverskyLoss,
+} from './peers/monai-family.js';
 import { mean, type Nested, transposed } from './peers/nested.js';
-import { nnUNetDiceLoss } from './peers/nnunet.js';
+import { nnUNetDiceCELoss, nnUNetDiceLoss } from './peers/nnunet.js';
 import { type Optax, optaxDiceLoss } from './peers/optax.js';
-import { smpDiceLoss, smpJaccardLoss } from './peers/smp.js';
+import { type SmpTversky, smpDiceLoss, smpJaccardLoss, smpTverskyLoss } from './peers/smp.js';
 import { expectClose, numbers, tensor } from './util.js';
 import { Random } from './util-random.js';
 
@@ -22,6 +36,7 @@ const probabilities = nested(3, S, () => 0.02 + 0.96 * random.uniform());
 const labels = nested(1, S, () => random.integer(3)).flat();
 const onehot = labels.map((row) => [0, 1, 2].map((c) => row.map((label) => (label === c ? 1 : 0))));
 const ignoring = labels.map((row) => row.map((label, s) => (s % 5 === 2 ? 255 : label)));
+const without2 = labels.map((row) => row.map((label) => label % 2));
 const mask = labels.map((row) => row.map((_, s) => (s % 4 === 1 ? 0 : 1)));
 const logits1 = nested(1, S, () => 2 * random.normal());
 const labels1 = nested(1, S, () => random.integer(2)).flat();
@@ -47,6 +62,26 @@ const monai = (o: MonaiDice): Theirs => ({
   x: o.softmax || o.sigmoid ? logits : probabilities,
   y: labels,
   loss: (x) => monaiDiceLoss(x, onehot, o),
+});
+const monaiTversky = (o: MonaiTversky): Theirs => ({
+  x: logits,
+  y: labels,
+  loss: (x) => monaiTverskyLoss(x, onehot, o),
+});
+const monaiGeneralized = (o: MonaiGeneralized): Theirs => ({
+  x: logits,
+  y: labels,
+  loss: (x) => monaiGeneralizedDiceLoss(x, onehot, o),
+});
+const monaiDiceCE = (o: MonaiDiceCE): Theirs => ({
+  x: logits,
+  y: labels,
+  loss: (x) => monaiDiceCELoss(x, labels, onehot, o),
+});
+const smpTversky = (o: SmpTversky): Theirs => ({
+  x: logits,
+  y: labels,
+  loss: (x) => smpTverskyLoss(x, labels, o),
 });
 const optax = (o: Optax): Theirs => ({
   x: transposed(logits),
@@ -88,6 +123,43 @@ const transcriptions: Record<string, Theirs> = {
     jaccard: true,
     squared_pred: true,
   }),
+  'TverskyLoss(softmax=True, alpha=0.3, beta=0.7)': monaiTversky({
+    softmax: true,
+    alpha: 0.3,
+    beta: 0.7,
+  }),
+  'TverskyLoss(sigmoid=True, batch=True, include_background=False, smooth_nr=1, smooth_dr=2)':
+    monaiTversky({
+      sigmoid: true,
+      batch: true,
+      include_background: false,
+      smooth_nr: 1,
+      smooth_dr: 2,
+    }),
+  'GeneralizedDiceLoss(softmax=True)': monaiGeneralized({ softmax: true }),
+  'GeneralizedDiceLoss(softmax=True, w_type="simple", include_background=False)': monaiGeneralized({
+    softmax: true,
+    w_type: 'simple',
+    include_background: false,
+  }),
+  'GeneralizedDiceLoss(sigmoid=True, w_type="uniform", batch=True)': monaiGeneralized({
+    sigmoid: true,
+    w_type: 'uniform',
+    batch: true,
+  }),
+  'DiceCELoss(to_onehot_y=True, softmax=True)': monaiDiceCE({ softmax: true }),
+  'DiceCELoss(to_onehot_y=True, softmax=True, weight=[1, 2, 3])': monaiDiceCE({
+    softmax: true,
+    weight: [1, 2, 3],
+  }),
+  'DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, lambda_dice=0.5, lambda_ce=2, label_smoothing=0.1)':
+    monaiDiceCE({
+      softmax: true,
+      include_background: false,
+      lambda_dice: 0.5,
+      lambda_ce: 2,
+      label_smoothing: 0.1,
+    }),
   'MemoryEfficientSoftDiceLoss(softmax, batch_dice=True, do_bg=False, smooth=1e-5)': {
     x: logits,
     y: labels,
@@ -105,6 +177,24 @@ const transcriptions: Record<string, Theirs> = {
     weight: mask,
     loss: (x) => nnUNetDiceLoss(softmax(x), labels, {}, mask),
   },
+  'DC_and_CE_loss({"batch_dice": True, "do_bg": False, "smooth": 1e-5}, {}, ignore_label=255)': {
+    x: logits,
+    y: ignoring,
+    loss: (x) =>
+      nnUNetDiceCELoss(
+        x,
+        ignoring,
+        softmax,
+        { batch_dice: true, do_bg: false, smooth: 1e-5 },
+        { ignore_label: 255 },
+      ),
+  },
+  'DC_and_CE_loss({"smooth": 0.5}, {}, weight_ce=2, weight_dice=0.5)': {
+    x: logits,
+    y: labels,
+    loss: (x) =>
+      nnUNetDiceCELoss(x, labels, softmax, { smooth: 0.5 }, { weight_ce: 2, weight_dice: 0.5 }),
+  },
   'DiceLoss("multiclass")': { x: logits, y: labels, loss: (x) => smpDiceLoss(x, labels, {}) },
   'DiceLoss("multiclass", smooth=1, ignore_index=255)': {
     x: logits,
@@ -116,6 +206,26 @@ const transcriptions: Record<string, Theirs> = {
     x: logits,
     y: labels,
     loss: (x) => smpJaccardLoss(x, labels, { smooth: 1 }),
+  },
+  'DiceLoss("multiclass", log_loss=True)': {
+    x: logits,
+    y: labels,
+    loss: (x) => smpDiceLoss(x, labels, { log_loss: true }),
+  },
+  'DiceLoss("multiclass"), a class without target': {
+    x: logits,
+    y: without2,
+    loss: (x) => smpDiceLoss(x, without2, {}),
+  },
+  'TverskyLoss("multiclass", alpha=0.3, beta=0.7)': smpTversky({ alpha: 0.3, beta: 0.7 }),
+  'TverskyLoss("binary", alpha=0.3, beta=0.7, gamma=0.75)': {
+    x: logits1,
+    y: labels1,
+    loss: (x) => smpTverskyLoss(x, labels1, { alpha: 0.3, beta: 0.7, gamma: 0.75 }),
+  },
+  'Tversky(alpha=0.3, beta=0.7)': {
+    ...keras((y_true, y_pred) => kerasTversky(y_true, y_pred, 0.3, 0.7)),
+    flattened: true,
   },
   'Dice()': { ...keras(kerasDice), flattened: true },
   'Dice(axis=(1, 2))': keras(kerasDicePerClass),
@@ -145,7 +255,7 @@ test('the page and the transcriptions have the same rows', () => {
 
 describe.each(rows)('$theirs', (row) => {
   const { x, y, loss: theirs, weight, flattened } = transcriptions[row.theirs as string] as Theirs;
-  const ours = evaluate(row.ours as string, { DiceLoss, JaccardLoss }) as DiceLoss;
+  const ours = evaluate(row.ours as string, { ...library }) as Loss;
   const toTheirs = (value: number) => evaluate(row.number as string, { value }) as number;
   const shape = flattened
     ? [x.flat(2).length]
@@ -188,7 +298,6 @@ describe.each(rows)('$theirs', (row) => {
 });
 
 describe('where ours differs on purpose', () => {
-  const without2 = labels.map((row) => row.map((label) => label % 2));
   const x = tensor(logits.flat(2), [N, 3, S], 'float64');
   const y = tensor(without2.flat(), [N, S], 'uint8');
 
@@ -204,6 +313,20 @@ describe('where ours differs on purpose', () => {
     expect(absent).toBe(1);
     expect(value.itemSync()).toBeCloseTo((first + second + 1) / 3, 14);
     expect(smpDiceLoss(logits, without2, {})).toBeCloseTo((first + second + 0) / 3, 12);
+  });
+
+  test('MONAI, GeneralizedDiceLoss: an absent class weighs as here per sample, but 0 with batch', () => {
+    const target = without2.map((row) => [0, 1, 2].map((c) => row.map((y) => (y === c ? 1 : 0))));
+    const smooth = { smoothNumerator: 1e-5, smoothDenominator: 1e-5 };
+    const ours = (options: GeneralizedDiceOptions) =>
+      new GeneralizedDiceLoss({ activation: 'softmax', ...smooth, ...options })
+        .value(x, y)
+        .value.itemSync();
+    const theirs = (batch: boolean) =>
+      monaiGeneralizedDiceLoss(logits, target, { softmax: true, batch });
+    expect(ours({})).toBeCloseTo(theirs(false), 12);
+    expect(Math.abs(ours({ batch: true }) - theirs(true))).toBeGreaterThan(1e-3);
+    expect(ours({ batch: true, absent: 'skip' })).toBeCloseTo(theirs(true), 12);
   });
 
   test('MONAI, MaskedDiceLoss: a masked logit is a logit of 0 there and no voxel here', () => {

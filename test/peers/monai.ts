@@ -57,7 +57,10 @@ export function monaiDiceLoss(input: Nested, target: Nested, o: MonaiDice): numb
   return o.reduction === 'sum' ? total : total / f.length;
 }
 
-function activate(sample: number[][], o: MonaiDice): number[][] {
+export function activate(
+  sample: number[][],
+  o: Pick<MonaiDice, 'sigmoid' | 'softmax'>,
+): number[][] {
   if (o.sigmoid) return sample.map((row) => row.map((z) => 1 / (1 + Math.exp(-z))));
   if (!o.softmax) return sample;
   const voxels = (sample[0] as number[]).map((_, s) =>

@@ -1,6 +1,7 @@
-// nnU-Net v2, training/loss/dice.py (MemoryEfficientSoftDiceLoss, without ddp), written out in float64. `x` is [N][C][S] after
+// nnU-Net v2, training/loss/dice.py (MemoryEfficientSoftDiceLoss, without ddp) and compound_losses.py (DC_and_CE_loss), written out in float64. `x` is [N][C][S] after
 // apply_nonlin, `y` the labels [N][S], `loss_mask` [N][S]. Read, not run.
 import { mean, type Nested } from './nested.js';
+import { crossEntropyLoss } from './pytorch.js';
 
 export interface NnUNetDice {
   batch_dice?: boolean;
@@ -53,4 +54,27 @@ export function nnUNetDiceLoss(
     ),
   );
   return -mean(dc);
+}
+
+export interface NnUNetCompound {
+  weight_ce?: number;
+  weight_dice?: number;
+  ignore_label?: number;
+}
+
+/** `net_output` are logits; `softmax` is apply_nonlin. */
+export function nnUNetDiceCELoss(
+  net_output: Nested,
+  target: number[][],
+  softmax: (x: Nested) => Nested,
+  soft_dice_kwargs: NnUNetDice,
+  { weight_ce = 1, weight_dice = 1, ignore_label }: NnUNetCompound,
+): number {
+  const mask = target.map((row) => row.map((y) => (y !== ignore_label ? 1 : 0)));
+  const target_dice = target.map((row) => row.map((y) => (y === ignore_label ? 0 : y)));
+  const ce = ignore_label === undefined ? {} : { ignore_index: ignore_label };
+  return (
+    weight_ce * crossEntropyLoss(net_output, target, ce) +
+    weight_dice * nnUNetDiceLoss(softmax(net_output), target_dice, soft_dice_kwargs, mask)
+  );
 }
