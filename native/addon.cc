@@ -1,5 +1,5 @@
 // What the addon exports; binding.d.ts is its contract.
-#include <napi.h>
+#include "addon.h"
 
 #include "loss_binding.h"
 #include "metrics_binding.h"
@@ -7,7 +7,7 @@
 #include "resample_binding.h"
 
 #ifdef WARPDICE_CUDA
-#include "cuda/devices.h"
+#include "device/classes.h"
 #endif
 
 namespace warpdice {
@@ -54,32 +54,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, sum);
 }
 
-Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Napi::Object result = Napi::Object::New(env);
-  Napi::Array devices = Napi::Array::New(env);
-#ifdef WARPDICE_CUDA
-  const cuda::DeviceList list = cuda::list_devices();
-  for (const cuda::DeviceInfo& device : list.devices) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("name", device.name);
-    entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
-    entry.Set("memoryBytes", static_cast<double>(device.memory_bytes));
-    devices.Set(devices.Length(), entry);
-  }
-  result.Set("compiled", true);
-  result.Set("error", list.error);
-  result.Set("driverVersion", list.driver_version);
-  result.Set("runtimeVersion", list.runtime_version);
-#else
-  result.Set("compiled", false);
-  result.Set("error", "");
-  result.Set("driverVersion", 0);
-  result.Set("runtimeVersion", 0);
-#endif
-  result.Set("devices", devices);
-  return result;
-}
+}  // namespace
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Loss", make_loss_class(env));
@@ -93,12 +68,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
   exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
   exports.Set("read", Napi::Function::New<read>(env, "read"));
-  exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env, "cudaDevices"));
+#ifdef WARPDICE_CUDA
+  device::export_devices(env, exports);
+#endif
   return exports;
 }
 
-}  // namespace
 }  // namespace warpdice
-
-static Napi::Object init_warpdice(Napi::Env env, Napi::Object exports) { return warpdice::init(env, exports); }
-NODE_API_MODULE(warpdice, init_warpdice)

@@ -80,15 +80,16 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   options.distances = in.distances = distances.data();
 }
 
-BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info) : setup(std::move(loss)) {
+BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory)
+    : setup(std::move(loss)) {
   Napi::Env env = info.Env();
-  if (info.Length() != kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
+  if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
   read_arguments(info);
   const std::array<size_t, aCount> needs = needed_bytes(info);
   for (size_t i = 0; i < aCount; i++) {
     if (needs[i] == 0) continue;
     Array& array = arrays[i];
-    array.memory = memory_of(env, info[kArrayArguments[i]], kArrayNames[i]);
+    array.memory = memory(env, info[kArrayArguments[i]], kArrayNames[i]);
     array.used_bytes = needs[i];
     array.output = i >= aValue || (i == aStatistics && (call.steps & kStatistics));
     if (array.memory.size_bytes < needs[i] || !array.memory.data) {

@@ -78,8 +78,11 @@ struct BoundCall {
   std::array<Array, aCount> arrays;
   std::shared_ptr<const LossSetup> setup;  // owns what call.options and call.in point at
 
+  /// What an argument's array is: memory of the host, or of a device.
+  using MemoryOf = Memory (*)(Napi::Env env, napi_value array, const char* name);
+
   /// The call that `info` asks for, checked.
-  BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info);
+  BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
 
   /// Points the call at the arrays' memory.
   void connect();

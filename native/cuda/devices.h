@@ -21,4 +21,11 @@ struct DeviceList {
 
 DeviceList list_devices();
 
+struct MemoryInfo {
+  size_t free_bytes = 0, total_bytes = 0;
+};
+
+/// As the driver counts it now, over all processes.
+MemoryInfo memory_info(int device);
+
 }  // namespace warpdice::cuda

@@ -52,8 +52,39 @@ cudaMemPool_t pool_of(int device) {
   return state.pool;
 }
 
-cudaError_t allocate(void** data, size_t size_bytes, cudaMemPool_t pool, cudaStream_t stream) {
+cudaError_t allocate_once(void** data, size_t size_bytes, cudaMemPool_t pool, cudaStream_t stream) {
   return pool ? cudaMallocFromPoolAsync(data, size_bytes, pool, stream) : cudaMalloc(data, size_bytes);
+}
+
+/// From the pool, or by cudaMalloc where `pool` is null.
+void* allocate_bytes(const Stream& stream, size_t size_bytes, cudaMemPool_t pool) {
+  void* data = nullptr;
+  cudaError_t status = allocate_once(&data, size_bytes, pool, stream.handle());
+  if (status == cudaErrorMemoryAllocation) {
+    // Frees that are still queued may be what is missing, or what the pool keeps in other sizes.
+    cudaGetLastError();
+    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    if (const cudaMemPool_t kept = pool_of(stream.device())) check(cudaMemPoolTrimTo(kept, 0), "cudaMemPoolTrimTo");
+    status = allocate_once(&data, size_bytes, pool, stream.handle());
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free_bytes = 0, total_bytes = 0;
+    check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
+    throw Error("ERR_OUT_OF_MEMORY", "Out of memory on cuda:" + std::to_string(stream.device()) + ": " +
+                                         std::to_string(size_bytes) + " bytes were asked for, " +
+                                         std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
+                                         " are free");
+  }
+  check(status, pool ? "cudaMallocFromPoolAsync" : "cudaMalloc");
+  return data;
+}
+
+void count(int device, size_t size_bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  MemoryUse& use = state_of(device).use;
+  use.alive_bytes += size_bytes;
+  use.peak_bytes = std::max(use.peak_bytes, use.alive_bytes);
 }
 
 }  // namespace
@@ -64,74 +95,98 @@ MemoryUse memory_use(int device) {
 }
 
 std::shared_ptr<DeviceMemory> DeviceMemory::allocate(std::shared_ptr<Stream> stream, size_t size_bytes) {
-  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), size_bytes));
+  void* data = nullptr;
+  cudaMemPool_t pool = nullptr;
+  if (size_bytes > 0) {
+    use_device(stream->device());
+    pool = pool_of(stream->device());
+    data = allocate_bytes(*stream, size_bytes, pool);
+  }
+  const Ownership ownership = pool ? Ownership::pooled : Ownership::own;
+  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, ownership));
 }
 
-DeviceMemory::DeviceMemory(std::shared_ptr<Stream> stream, size_t size_bytes)
-    : streams_{std::move(stream)}, size_bytes_(size_bytes) {
-  if (size_bytes == 0) return;
-  const int device = this->device();
-  const cudaStream_t handle = streams_.front()->handle();
-  use_device(device);
-  const cudaMemPool_t pool = pool_of(device);
-  cudaError_t status = cuda::allocate(&data_, size_bytes, pool, handle);
-  if (status == cudaErrorMemoryAllocation && pool) {
-    // Frees that are still queued may be what is missing, or what the pool keeps in other sizes.
-    cudaGetLastError();
-    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-    check(cudaMemPoolTrimTo(pool, 0), "cudaMemPoolTrimTo");
-    status = cuda::allocate(&data_, size_bytes, pool, handle);
-  }
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    size_t free_bytes = 0, total_bytes = 0;
-    check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
-    throw Error("ERR_OUT_OF_MEMORY", "Out of memory on cuda:" + std::to_string(device) + ": " +
-                                         std::to_string(size_bytes) + " bytes were asked for, " +
-                                         std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
-                                         " are free");
-  }
-  check(status, pool ? "cudaMallocFromPoolAsync" : "cudaMalloc");
-  pooled_ = pool != nullptr;
+std::shared_ptr<DeviceMemory> DeviceMemory::allocate_exportable(std::shared_ptr<Stream> stream, size_t size_bytes) {
+  use_device(stream->device());
+  void* data = allocate_bytes(*stream, size_bytes, nullptr);
+  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::own));
+}
 
-  std::lock_guard<std::mutex> lock(mutex);
-  MemoryUse& use = state_of(device).use;
-  use.alive_bytes += size_bytes;
-  use.peak_bytes = std::max(use.peak_bytes, use.alive_bytes);
+std::shared_ptr<DeviceMemory> DeviceMemory::wrap(std::shared_ptr<Stream> stream, void* data, size_t size_bytes) {
+  const std::string device = "cuda:" + std::to_string(stream->device());
+  use_device(stream->device());
+  for (const size_t offset : {size_t{0}, size_bytes - 1}) {
+    cudaPointerAttributes found{};
+    check(cudaPointerGetAttributes(&found, static_cast<char*>(data) + offset), "cudaPointerGetAttributes");
+    if (found.type == cudaMemoryTypeDevice && found.device == stream->device()) continue;
+    throw Error("ERR_CUDA", "Expected memory of " + device + " at the pointer and " + std::to_string(size_bytes) +
+                                " bytes from it");
+  }
+  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::foreign));
+}
+
+std::shared_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Stream> stream, const cudaIpcMemHandle_t& handle,
+                                                 size_t size_bytes) {
+  use_device(stream->device());
+  void* data = nullptr;
+  check(cudaIpcOpenMemHandle(&data, handle, cudaIpcMemLazyEnablePeerAccess), "cudaIpcOpenMemHandle");
+  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::opened));
+}
+
+cudaIpcMemHandle_t DeviceMemory::handle() const {
+  use_device(device());
+  cudaIpcMemHandle_t handle{};
+  check(cudaIpcGetMemHandle(&handle, data_), "cudaIpcGetMemHandle");
+  return handle;
+}
+
+DeviceMemory::DeviceMemory(std::shared_ptr<Stream> stream, void* data, size_t size_bytes, Ownership ownership)
+    : streams_{stream}, last_(std::move(stream)), data_(data), size_bytes_(size_bytes), ownership_(ownership) {
+  if (ownership == Ownership::pooled || ownership == Ownership::own) count(device(), size_bytes);
 }
 
 void DeviceMemory::used_on(const std::shared_ptr<Stream>& stream) {
+  if (last_ == stream) return;
+  last_ = stream;
   for (const auto& known : streams_) {
     if (known->handle() == stream->handle()) return;
   }
+  Event now(device());
+  now.record(*streams_.front());
+  now.make_wait(*stream);
   streams_.push_back(stream);
 }
 
-DeviceMemory::~DeviceMemory() {
-  if (!data_) return;
+void DeviceMemory::free() const {
   const Stream& first = *streams_.front();
-  bool ordered = true;
-  try {
+  if (ownership_ == Ownership::pooled) {
     for (size_t i = 1; i < streams_.size(); i++) {
       Event done(streams_[i]->device());
       done.record(*streams_[i]);
       done.make_wait(first);
     }
-    use_device(first.device());
-  } catch (const Error&) {
-    ordered = false;  // too early a free would be worse than a leak, and a lost context has freed all
+    use_device(device());
+    check(cudaFreeAsync(data_, first.handle()), "cudaFreeAsync");
+    return;
   }
-  if (ordered) {
-    if (pooled_) {
-      cudaFreeAsync(data_, first.handle());
-    } else {
-      for (const auto& stream : streams_) cudaStreamSynchronize(stream->handle());
-      cudaFree(data_);
+  for (const auto& stream : streams_) stream->synchronize();
+  use_device(device());
+  if (ownership_ == Ownership::own) check(cudaFree(data_), "cudaFree");
+  else check(cudaIpcCloseMemHandle(data_), "cudaIpcCloseMemHandle");
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (ownership_ == Ownership::foreign) return;
+  if (data_) {
+    try {
+      free();
+    } catch (const Error&) {
+      // Too early a free would be worse than a leak, and a lost context has freed all.
     }
-    cudaGetLastError();
   }
+  if (ownership_ == Ownership::opened) return;
   std::lock_guard<std::mutex> lock(mutex);
-  state_of(first.device()).use.alive_bytes -= size_bytes_;
+  state_of(device()).use.alive_bytes -= size_bytes_;
 }
 
 }  // namespace warpdice::cuda

@@ -51,9 +51,17 @@ class Stream {
 /// A point in a stream's work. Never recorded: already reached.
 class Event {
  public:
-  explicit Event(int device) : device_(device) {
+  /// interprocess: another process can open it.
+  explicit Event(int device, bool interprocess = false) : device_(device) {
     use_device(device);
-    check(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    const unsigned flags = cudaEventDisableTiming | (interprocess ? cudaEventInterprocess : 0);
+    check(cudaEventCreateWithFlags(&handle_, flags), "cudaEventCreateWithFlags");
+  }
+
+  /// An event of another process.
+  Event(int device, const cudaIpcEventHandle_t& handle) : device_(device) {
+    use_device(device);
+    check(cudaIpcOpenEventHandle(&handle_, handle), "cudaIpcOpenEventHandle");
   }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
@@ -73,6 +81,22 @@ class Event {
     use_device(stream.device());
     check(cudaStreamWaitEvent(stream.handle(), handle_, 0), "cudaStreamWaitEvent");
   }
+
+  /// Blocks until the event has been reached.
+  void synchronize() const {
+    use_device(device_);
+    check(cudaEventSynchronize(handle_), "cudaEventSynchronize");
+  }
+
+  /// For another process; throws unless the event was made for that.
+  cudaIpcEventHandle_t ipc_handle() const {
+    use_device(device_);
+    cudaIpcEventHandle_t handle{};
+    check(cudaIpcGetEventHandle(&handle, handle_), "cudaIpcGetEventHandle");
+    return handle;
+  }
+
+  int device() const { return device_; }
 
   /// cudaSuccess, cudaErrorNotReady, or the fault that ended the work. Never blocks.
   cudaError_t query() const {

@@ -1,6 +1,6 @@
-#include <cuda_runtime.h>
-
 #include "devices.h"
+
+#include "status.h"
 
 namespace warpdice::cuda {
 
@@ -24,6 +24,13 @@ DeviceList list_devices() {
     list.devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem});
   }
   return list;
+}
+
+MemoryInfo memory_info(int device) {
+  use_device(device);
+  MemoryInfo info;
+  check(cudaMemGetInfo(&info.free_bytes, &info.total_bytes), "cudaMemGetInfo");
+  return info;
 }
 
 }  // namespace warpdice::cuda

@@ -1,0 +1,9 @@
+#pragma once
+#include <napi.h>
+
+namespace warpdice {
+
+/// Puts what binding.d.ts promises into the addon's exports.
+Napi::Object init(Napi::Env env, Napi::Object exports);
+
+}  // namespace warpdice

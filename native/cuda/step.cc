@@ -1,0 +1,68 @@
+#include "step.h"
+
+#include "transfer.h"
+
+namespace warpdice::cuda {
+namespace {
+
+Limits limits_of(int device) {
+  int bytes = 0;
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "cudaDeviceGetAttribute");
+  Limits limits;
+  limits.shared_bytes_per_block = static_cast<size_t>(bytes);
+  return limits;
+}
+
+void refuse_unsupported(const DeviceCall& call) {
+  if (const char* why = unsupported(call)) throw Error("ERR_UNSUPPORTED", why);
+}
+
+void use_all(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
+  for (const auto& memory : owned.memory) memory->used_on(stream);
+}
+
+}  // namespace
+
+std::shared_ptr<DeviceMemory> upload_doubles(const std::vector<double>& numbers,
+                                             const std::shared_ptr<Stream>& stream) {
+  if (numbers.empty()) return nullptr;
+  auto memory = DeviceMemory::allocate(stream, numbers.size() * sizeof(double));
+  upload(numbers.data(), *memory, 0, memory->size_bytes(), stream);
+  return memory;
+}
+
+void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
+  refuse_unsupported(owned.call);
+  use_all(owned, stream);
+  const auto workspace = DeviceMemory::allocate(stream, workspace_bytes(owned.call));
+  use_device(stream->device());
+  check(enqueue(owned.call, limits_of(stream->device()), workspace->data(), stream->handle()), "a kernel launch");
+}
+
+Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
+    : owned_((refuse_unsupported(owned.call), std::move(owned))),
+      workspace_(DeviceMemory::allocate(stream, workspace_bytes(owned_.call))),
+      graph_(stream->device(), enqueue_all(owned_)) {}
+
+Graph::Enqueue Plan::enqueue_all(const OwnedCall& owned) const {
+  return [this, &owned] {
+    return enqueue(owned.call, limits_of(workspace_->device()), workspace_->data(), nullptr);
+  };
+}
+
+void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {
+  refuse_unsupported(owned.call);
+  if (workspace_bytes(owned.call) > workspace_->size_bytes() || stream->device() != workspace_->device()) {
+    throw Error("ERR_UNSUPPORTED", "A plan keeps its shapes and its device.");
+  }
+  graph_.update(enqueue_all(owned));
+  owned_ = std::move(owned);
+}
+
+void Plan::execute(const std::shared_ptr<Stream>& stream) {
+  use_all(owned_, stream);
+  workspace_->used_on(stream);
+  graph_.launch(*stream);
+}
+
+}  // namespace warpdice::cuda
