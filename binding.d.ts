@@ -147,14 +147,100 @@ export type ResampleArguments = [
 ];
 
 export interface CudaDevices {
-  /** Whether this build has CUDA. */
-  compiled: boolean;
   devices: { name: string; computeCapability: string; memoryBytes: number }[];
   /** Why there is none, in CUDA's words. */
   error: string;
   /** 13000 for CUDA 13.0; 0: no driver. */
   driverVersion: number;
   runtimeVersion: number;
+}
+
+/** A queue of work on a device. After dispose() every other use throws ERR_DISPOSED, as for all classes here. */
+export interface NativeStream {
+  readonly handle: bigint;
+  /** When what it holds now is done; rejects with the fault that ended it. */
+  done(): Promise<void>;
+  synchronize(): void;
+  dispose(): void;
+}
+
+export interface NativeEvent {
+  record(stream: NativeStream): void;
+  makeWait(stream: NativeStream): void;
+  reached(): boolean;
+  synchronize(): void;
+  ipcHandle(): Uint8Array;
+  dispose(): void;
+}
+
+/** Memory on a device. Arrays have just its size. Reads happen on the stream that used it last. */
+export interface NativeBuffer {
+  readonly pointer: bigint;
+  readonly sizeBytes: number;
+  view(offsetBytes: number, sizeBytes: number): NativeBuffer;
+  ipcHandle(): { handle: Uint8Array; offsetBytes: number };
+  /** With zeros. */
+  fill(stream: NativeStream): void;
+  /** Of what `array` holds at the call. */
+  write(stream: NativeStream, array: ArrayBufferView): void;
+  copyFrom(stream: NativeStream, buffer: NativeBuffer): void;
+  /** Rejects with ERR_LABEL_RANGE when the call that wrote it found invalid labels. Nobody else uses `array` meanwhile. */
+  read<A extends ArrayBufferView>(array: A): Promise<A>;
+  readSync(array: ArrayBufferView): void;
+  /** When the work with it is done; rejects as read(). */
+  settled(): Promise<void>;
+  dispose(): void;
+}
+
+/** RunArguments whose arrays are NativeBuffers; then the stream, and one number on the device that scale is multiplied by. */
+export type DeviceRunArguments = [
+  ...args: RunArguments,
+  stream: NativeStream,
+  scaleBuffer: NativeBuffer | undefined,
+  scaleType: DTypeCode,
+];
+
+export interface NativePlan {
+  /** For the same shapes, dtypes and options. */
+  bind(...args: DeviceRunArguments): void;
+  execute(stream: NativeStream): void;
+  dispose(): void;
+}
+
+export interface NativeDeviceLoss {
+  run(...args: DeviceRunArguments): void;
+  plan(...args: DeviceRunArguments): NativePlan;
+}
+
+/** There when the addon was built with CUDA, with or without a GPU. */
+export interface CudaBinding {
+  /** handle: of a stream that somebody else owns. */
+  Stream: new (
+    device: number,
+    handle?: bigint,
+  ) => NativeStream;
+  /** interprocess: whether another process can open it, or what one exported. */
+  Event: new (
+    device: number,
+    interprocess: boolean | Uint8Array,
+  ) => NativeEvent;
+  DeviceLoss: new (options: NativeLossOptions) => NativeDeviceLoss;
+  devices(): CudaDevices;
+  /** free and total: the driver's. alive and peak: of this process's tensors and workspaces. */
+  memory(device: number): {
+    freeBytes: number;
+    totalBytes: number;
+    aliveBytes: number;
+    peakBytes: number;
+  };
+  allocate(stream: NativeStream, sizeBytes: number, exportable: boolean): NativeBuffer;
+  wrap(stream: NativeStream, pointer: bigint, sizeBytes: number): NativeBuffer;
+  open(
+    stream: NativeStream,
+    handle: Uint8Array,
+    offsetBytes: number,
+    sizeBytes: number,
+  ): NativeBuffer;
 }
 
 export interface Binding {
@@ -176,5 +262,5 @@ export interface Binding {
   exponentials(to: Float32Array, from: Float32Array, streaming: boolean): void;
   /** Reads everything with the engine's threads: the sum of its 32-bit words modulo 2^32, the last padded with zeros. */
   read(from: ArrayBufferView): number;
-  cudaDevices(): CudaDevices;
+  cuda?: CudaBinding;
 }

@@ -7,7 +7,11 @@ import { WarpDiceError } from './errors.js';
 // lib/ (sources) and dist/ (output) are both one level below the package's root.
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
+/** The path of another addon, for the tests: one whose device is emulated. */
+const replacement = process.env.WARPDICE_TEST_ADDON;
+
 function load(): Binding {
+  if (replacement) return createRequire(import.meta.url)(replacement) as Binding;
   try {
     return createRequire(import.meta.url)('node-gyp-build')(root) as Binding;
   } catch (cause) {

@@ -1,47 +1,133 @@
 import { native } from './binding.js';
 import { checkInteger } from './check.js';
+import { cuda, version, whyNoGpu } from './cuda.js';
+import { WarpDiceError } from './errors.js';
+import { inWords } from './fault.js';
+import { currentStream, Stream } from './stream.js';
 
-/** Where tensors live and losses are computed. In this version: the CPU. */
+/** Bytes of a GPU's memory. */
+export interface DeviceMemory {
+  /** Of the GPU. */
+  readonly totalBytes: number;
+  /** Free on the GPU, over all processes. What this process keeps for later tensors is not free. */
+  readonly freeBytes: number;
+  /** In tensors and workspaces of this process now. */
+  readonly aliveBytes: number;
+  /** The most that `aliveBytes` has been. */
+  readonly peakBytes: number;
+}
+
+/**
+ * Where tensors live and losses are computed: the CPU, or a GPU with CUDA.
+ *
+ * @example
+ * const device = Device.default(); // a GPU when there is one
+ * const x = Tensor.from(Float32Array.of(1, 2, 3), [3]).to(device);
+ * await x.read(); // [1, 2, 3]
+ * x.dispose();
+ */
 export class Device {
-  readonly kind: 'cpu';
-  /** For people: `cpu (avx512)`, say. */
+  readonly kind: 'cpu' | 'cuda';
+  /** Among the CUDA devices, from 0; 0 for the CPU. */
+  readonly index: number;
+  /** For people: `cpu (avx512)` or `cuda:0 (NVIDIA H100)`, say. */
   readonly name: string;
+  /** Of a GPU: `'9.0'`, say. */
+  readonly computeCapability: string | undefined;
+  #stream: Stream | undefined;
 
-  private constructor(kind: 'cpu', name: string) {
+  private constructor(kind: 'cpu' | 'cuda', index: number, name: string, capability?: string) {
     this.kind = kind;
+    this.index = index;
     this.name = name;
+    this.computeCapability = capability;
   }
 
-  static readonly #cpu = new Device('cpu', `cpu (${native.simdTarget()})`);
+  static readonly #cpu = new Device('cpu', 0, `cpu (${native.simdTarget()})`);
+  static #gpus: readonly Device[] | undefined;
 
   /** The CPU engine; always there. */
   static get cpu(): Device {
     return Device.#cpu;
   }
 
-  /** The devices that can compute losses. */
+  /**
+   * The GPU of that number. Always the same object for the same number.
+   *
+   * @throws TypeError, RangeError; WarpDiceError ERR_NO_DEVICE, which says why there is none
+   */
+  static cuda(index = 0): Device {
+    checkInteger(index, 'index', 0, Number.MAX_SAFE_INTEGER);
+    const gpus = Device.#cuda();
+    const gpu = gpus[index];
+    if (gpu !== undefined) return gpu;
+    const why =
+      gpus.length === 0
+        ? whyNoGpu()
+        : `there are ${gpus.length}, from cuda:0 to cuda:${gpus.length - 1}`;
+    throw new WarpDiceError('ERR_NO_DEVICE', `Expected a GPU for cuda:${index}, but ${why}`);
+  }
+
+  /** The devices that can compute losses, the CPU first. */
   static list(): Device[] {
-    return [Device.#cpu];
+    return [Device.#cpu, ...Device.#cuda()];
   }
 
-  /** The fastest device there is: the CPU, in this version. {@link Device.whyNoGpu} says why. */
+  /** The first GPU when there is one, else the CPU; {@link Device.whyNoGpu} then says why. */
   static default(): Device {
-    return Device.#cpu;
+    return Device.#cuda()[0] ?? Device.#cpu;
   }
 
-  /** Why no GPU is used, in words. */
-  static get whyNoGpu(): string {
-    const cuda = native.cudaDevices();
-    if (!cuda.compiled)
-      return 'this build of warpdice has no CUDA (nvcc was not found, or WARPDICE_CUDA=OFF was set, when it was built)';
-    if (cuda.driverVersion === 0) return 'no NVIDIA driver was found';
-    const gpu = cuda.devices[0];
-    if (gpu === undefined) {
-      const version = (code: number) =>
-        `${Math.floor(code / 1000)}.${Math.floor((code % 1000) / 10)}`;
-      return `CUDA says "${cuda.error}" (driver for CUDA ${version(cuda.driverVersion)}, built with CUDA ${version(cuda.runtimeVersion)})`;
-    }
-    return `${gpu.name} was found, but this version of warpdice computes on the CPU only`;
+  /** Why no GPU is used, in words; undefined when there is one. */
+  static get whyNoGpu(): string | undefined {
+    return whyNoGpu();
+  }
+
+  /**
+   * The newest CUDA that the driver supports (`undefined` without a driver) and the one that this addon was built
+   * with, as `'13.0'`; undefined for a build without CUDA.
+   */
+  static get cudaVersions(): { driver: string | undefined; runtime: string } | undefined {
+    if (native.cuda === undefined) return undefined;
+    const { driverVersion, runtimeVersion } = native.cuda.devices();
+    return {
+      driver: driverVersion === 0 ? undefined : version(driverVersion),
+      runtime: version(runtimeVersion),
+    };
+  }
+
+  /** Asked once; a driver does not come or go while a process runs. */
+  static #cuda(): readonly Device[] {
+    Device.#gpus ??= (native.cuda?.devices().devices ?? []).map(
+      ({ name, computeCapability }, i) =>
+        new Device('cuda', i, `cuda:${i} (${name})`, computeCapability),
+    );
+    return Device.#gpus;
+  }
+
+  /** The memory of a GPU now. @throws TypeError for the CPU; WarpDiceError ERR_CUDA */
+  memory(): DeviceMemory {
+    this.#mustBeGpu('memory()');
+    return inWords(() => cuda().memory(this.index));
+  }
+
+  /** The stream that work on this GPU goes to: its own, or that of the {@link Stream.run} that is under way. */
+  get stream(): Stream {
+    this.#mustBeGpu('stream');
+    return currentStream(this, () => {
+      if (this.#stream === undefined || this.#stream.disposed) this.#stream = new Stream(this);
+      return this.#stream;
+    });
+  }
+
+  /** Resolves when the work that the current stream holds now is done; on the CPU there is none. */
+  async synchronize(): Promise<void> {
+    if (this.kind === 'cuda') await this.stream.done();
+  }
+
+  #mustBeGpu(what: string): void {
+    if (this.kind !== 'cuda')
+      throw new TypeError(`Expected a GPU for ${what} but received ${this}`);
   }
 
   /** For messages. */

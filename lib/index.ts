@@ -2,7 +2,7 @@ import './environment.js';
 
 export type { AllReduce } from './all-reduce.js';
 export type { ClassCounts } from './counts.js';
-export { Device, getThreads, setThreads, simdTarget } from './device.js';
+export { Device, type DeviceMemory, getThreads, setThreads, simdTarget } from './device.js';
 export { DiceLoss } from './dice.js';
 export { DiceCELoss } from './dice-ce.js';
 export type { DType, Float16Like, TypedArray } from './dtype.js';
@@ -27,5 +27,7 @@ export { Plan } from './plan.js';
 export type { LossValue, LossValueAndGrad } from './result.js';
 export type { Absent, Average, ScoreName } from './scores.js';
 export { Statistics, type StatisticsJson } from './statistics.js';
-export { Tensor, type TensorLike, type TensorOptions } from './tensor.js';
+export type { IpcHandle } from './storage.js';
+export { Stream, StreamEvent } from './stream.js';
+export { type DeviceTensorOptions, Tensor, type TensorLike, type TensorOptions } from './tensor.js';
 export { TverskyLoss } from './tversky.js';

@@ -1,4 +1,12 @@
-import { checkKeys, checkOneOf, rangeError, showShape, typeError } from './check.js';
+import {
+  checkFlag,
+  checkInteger,
+  checkKeys,
+  checkOneOf,
+  rangeError,
+  showShape,
+  typeError,
+} from './check.js';
 import { Device } from './device.js';
 import {
   bytesOf,
@@ -12,6 +20,8 @@ import {
   type TypedArray,
 } from './dtype.js';
 import { WarpDiceError } from './errors.js';
+import { bfloatToNumber, halfToNumber } from './half.js';
+import { DeviceStorage, type IpcHandle } from './storage.js';
 
 /** A {@link Tensor}, or what one is made of; every call takes either. */
 export type TensorLike =
@@ -28,6 +38,14 @@ export interface TensorOptions {
   dtype?: DType;
 }
 
+/** Options of {@link Tensor.empty}. */
+export interface DeviceTensorOptions {
+  /** Where the memory is. Default: the CPU. */
+  device?: Device;
+  /** On a GPU: memory that {@link Tensor.ipcHandle} can export to another process. Default false. */
+  exportable?: boolean;
+}
+
 /** postMessage refuses a symbol by its description, so this is the error that it shows. */
 const notCloneable = Symbol(
   'A Tensor cannot be posted to another thread: post { data: tensor.data, shape: tensor.shape, dtype: tensor.dtype }, whose memory is shared when the tensor comes from Tensor.empty, and call Tensor.from there. This value',
@@ -35,7 +53,8 @@ const notCloneable = Symbol(
 
 /**
  * An array with a shape, row-major. On the host it is a plain object that borrows its typed array: nothing is copied
- * and nothing needs to be disposed.
+ * and nothing needs to be disposed. On a GPU it is memory of the device, to be disposed: the garbage collector frees
+ * nothing inside a synchronous loop. What was enqueued before dispose() still finds the memory.
  *
  * @example
  * const x = Tensor.from(new Float32Array([1, 2, 3, 4, 5, 6]), [2, 3]);
@@ -50,13 +69,22 @@ export class Tensor implements Disposable {
   /** Makes postMessage fail with a sentence that helps. */
   protected readonly cannotBePosted = notCloneable;
   #data: TypedArray | undefined;
+  readonly #storage: DeviceStorage | undefined;
+  #disposed = false;
 
-  private constructor(data: TypedArray, shape: readonly number[], dtype: DType, size: number) {
-    this.#data = data;
+  private constructor(
+    memory: TypedArray | DeviceStorage,
+    shape: readonly number[],
+    dtype: DType,
+    size: number,
+    device = Device.cpu,
+  ) {
+    if (memory instanceof DeviceStorage) this.#storage = memory;
+    else this.#data = memory;
     this.shape = shape;
     this.dtype = dtype;
     this.size = size;
-    this.device = Device.cpu;
+    this.device = device;
   }
 
   /**
@@ -91,11 +119,86 @@ export class Tensor implements Disposable {
    * `...Async` calls use it without a copy, and it can be posted to workers, which then share it.
    * Make it once and reuse it: the garbage collector takes little notice of shared memory and may free it late.
    * The default dtype is float32.
+   *
+   * With `options.device` a GPU it is zero-filled memory there, from a pool: sizes that were disposed before cost no
+   * allocation by the driver.
+   *
+   * @throws TypeError, RangeError; WarpDiceError ERR_OUT_OF_MEMORY
    */
-  static empty(shape: readonly number[], dtype?: DType): Tensor {
+  static empty(shape: readonly number[], dtype?: DType, options?: DeviceTensorOptions): Tensor {
     const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
     const size = sizeOf(shape, 'shape');
-    return new Tensor(makeArray(type, size, true), Object.freeze([...shape]), type, size);
+    checkKeys(options, 'options', ['device', 'exportable']);
+    const device = checkDevice(options?.device ?? Device.cpu, 'options.device');
+    const exportable = checkFlag(options?.exportable, 'options.exportable', false);
+    const fixed = Object.freeze([...shape]);
+    if (device.kind === 'cpu') {
+      if (exportable) throw typeError('a GPU', 'options.device of an exportable tensor', device);
+      return new Tensor(makeArray(type, size, true), fixed, type, size);
+    }
+    const storage = DeviceStorage.allocate(device, size * bytesOf(type), exportable);
+    storage.fill();
+    return new Tensor(storage, fixed, type, size, device);
+  }
+
+  /** For what is written next: zeros on plain memory of the host, anything on a GPU. @internal */
+  static forResult(shape: readonly number[], dtype: DType, device: Device): Tensor {
+    const size = sizeOf(shape, 'shape');
+    const memory =
+      device.kind === 'cpu'
+        ? makeArray(dtype, size)
+        : DeviceStorage.allocate(device, size * bytesOf(dtype));
+    return new Tensor(memory, Object.freeze([...shape]), dtype, size, device);
+  }
+
+  /**
+   * Memory of a GPU that somebody else owns, from `pointer` on: nothing is copied and nothing freed. It must stay
+   * allocated for as long as the tensor and everything enqueued with it.
+   *
+   * @param pointer a CUdeviceptr
+   * @param byteLength how many bytes are there; at least as many as the shape takes
+   * @throws TypeError, RangeError; WarpDiceError ERR_CUDA when the memory is not on `options.device`
+   */
+  static fromDevicePointer(
+    pointer: bigint,
+    byteLength: number,
+    shape: readonly number[],
+    dtype: DType,
+    options: { device: Device },
+  ): Tensor {
+    if (typeof pointer !== 'bigint') throw typeError('a bigint', 'pointer', pointer);
+    const { type, size, device } = checkForeign(shape, dtype, options);
+    const bytes = size * bytesOf(type);
+    if (!Number.isSafeInteger(byteLength) || byteLength < bytes) {
+      throw rangeError(`at least ${bytes} bytes`, 'byteLength', byteLength);
+    }
+    if (pointer <= 0n || pointer >= 2n ** 64n || pointer % BigInt(bytesOf(type)) !== 0n) {
+      throw rangeError(`an address that is a multiple of ${bytesOf(type)}`, 'pointer', pointer);
+    }
+    const storage = DeviceStorage.wrap(device, pointer, bytes);
+    return new Tensor(storage, Object.freeze([...shape]), type, size, device);
+  }
+
+  /**
+   * A tensor that another process exported by {@link Tensor.ipcHandle} or by `cudaIpcGetMemHandle`. That process must
+   * keep it; {@link StreamEvent} orders the two. CUDA refuses a process's own handles.
+   *
+   * @throws TypeError, RangeError; WarpDiceError ERR_CUDA
+   */
+  static fromIpcHandle(
+    ipc: IpcHandle,
+    shape: readonly number[],
+    dtype: DType,
+    options: { device: Device },
+  ): Tensor {
+    checkKeys(ipc, 'ipc', ['handle', 'offsetBytes']);
+    if (!(ipc?.handle instanceof Uint8Array) || ipc.handle.length !== 64) {
+      throw typeError('64 bytes', 'ipc.handle', ipc?.handle);
+    }
+    checkInteger(ipc.offsetBytes, 'ipc.offsetBytes', 0, Number.MAX_SAFE_INTEGER);
+    const { type, size, device } = checkForeign(shape, dtype, options);
+    const storage = DeviceStorage.open(device, ipc, size * bytesOf(type));
+    return new Tensor(storage, Object.freeze([...shape]), type, size, device);
   }
 
   /** {@link Tensor.from} whose errors call the tensor `name`. @internal */
@@ -116,60 +219,158 @@ export class Tensor implements Disposable {
     return new Tensor(data as TypedArray, Object.freeze([...shape]), type, size);
   }
 
-  /** The typed array. @throws WarpDiceError ERR_DISPOSED */
+  /** The typed array of a tensor on the host. @throws TypeError on a GPU; WarpDiceError ERR_DISPOSED */
   get data(): TypedArray {
-    if (this.#data === undefined) {
-      throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
-    }
-    return this.#data;
+    this.#mustBeLive();
+    if (this.#data !== undefined) return this.#data;
+    throw new TypeError(
+      `Expected a tensor on the host for data but received one on ${this.device}: read() copies it`,
+    );
+  }
+
+  /** The memory on a GPU. @internal */
+  get storage(): DeviceStorage {
+    this.#mustBeLive();
+    if (this.#storage !== undefined) return this.#storage;
+    throw new TypeError(`Expected a tensor on a GPU but received one on ${this.device}`);
+  }
+
+  /** The address of a tensor on a GPU, for other native code. @throws TypeError on the host */
+  get devicePointer(): bigint {
+    return this.storage.pointer;
+  }
+
+  /**
+   * What another process needs to share a tensor that was made with `exportable: true`, or a view of one. This process
+   * must keep the tensor.
+   *
+   * @throws TypeError on the host; WarpDiceError ERR_CUDA for memory that is not exportable
+   */
+  ipcHandle(): IpcHandle {
+    return this.storage.ipcHandle();
   }
 
   get byteLength(): number {
     return this.size * bytesOf(this.dtype);
   }
 
-  /** The only element, as a number. Blocks nothing. @throws RangeError when there are more */
+  /**
+   * The only element, as a number. Waits for the work that makes it, without blocking.
+   *
+   * @throws RangeError when there are more; WarpDiceError ERR_LABEL_RANGE for the result of a call on a GPU whose target
+   *   had invalid values
+   */
   async item(): Promise<number> {
-    return this.itemSync();
+    this.#mustBeOne();
+    return this.#number(this.device.kind === 'cpu' ? this.data : await this.read());
   }
 
-  /** {@link Tensor.item} at once; on the CPU there is nothing to wait for. */
+  /** {@link Tensor.item} at once: on a GPU it blocks the thread until the work is done. */
   itemSync(): number {
-    if (this.size !== 1) throw rangeError('a tensor of one element', 'item()', this.shape);
-    const value = this.data[0] as number | bigint;
-    if (this.dtype === 'float16' && !isFloat16Array(this.data)) return halfToNumber(Number(value));
-    if (this.dtype === 'bfloat16') return bfloatToNumber(Number(value));
-    return Number(value);
+    this.#mustBeOne();
+    return this.#number(this.device.kind === 'cpu' ? this.data : this.readSync());
   }
 
-  /** A copy of the data. */
+  /** A copy of the data. Waits for the work that makes it, without blocking. Errors as {@link Tensor.item}. */
   async read(): Promise<TypedArray> {
-    return this.readSync();
+    if (this.device.kind === 'cpu') return copyArray(this.data);
+    return this.storage.read(this.dtype);
   }
 
-  /** {@link Tensor.read} at once; on the CPU there is nothing to wait for. */
+  /** {@link Tensor.read} at once: on a GPU it blocks the thread until the work is done. */
   readSync(): TypedArray {
-    return copyArray(this.data);
+    if (this.device.kind === 'cpu') return copyArray(this.data);
+    return this.storage.readSync(this.dtype);
   }
 
-  /** A new handle on `device`, to be disposed on its own; the memory is shared when the device is the same. */
+  /**
+   * Replaces the data by what `data` holds now. Resolves when it is there; calls that follow find it at once.
+   *
+   * @throws TypeError, RangeError when the data does not fit the dtype or the size; WarpDiceError ERR_DISPOSED, ERR_CUDA
+   */
+  async write(data: TypedArray | Float16Like): Promise<void> {
+    const from = Tensor.fromNamed(data, this.shape, this.dtype, 'write()').data;
+    if (this.device.kind === 'cpu') {
+      (this.data as Float32Array).set(from as Float32Array);
+    } else {
+      this.storage.write(from);
+      await this.storage.settled();
+    }
+  }
+
+  /**
+   * A new handle on `device`, to be disposed on its own. On the same device it shares the memory. To a GPU the data is
+   * copied as it is now, and the call returns at once; from a GPU it blocks until the data is here
+   * ({@link Tensor.read} does not).
+   *
+   * @throws TypeError; WarpDiceError ERR_OUT_OF_MEMORY, ERR_CUDA, ERR_DISPOSED
+   */
   to(device: Device): Tensor {
-    if (!(device instanceof Device)) throw typeError('a Device', 'device', device);
-    return new Tensor(this.data, this.shape, this.dtype, this.size);
+    checkDevice(device, 'device');
+    const { shape, dtype, size } = this;
+    if (device === this.device) {
+      const memory = device.kind === 'cpu' ? this.data : this.storage.view(0, this.byteLength);
+      return new Tensor(memory, shape, dtype, size, device);
+    }
+    const data = this.device.kind === 'cpu' ? this.data : this.readSync();
+    if (device.kind === 'cpu') return new Tensor(data, shape, dtype, size);
+    const storage = DeviceStorage.allocate(device, this.byteLength);
+    storage.write(data);
+    return new Tensor(storage, shape, dtype, size, device);
   }
 
-  /** Lets go of the data; using the tensor afterwards is an error. May be called again. */
+  /**
+   * A part as a tensor of another shape: the elements from `offset` on, in the same memory.
+   *
+   * @throws TypeError, RangeError when the part is not inside
+   * @example
+   * const batch = Tensor.from(new Float32Array([1, 2, 3, 4]), [2, 2]);
+   * batch.view([2], 2).readSync(); // [3, 4]
+   */
+  view(shape: readonly number[], offset = 0): Tensor {
+    const size = sizeOf(shape, 'shape');
+    checkInteger(offset, 'offset', 0, this.size);
+    if (size > this.size - offset) {
+      throw rangeError(`at most ${this.size - offset} elements`, 'shape', shape);
+    }
+    const bytes = bytesOf(this.dtype);
+    const memory =
+      this.device.kind === 'cpu'
+        ? this.data.subarray(offset, offset + size)
+        : this.storage.view(offset * bytes, size * bytes);
+    return new Tensor(memory, Object.freeze([...shape]), this.dtype, size, this.device);
+  }
+
+  /** Lets go of the memory; using the tensor afterwards is an error. May be called again. */
   dispose(): void {
+    this.#disposed = true;
     this.#data = undefined;
+    this.#storage?.dispose();
   }
 
   get disposed(): boolean {
-    return this.#data === undefined;
+    return this.#disposed;
   }
 
   /** {@link Tensor.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #mustBeLive(): void {
+    if (!this.#disposed) return;
+    throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
+  }
+
+  #mustBeOne(): void {
+    if (this.size !== 1) throw rangeError('a tensor of one element', 'item()', this.shape);
+  }
+
+  #number(data: TypedArray): number {
+    const value = data[0] as number | bigint;
+    if (this.dtype === 'float16' && !isFloat16Array(data)) return halfToNumber(Number(value));
+    if (this.dtype === 'bfloat16') return bfloatToNumber(Number(value));
+    return Number(value);
   }
 
   /** For messages: dtype, shape and device. */
@@ -193,12 +394,27 @@ export function toTensor(value: TensorLike, name: string): Tensor {
       `Expected a live tensor for ${name} but received a disposed one`,
     );
   }
-  if (value.data.length !== value.size) {
+  if (value.device.kind === 'cpu' && value.data.length !== value.size) {
     throw new TypeError(
       `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and has ${value.data.length}`,
     );
   }
   return value;
+}
+
+function checkDevice(device: unknown, name: string): Device {
+  if (!(device instanceof Device)) throw typeError('a Device', name, device);
+  return device;
+}
+
+/** The shape, dtype and GPU of memory that somebody else owns. */
+function checkForeign(shape: readonly number[], dtype: DType, options: { device: Device }) {
+  const size = sizeOf(shape, 'shape');
+  const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
+  checkKeys(options, 'options', ['device']);
+  const device = checkDevice(options?.device, 'options.device');
+  if (device.kind !== 'cuda') throw typeError('a GPU', 'options.device', device);
+  return { size, type, device };
 }
 
 /** The product of a shape of sizes from 1. */
@@ -213,20 +429,4 @@ function sizeOf(shape: readonly number[], name: string): number {
   }
   if (!Number.isSafeInteger(size)) throw rangeError('a product below 2^53', name, shape);
   return size;
-}
-
-const bits = new Uint32Array(1);
-const float = new Float32Array(bits.buffer);
-
-function bfloatToNumber(half: number): number {
-  bits[0] = half << 16;
-  return float[0] as number;
-}
-
-function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }

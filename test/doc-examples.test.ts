@@ -1,3 +1,4 @@
+/** @jest-environment ./test/support/emulated-environment.cjs */
 // The examples of the doc comments are run, and the numbers that they claim are compared.
 //
 // In a line `expression; // comment` the comment is one or more values joined by ` = `, up to a colon with a space:

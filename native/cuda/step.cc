@@ -45,9 +45,7 @@ Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
       graph_(stream->device(), enqueue_all(owned_)) {}
 
 Graph::Enqueue Plan::enqueue_all(const OwnedCall& owned) const {
-  return [this, &owned] {
-    return enqueue(owned.call, limits_of(workspace_->device()), workspace_->data(), nullptr);
-  };
+  return [this, &owned] { return enqueue(owned.call, limits_of(workspace_->device()), workspace_->data(), nullptr); };
 }
 
 void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {

@@ -91,15 +91,13 @@ Span& BufferObject::span() {
 }
 
 Napi::Value BufferObject::pointer(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    return Napi::Value(Napi::BigInt::New(info.Env(), reinterpret_cast<uint64_t>(span().data())));
-  });
+  return guarded(info.Env(),
+                 [&] { return Napi::Value(Napi::BigInt::New(info.Env(), reinterpret_cast<uint64_t>(span().data()))); });
 }
 
 Napi::Value BufferObject::size(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    return Napi::Value(Napi::Number::New(info.Env(), static_cast<double>(span().size_bytes)));
-  });
+  return guarded(info.Env(),
+                 [&] { return Napi::Value(Napi::Number::New(info.Env(), static_cast<double>(span().size_bytes))); });
 }
 
 /// view(offsetBytes, sizeBytes)
@@ -159,8 +157,9 @@ void BufferObject::copy_from(const Napi::CallbackInfo& info) {
     from.memory->used_on(stream);
     span().memory->used_on(stream);
     cuda::use_device(stream->device());
-    cuda::check(cudaMemcpyAsync(span().data(), from.data(), from.size_bytes, cudaMemcpyDeviceToDevice, stream->handle()),
-                "cudaMemcpyAsync");
+    cuda::check(
+        cudaMemcpyAsync(span().data(), from.data(), from.size_bytes, cudaMemcpyDeviceToDevice, stream->handle()),
+        "cudaMemcpyAsync");
     span().faults = from.faults;
   });
 }
@@ -199,8 +198,7 @@ Napi::Value BufferObject::settled(const Napi::CallbackInfo& info) {
       arriving.check(kept.Env());
       return kept.Env().Undefined();
     };
-    return Environment::of(info.Env())
-        .when_done(span().memory->last_stream(), info.This().As<Napi::Object>(), result);
+    return Environment::of(info.Env()).when_done(span().memory->last_stream(), info.This().As<Napi::Object>(), result);
   });
 }
 

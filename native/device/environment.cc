@@ -31,7 +31,8 @@ void Environment::start() {
   napi_unref_threadsafe_function(env_, to_javascript_);
   completion_ = std::make_unique<cuda::Completion>();
   // Hooks run in reverse order: before the threadsafe function's own, which would leave Completion a dead one.
-  napi_add_env_cleanup_hook(env_, [](void* self) { static_cast<Environment*>(self)->end(); }, this);
+  napi_add_env_cleanup_hook(
+      env_, [](void* self) { static_cast<Environment*>(self)->end(); }, this);
 }
 
 void Environment::end() {

@@ -84,8 +84,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
     const size_t size = to_size(info[3]);
     if (offset < 0) throw Napi::RangeError::New(info.Env(), "Expected an offset from 0");
     const auto begin = static_cast<size_t>(offset);
-    return BufferObject::create(info.Env(),
-                                {cuda::DeviceMemory::open(to_stream(info), handle, begin + size), begin, size, nullptr});
+    return BufferObject::create(
+        info.Env(), {cuda::DeviceMemory::open(to_stream(info), handle, begin + size), begin, size, nullptr});
   });
 }
 

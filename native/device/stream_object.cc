@@ -26,10 +26,10 @@ Handle to_handle(Napi::Env env, const Napi::Value& value) {
 }  // namespace
 
 Napi::Function StreamObject::make_class(Napi::Env env) {
-  return DefineClass(env, "Stream",
-                     {InstanceAccessor<&StreamObject::handle>("handle"), InstanceMethod<&StreamObject::done>("done"),
-                      InstanceMethod<&StreamObject::synchronize>("synchronize"),
-                      InstanceMethod<&StreamObject::dispose>("dispose")});
+  return DefineClass(
+      env, "Stream",
+      {InstanceAccessor<&StreamObject::handle>("handle"), InstanceMethod<&StreamObject::done>("done"),
+       InstanceMethod<&StreamObject::synchronize>("synchronize"), InstanceMethod<&StreamObject::dispose>("dispose")});
 }
 
 StreamObject::StreamObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StreamObject>(info) {

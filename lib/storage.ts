@@ -1,0 +1,88 @@
+// A tensor's memory on a device: what is allocated, moved and let go there.
+import type { NativeBuffer } from '../binding.js';
+import { cuda } from './cuda.js';
+import type { Device } from './device.js';
+import { bytesOf, type DType, makeArray, type TypedArray } from './dtype.js';
+import { inWords, translate } from './fault.js';
+
+/** What another process needs to open a tensor's memory. */
+export interface IpcHandle {
+  /** 64 bytes. */
+  readonly handle: Uint8Array;
+  /** Of the tensor in the allocation that the handle names. */
+  readonly offsetBytes: number;
+}
+
+/** A part of an allocation on a GPU, which is freed when its last part is disposed and its work is done. */
+export class DeviceStorage {
+  /** What the addon takes for the tensor. */
+  readonly buffer: NativeBuffer;
+  readonly #device: Device;
+  /** Words for a fault of the call that wrote the memory. */
+  words: (error: unknown) => unknown = translate;
+
+  private constructor(device: Device, make: () => NativeBuffer) {
+    this.#device = device;
+    this.buffer = inWords(make);
+  }
+
+  static allocate(device: Device, sizeBytes: number, exportable = false): DeviceStorage {
+    const { native } = device.stream;
+    return new DeviceStorage(device, () => cuda().allocate(native, sizeBytes, exportable));
+  }
+
+  static wrap(device: Device, pointer: bigint, sizeBytes: number): DeviceStorage {
+    const { native } = device.stream;
+    return new DeviceStorage(device, () => cuda().wrap(native, pointer, sizeBytes));
+  }
+
+  static open(device: Device, ipc: IpcHandle, sizeBytes: number): DeviceStorage {
+    const { native } = device.stream;
+    const { handle, offsetBytes } = ipc;
+    return new DeviceStorage(device, () => cuda().open(native, handle, offsetBytes, sizeBytes));
+  }
+
+  get pointer(): bigint {
+    return inWords(() => this.buffer.pointer);
+  }
+
+  view(offsetBytes: number, sizeBytes: number): DeviceStorage {
+    const part = new DeviceStorage(this.#device, () => this.buffer.view(offsetBytes, sizeBytes));
+    part.words = this.words;
+    return part;
+  }
+
+  fill(): void {
+    inWords(() => this.buffer.fill(this.#device.stream.native));
+  }
+
+  write(data: TypedArray): void {
+    inWords(() => this.buffer.write(this.#device.stream.native, data));
+  }
+
+  read(dtype: DType): Promise<TypedArray> {
+    return inWords(() => this.buffer.read(this.#array(dtype)), this.words);
+  }
+
+  readSync(dtype: DType): TypedArray {
+    const array = inWords(() => this.#array(dtype));
+    inWords(() => this.buffer.readSync(array), this.words);
+    return array;
+  }
+
+  settled(): Promise<void> {
+    return inWords(() => this.buffer.settled(), this.words);
+  }
+
+  ipcHandle(): IpcHandle {
+    return inWords(() => this.buffer.ipcHandle());
+  }
+
+  dispose(): void {
+    this.buffer.dispose();
+  }
+
+  #array(dtype: DType): TypedArray {
+    return makeArray(dtype, this.buffer.sizeBytes / bytesOf(dtype));
+  }
+}

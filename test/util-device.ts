@@ -1,0 +1,42 @@
+// The emulated device, and what tests plant in its CUDA runtime.
+import { native } from '../lib/binding.js';
+import { Device } from '../lib/index.js';
+
+interface Fake {
+  /** A held stream does no work. */
+  hold(stream: bigint, held: boolean): void;
+  /** What every later call returns; 0: works again. */
+  setFault(status: number): void;
+  /** What the next call of a function returns, once. */
+  failNext(call: string, status: number): void;
+  setDevices(count: number, driverVersion: number, status: number): void;
+  setTotalBytes(bytes: number): void;
+  /** How often a function of CUDA's was called. */
+  calls(name: string): number;
+  /** On all devices, by the driver's count. */
+  allocatedBytes(): number;
+}
+
+export const fake = (native as unknown as { fake: Fake }).fake;
+
+/** CUDA's numbers. */
+export const cudaError = {
+  memoryAllocation: 2,
+  insufficientDriver: 35,
+  noDevice: 100,
+  illegalAddress: 700,
+};
+
+export const gpu = Device.cuda(0);
+export const otherGpu = Device.cuda(1);
+
+/** Runs `body` while the device's stream does nothing. */
+export async function held<Result>(body: () => Result | Promise<Result>): Promise<Result> {
+  const { handle } = gpu.stream;
+  fake.hold(handle, true);
+  try {
+    return await body();
+  } finally {
+    fake.hold(handle, false);
+  }
+}
