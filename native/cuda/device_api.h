@@ -16,10 +16,19 @@
 
 namespace warpdice::cuda {
 
+/// More shared memory than every kernel may have must be asked for.
+template <class... P>
+cudaError_t allow_shared(void (*kernel)(P...), size_t shared_bytes) {
+  constexpr size_t kAlwaysAllowed = 48 * 1024;
+  if (shared_bytes <= kAlwaysAllowed) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+}
+
 /// Enqueues a kernel, or records it; its faults of configuration are returned, those of running arrive later.
 template <class... P, class... A>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
                    const A&... args) {
+  if (const cudaError_t failed = allow_shared(kernel, shared_bytes); failed != cudaSuccess) return failed;
   if (recorder) {
     std::tuple<P...> values(static_cast<P>(args)...);
     return std::apply(
@@ -51,6 +60,22 @@ inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
   if (recorder) return recorder->zero(data, size_bytes);
   return cudaMemsetAsync(data, 0, size_bytes, stream);
 }
+
+/// e^x by the hardware's 2^x: within 2^-22 of it, and 2^-24*|x| from the product; e^0 is 1, e^-inf is 0.
+__device__ inline float fast_exp(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * 1.44269504f));
+  return y;
+}
+__device__ inline double fast_exp(double x) { return exp(x); }
+
+/// 1/x within an ulp, for x from 1 to 2.
+__device__ inline float fast_reciprocal(float x) { return __fdividef(1.0f, x); }
+__device__ inline double fast_reciprocal(double x) { return 1 / x; }
+
+/// x^y for x from 0 to 1, by the hardware's logarithm and 2^x: within about 2^-22*(1 + y).
+__device__ inline float fast_pow(float x, float y) { return __powf(x, y); }
+__device__ inline double fast_pow(double x, double y) { return pow(x, y); }
 
 }  // namespace warpdice::cuda
 

@@ -2,20 +2,10 @@
 #include "engine.h"
 
 #include "finish.cuh"
-#include "pointwise.cuh"
-#include "softmax.cuh"
+#include "geometry.h"
 
 namespace warpdice::cuda {
 namespace {
-
-/// Voxels of a block.
-int64_t chunk_of(const Inputs& in) { return in.activation == Activation::softmax ? kTile : kPointwiseChunk; }
-
-int64_t chunks_of(const Inputs& in) { return (in.voxels + chunk_of(in) - 1) / chunk_of(in); }
-
-int64_t blocks_of(const Inputs& in) {
-  return in.samples * chunks_of(in) * (in.activation == Activation::softmax ? 1 : in.classes);
-}
 
 /// Enough for any GPU; blocks that wait for the others cost nothing but their turn.
 constexpr int64_t kMostFinishBlocks = 512;
@@ -24,7 +14,7 @@ constexpr int64_t kMostFinishBlocks = 512;
 struct Workspace {
   size_t partials, sums, statistics, couplings, slopes, counters, size_bytes;  // offsets in bytes
 
-  explicit Workspace(const DeviceCall& call) {
+  Workspace(const DeviceCall& call, const Geometry& geometry) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
     const size_t groups = static_cast<size_t>(call.groups()), terms = groups * static_cast<size_t>(call.in.classes);
     const bool computes = call.steps & kStatistics;
@@ -34,7 +24,7 @@ struct Workspace {
       end += (bytes + 255) / 256 * 256;
       return begin;
     };
-    partials = place(computes ? rows * chunks_of(call.in) * sizeof(Sums) : 0);
+    partials = place(computes ? rows * geometry.chunks * sizeof(Sums) : 0);
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
     couplings = place(groups * sizeof(Coupling));
@@ -50,31 +40,22 @@ struct Workspace {
 template <class P>
 cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) {
   using A = Accumulator<P>;
-  const Workspace at(call);
   const Inputs& in = call.in;
-  const bool softmax = in.activation == Activation::softmax, computes = call.steps & kStatistics;
-  const dim3 grid(static_cast<unsigned>(blocks_of(in))), block(kThreads);
-  const int64_t chunks = chunks_of(in);
+  const Geometry geometry = geometry_of(in);
+  const Workspace at(call, geometry);
+  const bool computes = call.steps & kStatistics;
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
   Slope<A>* slopes = call.steps & kGradient ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
   Sums* partials = computes ? reinterpret_cast<Sums*>(base + at.partials) : nullptr;
   Counters* counters = reinterpret_cast<Counters*>(base + at.counters);
 
   WARPDICE_TRY(zero(counters, sizeof *counters, stream));  // also after a launch that failed half way
-  if (computes) {
-    if (softmax) {
-      WARPDICE_TRY(launch(softmax_statistics_kernel<P>, grid, block, sizeof(Tile<A>), stream, in, strides(in), chunks,
-                          partials, counters));
-    } else {
-      WARPDICE_TRY(launch(pointwise_statistics_kernel<P>, grid, block, kWarps * sizeof(Sums), stream, in, strides(in),
-                          chunks, partials, counters));
-    }
-  }
+  if (computes) WARPDICE_TRY(launch_statistics<P>(geometry, in, partials, counters, stream));
   FinishWork<A> work;
   work.in = in;
   work.options = call.options;
   work.groups = call.groups();
-  work.chunks = chunks;
+  work.chunks = geometry.chunks;
   work.partials = partials;
   work.sums = sums;
   work.statistics = reinterpret_cast<Sums*>(call.statistics);
@@ -91,21 +72,17 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
   work.faults = call.faults;
   const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMostFinishBlocks ? blocks : kMostFinishBlocks));
-  WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, block, sizeof(FinishShared), stream, work));
+  WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
   if (!(call.steps & kGradient)) return cudaSuccess;
   const Slope<A>* first = slopes + (call.options.pooled ? 0 : call.sample_offset * in.classes);
-  return launch(softmax ? softmax_gradient_kernel<P> : pointwise_gradient_kernel<P>, grid, block, 0, stream, in,
-                strides(in), chunks, first, call.options.pooled, call.grad);
+  return launch_gradient<P>(geometry, in, first, call.options.pooled, call.grad, stream);
 }
 
 }  // namespace
 
 const char* unsupported(const DeviceCall& call) {
   const Inputs& in = call.in;
-  if (in.overlap == Overlap::wasserstein) return "The Wasserstein overlap is not computed on CUDA yet.";
-  if (in.cross_entropy || in.uniform || in.focal || call.options.compound()) {
-    return "Cross-entropy and focal sums are not computed on CUDA yet.";
-  }
+  if (call.steps & kTargetGradient) return "The gradient with respect to the target is not computed on CUDA yet.";
   const DType dtype = in.predictions.dtype;
   if (!in.labels && in.target.dtype != DType::uint8 && in.target.dtype != dtype) {
     return "A dense target on CUDA is uint8 or of the predictions' dtype.";
@@ -114,17 +91,16 @@ const char* unsupported(const DeviceCall& call) {
   if (in.weight.data && weight != DType::uint8 && weight != DType::float32 && weight != dtype) {
     return "A weight on CUDA is uint8, float32 or of the predictions' dtype.";
   }
-  constexpr int64_t kMostBlocks = 0x7fffffff;
-  if (blocks_of(in) > kMostBlocks || in.samples * in.classes > kMostBlocks) {
-    return "More than 2^31 - 1 blocks of voxels, or pairs of sample and class, do not fit a CUDA grid.";
-  }
-  return nullptr;
+  return without_geometry(in);
 }
 
-size_t workspace_bytes(const DeviceCall& call) { return Workspace(call).size_bytes; }
+size_t workspace_bytes(const DeviceCall& call) { return Workspace(call, geometry_of(call.in)).size_bytes; }
 
 cudaError_t enqueue(const DeviceCall& call, const Limits& limits, void* workspace, cudaStream_t stream) {
-  if (unsupported(call) || limits.shared_bytes_per_block < sizeof(Tile<double>)) return cudaErrorNotSupported;
+  if (unsupported(call)) return cudaErrorNotSupported;
+  const Geometry geometry = geometry_of(call.in);
+  const size_t most = limits.shared_bytes_per_block;
+  if (geometry.statistics_shared_bytes > most || geometry.gradient_shared_bytes > most) return cudaErrorNotSupported;
   char* base = static_cast<char*>(workspace);
   switch (call.in.predictions.dtype) {
     case DType::float32:

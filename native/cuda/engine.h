@@ -15,7 +15,7 @@ struct DeviceCall : Call {
 
 /// What differs between GPUs. The geometry of a launch, and with it every bit of a result, depends on the shape alone.
 struct Limits {
-  size_t shared_bytes_per_block = 48 * 1024;  // cudaDevAttrMaxSharedMemoryPerBlockOptin
+  size_t shared_bytes_per_block = 64 * 1024;  // cudaDevAttrMaxSharedMemoryPerBlockOptin
 };
 
 /// Whether enqueue() can do this; else a sentence in words that says what it cannot.

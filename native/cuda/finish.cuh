@@ -1,8 +1,8 @@
 #pragma once
 // Between the passes over the voxels: partials to sums; sums, by ../finalize.h, to the loss and to the slopes of the
 // gradient.
+#include "formula.cuh"
 #include "reduce.cuh"
-#include "voxel.cuh"
 
 namespace warpdice::cuda {
 
@@ -43,7 +43,8 @@ __device__ void combine(const FinishWork<A>& work) {
   for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
     Sums total = {};
     for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
-    warp_sum(total);
+    warp_sum<true>(total);
+    total.weight = warp_sum(total.weight);
     if (lane == 0) work.sums[i] = total;
   }
 }
@@ -81,12 +82,18 @@ __device__ inline double read_scale(double scale, const Operand& device) {
   return scale * (wide ? *static_cast<const double*>(device.data) : *static_cast<const float*>(device.data));
 }
 
+__device__ inline int64_t target_value(const Operand& target, int64_t i) {
+  if (target.dtype == DType::uint8) return static_cast<const uint8_t*>(target.data)[i];
+  if (target.dtype == DType::int32) return static_cast<const int32_t*>(target.data)[i];
+  return static_cast<const int64_t*>(target.data)[i];
+}
+
 __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
   LabelFault fault;
   if (counters.faults == 0) return fault;
   fault.count = static_cast<int64_t>(counters.faults);
   fault.first_index = static_cast<int64_t>(~counters.largest_complement);
-  fault.first_value = read_label(in.target, fault.first_index);
+  fault.first_value = target_value(in.target, fault.first_index);
   return fault;
 }
 
@@ -138,6 +145,9 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
       const double factor = scale * (work.upstream ? work.upstream[per_group ? g : i] : 1);
       it.d.intersection *= factor;
       it.d.prediction *= factor;
+      it.d.cross_entropy *= factor;
+      it.d.uniform *= factor;
+      it.d.focal *= factor;
       work.slopes[i] = slope_of<A>(work.in, it.d);
     }
     reduced += of_group;

@@ -9,9 +9,11 @@ const folder = path.join(root, 'build', 'simt');
 const compiler = process.env.CXX ?? 'c++';
 const include = ['test/simt', 'test/fake'].map((folder) => `-I${path.join(root, folder)}`);
 const common = ['-std=c++17', '-Wall', '-Wextra', ...include];
+// As CUDA computes: every rounding where the source has it.
+const kernelFlags = ['-O2', '-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
+const kernels = ['engine', 'geometry', 'float32', 'float64', 'float16', 'bfloat16'];
 const units = [
-  // As CUDA computes: every rounding where the source has it.
-  { source: 'native/cuda/engine.cu', flags: ['-O2', '-ffp-contract=off', '-x', 'c++'] },
+  ...kernels.map((name) => ({ source: `native/cuda/${name}.cu`, flags: kernelFlags })),
   { source: 'test/simt/simt.cc', flags: ['-O2', '-U_FORTIFY_SOURCE'] },
   { source: 'test/simt/kernels_test.cc', flags: ['-O1'] },
 ];

@@ -117,6 +117,9 @@ inline unsigned long long atomicMax(unsigned long long* to, unsigned long long x
 
 using std::exp;
 using std::fabs;
+using std::fmax;
+using std::log;
+using std::log1p;
 
 namespace warpdice::cuda {
 
@@ -132,6 +135,20 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
 inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
   if (recorder) return recorder->zero(data, size_bytes);
   return simt::zero(data, size_bytes, stream);
+}
+
+/// CUDA's are approximations in float.
+template <class A>
+A fast_exp(A x) {
+  return std::exp(x);
+}
+template <class A>
+A fast_reciprocal(A x) {
+  return 1 / x;
+}
+template <class A>
+A fast_pow(A x, A y) {
+  return std::pow(x, y);
 }
 
 template <class T>

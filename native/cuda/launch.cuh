@@ -1,0 +1,83 @@
+#pragma once
+// From a geometry to the kernel that was compiled for it. Included by one .cu file per type of predictions.
+#include "geometry.h"
+
+namespace warpdice::cuda {
+
+template <bool kValue>
+struct Flag {
+  static constexpr bool value = kValue;
+};
+template <int kValue>
+struct Number {
+  static constexpr int value = kValue;
+};
+
+/// Calls launch(Number of classes held, Flag full).
+template <class Launch>
+cudaError_t with_registers(const Geometry& geometry, Launch launch) {
+  const auto with = [&](auto held) { return geometry.full ? launch(held, Flag<true>{}) : launch(held, Flag<false>{}); };
+  switch (geometry.held) {
+    case 1:
+      return with(Number<1>{});
+    case 2:
+      return with(Number<2>{});
+    case 4:
+      return with(Number<4>{});
+    default:
+      return launch(Number<kMostInRegisters<false>>{}, Flag<false>{});
+  }
+}
+
+/// Calls launch(Number of voxels read at once, Flag full).
+template <class P, class Launch>
+cudaError_t with_tile(const Geometry& geometry, Launch launch) {
+  const auto with = [&](auto pack) { return geometry.full ? launch(pack, Flag<true>{}) : launch(pack, Flag<false>{}); };
+  if (geometry.pack == 1) return with(Number<1>{});
+  return with(Number<16 / sizeof(Accumulator<P>)>{});
+}
+
+template <class P>
+cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* partials, Counters* counters,
+                              cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
+  const size_t shared_bytes = geometry.statistics_shared_bytes;
+  if (geometry.tiled) {
+    const dim3 slabs(grid.x * geometry.tile.slabs);
+    return with_tile<P>(geometry, [&](auto pack, auto full) {
+      return launch(tile_statistics_kernel<P, decltype(pack)::value, decltype(full)::value>, slabs, block, shared_bytes,
+                    stream, in, geometry.tile, partials, counters);
+    });
+  }
+  return with_registers(geometry, [&](auto held, auto full) {
+    return launch(register_statistics_kernel<P, decltype(held)::value, decltype(full)::value>, grid, block,
+                  shared_bytes, stream, in, geometry.registers, partials, counters);
+  });
+}
+
+template <class P>
+cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Slope<Accumulator<P>>* slopes,
+                            bool pooled, const GradientOut& out, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
+  const size_t shared_bytes = geometry.gradient_shared_bytes;
+  if (geometry.tiled) {
+    TileShape shape = geometry.tile;
+    shape.slabs = 1;
+    return with_tile<P>(geometry, [&](auto pack, auto full) {
+      return launch(tile_gradient_kernel<P, decltype(pack)::value, decltype(full)::value>, grid, block, shared_bytes,
+                    stream, in, shape, slopes, pooled, out);
+    });
+  }
+  return with_registers(geometry, [&](auto held, auto full) {
+    return launch(register_gradient_kernel<P, decltype(held)::value, decltype(full)::value>, grid, block, shared_bytes,
+                  stream, in, geometry.registers, slopes, pooled, out);
+  });
+}
+
+/// Compiles all kernels of predictions of type P.
+#define WARPDICE_KERNELS_OF(P)                                                                                \
+  template cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t);  \
+  template cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const Slope<Accumulator<P>>*, bool, \
+                                          const GradientOut&, cudaStream_t)
+
+}  // namespace warpdice::cuda
