@@ -1,8 +1,6 @@
 // What a call cannot be faster than, and which of the bounds a missed target fails at.
-import type { Case } from './cases.js';
-import { type Contender, names } from './contenders.js';
-import { limitNames, ways } from './limits.js';
-import { caseSize } from './problem.js';
+import { type Case, caseSize } from './cases.js';
+import { limitNames, names, ways } from './names.js';
 import type { Bound, Bounds } from './results.js';
 import { ratio, summarize } from './timing.js';
 
@@ -20,7 +18,7 @@ export function fastest(
 }
 
 export function boundsOf(
-  own: readonly Contender[],
+  own: readonly { readonly name: string; readonly elements: number }[],
   find: Find,
   copy: readonly number[],
   threads: number,

@@ -19,13 +19,14 @@ export interface Group {
   readonly activation: 'sigmoid' | 'softmax';
   readonly cases: readonly Case[];
   /**
-   * 'main': the targets are stated for these shapes. 'more': not with --quick, unless --filter names them. 'tiny': sized for the
+   * 'main': the targets are stated for these shapes. 'more': only with --all, or when --filter names them. 'tiny': sized for the
    * cost of a call, not for throughput; shown in microseconds, without limits.
    */
   readonly extent: 'main' | 'more' | 'tiny';
 }
 
-const base: Case = {
+/** The case that the others, the peers and the scaling are compared with. */
+export const base: Case = {
   name: 'float32, labels',
   loss: 'Dice',
   dtype: 'float32',
@@ -81,21 +82,24 @@ export const groups: readonly Group[] = [
 ];
 
 /** The groups with the cases whose "group case" holds the text; a base stays where one of its group is kept. */
-export function select({
-  filter,
-  quick,
-}: {
-  filter?: string | undefined;
-  quick: boolean;
-}): Group[] {
+export function select({ filter, all }: { filter?: string | undefined; all: boolean }): Group[] {
   const wanted = filter?.replaceAll(' ', '').toLowerCase() ?? '';
   const selected: Group[] = [];
   for (const group of groups) {
-    if (quick && !filter && group.extent === 'more') continue;
+    if (!all && !filter && group.extent === 'more') continue;
     const keeps = (c: Case) =>
       `${group.name}${c.name}`.replaceAll(' ', '').toLowerCase().includes(wanted);
     if (!group.cases.some(keeps)) continue;
     selected.push({ ...group, cases: group.cases.filter((c, i) => i === 0 || keeps(c)) });
   }
   return selected;
+}
+
+/** necessaryBytes: logits and target read once, gradient written once. */
+export function caseSize(c: Case, shape: readonly number[]) {
+  const elements = shape.reduce((product, length) => product * length, 1);
+  const logitsBytes = elements * (c.dtype === 'float32' ? 4 : 2);
+  const targetBytes =
+    c.target === 'labels' ? elements / (shape[1] ?? 1) : elements * (c.target === 'uint8' ? 1 : 4);
+  return { elements, logitsBytes, necessaryBytes: 2 * logitsBytes + targetBytes };
 }

@@ -1,9 +1,10 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
 import { setThreads, simdTarget } from 'warpdice';
-import type { Case, Group } from './cases.js';
+import { type Case, caseSize, type Group } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
-import { caseSize, makeProblem, type Problem, wipe } from './problem.js';
+import { names } from './names.js';
+import { makeProblem, type Problem, wipe } from './problem.js';
 import type { Timed } from './timing.js';
 
 export interface Contender extends Timed {
@@ -13,16 +14,6 @@ export interface Contender extends Timed {
   /** Runs once and says what is wrong with the result, if anything. */
   fault(): string | undefined;
 }
-
-export const names = {
-  valueAndGrad: 'valueAndGrad',
-  value: 'value',
-  gradient: 'gradient',
-  allocating: 'valueAndGrad, allocating',
-  plan: 'plan.execute',
-  small: 'arithmetic, small',
-  large: 'arithmetic, large',
-} as const;
 
 /** Limits and bounds only of cases that differ from the base in more than the loss. */
 export function contendersOf(group: Group, c: Case, answer: Answer, threads: number): Contender[] {

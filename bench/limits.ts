@@ -11,30 +11,8 @@
 // All write the same gradient and read the same tensors as the call beside them: they find the same caches.
 import { setThreads } from 'warpdice';
 import { native } from '../dist/binding.js';
+import { limitNames } from './names.js';
 import { bytesOf, type Problem, wipe } from './problem.js';
-
-export const limitNames = {
-  memcpy: 'memcpy',
-  streamCopy: 'non-temporal copy',
-  read: 'read',
-  write: 'write',
-  streamWrite: 'non-temporal write',
-  necessary: 'read, write',
-  streamNecessary: 'read, non-temporal write',
-  exp: 'exp',
-  streamExp: 'exp, non-temporal write',
-  twoPasses: 'read, copy',
-  streamTwoPasses: 'read, non-temporal copy',
-} as const;
-
-/** Two ways to do the same; the faster one is the limit. */
-export const ways = {
-  copy: [limitNames.memcpy, limitNames.streamCopy],
-  write: [limitNames.write, limitNames.streamWrite],
-  exp: [limitNames.exp, limitNames.streamExp],
-  necessary: [limitNames.necessary, limitNames.streamNecessary],
-  twoPasses: [limitNames.twoPasses, limitNames.streamTwoPasses],
-} as const;
 
 export interface Limit {
   readonly name: string;

@@ -3,82 +3,40 @@ import { execFile, fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { select } from './cases.js';
-import { names } from './contenders.js';
-import { describeMachine, root } from './machine.js';
+import { compare, readSaved } from './compare.js';
+import { describeMachine, type Machine, root } from './machine.js';
 import type { MeasureMessage, MeasureSettings } from './measure-child.js';
 import type { MemorySettings } from './memory-child.js';
+import { names } from './names.js';
+import { help, type Options, readOptions } from './options.js';
 import type { PeersMessage } from './peers-child.js';
 import { endProgress, showProgress } from './progress.js';
 import {
   boundsText,
+  comparisonText,
   machineText,
   memoryText,
   peersText,
+  scalingText,
+  serverText,
   timesText,
   verdictsText,
 } from './report.js';
-import type { CaseResult, MemoryResult, PeerTimes, SimdResult } from './results.js';
-import { memoryVerdict, peerVerdicts, timeVerdicts } from './targets.js';
+import {
+  type CaseResult,
+  faultsOf,
+  type MemoryResult,
+  type PeerTimes,
+  type Saved,
+  type ScalingResult,
+  type ServerResult,
+  type SimdResult,
+} from './results.js';
+import type { ScalingMessage } from './scaling-child.js';
+import { memoryVerdict, peerVerdicts, scalingVerdicts, timeVerdicts } from './targets.js';
 import type { Budget } from './timing.js';
-
-const help = `npm run bench -- [options]
-
-  --quick          under 2 minutes: fewer rounds, the main shapes, the first SIMD target there is, no peer that takes
-                   seconds a call, memory of the first case of each shape
-  --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512" or "float16"
-  --simd LIST      SIMD targets, by commas: avx512, avx2, baseline, neon (default avx512,avx2; neon on arm64)
-  --threads N      default 2, for which the targets are stated
-  --no-peers       without the other implementations (bench/peers/install.sh installs them)
-  --save           also writes bench/results/<cpu>-<date>.json
-  --help
-
-bench/README.md says what each number means.`;
-
-interface Options {
-  quick: boolean;
-  filter: string | undefined;
-  simd: string[];
-  threads: number;
-  peers: boolean;
-  save: boolean;
-}
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      filter: { type: 'string' },
-      simd: { type: 'string', default: process.arch === 'arm64' ? 'neon' : 'avx512,avx2' },
-      threads: { type: 'string', default: '2' },
-      'no-peers': { type: 'boolean', default: false },
-      save: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
-  const threads = Number(values.threads);
-  if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
-    throw new RangeError(`Expected 1 to 256 for --threads but received ${values.threads}`);
-  }
-  const simd = values.simd.split(',');
-  for (const name of simd) {
-    if (['avx512', 'avx2', 'baseline', 'neon'].includes(name)) continue;
-    throw new TypeError(
-      `Expected avx512, avx2, baseline or neon for --simd but received "${name}"`,
-    );
-  }
-  if (select(values).length === 0) {
-    throw new RangeError(
-      `Expected text that a case holds for --filter but received "${values.filter}"`,
-    );
-  }
-  return { ...values, filter: values.filter, simd, threads, peers: !values['no-peers'] };
-}
 
 const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
@@ -117,7 +75,7 @@ async function measure(settings: MeasureSettings): Promise<CaseResult[] | undefi
 
 async function measurePeers(
   simd: string,
-  { quick, threads, filter }: Options,
+  { quick, all, threads, filter }: Options,
 ): Promise<PeerTimes[]> {
   const peers: PeerTimes[] = [];
   const settings: MeasureSettings = {
@@ -126,6 +84,8 @@ async function measurePeers(
     filter,
     budget: quick ? { seconds: 0.5, leastRounds: 5 } : { seconds: 3, leastRounds: 15 },
     quick,
+    all,
+    times: false,
   };
   await runChild<PeersMessage>('peers-child.js', settings, (message) => {
     if (message.type === 'peers') peers.push(...message.peers);
@@ -134,8 +94,13 @@ async function measurePeers(
   return peers;
 }
 
-async function measureMemory({ quick, filter, threads }: Options): Promise<MemoryResult[]> {
-  const all = select({ filter, quick })
+async function measureMemory({
+  quick,
+  all: more,
+  filter,
+  threads,
+}: Options): Promise<MemoryResult[]> {
+  const all = select({ filter, all: more })
     .filter(({ extent }) => extent !== 'tiny')
     .flatMap((group) => group.cases.map((c, i) => ({ group, c, isBase: i === 0 })))
     .filter(({ isBase }) => isBase || !quick)
@@ -187,66 +152,103 @@ function print(text: string): void {
   if (text) console.log(text);
 }
 
-async function main(options: Options): Promise<void> {
-  const machine = describeMachine();
-  console.log(machineText(machine));
-  const budget: Budget = options.quick
-    ? { seconds: 3, leastRounds: 7 }
-    : { seconds: 20, leastRounds: 25 };
+interface Growth {
+  readonly scaling: readonly ScalingResult[];
+  readonly server: readonly ServerResult[];
+}
 
+async function measureScaling(
+  simd: string,
+  { quick, all, threads }: Options,
+): Promise<Growth | undefined> {
+  let found: Growth | undefined;
+  const budget = { seconds: 0, leastRounds: 0 }; // it has its own
+  const settings = { simd, threads, quick, all, times: false, budget };
+  await runChild<ScalingMessage>('scaling-child.js', settings, (message) => {
+    if (message.type === 'scaling') found = message;
+    else showProgress('scaling', message.stage, message.share);
+  });
+  return found;
+}
+
+/** Undefined: none of the SIMD targets is there. */
+async function measureAll(machine: Machine, options: Options): Promise<Saved | undefined> {
+  const { quick, all, parts, filter, threads } = options;
+  const budget: Budget = quick ? { seconds: 2, leastRounds: 7 } : { seconds: 15, leastRounds: 25 };
+  const times = parts.includes('times');
   const results: SimdResult[] = [];
-  const { filter, threads } = options;
+  let first: string | undefined;
   for (const simd of options.simd) {
-    if (options.quick && results.length > 0) break;
-    const cases = await measure({ simd, threads, filter, quick: options.quick, budget });
+    if (first && (quick || !times)) break;
+    const cases = await measure({ simd, threads, filter, quick, all, times, budget });
     endProgress();
     if (!cases) {
       console.log(`\n${simd}: skipped, this machine or this build does not have it`);
       continue;
     }
+    first ??= simd;
+    if (!times) continue;
     const result = { simd, threads, cases };
     results.push(result);
     console.log(timesText(result));
     print(boundsText(result));
   }
-  const peers = results[0] && options.peers ? await measurePeers(results[0].simd, options) : [];
+  if (!first) return undefined;
+  const peers = parts.includes('peers') ? await measurePeers(first, options) : [];
   endProgress();
   print(peersText(peers));
-  const memory = await measureMemory(options);
+  const memory = parts.includes('memory') ? await measureMemory(options) : [];
   endProgress();
   print(memoryText(memory, threads));
+  const growth = parts.includes('scaling') ? await measureScaling(first, options) : undefined;
+  endProgress();
+  const { scaling, server } = growth ?? { scaling: [], server: [] };
+  print(scalingText(scaling, threads));
+  print(serverText(server, threads));
   const verdicts = [
     ...results.flatMap(timeVerdicts),
     ...peerVerdicts(peers),
     ...memoryVerdict(memory, threads),
+    ...scalingVerdicts(scaling),
   ];
   print(verdictsText(verdicts));
   if (threads !== 2) console.log(`The targets are stated for 2 threads; this run had ${threads}.`);
+  const stated = { quick, filter, threads };
+  return { machine, options: stated, results, peers, memory, scaling, server, verdicts };
+}
 
-  if (options.save) {
-    const folder = path.join(root, 'bench', 'results');
-    const cpu = machine.cpu.toLowerCase().replace(/[^a-z0-9]+/g, '-');
-    const file = path.join(folder, `${cpu}-${machine.date.slice(0, 10)}.json`);
-    mkdirSync(folder, { recursive: true });
-    const { quick } = options;
-    const saved = {
-      machine,
-      options: { quick, filter, threads },
-      results,
-      peers,
-      memory,
-      verdicts,
-    };
-    writeFileSync(file, `${JSON.stringify(saved, null, 2)}\n`);
-    console.log(`\nSaved ${path.relative(process.cwd(), file)}`);
+function save(found: Saved): void {
+  const { cpu, date } = found.machine;
+  const folder = path.join(root, 'bench', 'results');
+  const name = cpu.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+  const file = path.join(folder, `${name}-${date.slice(0, 10)}.json`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
+  console.log(`\nSaved ${path.relative(process.cwd(), file)}`);
+}
+
+async function main(options: Options, before: Saved | undefined): Promise<void> {
+  const machine = describeMachine();
+  console.log(machineText(machine));
+  const found = await measureAll(machine, options);
+  if (!found) {
+    process.exitCode = 1;
+    return;
   }
-  const wrong = results.some(({ cases }) => cases.some(({ faults }) => faults.length > 0));
-  if (wrong || results.length === 0) process.exitCode = 1;
+  if (options.save) save(found);
+  if (faultsOf(found).length > 0) process.exitCode = 1;
+  if (before) {
+    const comparison = compare(before, found);
+    console.log(comparisonText(comparison));
+    if (comparison.changes.some(({ verdict }) => verdict === 'slower')) process.exitCode = 1;
+  }
 }
 
 let options: Options;
+let before: Saved | undefined;
 try {
-  options = readOptions();
+  options = readOptions(process.argv.slice(2));
+  if (options.compare) before = readSaved(options.compare);
 } catch (error) {
   console.error(`${(error as Error).message}\n\n${help}`);
   process.exit(2);
@@ -255,4 +257,5 @@ process.once('SIGINT', () => {
   endProgress();
   process.exit(130);
 });
-await main(options);
+if (options.help) console.log(help);
+else await main(options, before);

@@ -1,12 +1,11 @@
 // Measures the selected groups with the SIMD target that this process was started with, and sends the results to its parent.
 import { setThreads, simdTarget } from 'warpdice';
 import { boundsOf, fastest } from './bounds.js';
-import { type Group, select } from './cases.js';
+import { caseSize, type Group, select } from './cases.js';
 import { type Answer, solve } from './check.js';
-import { type Contender, contendersOf, names } from './contenders.js';
-import { ways } from './limits.js';
+import { type Contender, contendersOf } from './contenders.js';
 import type { LossName } from './losses.js';
-import { caseSize } from './problem.js';
+import { names, ways } from './names.js';
 import type { CallResult, CaseResult } from './results.js';
 import { type Budget, interleave, ratio, summarize } from './timing.js';
 
@@ -15,6 +14,9 @@ export interface MeasureSettings {
   readonly threads: number;
   readonly filter?: string | undefined;
   readonly quick: boolean;
+  readonly all: boolean;
+  /** Else only whether the SIMD target is there. */
+  readonly times: boolean;
   readonly budget: Budget;
 }
 
@@ -99,7 +101,7 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
 
 if (simdTarget() !== settings.simd) {
   send({ type: 'unavailable', simd: simdTarget() });
-} else {
+} else if (settings.times) {
   setThreads(settings.threads);
   const groups = select(settings);
   for (const [done, group] of groups.entries()) {

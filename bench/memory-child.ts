@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { setThreads } from 'warpdice';
 import { groups } from './cases.js';
-import { names } from './contenders.js';
+import { names } from './names.js';
 import { makeProblem } from './problem.js';
 
 export interface MemorySettings {

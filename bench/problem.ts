@@ -108,15 +108,6 @@ export function makeProblem(
   };
 }
 
-/** necessaryBytes: logits and target read once, gradient written once. */
-export function caseSize(c: Case, shape: readonly number[]) {
-  const elements = shape.reduce((product, length) => product * length, 1);
-  const logitsBytes = elements * (c.dtype === 'float32' ? 4 : 2);
-  const targetBytes =
-    c.target === 'labels' ? elements / (shape[1] ?? 1) : elements * (c.target === 'uint8' ? 1 : 4);
-  return { elements, logitsBytes, necessaryBytes: 2 * logitsBytes + targetBytes };
-}
-
 /** So that results of an earlier run cannot pass as those of this one. */
 export function wipe({ value, perClass, grad }: Problem['out']): void {
   for (const { data } of [value, perClass, grad]) bytesOf(data).fill(0xff);

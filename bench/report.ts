@@ -1,8 +1,18 @@
 // The tables on the terminal.
 import Table from 'cli-table3';
-import { names } from './contenders.js';
+import type { Comparison } from './compare.js';
 import type { Machine } from './machine.js';
-import type { Bound, CaseResult, MemoryResult, PeerTimes, SimdResult, Verdict } from './results.js';
+import { names } from './names.js';
+import type {
+  Bound,
+  CaseResult,
+  MemoryResult,
+  PeerTimes,
+  ScalingResult,
+  ServerResult,
+  SimdResult,
+  Verdict,
+} from './results.js';
 import type { Summary } from './timing.js';
 
 function table(head: string[], leftColumns: number): InstanceType<typeof Table> {
@@ -178,6 +188,64 @@ export function memoryText(results: readonly MemoryResult[], threads: number): s
     rows.push([`${group} ${name}`, call, mb(resident), mb(peak), children]);
   }
   return `\nMemory, ${threads} threads: growth of the resident memory beyond the gradient, MB.\n${rows}`;
+}
+
+export function scalingText(results: readonly ScalingResult[], threads: number): string {
+  if (results.length === 0) return '';
+  const head = ['', 'ms', 'rounds', 'ns an element', 'copy, ns an element', 'x copy'];
+  const rows = table(head, 1);
+  for (const { name, fixed, points } of results) {
+    rows.push([{ content: `${name}, ${fixed}`, colSpan: head.length }]);
+    for (const { x, elements, ms, copyMs, skipped, fault } of points) {
+      if (!ms || !copyMs) {
+        const content = fault ? `WRONG: ${fault}` : `skipped: ${skipped}`;
+        rows.push([x, { content, colSpan: head.length - 1 }]);
+        continue;
+      }
+      const ns = ({ median }: Summary) => figure((median * 1e6) / elements);
+      const ratio = (ms.median / copyMs.median).toFixed(2);
+      rows.push([x, spread(ms, figure), ms.samples, ns(ms), ns(copyMs), ratio]);
+    }
+  }
+  return `\nScaling of valueAndGrad, float32, labels, ${threads} threads except where they vary.\n${rows}`;
+}
+
+export function serverText(results: readonly ServerResult[], threads: number): string {
+  if (results.length === 0) return '';
+  const rows = table(['callers', 'steps a second', 'tick ms', '99%', 'longest'], 1);
+  for (const { name, stepsPerSecond = 0, delayMs, fault } of results) {
+    if (fault || !delayMs) rows.push([name, `WRONG: ${fault}`, '', '', '']);
+    else {
+      const delays = [delayMs.median, delayMs.p99, delayMs.max].map((ms) => ms.toFixed(1));
+      rows.push([name, stepsPerSecond.toFixed(0), ...delays]);
+    }
+  }
+  return `\nTraining server, a step is valueAndGrad on [4,4,128,128] float32, labels; ${threads} threads.\n${rows}`;
+}
+
+export function comparisonText({ differs, changes, missing }: Comparison): string {
+  const lines = [
+    '\nCompared with the earlier run: quartiles apart, median and minimum changed by a tenth, and by more than the copy.',
+  ];
+  if (differs.length > 0) lines.push(`The runs differ in ${differs.join('; ')}.`);
+  if (missing.length > 0) lines.push(`${missing.length} calls of that run are not in this one.`);
+  const rows = table(['call', 'then ms', 'now ms', 'now / then', 'copy now / then', ''], 1);
+  for (const { what, oldMs, newMs, ratio, copyRatio, verdict } of changes) {
+    if (verdict === 'same') continue;
+    const copy = copyRatio?.toFixed(2) ?? '';
+    rows.push([
+      what,
+      spread(oldMs, figure),
+      spread(newMs, figure),
+      ratio.toFixed(2),
+      copy,
+      verdict,
+    ]);
+  }
+  const count = (verdict: string) => changes.filter((change) => change.verdict === verdict).length;
+  lines.push(`${count('slower')} of ${changes.length} calls slower, ${count('faster')} faster.`);
+  if (rows.length > 0) lines.push(rows.toString());
+  return lines.join('\n');
 }
 
 export function verdictsText(verdicts: readonly Verdict[]): string {

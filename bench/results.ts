@@ -1,6 +1,8 @@
 // What a run finds, as it stands in the JSON files.
 import type { Case, Group } from './cases.js';
 import type { LossName } from './losses.js';
+import type { Machine } from './machine.js';
+import type { Options } from './options.js';
 import type { Summary } from './timing.js';
 
 export interface CallResult {
@@ -83,6 +85,57 @@ export interface MemoryResult {
   readonly resident: number;
   readonly peak: number | undefined;
   readonly children: number;
+}
+
+/** valueAndGrad at one place of a series: timed, or why it was not. */
+export interface ScalingPoint {
+  /** Threads, voxels or classes. */
+  readonly x: number;
+  /** Of the logits. */
+  readonly elements: number;
+  readonly ms?: Summary;
+  /** Of the logits, in turns with it. */
+  readonly copyMs?: Summary;
+  readonly skipped?: string;
+  readonly fault?: string;
+}
+
+export interface ScalingResult {
+  readonly name: 'threads' | 'voxels' | 'classes';
+  /** What stays the same. */
+  readonly fixed: string;
+  readonly points: readonly ScalingPoint[];
+}
+
+/** Of one way to call, all callers together. */
+export interface ServerResult {
+  readonly name: string;
+  readonly stepsPerSecond?: number;
+  /** Between two ticks of the event loop, which come every millisecond when nothing delays them. */
+  readonly delayMs?: { readonly median: number; readonly p99: number; readonly max: number };
+  readonly fault?: string;
+}
+
+/** A JSON file. */
+export interface Saved {
+  readonly machine: Machine;
+  readonly options: Pick<Options, 'quick' | 'filter' | 'threads'>;
+  readonly results: readonly SimdResult[];
+  readonly peers: readonly PeerTimes[];
+  readonly memory: readonly MemoryResult[];
+  readonly scaling: readonly ScalingResult[];
+  readonly server: readonly ServerResult[];
+  readonly verdicts: readonly Verdict[];
+}
+
+/** What was wrong, and not timed. */
+export function faultsOf({ results, scaling, server }: Saved): string[] {
+  const found = (fault: string | undefined) => (fault ? [fault] : []);
+  return [
+    ...results.flatMap(({ cases }) => cases.flatMap(({ faults }) => faults)),
+    ...scaling.flatMap(({ points }) => points.flatMap(({ fault }) => found(fault))),
+    ...server.flatMap(({ fault }) => found(fault)),
+  ];
 }
 
 export interface Verdict {

@@ -1,8 +1,15 @@
 // What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
 import { attribution } from './bounds.js';
 import { groups } from './cases.js';
-import { names } from './contenders.js';
-import type { CaseResult, MemoryResult, PeerTimes, SimdResult, Verdict } from './results.js';
+import { names } from './names.js';
+import type {
+  CaseResult,
+  MemoryResult,
+  PeerTimes,
+  ScalingResult,
+  SimdResult,
+  Verdict,
+} from './results.js';
 
 /** valueAndGrad over the fastest copy of float32 logits, 2 threads. */
 function mostCopies(simd: string, { dtype, shape: [, C = 1] }: CaseResult): number | undefined {
@@ -130,4 +137,51 @@ export function memoryVerdict(results: readonly MemoryResult[], threads: number)
       because: `${most.group} ${most.case}, ${most.call}`,
     },
   ];
+}
+
+// Beyond the caches, and before them, time per element is another: both ends of a comparison lie on one side.
+const linearFrom = 2 ** 23;
+const mostOfLinear = 1.25;
+const mostOfNeighbour = 1.5;
+
+/** Linear in voxels: time per element of the largest volumes. No cliff in classes: that of a count over that of the next smaller one. */
+export function scalingVerdicts(results: readonly ScalingResult[]): Verdict[] {
+  return results.flatMap(({ name, fixed, points }): Verdict[] => {
+    const timed = points.flatMap(({ x, elements, ms }) =>
+      ms ? [{ x, ns: (ms.median * 1e6) / elements }] : [],
+    );
+    if (name === 'voxels') {
+      const large = timed.filter(({ x }) => x >= linearFrom).map(({ ns }) => ns);
+      if (large.length < 2) return [];
+      const measured = Math.max(...large) / Math.min(...large);
+      return [
+        {
+          target: `${fixed}: time a voxel, largest over smallest, S from 2^23`,
+          limit: `<= ${mostOfLinear}`,
+          measured: measured.toFixed(2),
+          met: measured <= mostOfLinear,
+        },
+      ];
+    }
+    if (name === 'classes') {
+      const steps = timed.slice(1).flatMap(({ x, ns }, i) => {
+        const before = timed[i];
+        return before.x > 1 && x <= 2 * before.x
+          ? [{ ratio: ns / before.ns, at: `${before.x} to ${x}` }]
+          : []; // one class is a sigmoid
+      });
+      if (steps.length === 0) return [];
+      const most = steps.reduce((a, b) => (a.ratio > b.ratio ? a : b));
+      return [
+        {
+          target: `${fixed}: time an element, from one number of classes to the next, at most`,
+          limit: `<= ${mostOfNeighbour}`,
+          measured: most.ratio.toFixed(2),
+          met: most.ratio <= mostOfNeighbour,
+          because: `from ${most.at}`,
+        },
+      ];
+    }
+    return [];
+  });
 }

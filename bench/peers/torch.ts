@@ -1,11 +1,11 @@
 // PyTorch on the CPU, in a Python process that times itself (torch_peer.py) and takes its turns by lines of JSON.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { root } from '../machine.js';
 import { bytesOf } from '../problem.js';
+import { asker } from './lines.js';
 import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';
 
 // Debian's python3-torch belongs to Debian's Python.
@@ -80,29 +80,3 @@ export const openTorch: OpenPeers = async (problem, activation) => {
     return skip(`${python} with torch is not there: ${firstLine(error)}`);
   }
 };
-
-/** Sends a request and resolves with its answer; one at a time. */
-function asker(child: ChildProcess) {
-  let settle: { resolve(line: string): void; reject(error: Error): void } | undefined;
-  let ended: Error | undefined;
-  const end = (error: Error) => {
-    ended = error;
-    settle?.reject(error);
-  };
-  child.on('error', end);
-  child.on('exit', (code, signal) => end(new Error(`it ended with ${signal ?? code}`)));
-  child.stdin?.on('error', end);
-  if (child.stdout) {
-    createInterface(child.stdout).on('line', (line) => settle?.resolve(line));
-  }
-  return async <Answer>(command: string, fields: object): Promise<Answer> => {
-    if (ended) throw ended;
-    const line = await new Promise<string>((resolve, reject) => {
-      settle = { resolve, reject };
-      child.stdin?.write(`${JSON.stringify({ command, ...fields })}\n`);
-    });
-    const answer = JSON.parse(line) as Answer & { error?: string };
-    if (answer.error) throw new Error(answer.error);
-    return answer;
-  };
-}

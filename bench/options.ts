@@ -1,0 +1,78 @@
+// The flags of npm run bench.
+import { parseArgs } from 'node:util';
+import { select } from './cases.js';
+
+export const help = `npm run bench -- [options]
+
+  --quick          under 2 minutes: fewer rounds, the first SIMD target there is, no peer that takes seconds a call,
+                   memory of the first case of each shape
+  --all            more shapes, and the scaling, too
+  --parts LIST     times, peers, memory, scaling, by commas (default times,peers,memory; peers and memory need no times)
+  --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512", "float16" or "Jaccard"
+  --simd LIST      SIMD targets, by commas: avx512, avx2, baseline, neon (default avx512,avx2; neon on arm64)
+  --threads N      default 2, for which the targets are stated
+  --save           also writes bench/results/<cpu>-<date>.json
+  --compare FILE   what got slower than in that JSON file, beyond the noise; then the exit code is 1
+  --help
+
+bench/README.md says what each number means. npm run bench:charts draws the newest JSON file.`;
+
+export const partNames = ['times', 'peers', 'memory', 'scaling'] as const;
+export const simdNames = ['avx512', 'avx2', 'baseline', 'neon'] as const;
+
+export interface Options {
+  readonly quick: boolean;
+  readonly all: boolean;
+  readonly parts: readonly (typeof partNames)[number][];
+  readonly filter: string | undefined;
+  readonly simd: readonly (typeof simdNames)[number][];
+  readonly threads: number;
+  readonly save: boolean;
+  readonly compare: string | undefined;
+  readonly help: boolean;
+}
+
+/** @throws TypeError, RangeError */
+export function readOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      all: { type: 'boolean', default: false },
+      parts: { type: 'string' },
+      filter: { type: 'string' },
+      simd: { type: 'string', default: process.arch === 'arm64' ? 'neon' : 'avx512,avx2' },
+      threads: { type: 'string', default: '2' },
+      save: { type: 'boolean', default: false },
+      compare: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const threads = Number(values.threads);
+  if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
+    throw new RangeError(`Expected 1 to 256 for --threads but received ${values.threads}`);
+  }
+  const parts = values.all ? partNames.join() : 'times,peers,memory';
+  const options = {
+    ...values,
+    parts: oneOf(partNames, '--parts', values.parts ?? parts),
+    filter: values.filter,
+    simd: oneOf(simdNames, '--simd', values.simd),
+    threads,
+    compare: values.compare,
+  };
+  if (select(options).length === 0) {
+    throw new RangeError(
+      `Expected text that a case holds for --filter but received "${values.filter}"`,
+    );
+  }
+  return options;
+}
+
+function oneOf<Name extends string>(names: readonly Name[], flag: string, list: string): Name[] {
+  return list.split(',').map((text) => {
+    const name = names.find((known) => known === text);
+    if (name) return name;
+    throw new TypeError(`Expected some of ${names.join(', ')} for ${flag} but received "${text}"`);
+  });
+}

@@ -1,0 +1,183 @@
+// How the time of valueAndGrad grows: with threads, with voxels, with classes. float32 logits, uint8 labels.
+//
+//   threads    [4, 4, 512, 512] and [2, 3, 128, 128, 128], in turns
+//   voxels     [1, 2, S], S from 1 to 2^27; the smallest show what a call costs from JavaScript
+//   classes    [1, C, S] with C S about 2^22, C from 1 to 1000
+//
+// The larger volumes repeat one of 2^20 voxels, so that their answer is its answer: the same value, the gradient divided by the
+// number of repetitions. Each stands beside a copy of its logits.
+import os from 'node:os';
+import { setThreads, Tensor } from 'warpdice';
+import { native } from '../dist/binding.js';
+import { base, type Group } from './cases.js';
+import { type Answer, faultOf, solve } from './check.js';
+import { bytesOf, makeProblem, type Problem, wipe } from './problem.js';
+import type { ScalingPoint, ScalingResult } from './results.js';
+import { type Budget, interleave, summarize } from './timing.js';
+
+interface Series {
+  readonly name: 'voxels' | 'classes';
+  readonly points: readonly { readonly x: number; readonly shape: readonly number[] }[];
+}
+
+const repeatedVoxels = 2 ** 20;
+const elementsOfClasses = 2 ** 22;
+const classCounts = [
+  1, 2, 3, 4, 5, 8, 9, 16, 17, 19, 32, 33, 64, 65, 100, 128, 150, 256, 500, 1000,
+];
+
+const powers = (from: number, to: number, step: number) =>
+  Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => 2 ** (from + i * step));
+
+export function seriesOf(quick: boolean): Series[] {
+  const volumes = quick ? powers(0, 24, 4) : powers(0, 27, 1);
+  const classes = quick ? classCounts.filter((_, i) => i % 3 === 0) : classCounts;
+  return [
+    { name: 'voxels', points: volumes.map((S) => ({ x: S, shape: [1, 2, S] })) },
+    {
+      name: 'classes',
+      points: classes.map((C) => ({ x: C, shape: [1, C, Math.floor(elementsOfClasses / C)] })),
+    },
+  ];
+}
+
+const groupOf = (C: number): Pick<Group, 'activation'> => ({
+  activation: C === 1 ? 'sigmoid' : 'softmax',
+});
+
+export async function measureScaling(
+  threads: number,
+  quick: boolean,
+  progress: (stage: string, share: number) => void,
+): Promise<ScalingResult[]> {
+  const budget: Budget = quick ? { seconds: 0.1, leastRounds: 5 } : { seconds: 1, leastRounds: 9 };
+  const results: ScalingResult[] = [];
+  for (const shape of [
+    [4, 4, 512, 512],
+    [2, 3, 128, 128, 128],
+  ]) {
+    progress('threads', 0);
+    results.push(await overThreads(shape, { ...budget, seconds: 4 * budget.seconds }));
+  }
+  for (const { name, points } of seriesOf(quick)) {
+    const measured: ScalingPoint[] = [];
+    for (const [i, { x, shape }] of points.entries()) {
+      progress(name, i / points.length);
+      const point = await measurePoint(shape, threads, budget);
+      measured.push({ x, ...point });
+    }
+    const fixed = name === 'voxels' ? '[1, 2, S] softmax' : '[1, C, S], C S about 2^22';
+    results.push({ name, fixed, points: measured });
+  }
+  return results;
+}
+
+async function overThreads(shape: readonly number[], budget: Budget): Promise<ScalingResult> {
+  const C = Number(shape[1]);
+  const problem = makeProblem(groupOf(C), base, shape);
+  const elements = problem.logits.size;
+  const counts = powers(0, Math.ceil(Math.log2(os.availableParallelism())), 1);
+  const fault = checked(problem, solve(groupOf(C), shape, base.loss), 1);
+  const copyBytes = copyOf(problem);
+  const contenders = counts.flatMap((count) => {
+    const enter = () => setThreads(count);
+    return [
+      { enter, run: callOf(problem) },
+      { enter, run: copyBytes },
+    ];
+  });
+  const times = fault ? [] : await interleave(contenders, budget, () => undefined);
+  return {
+    name: 'threads',
+    fixed: `[${shape}] softmax`,
+    points: counts.map((count, i) => ({
+      x: count,
+      elements,
+      ...(fault ? { fault } : { ms: summarize(times[2 * i]), copyMs: summarize(times[2 * i + 1]) }),
+    })),
+  };
+}
+
+async function measurePoint(
+  shape: readonly number[],
+  threads: number,
+  budget: Budget,
+): Promise<Omit<ScalingPoint, 'x'>> {
+  const [N = 1, C = 1, S = 1] = shape;
+  const times = Math.max(1, S / repeatedVoxels);
+  const elements = N * C * S;
+  const bytes = elements * (4 + 4) + S;
+  if (bytes > os.freemem() / 2) {
+    return { elements, skipped: `needs ${(bytes / 1e9).toFixed(1)} GB, over half of the free` };
+  }
+  setThreads(threads);
+  const small = [N, C, S / times];
+  const answer = solve(groupOf(C), small, base.loss);
+  const problem = repeated(makeProblem(groupOf(C), base, small), times);
+  const fault = checked(problem, answer, times);
+  if (fault) return { elements, fault };
+  const [ms, copyMs] = await interleave(
+    [{ run: callOf(problem) }, { run: copyOf(problem) }],
+    budget,
+    () => undefined,
+  );
+  return { elements, ms: summarize(ms), copyMs: summarize(copyMs) };
+}
+
+const callOf =
+  ({ loss, logits, target, out }: Problem) =>
+  () =>
+    loss.valueAndGrad(logits, target, { out });
+
+/** Around the caches where logits and gradient do not fit: the faster way there. */
+function copyOf({ logits, out }: Problem): () => void {
+  const [from, to] = [bytesOf(logits.data), bytesOf(out.grad.data)];
+  const streaming = from.length > 16 * 2 ** 20;
+  return () => native.copy(to, from, streaming);
+}
+
+/** The volume so many times behind itself. */
+function repeated(problem: Problem, times: number): Problem {
+  if (times === 1) return problem;
+  const { C, S, logits, target, out } = problem;
+  const large = new Float32Array(logits.size * times);
+  const labels = new Uint8Array(S * times);
+  for (let k = 0; k < times; k++) {
+    labels.set(target.data as Uint8Array, k * S);
+    for (let c = 0; c < C; c++) {
+      const row = (logits.data as Float32Array).subarray(c * S, (c + 1) * S);
+      large.set(row, c * S * times + k * S);
+    }
+  }
+  const shape = [1, C, S * times];
+  const grad = Tensor.from(new Float32Array(large.length).fill(1), shape);
+  return {
+    ...problem,
+    S: S * times,
+    logits: Tensor.from(large, shape),
+    target: Tensor.from(labels, [1, S * times]),
+    out: { ...out, grad },
+  };
+}
+
+/** Runs once; every repetition must have the gradient of the small volume, over their number. */
+function checked(problem: Problem, answer: Answer, times: number): string | undefined {
+  const { C, S, out } = problem;
+  wipe(out);
+  callOf(problem)();
+  if (times === 1) return faultOf(problem, answer, out, 1);
+  const part = S / times;
+  const grad = out.grad.data as Float32Array;
+  for (let k = 0; k < times; k++) {
+    const one = new Float32Array(C * part);
+    for (let c = 0; c < C; c++) {
+      const row = grad.subarray(c * S + k * part, c * S + (k + 1) * part);
+      for (let s = 0; s < part; s++) one[c * part + s] = row[s] * times;
+    }
+    const shape = [1, C, part];
+    const outputs = { value: out.value, grad: Tensor.from(one, shape) };
+    const fault = faultOf({ ...problem, S: part }, answer, outputs, 1);
+    if (fault) return `repetition ${k}: ${fault}`;
+  }
+  return undefined;
+}
