@@ -37,7 +37,7 @@ export class Geometry {
   }
 
   #checkClasses(): void {
-    const { activation, background, classWeights } = this.#options;
+    const { activation, background, classWeights, distances } = this.#options;
     if (this.classes === 1 && activation === 2) {
       throw new RangeError(
         "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
@@ -50,6 +50,11 @@ export class Geometry {
       throw rangeError(`${this.classes} numbers, one per class,`, 'classWeights', [
         ...classWeights,
       ]);
+    }
+    if (distances !== undefined && distances.length !== this.classes ** 2) {
+      throw new RangeError(
+        `Expected ${this.classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}`,
+      );
     }
   }
 

@@ -5,9 +5,11 @@ export type { ClassCounts } from './counts.js';
 export { Device, type DeviceMemory, getThreads, setThreads, simdTarget } from './device.js';
 export { DiceLoss } from './dice.js';
 export { DiceCELoss } from './dice-ce.js';
+export { DiceFocalLoss } from './dice-focal.js';
 export type { DType, Float16Like, TypedArray } from './dtype.js';
 export { type ErrorCode, WarpDiceError } from './errors.js';
 export { GeneralizedDiceLoss } from './generalized-dice.js';
+export { GeneralizedWassersteinDiceLoss } from './generalized-wasserstein-dice.js';
 export { JaccardLoss } from './jaccard.js';
 export { Loss } from './loss.js';
 export { type MetricsState, SegmentationMetrics } from './metrics.js';
@@ -15,7 +17,9 @@ export type { MetricsOptions } from './metrics-options.js';
 export type {
   CallOptions,
   CrossEntropyOptions,
+  FocalOptions,
   GeneralizedDiceOptions,
+  GeneralizedWassersteinDiceOptions,
   GradientOptions,
   LossOptions,
   TverskyOptions,

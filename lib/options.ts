@@ -14,9 +14,17 @@ export interface LossOptions {
   activation?: 'none' | 'sigmoid' | 'softmax';
   /**
    * The power k in P = sum p^k and T = sum t^k: `'squared'` 2, `'linear'` 1. Default `'squared'`; `'linear'` for
-   * TverskyLoss and GeneralizedDiceLoss.
+   * TverskyLoss, GeneralizedDiceLoss and overlap `'minimum'`.
    */
   denominator?: 'squared' | 'linear';
+  /**
+   * What I is: `'product'` sum w*p*t, or `'minimum'` sum w*min(p, t). With the minimum and the linear denominator
+   * (which is then the default, and needed) 1 - r is 0 exactly where p = t, for soft targets too: DiceLoss and
+   * JaccardLoss are then the semimetric losses of Wang et al. 2023, arXiv 2303.16296 and 2302.05666, whose L1 norms are
+   * P + T - 2I; here I is summed itself and loses no digits. At p = t the derivative of min is taken as 1/2.
+   * For 0/1 targets both are the same. Default `'product'`.
+   */
+  overlap?: 'product' | 'minimum';
   /** s_n, added to the numerator. Default 0. */
   smoothNumerator?: number;
   /** s_d, added to the denominator. Default 1e-7. */
@@ -45,7 +53,7 @@ export interface LossOptions {
    * What becomes of the losses L of every (sample, class): `'mean'` sum of weight_c * L over the counted ones divided
    * by their number, `'sum'` without the division, `'none'` weight_c * L of each. Default `'mean'`.
    *
-   * A loss that sums over the classes (generalized) has one L per sample, and a compound one (see crossEntropy) is
+   * A loss that sums over the classes (generalized, Wasserstein) has one L per sample, and a compound one (see crossEntropy) is
    * reduced part by part: there `'none'` gives one number per sample.
    */
   reduction?: 'none' | 'mean' | 'sum';
@@ -64,6 +72,8 @@ export interface LossOptions {
    * the class + weight * CE. Default: none; `{}` for DiceCELoss.
    */
   crossEntropy?: CrossEntropyOptions;
+  /** Adds a focal loss in the same way. Default: none; `{}` for DiceFocalLoss. */
+  focal?: FocalOptions;
   /** lambda of the overlap loss in a compound one, finite and >= 0. Default 1. */
   overlapWeight?: number;
   /**
@@ -94,6 +104,22 @@ export interface CrossEntropyOptions {
   labelSmoothing?: number;
 }
 
+/**
+ * With softmax
+ *
+ *     focal = sum w*k_c*t_c*(1-p_c)^g*-log p_c / sum w*k_c
+ *
+ * over voxels and classes, with the class weights k_c; with sigmoid the binary one, t*(1-p)^g*-log p and the same of
+ * 1-t and 1-p. Finite, with finite gradients, at every p > 0 and for every g. Reduction `'sum'` does not divide,
+ * `'none'` is the mean within each sample. Lin et al. 2017, arXiv 1708.02002.
+ */
+export interface FocalOptions {
+  /** lambda_focal, finite and > 0. Default 1. */
+  weight?: number;
+  /** g, finite and >= 0; 0 is the cross-entropy, but for its divisor. Default 2. */
+  gamma?: number;
+}
+
 /** {@link LossOptions}, and those of {@link TverskyLoss} alone. */
 export interface TverskyOptions extends LossOptions {
   /** Weighs false positives, finite and >= 0. Default 0.5. */
@@ -111,6 +137,17 @@ export interface GeneralizedDiceOptions extends Omit<LossOptions, 'absent'> {
    * that its false positives count like those of the rarest class; `'skip'` leaves it out. Default `'formula'`.
    */
   absent?: 'formula' | 'skip';
+}
+
+/** {@link LossOptions} as far as they make sense, and those of {@link GeneralizedWassersteinDiceLoss} alone. */
+export interface GeneralizedWassersteinDiceOptions
+  extends Omit<LossOptions, 'activation' | 'denominator' | 'overlap' | 'absent' | 'background'> {
+  /** Probabilities that add up to 1: `'none'` or `'softmax'`. Default `'none'`. */
+  activation?: 'none' | 'softmax';
+  /** M: one row per class of the target, one number per predicted class; finite, >= 0, and 0 for equal classes. */
+  distances: readonly (readonly number[] | Float64Array)[];
+  /** b, the class whose distance a class has when nothing of it is found. Default 0. */
+  backgroundIndex?: number;
 }
 
 /** What one call adds. */

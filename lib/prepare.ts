@@ -41,7 +41,19 @@ function signatureOf(options: NativeLossOptions): string {
   if (options.crossEntropyFactor) {
     meaning.push(options.labelSmoothing ? 'smoothed cross-entropy' : 'cross-entropy');
   }
+  if (options.focalFactor) meaning.push(`focal ${options.focalGamma}`);
+  if (options.overlap === 1) meaning.push('minimum');
+  if (options.distances) meaning.push(`distances ${fingerprint(options.distances)}`);
   return meaning.join(', ');
+}
+
+/** Eight hexadecimal digits that differ where the numbers do (FNV-1a of their bytes). */
+function fingerprint(numbers: Float64Array): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new Uint8Array(Float64Array.from(numbers).buffer)) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
 /** What a value is made of: overlap, cross-entropy, focal. */
@@ -124,10 +136,15 @@ export class Preparer {
     checkKeys(options.out, 'options.out', valueOutKeys);
     checkSignature(statistics, this.#signature, 'statistics');
     const [groups, classes] = statistics.shape;
-    const { classWeights, background } = this.#options;
+    const { classWeights, background, distances } = this.#options;
     if (classWeights !== undefined && classWeights.length !== classes) {
       throw new RangeError(
         `Expected statistics of ${classWeights.length} classes, as classWeights, but received those of ${classes}`,
+      );
+    }
+    if (distances !== undefined && distances.length !== classes * classes) {
+      throw new RangeError(
+        `Expected statistics of ${Math.sqrt(distances.length)} classes, as distances, but received those of ${classes}`,
       );
     }
     if (!background && classes === 1) {

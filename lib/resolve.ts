@@ -2,6 +2,7 @@
 import type { NativeLossOptions } from '../binding.js';
 import {
   checkFlag,
+  checkInteger,
   checkKeys,
   checkNonNegative,
   checkOneOf,
@@ -12,11 +13,16 @@ import {
 } from './check.js';
 import type {
   CrossEntropyOptions,
+  FocalOptions,
   GeneralizedDiceOptions,
+  GeneralizedWassersteinDiceOptions,
   LossOptions,
   TverskyOptions,
 } from './options.js';
 import type { Absent } from './scores.js';
+
+/** The kind whose overlap is made of distances between classes. */
+const WASSERSTEIN = 4;
 
 /** What makes a class of losses. */
 export interface Definition {
@@ -28,16 +34,21 @@ export interface Definition {
   less?: readonly string[];
   /** Where its defaults are not the common ones. */
   defaults?: LossOptions;
-  /** Policies for absent classes, if not all. */
+  /** Activations and policies for absent classes, if not all. */
+  activations?: readonly Activation[];
   absent?: readonly Absent[];
 }
 
 /** Every option of every class; `keys` says which a class has. */
-type Options = LossOptions & TverskyOptions & Pick<GeneralizedDiceOptions, 'weighting'>;
+type Options = LossOptions &
+  TverskyOptions &
+  Pick<GeneralizedDiceOptions, 'weighting'> &
+  Partial<Pick<GeneralizedWassersteinDiceOptions, 'distances' | 'backgroundIndex'>>;
 
 const commonKeys: readonly (keyof LossOptions)[] = [
   'activation',
   'denominator',
+  'overlap',
   'smoothNumerator',
   'smoothDenominator',
   'transform',
@@ -50,12 +61,15 @@ const commonKeys: readonly (keyof LossOptions)[] = [
   'ignoreIndex',
   'layout',
   'crossEntropy',
+  'focal',
   'overlapWeight',
   'allReduce',
 ];
 
 // Where the addon takes a code: in that order.
 const activations = ['none', 'sigmoid', 'softmax'] as const;
+type Activation = (typeof activations)[number];
+const overlaps = ['product', 'minimum'] as const;
 const reductions = ['none', 'mean', 'sum'] as const;
 const denominators = ['squared', 'linear'] as const;
 const layouts = ['channels-first', 'channels-last'] as const;
@@ -72,20 +86,13 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
   const activation = checkOneOf(
     options.activation,
     'activation',
-    activations,
+    definition.activations ?? activations,
     defaults.activation ?? 'none',
   );
   const resolved: NativeLossOptions = {
     kind,
     activation: activations.indexOf(activation),
     reduction: reductions.indexOf(checkOneOf(options.reduction, 'reduction', reductions, 'mean')),
-    squared:
-      checkOneOf(
-        options.denominator,
-        'denominator',
-        denominators,
-        defaults.denominator ?? 'squared',
-      ) === 'squared',
     pooled: checkFlag(options.batch, 'batch', false),
     background: checkFlag(options.background, 'background', true),
     channelsLast:
@@ -97,32 +104,78 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
     alpha: checkNonNegative(options.alpha, 'alpha', 0.5),
     beta: checkNonNegative(options.beta, 'beta', 0.5),
     weighting: weightings.indexOf(checkOneOf(options.weighting, 'weighting', weightings, 'square')),
+    ...overlapOf(options, definition),
     ...transformOf(options, definition),
     ...crossEntropyOf(
       options.crossEntropy === undefined ? defaults.crossEntropy : options.crossEntropy,
     ),
+    ...focalOf(options.focal === undefined ? defaults.focal : options.focal),
   };
   if (isCompound(resolved)) {
     if (activation === 'none') {
-      throw rangeError("'sigmoid' or 'softmax', as crossEntropy is set,", 'activation', activation);
+      const part = resolved.crossEntropyFactor ? 'crossEntropy' : 'focal';
+      throw rangeError(`'sigmoid' or 'softmax', as ${part} is set,`, 'activation', activation);
     }
     resolved.overlapFactor = checkNonNegative(options.overlapWeight, 'overlapWeight', 1);
   } else if (options.overlapWeight !== undefined) {
     throw new TypeError(
-      `Expected no overlapWeight without crossEntropy but received ${show(options.overlapWeight)}`,
+      `Expected no overlapWeight without crossEntropy or focal but received ${show(options.overlapWeight)}`,
     );
   }
   return resolved;
 }
 
 /** Whether the value has parts beside the overlap. */
-export function isCompound({ crossEntropyFactor = 0 }: NativeLossOptions): boolean {
-  return crossEntropyFactor !== 0;
+export function isCompound(options: NativeLossOptions): boolean {
+  const { crossEntropyFactor = 0, focalFactor = 0 } = options;
+  return crossEntropyFactor !== 0 || focalFactor !== 0;
 }
 
 /** Whether reduction `'none'` gives a number per sample instead of one per sample and class. */
 export function isPerGroup(options: NativeLossOptions): boolean {
   return options.kind >= 3 || isCompound(options);
+}
+
+function overlapOf(
+  options: Options,
+  { kind, defaults = {} }: Definition,
+): Pick<NativeLossOptions, 'squared' | 'overlap' | 'distances' | 'backgroundIndex'> {
+  if (kind === WASSERSTEIN) return { squared: false, overlap: 2, ...distancesOf(options) };
+  const overlap = checkOneOf(options.overlap, 'overlap', overlaps, 'product');
+  const minimum = overlap === 'minimum';
+  const denominator = checkOneOf(
+    options.denominator,
+    'denominator',
+    denominators,
+    defaults.denominator ?? (minimum ? 'linear' : 'squared'),
+  );
+  if (minimum && denominator !== 'linear') {
+    throw rangeError("'linear', as overlap is 'minimum',", 'denominator', denominator);
+  }
+  return { squared: denominator === 'squared', overlap: overlaps.indexOf(overlap) };
+}
+
+function distancesOf({
+  distances,
+  backgroundIndex,
+}: Options): Required<Pick<NativeLossOptions, 'distances' | 'backgroundIndex'>> {
+  if (!Array.isArray(distances)) throw typeError('an array of rows', 'distances', distances);
+  const classes = distances.length;
+  if (classes < 2) throw rangeError('a row for each of 2 or more classes', 'distances', distances);
+  const matrix = new Float64Array(classes * classes);
+  distances.forEach((row: ArrayLike<unknown>, c) => {
+    const numbers = checkNumbers(row, `distances[${c}]`);
+    if (numbers.length !== classes) {
+      throw rangeError(`${classes} numbers, one per class,`, `distances[${c}]`, row);
+    }
+    if (numbers[c] !== 0) throw rangeError('0', `distances[${c}][${c}]`, numbers[c]);
+    matrix.set(numbers, c * classes);
+  });
+  const index = backgroundIndex === undefined ? 0 : backgroundIndex;
+  return {
+    distances: matrix,
+    backgroundIndex: checkInteger(index, 'backgroundIndex', 0, classes - 1),
+  };
 }
 
 function transformOf(
@@ -161,6 +214,17 @@ function crossEntropyOf(
   };
 }
 
+function focalOf(
+  options: FocalOptions | undefined,
+): Pick<NativeLossOptions, 'focalFactor' | 'focalGamma'> {
+  if (options === undefined) return {};
+  checkKeys(options, 'focal', ['weight', 'gamma']);
+  return {
+    focalFactor: checkPositive(options.weight, 'focal.weight', 1),
+    focalGamma: checkNonNegative(options.gamma, 'focal.gamma', 2),
+  };
+}
+
 function checkIgnoreIndex(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number') throw typeError('an integer', 'ignoreIndex', value);
@@ -170,14 +234,19 @@ function checkIgnoreIndex(value: unknown): number | undefined {
 
 function checkClassWeights(value: unknown): Float64Array | undefined {
   if (value === undefined) return undefined;
+  const weights = checkNumbers(value, 'classWeights');
+  if (weights.length === 0) throw rangeError('one weight per class', 'classWeights', value);
+  return weights;
+}
+
+/** Finite numbers >= 0. */
+function checkNumbers(value: unknown, name: string): Float64Array {
   const isArray =
     Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
-  if (!isArray) throw typeError('an array of numbers', 'classWeights', value);
-  const weights = Array.from(value as ArrayLike<unknown>, (weight, c) => {
-    const name = `classWeights[${c}]`;
-    if (weight === undefined) throw typeError('a number', name, weight);
-    return checkNonNegative(weight, name, 0);
+  if (!isArray) throw typeError('an array of numbers', name, value);
+  const numbers = Array.from(value as ArrayLike<unknown>, (number, c) => {
+    if (number === undefined) throw typeError('a number', `${name}[${c}]`, number);
+    return checkNonNegative(number, `${name}[${c}]`, 0);
   });
-  if (weights.length === 0) throw rangeError('one weight per class', 'classWeights', value);
-  return Float64Array.from(weights);
+  return Float64Array.from(numbers);
 }

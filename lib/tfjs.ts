@@ -29,7 +29,7 @@ export interface TensorFlow<T extends TfTensor, S extends T> {
 }
 
 /** A class of losses, such as `DiceLoss`; O is the options of its constructor. */
-export type LossClass<O extends LossOptions> = new (options?: O) => Loss;
+export type LossClass<O extends LossOptions> = new (options: O) => Loss;
 
 /**
  * One of this package's losses as a TensorFlow.js loss `(yTrue, yPred) => tensor` with its exact gradient

@@ -2,8 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   DiceCELoss,
+  DiceFocalLoss,
   DiceLoss,
   GeneralizedDiceLoss,
+  GeneralizedWassersteinDiceLoss,
   JaccardLoss,
   type Loss,
   type LossOptions,
@@ -92,6 +94,83 @@ describe('generalized Dice', () => {
     const soft = tensor([1, 1, 1 - 1e-12, 0, 0, 1e-12], [1, 2, 3], 'float64');
     const at = new GeneralizedDiceLoss(exact).value(x, soft).value.itemSync();
     expect(at).toBeCloseTo(1 - 4.5 / 9 / (5.25 / 9 + 0.75), 11);
+  });
+});
+
+describe('the minimum as overlap', () => {
+  const soft = tensor([0.5, 0.75, 0.25, 1, 0], [5], 'float64');
+  const at = (loss: Loss, x = p) => loss.value(x, soft).value.itemSync();
+
+  test('Dice and Jaccard', () => {
+    // min: .5, .75, .2, .7, 0: I = 2.15; sum p = 2.7, sum t = 2.5.
+    const options = { overlap: 'minimum', ...exact } as const;
+    expect(at(new DiceLoss(options))).toBeCloseTo(1 - 4.3 / 5.2, 14);
+    expect(at(new JaccardLoss(options))).toBeCloseTo(1 - 2.15 / 3.05, 14);
+  });
+
+  test('is 0 where p = t, where the product is not', () => {
+    const options = { overlap: 'minimum', ...exact } as const;
+    expect(at(new DiceLoss(options), soft)).toBe(0);
+    expect(at(new JaccardLoss(options), soft)).toBe(0);
+    expect(at(new DiceLoss({ denominator: 'linear', ...exact }), soft)).toBeGreaterThan(0.2);
+  });
+
+  test('is the product for a mask', () => {
+    const minimum = new DiceLoss({ overlap: 'minimum', ...exact });
+    expect(binary(minimum)).toBeCloseTo(1 - 4.8 / 5.7, 14);
+  });
+
+  test('at p = t the derivative of the minimum is 1/2', () => {
+    const loss = new DiceLoss({ overlap: 'minimum', ...exact });
+    const half = tensor([0.5], [1], 'float64');
+    // r = 2I/(P+T) = 1: dL/dp = -2/(P+T)*[p<t] + 1/(P+T)
+    expect(numbers(loss.valueAndGrad(half, half).grad)[0]).toBeCloseTo(-2 * 0.5 + 1, 14);
+    const below = loss.valueAndGrad(tensor([0.25], [1], 'float64'), half).grad;
+    expect(numbers(below)[0]).toBeCloseTo(-2 / 0.75 + 0.5 / 0.75 ** 2, 14);
+  });
+});
+
+describe('generalized Wasserstein Dice', () => {
+  const distances = [
+    [0, 1, 1],
+    [1, 0, 0.5],
+    [1, 0.5, 0],
+  ];
+  const x = tensor([1, 0, 0, 0.5, 0, 0.5], [1, 3, 2], 'float64');
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const make = (options: object) =>
+    new GeneralizedWassersteinDiceLoss({ distances, ...exact, ...options });
+
+  test('the example', () => {
+    expect(make({}).value(x, y).value.itemSync()).toBeCloseTo(1 - 1.5 / 1.75, 14);
+  });
+
+  test('a near mistake costs less than a far one', () => {
+    const at = (labels: number[]) =>
+      make({})
+        .value(x, tensor(labels, [1, 2], 'uint8'))
+        .value.itemSync();
+    // Voxel 1 is half 1, half 2. As background it is at distance 1, and nothing is found: r = 0.
+    expect(at([0, 2])).toBeCloseTo(1 - 1.5 / 1.75, 14);
+    expect(at([0, 0])).toBe(1);
+  });
+
+  test('per sample: the mean of the losses of each', () => {
+    const two = tensor([...numbers(x), ...[1, 1, 0, 0, 0, 0]], [2, 3, 2], 'float64');
+    const labels = tensor([0, 1, 0, 1], [2, 2], 'uint8');
+    const { value } = make({ reduction: 'none' }).value(two, labels);
+    // Sample 1 takes its voxel of class 1 for background: W = M[1][0] = 1, A = 0.
+    close(numbers(value), 1 - 1.5 / 1.75, 1);
+    expect(make({}).value(two, labels).value.itemSync()).toBeCloseTo((2 - 1.5 / 1.75) / 2, 14);
+  });
+
+  test('class weights weigh the true positives; another background', () => {
+    // A = 3 * .75
+    const weighted = make({ classWeights: [1, 3, 1] });
+    expect(weighted.value(x, y).value.itemSync()).toBeCloseTo(1 - 4.5 / 4.75, 14);
+    // b = 1: class 0 has M[0][1] = 1 and cost 0, class 1 counts only as an error.
+    const other = make({ backgroundIndex: 1 });
+    expect(other.value(x, y).value.itemSync()).toBeCloseTo(1 - 2 / 2.25, 14);
   });
 });
 
@@ -202,5 +281,41 @@ describe('Dice and cross-entropy', () => {
     const jaccard = 1 - (D0 / (2 - D0) + D1 / (2 - D1)) / 2;
     close(numbers(loss.value(z, y).parts as never), jaccard, (log(2) + log(4 / 3)) / 2, 0);
     expect(new JaccardLoss(exact).value(z, y).parts).toBeUndefined();
+  });
+});
+
+describe('Dice and focal loss', () => {
+  const z = tensor([0, 0, 0, log(3)], [1, 2, 2], 'float64');
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const dice = 1 - (1 / (5 / 16 + 1) + 1.5 / (13 / 16 + 1)) / 2;
+  const solve = (options: LossOptions = {}) =>
+    new DiceFocalLoss({ ...exact, ...options }).value(z, y);
+
+  test('softmax', () => {
+    const focal = (log(2) / 4 + log(4 / 3) / 16) / 4;
+    const { value, parts } = solve();
+    close(numbers(parts as never), dice, 0, focal);
+    close(numbers(value), dice + focal);
+  });
+
+  test('gamma 0 is the cross-entropy over voxels and classes; weights of the parts', () => {
+    const focal = (log(2) + log(4 / 3)) / 4;
+    const { value, parts } = solve({ focal: { gamma: 0, weight: 2 }, overlapWeight: 0.5 });
+    close(numbers(parts as never), dice, 0, focal);
+    close(numbers(value), dice / 2 + 2 * focal);
+  });
+
+  test('sigmoid: each class on its own', () => {
+    // p = 1/2 (mask 1), 1/2 (0); 1/2 (0), 3/4 (1): three times (1/2)^2 log 2, once (1/4)^2 log 4/3
+    const focal = ((3 * log(2)) / 4 + log(4 / 3) / 16) / 4;
+    expect(numbers(solve({ activation: 'sigmoid' }).parts as never)[2]).toBeCloseTo(focal, 14);
+  });
+
+  test('with a cross-entropy too', () => {
+    const ce = (log(2) + log(4 / 3)) / 2;
+    const focal = (log(2) / 4 + log(4 / 3) / 16) / 4;
+    const { value, parts } = solve({ crossEntropy: { weight: 3 } });
+    close(numbers(parts as never), dice, ce, focal);
+    close(numbers(value), dice + 3 * ce + focal);
   });
 });

@@ -2,9 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   DiceCELoss,
+  DiceFocalLoss,
   DiceLoss,
   GeneralizedDiceLoss,
+  GeneralizedWassersteinDiceLoss,
   JaccardLoss,
+  type LossOptions,
   TverskyLoss,
 } from '../lib/index.js';
 import { full, tensor } from './util.js';
@@ -12,6 +15,7 @@ import { full, tensor } from './util.js';
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the point
 type Any = any;
 
+const Wasserstein = GeneralizedWassersteinDiceLoss;
 const softmax = { activation: 'softmax' };
 const cases: [new (options: Any) => object, Any, typeof TypeError | typeof RangeError, string][] = [
   [TverskyLoss, { alpha: -1 }, RangeError, 'a finite number >= 0 for alpha but received -1'],
@@ -91,7 +95,104 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     DiceLoss,
     { overlapWeight: 2 },
     TypeError,
-    'no overlapWeight without crossEntropy but received 2',
+    'no overlapWeight without crossEntropy or focal but received 2',
+  ],
+  [
+    DiceLoss,
+    { overlap: 'min' },
+    RangeError,
+    "one of 'product', 'minimum' for overlap but received 'min'",
+  ],
+  [
+    DiceLoss,
+    { overlap: 'minimum', denominator: 'squared' },
+    RangeError,
+    "'linear', as overlap is 'minimum', for denominator but received 'squared'",
+  ],
+  [
+    DiceLoss,
+    { focal: {} },
+    RangeError,
+    "'sigmoid' or 'softmax', as focal is set, for activation but received 'none'",
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { gamma: -1 } },
+    RangeError,
+    'a finite number >= 0 for focal.gamma but received -1',
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { weight: 0 } },
+    RangeError,
+    'a finite number > 0 for focal.weight but received 0',
+  ],
+  [DiceFocalLoss, { focal: 2 }, TypeError, 'an object for focal but received 2'],
+  [Wasserstein, undefined, TypeError, 'an array of rows for distances but received undefined'],
+  [Wasserstein, null, TypeError, 'an object for options but received null'],
+  [
+    Wasserstein,
+    { distances: [[0]] },
+    RangeError,
+    'a row for each of 2 or more classes for distances but received [[...]]',
+  ],
+  [
+    Wasserstein,
+    { distances: [[0, 1], [1]] },
+    RangeError,
+    '2 numbers, one per class, for distances[1] but received [1]',
+  ],
+  [
+    Wasserstein,
+    { distances: [[0, 1], 1] },
+    TypeError,
+    'an array of numbers for distances[1] but received 1',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, -1],
+        [1, 0],
+      ],
+    },
+    RangeError,
+    'a finite number >= 0 for distances[0][1] but received -1',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, 1],
+        [1, 0.5],
+      ],
+    },
+    RangeError,
+    '0 for distances[1][1] but received 0.5',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, 1],
+        [1, 0],
+      ],
+      backgroundIndex: 2,
+    },
+    RangeError,
+    'an integer from 0 to 1 for backgroundIndex but received 2',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, 1],
+        [1, 0],
+      ],
+      activation: 'sigmoid',
+    },
+    RangeError,
+    "one of 'none', 'softmax' for activation but received 'sigmoid'",
   ],
   [DiceCELoss, { overlapWeight: -2 }, RangeError, 'a finite number >= 0 for overlapWeight'],
 ];
@@ -106,13 +207,35 @@ test.each([
   [DiceLoss, ['alpha', 'beta', 'weighting']],
   [JaccardLoss, ['alpha', 'weighting']],
   [TverskyLoss, ['weighting']],
-  [GeneralizedDiceLoss, ['alpha', 'beta']],
+  [GeneralizedDiceLoss, ['alpha', 'beta', 'distances']],
+  [Wasserstein, ['background', 'denominator', 'overlap', 'absent', 'weighting']],
 ] as [new (options: Any) => object, string[]][])('%p has no option of another', (Loss, keys) => {
   for (const key of keys) {
     const make = () => new Loss({ [key]: 1 });
     expect(make).toThrow(TypeError);
     expect(make).toThrow(`for a key of options but received '${key}'`);
   }
+});
+
+test('distances of another number of classes', () => {
+  const three = new Wasserstein({
+    distances: [
+      [0, 1, 1],
+      [1, 0, 1],
+      [1, 1, 0],
+    ],
+  });
+  const two = new Wasserstein({
+    distances: [
+      [0, 1],
+      [1, 0],
+    ],
+  });
+  const [x, y] = [full([2, 2, 5], 0.5), full([2, 5], 1, 'uint8')];
+  expect(() => three.value(x, y)).toThrow(
+    'Expected 2 rows, one per class, for distances but received 3',
+  );
+  expect(() => three.fromStatistics(two.statistics(x, y))).toThrow(/^Expected statistics of \(/);
 });
 
 describe('buffers for the parts', () => {
@@ -165,13 +288,39 @@ test("upstream of a compound loss with reduction 'none' has one number per sampl
   expect([...(first.data as Float64Array).slice(15)]).toEqual(new Array(15).fill(0));
 });
 
-test('statistics with and without a cross-entropy do not mix', () => {
+test('statistics that mean something else do not mix', () => {
   const [x, y] = [full([2, 3, 5], 0), full([2, 5], 1, 'uint8')];
-  const dice = new DiceLoss({ activation: 'softmax' });
-  const compound = new DiceCELoss();
-  const smoothed = new DiceCELoss({ crossEntropy: { labelSmoothing: 0.1 } });
-  expect(() => compound.fromStatistics(dice.statistics(x, y))).toThrow(
+  const of = (options: LossOptions) =>
+    new DiceLoss({ activation: 'softmax', ...options }).statistics(x, y);
+  const near = [
+    [0, 1, 1],
+    [1, 0, 0.5],
+    [1, 0.5, 0],
+  ];
+  const far = [
+    [0, 1, 1],
+    [1, 0, 0.75],
+    [1, 0.75, 0],
+  ];
+  const wasserstein = (distances: number[][]) =>
+    new Wasserstein({ distances, activation: 'softmax' }).statistics(x, y);
+  const all = [
+    of({}),
+    of({ crossEntropy: {} }),
+    of({ crossEntropy: { labelSmoothing: 0.1 } }),
+    of({ focal: {} }),
+    of({ focal: { gamma: 1 } }),
+    of({ focal: {}, crossEntropy: {} }),
+    of({ denominator: 'linear' }),
+    of({ overlap: 'minimum' }),
+    wasserstein(near),
+    wasserstein(far),
+  ];
+  for (const [i, a] of all.entries()) {
+    for (const b of all.slice(i + 1)) expect(() => a.add(b)).toThrow(RangeError);
+  }
+  expect(wasserstein(near).add(wasserstein(near)).samples).toBe(2);
+  expect(() => new DiceCELoss().fromStatistics(of({}))).toThrow(
     'Expected statistics of (per sample, squared, activation softmax, cross-entropy) for statistics but received those of (per sample, squared, activation softmax)',
   );
-  expect(() => smoothed.statistics(x, y).add(compound.statistics(x, y))).toThrow(RangeError);
 });

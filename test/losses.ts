@@ -1,8 +1,10 @@
 // All losses of the library, by the names that tests use.
 import {
   DiceCELoss,
+  DiceFocalLoss,
   DiceLoss,
   GeneralizedDiceLoss,
+  GeneralizedWassersteinDiceLoss,
   JaccardLoss,
   type Loss,
   TverskyLoss,
@@ -11,14 +13,22 @@ import type { ReferenceOptions } from './reference.js';
 import type { LossName } from './reference-value.js';
 
 interface Entry {
-  Class: new (options?: never) => Loss;
+  Class: new (options: never) => Loss;
   /** What the reference calls it, and the options that the class itself sets. */
   loss: LossName;
   defaults?: ReferenceOptions;
+  /** What it does not take: activations and options. */
+  without?: readonly string[];
   /** Options worth a row of the matrices. */
   variants: readonly ReferenceOptions[];
 }
 
+/** Not symmetric, so that rows and columns cannot be exchanged. */
+const distances = [
+  [0, 1, 0.75],
+  [1, 0, 0.5],
+  [0.9, 0.25, 0],
+];
 const transforms: ReferenceOptions[] = [
   { gamma: 4 / 3 },
   { transform: 'log' },
@@ -26,6 +36,7 @@ const transforms: ReferenceOptions[] = [
   { transform: 'log-cosh' },
 ];
 const compounds: ReferenceOptions[] = [
+  { focal: { weight: 0.7, gamma: 0.5 }, crossEntropy: {} },
   { crossEntropy: {} },
   { crossEntropy: { weight: 0.5, labelSmoothing: 0.2 }, overlapWeight: 2 },
 ];
@@ -41,9 +52,15 @@ export const losses = {
       { absent: 'skip' },
       { absent: 'perfect' },
       { absent: 'worst', crossEntropy: { weight: 2 } },
+      { overlap: 'minimum' },
+      { overlap: 'minimum', transform: 'log', crossEntropy: {} },
     ],
   },
-  jaccard: { Class: JaccardLoss, loss: 'jaccard', variants: [{}, ...transforms, ...compounds] },
+  jaccard: {
+    Class: JaccardLoss,
+    loss: 'jaccard',
+    variants: [{}, { overlap: 'minimum' }, ...transforms, ...compounds],
+  },
   tversky: {
     Class: TverskyLoss,
     loss: 'tversky',
@@ -64,6 +81,7 @@ export const losses = {
       { weighting: 'uniform', denominator: 'squared' },
       { absent: 'skip', transform: 'log' },
       { crossEntropy: { labelSmoothing: 0.1 } },
+      { overlap: 'minimum', focal: {} },
     ],
   },
   diceCE: {
@@ -71,6 +89,22 @@ export const losses = {
     loss: 'dice',
     defaults: { activation: 'softmax', crossEntropy: {} },
     variants: [{}, { crossEntropy: { weight: 3, labelSmoothing: 0.9 }, overlapWeight: 0 }],
+  },
+  diceFocal: {
+    Class: DiceFocalLoss,
+    loss: 'dice',
+    defaults: { activation: 'softmax', focal: {} },
+    variants: [{}, { focal: { weight: 3, gamma: 0 } }, { focal: { gamma: 5 }, overlap: 'minimum' }],
+  },
+  wasserstein: {
+    Class: GeneralizedWassersteinDiceLoss,
+    loss: 'wasserstein',
+    without: ['sigmoid', 'background'],
+    variants: [
+      { distances },
+      { distances, backgroundIndex: 2, transform: 'log-cosh' },
+      { distances, crossEntropy: {}, focal: {} },
+    ],
   },
 } as const satisfies Record<string, Entry>;
 

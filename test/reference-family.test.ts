@@ -19,58 +19,58 @@ soft.fill(0, 2 * S, 3 * S);
 const axes = {
   activation: ['none', 'sigmoid', 'softmax'],
   reduction: ['none', 'mean', 'sum'],
-  batch: [false, true],
   background: [true, false],
   classWeights: [undefined, [0.5, 2, 3]],
 } as const;
 
 describe.each(lossKeys)('%s', (key) => {
-  const { loss, defaults, variants } = entryOf(key);
+  const { loss, defaults, variants, without = [] } = entryOf(key);
   test.each(variants)('%j', (variant) => {
     let seed = 0;
     for (const activation of axes.activation)
       for (const reduction of axes.reduction)
-        for (const batch of axes.batch)
-          for (const background of axes.background)
-            for (const classWeights of axes.classWeights) {
-              const options: ReferenceOptions = {
-                ...defaults,
-                ...variant,
-                activation,
-                reduction,
-                batch,
-                background,
-                layout: seed % 2 ? 'channels-last' : 'channels-first',
-                ...(seed % 3 === 0 && { smoothNumerator: 0.25, smoothDenominator: 0.5 }),
-                ...(classWeights && { classWeights }),
-              };
-              if ((options.crossEntropy || options.focal) && activation === 'none') continue;
-              seed++;
-              const upstream = random.array(sizeOf(valueShape(loss, options, N, C)), () =>
-                random.normal(),
-              );
-              const problem: Problem = {
-                loss,
-                N,
-                C,
-                S,
-                predictions: random.array(N * C * S, () =>
-                  activation === 'none' ? 0.05 + 0.9 * random.uniform() : 2 * random.normal(),
-                ),
-                labels,
-                weight: seed % 2 ? weight : undefined,
-                upstream: reduction === 'none' ? upstream : undefined,
-                gradScale: 3,
-                options,
-              };
-              checkGradient(problem);
-              // Away from 0, where a class would cease to be absent.
-              const dense = layoutOf(options) === 'channels-last' ? soft.map(positive) : soft;
-              const { labels: _, ...without } = problem;
-              checkGradient({ ...without, dense });
-              checkGradient({ ...without, dense: dense.map(positive) }, 'dense');
-            }
-    expect(seed).toBeGreaterThan(40);
+        for (const background of axes.background)
+          for (const classWeights of axes.classWeights) {
+            const options: ReferenceOptions = {
+              ...defaults,
+              ...variant,
+              activation,
+              reduction,
+              batch: seed % 2 === 1,
+              background,
+              layout: seed % 2 ? 'channels-last' : 'channels-first',
+              ...(seed % 3 === 0 && { smoothNumerator: 0.25, smoothDenominator: 0.5 }),
+              ...(classWeights && { classWeights }),
+            };
+            if ((options.crossEntropy || options.focal) && activation === 'none') continue;
+            if (without.includes(activation) || (without.includes('background') && !background))
+              continue;
+            seed++;
+            const upstream = random.array(sizeOf(valueShape(loss, options, N, C)), () =>
+              random.normal(),
+            );
+            const problem: Problem = {
+              loss,
+              N,
+              C,
+              S,
+              predictions: random.array(N * C * S, () =>
+                activation === 'none' ? 0.05 + 0.9 * random.uniform() : 2 * random.normal(),
+              ),
+              labels,
+              weight: seed % 2 ? weight : undefined,
+              upstream: reduction === 'none' ? upstream : undefined,
+              gradScale: 3,
+              options,
+            };
+            checkGradient(problem);
+            // Away from 0, where a class would cease to be absent.
+            const dense = layoutOf(options) === 'channels-last' ? soft.map(positive) : soft;
+            const { labels: _, ...unlabelled } = problem;
+            checkGradient({ ...unlabelled, dense });
+            checkGradient({ ...unlabelled, dense: dense.map(positive) }, 'dense');
+          }
+    expect(seed).toBeGreaterThanOrEqual(6);
   });
 });
 

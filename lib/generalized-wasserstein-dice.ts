@@ -1,0 +1,34 @@
+import { Loss } from './loss.js';
+import type { GeneralizedWassersteinDiceOptions } from './options.js';
+
+/**
+ * The generalized Wasserstein Dice loss (Fidon et al. 2017, arXiv 1707.00478), one per sample. A voxel of class c costs
+ * the mean distance to what is predicted there, W = sum_j M[c][j]*p_j; with I_c = sum t_c*W and V_c = sum t_c
+ *
+ *     A = sum_c k_c*(M[c][b]*V_c - I_c)   over the classes but b        r = (2A + s_n) / (2A + sum_c I_c + s_d)
+ *     L = 1 - r
+ *
+ * M is `distances`, b `backgroundIndex`; the class weights k_c (the alpha of the paper) are ones by default. Mistaking
+ * near classes for each other costs less than mistaking far ones. The probabilities must add up to 1: activation
+ * `'none'` of such, or `'softmax'`.
+ *
+ * @example
+ * const distances = [[0, 1, 1], [1, 0, 0.5], [1, 0.5, 0]]; // classes 1 and 2 are near each other
+ * const loss = new GeneralizedWassersteinDiceLoss({ distances, smoothDenominator: 0 });
+ * const p = Tensor.from(Float64Array.of(1, 0, 0, 0.5, 0, 0.5), [1, 3, 2]); // N = 1, C = 3, 2 voxels
+ * const labels = Tensor.from(Uint8Array.of(0, 1), [1, 2]);
+ * // voxel 0 is right; voxel 1, of class 1: W = .5*.5 = .25, A = 1 - .25
+ * loss.value(p, labels).value.itemSync(); // 1 - 1.5 / (1.5 + .25) = 0.142857142...
+ */
+export class GeneralizedWassersteinDiceLoss extends Loss {
+  /** @throws TypeError, RangeError for an unknown option, a wrong value or without distances */
+  constructor(options: GeneralizedWassersteinDiceOptions) {
+    super(options === undefined ? {} : options, {
+      kind: 4,
+      more: ['distances', 'backgroundIndex'],
+      less: ['denominator', 'overlap', 'absent', 'background'],
+      activations: ['none', 'softmax'],
+      absent: ['formula'],
+    });
+  }
+}
