@@ -1,4 +1,8 @@
 // Compiles what has changed into build/simt and runs it. Needs a C++ compiler (CXX, else c++), no CUDA toolkit.
+//
+//   node test/simt/run.mjs [address | thread] [arguments of kernels_test]
+//
+// address: under AddressSanitizer and UndefinedBehaviorSanitizer. thread: under ThreadSanitizer.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
@@ -9,17 +13,32 @@ const folder = path.join(root, 'build', 'simt');
 const compiler = process.env.CXX ?? 'c++';
 const include = ['test/simt', 'test/fake'].map((folder) => `-I${path.join(root, folder)}`);
 const common = ['-std=c++17', '-Wall', '-Wextra', ...include];
-// As CUDA computes: every rounding where the source has it.
-const kernelFlags = ['-O2', '-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
 const kernels = ['engine', 'geometry', 'float32', 'float64', 'float16', 'bfloat16'];
-const units = [
-  ...kernels.map((name) => ({ source: `native/cuda/${name}.cu`, flags: kernelFlags })),
-  { source: 'test/simt/simt.cc', flags: ['-O2', '-U_FORTIFY_SOURCE'] },
-  { source: 'test/simt/kernels_test.cc', flags: ['-O1'] },
-];
+// As CUDA computes: every rounding where the source has it.
+const kernelFlags = ['-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
+const findings = ['-g', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all'];
+const address = ['-fsanitize=address,undefined', ...findings];
+const thread = ['-fsanitize=thread', ...findings];
 
-/** Names an object by everything that could change it. */
-function fingerprint() {
+/** How the kernels, the emulator and the tests are compiled. The emulator is no part of what is looked at. */
+const builds = {
+  plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O1'], link: [] },
+  address: {
+    kernels: ['-O1', ...address],
+    emulator: ['-O1', '-DSIMT_ASAN'],
+    tests: ['-O1', ...address],
+    link: address,
+  },
+  thread: {
+    kernels: ['-O1', ...thread],
+    emulator: ['-O1', '-DSIMT_TSAN'],
+    tests: ['-O1', ...thread],
+    link: thread,
+  },
+};
+
+/** Names a program by everything that could change it. */
+function fingerprint(units) {
   const hash = createHash('sha256').update(JSON.stringify([compiler, common, units]));
   for (const part of ['native', 'native/cuda', 'test/simt', 'test/fake']) {
     for (const name of readdirSync(path.join(root, part)).sort()) {
@@ -41,18 +60,26 @@ function compile(args) {
   });
 }
 
-const tag = fingerprint();
+const args = process.argv.slice(2);
+const name = args[0] in builds ? args.shift() : 'plain';
+const build = builds[name];
+const units = [
+  ...kernels.map((name) => [`native/cuda/${name}.cu`, [...build.kernels, ...kernelFlags]]),
+  ['test/simt/simt.cc', [...build.emulator, '-U_FORTIFY_SOURCE']],
+  ['test/simt/kernels_test.cc', build.tests],
+];
+const tag = fingerprint(units);
 const program = path.join(folder, `kernels_test-${tag}`);
 if (!existsSync(program)) {
   mkdirSync(folder, { recursive: true });
   const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
   await Promise.all(
-    units.map(({ source, flags }) =>
+    units.map(([source, flags]) =>
       compile([...common, ...flags, '-c', source, '-o', object(source)]),
     ),
   );
-  await compile([...units.map(({ source }) => object(source)), '-o', program]);
+  await compile([...units.map(([source]) => object(source)), ...build.link, '-o', program]);
 }
-const { status, signal } = spawnSync(program, { stdio: 'inherit' });
+const { status, signal } = spawnSync(program, args, { stdio: 'inherit' });
 if (signal) console.error(`${program} was ended by ${signal}`);
 process.exitCode = status ?? 1;

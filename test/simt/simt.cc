@@ -1,15 +1,17 @@
 // The scheduler: one block at a time, its threads as fibers that run until they wait or end.
 #include "simt.h"
 
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <random>
 #include <vector>
+
+#include "sanitizers.h"
 
 namespace simt {
 
@@ -19,11 +21,28 @@ constexpr size_t kStackBytes = 64 * 1024;
 
 enum class State : uint8_t { ready, at_barrier, at_exchange, ended };
 
+/// What a thread runs on.
+struct Fiber {
+  std::unique_ptr<char[]> stack{new char[kStackBytes]};
+  void* sanitizer = new_fiber();
+};
+
+/// What a block's threads share. ThreadSanitizer knows an order by its address: no two blocks of a launch may have one
+/// in common.
+struct BlockMemory {
+  std::vector<unsigned char> shared;
+  char barriers[2];  // in turns: a thread may come to the next before all have left this one
+  char warps[kMostThreads / kWarp];
+
+  explicit BlockMemory(size_t shared_bytes) : shared(shared_bytes, static_cast<unsigned char>(0xff)) {}
+};
+
 struct Thread {
   ucontext_t context;  // where it begins
-  jmp_buf resume;      // where it goes on: a jump needs no system call
+  Jump resume;         // where it goes on: a jump needs no system call
   bool begun;
-  std::unique_ptr<char[]> stack;
+  bool fenced;  // has called __threadfence since it, or before a barrier any of the block, has last not done so
+  Fiber* fiber;
   uint3 index;
   State state;
   const char* file;  // where it waits
@@ -39,14 +58,22 @@ namespace {
 /// What a launch works with, kept from launch to launch.
 struct Machine {
   std::vector<Thread> threads;
-  jmp_buf scheduler;
+  std::vector<Fiber> fibers;
+  Jump scheduler;
+  void* scheduler_fiber = nullptr;
   Thread* current = nullptr;
   uint3 block{};
   dim3 grid, size;
   unsigned count = 0;  // threads of the block
-  std::vector<unsigned char> shared;
+  size_t shared_bytes = 0;
+  size_t blocks_run = 0;          // of this launch
+  std::list<BlockMemory> blocks;  // the running one is the last
   const std::function<void()>* body = nullptr;
   std::string fault;
+
+  char launch, end;          // addresses that stand for what comes before all blocks, and after them
+  unsigned barrier = 0;      // of BlockMemory::barriers, the next
+  void* observed = nullptr;  // the atomic that a thread of the block has last changed
 };
 
 Machine& machine() {
@@ -68,33 +95,37 @@ void fail(const std::string& what) {
 void wait(State state) {
   Machine& m = machine();
   m.current->state = state;
-  if (_setjmp(m.current->resume) == 0) _longjmp(m.scheduler, 1);
+  if (SIMT_SET_JUMP(m.current->resume) != 0) return;
+  enter_fiber(m.scheduler_fiber);
+  SIMT_JUMP(m.scheduler);
 }
 
 /// Runs the thread until it waits or ends.
 __attribute__((noinline)) void resume(Thread& thread) {
   Machine& m = machine();
   m.current = &thread;
-  if (_setjmp(m.scheduler) != 0) return;
-  if (thread.begun) _longjmp(thread.resume, 1);
+  if (SIMT_SET_JUMP(m.scheduler) != 0) return;
+  enter_fiber(thread.fiber->sanitizer);
+  if (thread.begun) SIMT_JUMP(thread.resume);
   thread.begun = true;
   setcontext(&thread.context);
 }
 
 void fiber_main() {
   Machine& m = machine();
+  acquire(&m.launch);
   (*m.body)();
+  release(&m.end);
   wait(State::ended);
 }
 
 void start(Thread& thread, unsigned number) {
   const Machine& m = machine();
-  if (!thread.stack) thread.stack.reset(new char[kStackBytes]);
   thread.index = {number % m.size.x, number / m.size.x % m.size.y, number / (m.size.x * m.size.y)};
   thread.state = State::ready;
-  thread.begun = false;
+  thread.begun = thread.fenced = false;
   getcontext(&thread.context);
-  thread.context.uc_stack.ss_sp = thread.stack.get();
+  thread.context.uc_stack.ss_sp = thread.fiber->stack.get();
   thread.context.uc_stack.ss_size = kStackBytes;
   thread.context.uc_link = nullptr;
   makecontext(&thread.context, fiber_main, 0);
@@ -118,7 +149,12 @@ bool open_barrier() {
       return false;
     }
   }
-  std::for_each(m.threads.begin(), end, [](Thread& thread) { thread.state = State::ready; });
+  const bool fenced = std::all_of(m.threads.begin(), end, [](const Thread& thread) { return thread.fenced; });
+  std::for_each(m.threads.begin(), end, [fenced](Thread& thread) {
+    thread.state = State::ready;
+    thread.fenced = fenced;
+  });
+  m.barrier ^= 1;
   return true;
 }
 
@@ -183,9 +219,20 @@ std::vector<unsigned> turns(unsigned count, std::mt19937& random) {
 
 void run_block(std::mt19937& random) {
   Machine& m = machine();
-  // As NaN in every type, so that what is read before it is written shows.
-  std::fill(m.shared.begin(), m.shared.end(), static_cast<unsigned char>(0xff));
-  for (unsigned i = 0; i < m.count; i++) start(m.threads[i], i);
+  // As NaN in every type, so that what is read before it is written shows. Exactly as long as the launch said, for
+  // AddressSanitizer.
+  m.blocks.emplace_back(m.shared_bytes);
+  if (!kLooksForRaces && m.blocks.size() > 1) m.blocks.pop_front();
+  release(&m.launch);
+  m.observed = nullptr;
+  // What a fiber runs is in order, so blocks with the same fibers are; ThreadSanitizer is slow with thousands of them.
+  constexpr size_t kSets = kLooksForRaces ? 4 : 1;
+  if (m.fibers.size() < kSets * m.count) m.fibers.resize(kSets * m.count);
+  Fiber* fibers = &m.fibers[m.blocks_run++ % kSets * m.count];
+  for (unsigned i = 0; i < m.count; i++) {
+    m.threads[i].fiber = fibers + i;
+    start(m.threads[i], i);
+  }
   for (bool moved = true; moved && m.fault.empty();) {
     moved = false;
     for (unsigned i : turns(m.count, random)) {
@@ -206,19 +253,26 @@ cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, s
   static std::mutex one_at_a_time;
   const std::lock_guard<std::mutex> lock(one_at_a_time);
   Machine& m = machine();
+  if (!m.fault.empty()) {
+    for (Fiber& fiber : m.fibers) clear_stack(fiber.stack.get(), kStackBytes);
+  }
   m.fault.clear();
   m.body = &body;
   m.grid = grid;
   m.size = block;
   m.count = block.x * block.y * block.z;
   if (m.threads.size() < m.count) m.threads = std::vector<Thread>(m.count);
-  m.shared = std::vector<unsigned char>(shared_bytes);  // exactly, for AddressSanitizer
+  m.blocks_run = 0;
+  m.shared_bytes = shared_bytes;
+  m.blocks.clear();
+  m.scheduler_fiber = this_fiber();
   std::mt19937 random(config().seed);
   for (unsigned number : turns(grid.x * grid.y * grid.z, random)) {
     m.block = {number % grid.x, number / grid.x % grid.y, number / (grid.x * grid.y)};
     run_block(random);
     if (!m.fault.empty()) return cudaErrorLaunchFailure;
   }
+  acquire(&m.end);
   return cudaSuccess;
 }
 
@@ -241,14 +295,32 @@ uint3 thread_index() { return machine().current->index; }
 uint3 block_index() { return machine().block; }
 dim3 block_size() { return machine().size; }
 dim3 grid_size() { return machine().grid; }
-unsigned char* shared_bytes() { return machine().shared.data(); }
+unsigned char* shared_bytes() { return machine().blocks.back().shared.data(); }
 
 void barrier(const char* file, int line) {
-  Thread& thread = *machine().current;
+  Machine& m = machine();
+  Thread& thread = *m.current;
   thread.file = file;
   thread.line = line;
+  char* order = &m.blocks.back().barriers[m.barrier];
+  release(order);
   wait(State::at_barrier);
+  acquire(order);
 }
+
+void fence() {
+  Machine& m = machine();
+  m.current->fenced = true;
+  if (m.observed) acquire(m.observed);
+}
+
+void before_atomic(void* address) {
+  Thread& thread = *machine().current;
+  if (thread.fenced) release(address);
+  thread.fenced = false;
+}
+
+void after_atomic(void* address) { machine().observed = address; }
 
 uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argument, const char* file, int line) {
   Thread& thread = *machine().current;
@@ -258,7 +330,11 @@ uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argumen
   thread.argument = argument;
   thread.file = file;
   thread.line = line;
+  // Only __syncwarp orders memory; two of a warp that follow each other on the same address order a little too much.
+  char* order = &machine().blocks.back().warps[(&thread - machine().threads.data()) / kWarp];
+  if (operation == Operation::sync) release(order);
   wait(State::at_exchange);
+  if (operation == Operation::sync) acquire(order);
   return thread.out;
 }
 

@@ -47,6 +47,9 @@ void barrier(const char* file, int line);
 /// Exchanges 8 bytes among the lanes that `mask` names.
 uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argument, const char* file, int line);
 unsigned char* shared_bytes();
+void fence();
+void before_atomic(void* address);
+void after_atomic(void* address);
 cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream);
 /// What submit() does, for a graph: faults of configuration come when it runs.
 cudaKernelNodeParams graph_node(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes);
@@ -65,6 +68,17 @@ T shuffle(Operation operation, unsigned mask, T value, int argument, const char*
   bits = exchange(operation, mask, bits, argument, file, line);
   std::memcpy(&value, &bits, sizeof value);
   return value;
+}
+
+/// An atomic operation; returns what was there. It orders nothing by itself: a fence before it, or after it, does.
+template <class T, class Next>
+T change(T* at, Next next) {
+  before_atomic(at);
+  T before = __atomic_load_n(at, __ATOMIC_RELAXED);
+  while (!__atomic_compare_exchange_n(at, &before, next(before), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  after_atomic(at);
+  return before;
 }
 
 }  // namespace simt
@@ -95,24 +109,15 @@ T __shfl_sync(unsigned mask, T value, int lane, const char* file = __builtin_FIL
   return simt::shuffle(simt::Operation::shuffle_from, mask, value, lane, file, line);
 }
 
-// Threads take turns on one thread of the host, so every write is seen at once.
-inline void __threadfence() {}
-
-// Blocks take turns on one thread of the host: plain operations are atomic there.
-inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long x) {
-  const unsigned long long before = *to;
-  *to += x;
-  return before;
-}
+inline void __threadfence() { simt::fence(); }
 inline unsigned atomicAdd(unsigned* to, unsigned x) {
-  const unsigned before = *to;
-  *to += x;
-  return before;
+  return simt::change(to, [x](unsigned before) { return before + x; });
+}
+inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long x) {
+  return simt::change(to, [x](unsigned long long before) { return before + x; });
 }
 inline unsigned long long atomicMax(unsigned long long* to, unsigned long long x) {
-  const unsigned long long before = *to;
-  if (x > before) *to = x;
-  return before;
+  return simt::change(to, [x](unsigned long long before) { return x > before ? x : before; });
 }
 
 using std::exp;
