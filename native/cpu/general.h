@@ -91,7 +91,7 @@ class General {
       for (int64_t c = 0; c < in_.classes; c++) {
         Vec<T> x[kUnroll];
         overlap(steps, c, x);
-        add_weighted(steps, x, totals[c].intersection);
+        add_any(steps, x, totals[c].intersection);
         add_each(steps, totals[c].prediction, [&](int u) { return in_.squared ? square(p(c, u)) : p(c, u); });
         if (!Target::kLabels || steps.weight) {  // unweighted labels are counted elsewhere (Runner)
           const auto t = [&](int u) { return steps.target.get(c, u); };
@@ -139,7 +139,7 @@ class General {
           else if (sigmoid_) g[u] = dp[at] * (p(c, u) * odds_.complement[at]) - odds_.surprisal[at];
           else g[u] = dp[at];
         }
-        put_weighted(steps, c, g, sink);
+        put_any(steps, c, g, sink);
       }
     }
   }
@@ -159,7 +159,7 @@ class General {
           if (in_.cross_entropy) g[u] += static_cast<T>(d.cross_entropy) * (entropy(c, u).target - entropy(c, u).rest);
           if (in_.focal) g[u] += static_cast<T>(d.focal) * (focal(c, u).target - focal(c, u).rest);
         }
-        put_weighted(steps, c, g, sink);
+        put_any(steps, c, g, sink);
       }
     }
   }
@@ -292,26 +292,17 @@ class General {
   static WARPDICE_INLINE void add_each(const Steps<T, Target>& steps, Vec<double>& total, Value value) {
     Vec<T> x[kUnroll];
     for (int u = 0; u < kUnroll; u++) x[u] = value(u);
-    add_weighted(steps, x, total);
+    add_any(steps, x, total);
   }
 
-  static void add_weighted(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
-    if (steps.weight) weigh(steps, x);
+  static void add_any(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+    if (steps.weight) weigh<T>(steps.weight, x);
     total += tree_sum<T>(x);
   }
 
-  static void put_weighted(const Steps<T, Target>& steps, int64_t c, Vec<T> (&g)[kUnroll], const Sink<T>& sink) {
-    if (steps.weight) weigh(steps, g);
+  static void put_any(const Steps<T, Target>& steps, int64_t c, Vec<T> (&g)[kUnroll], const Sink<T>& sink) {
+    if (steps.weight) weigh<T>(steps.weight, g);
     sink.put(c, g);
-  }
-
-  /// w*x, and 0 where w is 0 even for NaN.
-  static WARPDICE_INLINE void weigh(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll]) {
-    const Vec<T> zero = {};
-    for (int u = 0; u < kUnroll; u++) {
-      const Vec<T> w = load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
-      x[u] = w == zero ? zero : w * x[u];
-    }
   }
 
   const Inputs& in_;

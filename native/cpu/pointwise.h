@@ -23,49 +23,76 @@ WARPDICE_INLINE Vec<T> sigmoid_kept(Vec<T> z) {
   return with_sign(exp_nonpositive(-magnitude(z)), z);
 }
 
-/// t*max(-z, 0) + (1-t)*max(z, 0).
+/// t*max(-z, 0) + (1-t)*max(z, 0). NaN for NaN.
 template <class T, class Target>
 WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target>& steps, int64_t c, int u, Vec<T> z) {
-  const Vec<T> zero = {}, positive = z > zero ? z : zero, negative = z < zero ? -z : zero;
-  if constexpr (Target::kLabels) return steps.target.select(c, u, negative, positive);
+  const Vec<T> zero = {};
+  if constexpr (Target::kLabels) return max(zero, steps.target.select(c, u, -z, z));
   const Vec<T> t = steps.target.get(c, u), other = static_cast<T>(1) - t;
-  return (t == zero ? zero : t * negative) + (other == zero ? zero : other * positive);
+  return (t == zero ? zero : t * max(zero, -z)) + (other == zero ? zero : other * max(zero, z));
 }
 
-/// -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0). totals: [C], added to.
+/// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), e from
+/// `kept`. Without weights the logarithms of a step share one.
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE void add_logit_loss(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&z)[kUnroll],
+                                    const Vec<T> (&kept)[kUnroll], Totals& totals) {
+  Vec<T> e[kUnroll], x[kUnroll];
+  for (int u = 0; u < kUnroll; u++) {
+    e[u] = magnitude(kept[u]);
+    x[u] = logit_loss(steps, c, u, z[u]);
+    if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
+  }
+  add_weighted<T, kWeighted>(steps, x, totals.cross_entropy);
+  if (steps.uniform) {
+    for (int u = 0; u < kUnroll; u++) {
+      x[u] = magnitude(z[u]) * static_cast<T>(0.5);
+      if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
+    }
+    add_weighted<T, kWeighted>(steps, x, totals.uniform);
+  }
+  if constexpr (kWeighted) return;
+  const Vec<double> shared = widen_sum(log_of_product<T>(e));
+  totals.cross_entropy += shared;
+  if (steps.uniform) totals.uniform += shared;
+}
+
+/// totals: [C], added to.
 template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target>
 void pointwise_statistics(Steps<T, Target> steps, Totals* totals, Sink<T> keep) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
-      Vec<T> p[kUnroll], kept[kUnroll], entropy[kUnroll], even[kUnroll];
+      Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll];
       for (int u = 0; u < kUnroll; u++) {
         p[u] = steps.z.get(c, u);
         if constexpr (kSigmoid) {
-          const Vec<T> z = p[u];
-          kept[u] = sigmoid_kept<T>(z);
+          z[u] = p[u];
+          kept[u] = sigmoid_kept<T>(p[u]);
           p[u] = Sigmoid<T>(kept[u]).p;
-          if constexpr (kEntropy) {
-            const Vec<T> both = log_one_plus<T>(magnitude(kept[u]));
-            entropy[u] = both + logit_loss(steps, c, u, z);
-            even[u] = both + magnitude(z) * static_cast<T>(0.5);
-          }
         }
       }
-      if constexpr (kEntropy) add_entropy<T, kWeighted>(steps, entropy, even, totals[c]);
+      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, z, kept, totals[c]);
       if constexpr (kKeep) keep.put(c, kept);
       add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
     }
   }
 }
 
-/// dL/dz of E and U under a sigmoid: dE*(p - t) + dU*(p - 1/2).
+/// dL/dz of E and U under a sigmoid: dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2).
 template <class T, bool kWeighted, class Target>
 WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
                                    const Sigmoid<T>& s) {
-  Vec<T> from_target;  // p - t
-  if constexpr (Target::kLabels) from_target = steps.target.select(c, u, -s.complement, s.p);
-  else from_target = s.p - steps.target.get(c, u);
-  const Vec<T> g = from_target * slope.cross_entropy + (s.p - s.complement) * (slope.uniform * static_cast<T>(0.5));
+  const T half = slope.uniform * static_cast<T>(0.5);
+  Vec<T> from_target, constant;
+  if constexpr (Target::kLabels) {
+    from_target = steps.target.select(c, u, -s.complement, s.p);
+    constant = steps.target.select(c, u, splat<T>(half), splat<T>(-half));
+  } else {
+    const Vec<T> t = steps.target.get(c, u);
+    from_target = s.p - t;
+    constant = t * slope.uniform - half;
+  }
+  const Vec<T> g = from_target * slope.entropy_at_label + constant;
   if constexpr (!kWeighted) return g;
   return g * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
 }

@@ -249,4 +249,16 @@ WARPDICE_INLINE Vec<T> log_one_plus(Vec<T> x) {
   return log_of_ratio < T, sizeof(T) == 4 ? 7 : 16 > (x / (x + static_cast<T>(2)));
 }
 
+/// log of the product of 1 + x_u, for eight x from 0 to 1: one logarithm instead of eight. (1+a)(1+b) = 1 + (a + b +
+/// ab) keeps what exceeds 1, and with it the digits of small x.
+template <class T>
+WARPDICE_INLINE Vec<T> log_of_product(const Vec<T> (&x)[8]) {
+  Vec<T> half[4], quarter[2];
+  for (int i = 0; i < 4; i++) half[i] = x[2 * i] + x[2 * i + 1] + x[2 * i] * x[2 * i + 1];
+  for (int i = 0; i < 2; i++) quarter[i] = half[2 * i] + half[2 * i + 1] + half[2 * i] * half[2 * i + 1];
+  const Vec<T> excess = quarter[0] + quarter[1] + quarter[0] * quarter[1];
+  const Vec<T> product = excess + static_cast<T>(1);
+  return log_positive(product) + (excess - (product - static_cast<T>(1))) / product;  // and what its rounding lost
+}
+
 }  // namespace warpdice::cpu::WARPDICE_TARGET

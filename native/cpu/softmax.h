@@ -67,7 +67,8 @@ void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals, Si
           even[u] = (shared.largest[u] - steps.z.get(c, u)) + log_sum[u];
           entropy[u] = share_of(steps, c, u, even[u]);
         }
-        add_entropy<T, kWeighted>(steps, entropy, even, totals[c]);
+        add_weighted<T, kWeighted>(steps, entropy, totals[c].cross_entropy);
+        if (steps.uniform) add_weighted<T, kWeighted>(steps, even, totals[c].uniform);
       }
       Vec<T> p[kUnroll];
       for (int u = 0; u < kUnroll; u++) p[u] = work[c * kUnroll + u] * inverse[u];

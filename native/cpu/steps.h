@@ -146,20 +146,20 @@ WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Ve
   if constexpr (kVolume) totals.volume += tree_sum<T>(volume);
 }
 
-/// Adds one class of one step to E and U. entropy: what a voxel adds to E; even: what it adds to U.
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE void add_entropy(const Steps<T, Target>& steps, Vec<T> (&entropy)[kUnroll], Vec<T> (&even)[kUnroll],
-                                 Totals& totals) {
-  if constexpr (kWeighted) {
-    const Vec<T> zero = {};
-    for (int u = 0; u < kUnroll; u++) {
-      const Vec<T> w = load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
-      entropy[u] = w == zero ? zero : w * entropy[u];
-      even[u] = w == zero ? zero : w * even[u];
-    }
+/// x to w*x, and to 0 where w is 0 even if x is NaN. weight: of the step.
+template <class T>
+WARPDICE_INLINE void weigh(const T* weight, Vec<T> (&x)[kUnroll]) {
+  const Vec<T> zero = {};
+  for (int u = 0; u < kUnroll; u++) {
+    const Vec<T> w = load<Vec<T>>(weight + u * Simd<T>::lanes);
+    x[u] = w == zero ? zero : w * x[u];
   }
-  totals.cross_entropy += tree_sum<T>(entropy);
-  if (steps.uniform) totals.uniform += tree_sum<T>(even);
+}
+
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE void add_weighted(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+  if constexpr (kWeighted) weigh<T>(steps.weight, x);
+  total += tree_sum<T>(x);
 }
 
 /// t*x, and 0 for t = 0 even where x is infinite.
