@@ -68,11 +68,14 @@ export function verdictOf(before: Summary, now: Summary, copyRatio: number): Cha
   return slower(now, before, 1 / copyRatio) ? 'faster' : 'same';
 }
 
+// Older files lack some.
+const nothing = { peers: [], memory: [], scaling: [], server: [], verdicts: [] };
+
 /** @throws TypeError when that is no JSON file of a run */
 export function readSaved(file: string): Saved {
   try {
     const saved = JSON.parse(readFileSync(file, 'utf8')) as Saved;
-    if (Array.isArray(saved.results) && saved.machine) return saved;
+    if (Array.isArray(saved.results) && saved.machine) return { ...nothing, ...saved };
   } catch {
     // said below, as for any other file
   }

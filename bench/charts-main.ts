@@ -1,0 +1,21 @@
+// npm run bench:charts [-- FILE]: draws a JSON file, the newest of bench/results unless another is named, into bench/charts/.
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { charts } from './charts.js';
+import { readSaved } from './compare.js';
+import { root } from './machine.js';
+
+const results = path.join(root, 'bench', 'results');
+const folder = path.join(root, 'bench', 'charts');
+const files = readdirSync(results).filter((name) => name.endsWith('.json'));
+const saved = process.argv[2]
+  ? readSaved(process.argv[2])
+  : files
+      .map((name) => readSaved(path.join(results, name)))
+      .reduce((a, b) => (a.machine.date > b.machine.date ? a : b));
+
+mkdirSync(folder, { recursive: true });
+for (const [name, chart] of charts(saved)) {
+  writeFileSync(path.join(folder, name), chart);
+  console.log(path.relative(process.cwd(), path.join(folder, name)));
+}

@@ -1,0 +1,155 @@
+// What the benchmark says bounds a call, and what it says about a missed target.
+import { describe, expect, test } from '@jest/globals';
+import { attribution, boundsOf, fastest } from '../bench/bounds.js';
+import { base } from '../bench/cases.js';
+import type { Bounds } from '../bench/results.js';
+import { peerVerdicts, scalingVerdicts, timeVerdicts } from '../bench/targets.js';
+import { around, caseOf } from './bench-results.js';
+
+const names = [
+  { name: 'arithmetic, small', elements: 1000 },
+  { name: 'arithmetic, large', elements: 5000 },
+];
+const times: Record<string, number[]> = {
+  memcpy: [1, 1],
+  read: [2, 2],
+  write: [4, 4],
+  'non-temporal write': [3, 3],
+  'read, write': [6, 6],
+  'read, non-temporal write': [5, 5],
+  'read, copy': [8, 8],
+  'read, non-temporal copy': [9, 9],
+  'arithmetic, small': [0.001, 0.002],
+  'arithmetic, large': [0.005, 0.006],
+};
+const find = (name: string) => times[name];
+
+test('the faster way counts, by its median', () => {
+  expect(fastest(['write', 'non-temporal write'], find)?.name).toBe('non-temporal write');
+  expect(fastest(['nothing'], find)).toBeUndefined();
+});
+
+test('bounds: traffic of the faster way; the growth from the small to the large size is arithmetic alone', () => {
+  // 2^20 elements, 4 MiB of logits, 0.25 MiB of labels, 2 threads.
+  const bounds = boundsOf(names, find, [1, 1], 2, base, [1, 4, 512, 512]) as Bounds;
+  expect(bounds.memory.ms.median).toBe(5);
+  expect(bounds.twoPasses.toCopy.median).toBe(8);
+  expect(bounds.nsPerElement.median).toBeCloseTo(1, 12); // (0.005 - 0.001) ms over 4000 elements
+  expect(bounds.arithmetic.ms.median).toBeCloseTo(2 ** 20 / 2 / 1e6, 12);
+  expect(bounds.binds).toBe('memory');
+  expect(bounds.readGBs).toBeCloseTo((2 ** 22 + 2 ** 18) / 2 / 1e6, 12);
+  expect(bounds.writeGBs).toBeCloseTo(2 ** 22 / 3 / 1e6, 12);
+});
+
+test('no bounds without all of their rows', () => {
+  for (const name of ['read', 'arithmetic, small']) {
+    const without = (wanted: string) => (wanted === name ? undefined : times[wanted]);
+    expect(boundsOf(names, without, [1, 1], 2, base, [1, 4, 512, 512])).toBeUndefined();
+  }
+});
+
+describe('a call of 6 copies where 4 are allowed', () => {
+  const bound = (copies: number) => ({ ms: around(copies), toCopy: around(copies) });
+  test.each([
+    [5, 5, 9, 'bound by both'],
+    [5, 1, 1, 'bound by arithmetic'],
+    [1, 5, 6, 'bound by memory: '],
+    [1, 3, 5, 'bound by memory, read twice'],
+    [3, 1, 2, 'neither alone, but one after the other'],
+    [1, 1, 2, 'bound by neither, 3.00 copies lost'],
+  ])('arithmetic %d, memory %d, two passes %d', (arithmetic, memory, twoPasses, words) => {
+    const bounds: Bounds = {
+      memory: bound(memory),
+      twoPasses: bound(twoPasses),
+      arithmetic: bound(arithmetic),
+      nsPerElement: around(1),
+      binds: 'memory',
+      readGBs: 1,
+      writeGBs: 1,
+    };
+    expect(attribution(bounds, 6, 4)).toContain(words);
+  });
+});
+
+test('targets: copies, half precision where bytes count, Dice with cross-entropy; other losses have none', () => {
+  const timed = (ms: number, toBase: number) => [
+    {
+      name: 'valueAndGrad',
+      kind: 'call' as const,
+      ms: around(ms),
+      toCopy: around(ms),
+      toBase: around(toBase),
+    },
+  ];
+  const cases = [
+    caseOf(2.5),
+    caseOf(2, { case: 'float16, labels', dtype: 'float16', calls: timed(2, 1.5) }),
+    caseOf(3, { case: 'CE', loss: 'Dice and cross-entropy', calls: timed(3, 1.4) }),
+    caseOf(3, { case: 'Jaccard', loss: 'Jaccard', calls: timed(9, 9) }),
+  ];
+  const verdicts = (bytes: number) =>
+    timeVerdicts({
+      simd: 'avx512',
+      threads: 2,
+      cases: cases.map((c) => ({ ...c, logitsBytes: bytes })),
+    }).map(({ limit, met }) => [limit, met]);
+  expect(verdicts(2 ** 24)).toEqual([
+    ['<= 2', false],
+    ['<= 2', true],
+    ['<= 1.3', false],
+  ]);
+  expect(verdicts(2 ** 26)[1]).toEqual(['<= 1', false]);
+});
+
+test('a call that was not timed has not met its target', () => {
+  const [verdict] = timeVerdicts({ simd: 'avx2', threads: 2, cases: [caseOf(1, { calls: [] })] });
+  expect(verdict).toMatchObject({ met: false, measured: 'not timed' });
+});
+
+test('the fastest PyTorch version counts, on the main shapes', () => {
+  const peer = (group: string, name: string, toOurs: number) => ({
+    group,
+    name,
+    toOurs: around(toOurs),
+  });
+  const verdicts = peerVerdicts([
+    peer('[4,4,512,512] softmax', 'PyTorch, MONAI', 9),
+    peer('[4,4,512,512] softmax', 'PyTorch, by hand', 6.5),
+    peer('[4,4,512,512] softmax', 'TypeScript loop', 2),
+    peer('[1,150,512,512] softmax', 'PyTorch, MONAI', 3),
+    { group: '[8,1,512,512] sigmoid', name: 'PyTorch, MONAI', skipped: 'not there' },
+  ]);
+  expect(verdicts).toHaveLength(1);
+  expect(verdicts[0]).toMatchObject({ limit: '>= 7', measured: '6.5', met: false });
+});
+
+test('scaling: linear in voxels, no cliff from one number of classes to the next', () => {
+  const points = (nsAt: [x: number, ns: number][]) =>
+    nsAt.map(([x, ns]) => ({ x, elements: 1e6, ms: around(ns), copyMs: around(1) }));
+  const [voxels, classes] = scalingVerdicts([
+    // 2^20 lies in a cache.
+    {
+      name: 'voxels',
+      fixed: '',
+      points: points([
+        [2 ** 20, 1],
+        [2 ** 23, 2],
+        [2 ** 24, 2.4],
+      ]),
+    },
+    // From 1 to 2 the activation changes; 19 is more than twice 9.
+    {
+      name: 'classes',
+      fixed: '',
+      points: points([
+        [1, 1],
+        [2, 3],
+        [4, 6],
+        [9, 6],
+        [19, 60],
+      ]),
+    },
+  ]);
+  expect(voxels).toMatchObject({ measured: '1.20', met: true });
+  expect(classes).toMatchObject({ measured: '2.00', met: false, because: 'from 2 to 4' });
+});

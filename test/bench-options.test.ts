@@ -1,0 +1,45 @@
+// The flags of the benchmark, and which cases they pick.
+import { expect, test } from '@jest/globals';
+import { groups, select } from '../bench/cases.js';
+import { readOptions } from '../bench/options.js';
+
+test('without flags: the main shapes, no scaling, two threads', () => {
+  const options = readOptions([]);
+  expect(options).toMatchObject({ parts: ['times', 'peers', 'memory'], threads: 2, quick: false });
+  expect(select(options).map(({ extent }) => extent)).not.toContain('more');
+});
+
+test('--all: every shape and every part', () => {
+  const options = readOptions(['--all']);
+  expect(options.parts).toContain('scaling');
+  expect(select(options)).toEqual(groups);
+  expect(readOptions(['--all', '--parts', 'times']).parts).toEqual(['times']);
+});
+
+test('--filter looks into shape and name, without spaces and case; the first case of a shape stays', () => {
+  expect(select(readOptions(['--filter', '[2,117'])).map(({ name }) => name)).toEqual([
+    '[2,117,96,96,96] softmax',
+  ]);
+  const jaccard = select(readOptions(['--filter', 'JACCARD']));
+  expect(jaccard).toHaveLength(4);
+  for (const { cases } of jaccard) {
+    expect(cases.map(({ name }) => name)).toEqual(['float32, labels', 'Jaccard']);
+  }
+});
+
+test.each([
+  [['--threads', '0'], 'Expected 1 to 256 for --threads but received 0'],
+  [['--threads', 'two'], 'Expected 1 to 256 for --threads but received two'],
+  [
+    ['--simd', 'avx9'],
+    'Expected some of avx512, avx2, baseline, neon for --simd but received "avx9"',
+  ],
+  [
+    ['--parts', 'times,rest'],
+    'Expected some of times, peers, memory, scaling for --parts but received "rest"',
+  ],
+  [['--filter', 'zzz'], 'Expected text that a case holds for --filter but received "zzz"'],
+  [['--unknown'], "Unknown option '--unknown'"],
+])('%j is refused', (args, message) => {
+  expect(() => readOptions(args)).toThrow(message);
+});
