@@ -1,7 +1,8 @@
 // A call on its way to the addon: its arguments, and the caller's buffers or new ones.
 import type { RunArguments } from '../binding.js';
 import { sameShape, showShape, typeError } from './check.js';
-import { type DType, isHalf, makeArray } from './dtype.js';
+import type { Device } from './device.js';
+import { type DType, isHalf, type TypedArray } from './dtype.js';
 import type { Statistics } from './statistics.js';
 import { Tensor, type TensorLike, toTensor } from './tensor.js';
 
@@ -21,6 +22,8 @@ export interface Prepared {
   parts: Tensor | undefined;
   grad: Tensor | undefined;
   statistics: Statistics | undefined;
+  /** Where it runs; every array of `args` is there, as a NativeBuffer on a GPU. */
+  device: Device;
 }
 
 export const ALL = STATISTICS | FINALIZE | GRADIENT;
@@ -72,6 +75,19 @@ export function blankArguments(steps: number): RunArguments {
   ];
 }
 
+/** What the addon takes for a tensor: its array or, on a GPU (and then for DeviceLoss alone), its NativeBuffer. */
+export const memoryOf = (tensor: Tensor): TypedArray =>
+  tensor.device.kind === 'cpu' ? tensor.data : (tensor.storage.buffer as unknown as TypedArray);
+
+/** {@link toTensor}, on the device of the predictions. */
+export function toTensorOn(device: Device, value: TensorLike, name: string): Tensor {
+  const tensor = toTensor(value, name);
+  if (tensor.device === device) return tensor;
+  throw new TypeError(
+    `Expected a tensor on ${device}, as the predictions are, for ${name} but received one on ${tensor.device}`,
+  );
+}
+
 export function checkShape(tensor: Tensor, shape: readonly number[], name: string): void {
   if (sameShape(tensor.shape, shape)) return;
   throw new RangeError(
@@ -80,12 +96,14 @@ export function checkShape(tensor: Tensor, shape: readonly number[], name: strin
 }
 
 /** The caller's float64 buffer, or a new one. */
-export function float64Buffer(out: TensorLike | undefined, name: string, shape: number[]): Tensor {
-  if (out === undefined) {
-    const size = shape.reduce((product, length) => product * length, 1);
-    return Tensor.from(makeArray('float64', size), shape);
-  }
-  const tensor = toTensor(out, name);
+export function float64Buffer(
+  out: TensorLike | undefined,
+  name: string,
+  shape: number[],
+  device: Device,
+): Tensor {
+  if (out === undefined) return Tensor.forResult(shape, 'float64', device);
+  const tensor = toTensorOn(device, out, name);
   if (tensor.dtype !== 'float64') {
     throw new TypeError(`Expected dtype float64 for ${name} but received ${tensor.dtype}`);
   }
@@ -112,10 +130,9 @@ export function gradBuffer(
         'Expected a tensor for out.grad, as accumulate is set, but received undefined',
       );
     }
-    const type = dtype ?? own;
-    return Tensor.from(makeArray(type, predictions.size), shape, { dtype: type });
+    return Tensor.forResult(shape, dtype ?? own, predictions.device);
   }
-  const tensor = toTensor(out, 'out.grad');
+  const tensor = toTensorOn(predictions.device, out, 'out.grad');
   if (!allowed.includes(tensor.dtype) || (dtype !== undefined && tensor.dtype !== dtype)) {
     throw new TypeError(
       `Expected dtype ${dtype ?? wanted} for out.grad but received ${tensor.dtype}`,
@@ -125,25 +142,34 @@ export function gradBuffer(
   return tensor;
 }
 
-/** Puts what the upstream and the scale hold now into the arguments. */
+/**
+ * Puts what the upstream and the scale hold now into the arguments. On a GPU both are read there, by each execution.
+ */
 export function readUpstream(call: Prepared): void {
-  const { args, upstream } = call;
+  const { args, upstream, gradScale } = call;
+  if (call.device.kind === 'cuda') {
+    if (upstream !== undefined) args[12] = memoryOf(upstream) as Float64Array;
+    args[13] = typeof gradScale === 'number' ? gradScale : 1;
+    return;
+  }
   if (upstream?.dtype === 'float32') {
     args[12] ??= new Float64Array(upstream.size);
     args[12].set(upstream.data as Float32Array);
   } else if (upstream !== undefined) {
     args[12] = upstream.data as Float64Array;
   }
-  const { gradScale } = call;
   args[13] =
     typeof gradScale === 'object' ? toTensor(gradScale, 'gradScale').itemSync() : gradScale;
 }
 
-export function checkScale(scale: number | TensorLike | undefined): number | Tensor {
+export function checkScale(
+  scale: number | TensorLike | undefined,
+  device: Device,
+): number | Tensor {
   if (scale === undefined) return 1;
   if (typeof scale === 'number') return scale;
   if (typeof scale !== 'object') throw typeError('a number or a scalar tensor', 'gradScale', scale);
-  const tensor = toTensor(scale, 'gradScale');
+  const tensor = toTensorOn(device, scale, 'gradScale');
   if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
     throw new TypeError(
       `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,

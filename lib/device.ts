@@ -2,7 +2,7 @@ import { native } from './binding.js';
 import { checkInteger } from './check.js';
 import { cuda, version, whyNoGpu } from './cuda.js';
 import { WarpDiceError } from './errors.js';
-import { inWords } from './fault.js';
+import { callNative } from './native-call.js';
 import { currentStream, Stream } from './stream.js';
 
 /** Bytes of a GPU's memory. */
@@ -108,7 +108,7 @@ export class Device {
   /** The memory of a GPU now. @throws TypeError for the CPU; WarpDiceError ERR_CUDA */
   memory(): DeviceMemory {
     this.#mustBeGpu('memory()');
-    return inWords(() => cuda().memory(this.index));
+    return callNative(() => cuda().memory(this.index));
   }
 
   /** The stream that work on this GPU goes to: its own, or that of the {@link Stream.run} that is under way. */

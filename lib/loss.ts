@@ -5,14 +5,13 @@ import {
   GRADIENT,
   gradientKeys,
   type Prepared,
-  readUpstream,
   STATISTICS,
   statisticsKeys,
   valueAndGradKeys,
   valueKeys,
 } from './call.js';
 import type { CallOptions, GradientOptions, ValueAndGradOptions, ValueOptions } from './options.js';
-import { Plan } from './plan.js';
+import { Plan, type PlanRunner, type Prepare } from './plan.js';
 import { Preparer } from './prepare.js';
 import { type Definition, resolveOptions } from './resolve.js';
 import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
@@ -197,13 +196,11 @@ export abstract class Loss {
    */
   plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
     const fixed = { ...options };
-    const bind = (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) =>
+    const prepare: Prepare = (x, y, out) =>
       this.#preparer.call(ALL, x, y, { ...fixed, ...(out && { out }) }, valueAndGradKeys);
-    const run = (call: Prepared) => {
-      readUpstream(call);
-      this.#runner.run(call);
-    };
-    return new Plan(bind, run, predictions, target);
+    const runner = (first: Prepared): PlanRunner =>
+      first.device.kind === 'cuda' ? this.#runner.plan(first) : this.#runner.repeated();
+    return new Plan(prepare, runner, predictions, target, fixed.out);
   }
 
   /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */

@@ -2,6 +2,17 @@ import type { Prepared } from './call.js';
 import type { ValueAndGradOptions } from './options.js';
 import type { Tensor, TensorLike } from './tensor.js';
 
+/** A checked call on these tensors; the results go to `out`, or where the plan's first call has put them. */
+export type Prepare = (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared;
+
+/** What executes a plan's calls. @internal */
+export interface PlanRunner {
+  execute(call: Prepared): void;
+  /** Said of a call that takes the place of the one before. */
+  bind(call: Prepared): void;
+  dispose(): void;
+}
+
 /** The arguments that say the target's dtype and whether it is labels. */
 const targetArguments = [7, 8] as const;
 
@@ -17,21 +28,26 @@ const targetArguments = [7, 8] as const;
  * p.data[0] = 1; // a plan reads what its tensors hold now
  * step.execute().value.itemSync(); // 0
  */
-export class Plan {
-  readonly #bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared;
-  readonly #run: (call: Prepared) => void;
+export class Plan implements Disposable {
+  readonly #prepare: Prepare;
+  readonly #runner: PlanRunner;
+  readonly #made: readonly (Tensor | undefined)[];
   #call: Prepared;
 
-  /** @internal */
+  /** runner: made from the first call. @internal */
   constructor(
-    bind: (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared,
-    run: (call: Prepared) => void,
+    prepare: Prepare,
+    runner: (call: Prepared) => PlanRunner,
     predictions: TensorLike,
     target: TensorLike,
+    given: ValueAndGradOptions['out'],
   ) {
-    this.#bind = bind;
-    this.#run = run;
-    this.#call = bind(predictions, target, undefined);
+    this.#prepare = prepare;
+    this.#call = prepare(predictions, target, undefined);
+    this.#runner = runner(this.#call);
+    const { value, perClass, parts, grad } = this.#call;
+    const taken: unknown[] = Object.values(given ?? {});
+    this.#made = [value, perClass, parts, grad].filter((result) => !taken.includes(result));
   }
 
   /** The loss of the last `execute()`. Always the same tensor. */
@@ -54,9 +70,13 @@ export class Plan {
     return this.#call.grad as Tensor;
   }
 
-  /** Computes the loss and the gradient of what the tensors hold now. */
+  /**
+   * Computes the loss and the gradient of what the tensors hold now. On a GPU it launches one CUDA graph and returns at
+   * once: tensors are read when the graph runs, and labels out of range are an error of reading a result, until the
+   * next `execute()`.
+   */
   execute(): this {
-    this.#run(this.#call);
+    this.#runner.execute(this.#call);
     return this;
   }
 
@@ -68,13 +88,28 @@ export class Plan {
   bind(predictions: TensorLike, target: TensorLike): this {
     const { value, perClass, parts, grad } = this;
     const out = { value, perClass, grad, ...(parts && { parts }) };
-    const call = this.#bind(predictions, target, out);
+    const call = this.#prepare(predictions, target, out);
     for (const argument of targetArguments) {
       if (call.args[argument] !== this.#call.args[argument]) {
         throw new TypeError('Expected the dtype and kind of target that the plan was made with');
       }
     }
+    this.#runner.bind(call);
     this.#call = call;
     return this;
+  }
+
+  /**
+   * Frees what the plan has on a GPU: its workspace, its graph and the results that it made. What was enqueued is still
+   * done. On the CPU there is nothing to free. May be called again.
+   */
+  dispose(): void {
+    this.#runner.dispose();
+    if (this.#call.device.kind === 'cuda') for (const result of this.#made) result?.dispose();
+  }
+
+  /** {@link Plan.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -9,10 +9,12 @@ import {
   GRADIENT,
   gradBuffer,
   type Keys,
+  memoryOf,
   type Prepared,
   REDUCTION_NONE,
   readUpstream,
   STATISTICS,
+  toTensorOn,
   valueOutKeys,
 } from './call.js';
 import {
@@ -24,12 +26,13 @@ import {
   showShape,
   typeError,
 } from './check.js';
-import { codeOf, makeArray } from './dtype.js';
+import type { Device } from './device.js';
+import { codeOf } from './dtype.js';
 import { Geometry } from './geometry.js';
 import type { GradientOptions, ValueAndGradOptions, ValueOptions } from './options.js';
 import { isCompound, isPerGroup } from './resolve.js';
 import { checkSignature, Statistics, sumNames } from './statistics.js';
-import { type Tensor, type TensorLike, toTensor } from './tensor.js';
+import { Tensor, type TensorLike, toTensor } from './tensor.js';
 
 /** What statistics of a loss with these options mean: only equal ones can be mixed. */
 function signatureOf(options: NativeLossOptions): string {
@@ -82,30 +85,32 @@ export class Preparer {
   ): Prepared {
     checkKeys(options, 'options', keys.options);
     const predictions = toTensor(predictionsLike, 'predictions');
-    const target = toTensor(targetLike, 'target');
-    const weight = options.weight === undefined ? undefined : toTensor(options.weight, 'weight');
+    const { device } = predictions;
+    const target = toTensorOn(device, targetLike, 'target');
+    const weight =
+      options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
     const geometry = this.#geometry;
     geometry.fit(predictions, target, weight);
     const { samples, classes, voxels } = geometry;
     const groups = this.#options.pooled ? 1 : samples;
 
-    const call = blankCall(steps);
+    const call = blankCall(steps, device);
     const { args } = call;
     args[1] = samples;
     args[2] = classes;
     args[3] = voxels;
-    args[4] = predictions.data;
+    args[4] = memoryOf(predictions);
     args[5] = codeOf(predictions.dtype);
-    args[6] = target.data;
+    args[6] = memoryOf(target);
     args[7] = codeOf(target.dtype);
     args[8] = geometry.labels;
     if (weight !== undefined) {
-      args[9] = weight.data;
+      args[9] = memoryOf(weight);
       args[10] = codeOf(weight.dtype);
     }
     if (steps === STATISTICS) {
-      call.statistics = this.#statisticsBuffer(options.out, groups, classes, samples);
-      args[11] = call.statistics.data;
+      call.statistics = this.#statisticsBuffer(options.out, groups, classes, samples, device);
+      args[11] = sumsOn(device, call.statistics);
       return call;
     }
     checkKeys(options.out, 'options.out', keys.out);
@@ -116,15 +121,16 @@ export class Preparer {
         this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
       }
       call.upstream = this.#upstream(
+        device,
         options.upstream,
         call.statistics?.shape[0] ?? groups,
         classes,
       );
-      call.gradScale = checkScale(options.gradScale);
+      call.gradScale = checkScale(options.gradScale, device);
       readUpstream(call);
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
       call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
-      args[16] = call.grad.data;
+      args[16] = memoryOf(call.grad);
       args[17] = codeOf(call.grad.dtype);
     }
     return call;
@@ -150,20 +156,22 @@ export class Preparer {
     if (!background && classes === 1) {
       throw new RangeError('Expected 2 or more classes for background: false but received 1');
     }
-    const call = blankCall(FINALIZE);
+    const { device } = statistics;
+    const call = blankCall(FINALIZE, device);
     const { args } = call;
     args[1] = groups;
     args[2] = classes;
     args[3] = 1;
-    args[11] = statistics.data;
+    args[11] = sumsOn(device, statistics);
     call.statistics = statistics;
     this.#placeValue(call, options.out, groups, classes);
     return call;
   }
 
   /** New statistics for the predictions of a call. */
-  localStatistics({ args: [, samples, classes] }: Prepared): Statistics {
-    return this.#statisticsBuffer(undefined, this.#options.pooled ? 1 : samples, classes, samples);
+  localStatistics({ args: [, samples, classes], device }: Prepared): Statistics {
+    const groups = this.#options.pooled ? 1 : samples;
+    return this.#statisticsBuffer(undefined, groups, classes, samples, device);
   }
 
   /** What an allReduce hook made of statistics, if it can take their place. */
@@ -183,26 +191,37 @@ export class Preparer {
     const [, samples, classes] = args;
     const { pooled } = this.#options;
     if (sampleOffset === undefined) {
-      args[11] = this.#checkStatistics(statistics, pooled ? 1 : samples, classes, samples);
+      this.#checkStatistics(statistics, pooled ? 1 : samples, classes, samples);
     } else {
       if (pooled) {
         throw typeError('nothing, as batch is set,', 'sampleOffset', sampleOffset);
       }
       checkSignature(statistics, this.#signature, 'statistics');
       const all = Math.max((statistics as Statistics).shape[0], samples);
-      args[11] = this.#checkStatistics(statistics, all, classes, all);
+      this.#checkStatistics(statistics, all, classes, all);
       args[22] = checkInteger(sampleOffset, 'sampleOffset', 0, all - samples);
       args[21] = all;
     }
     call.statistics = statistics;
+    args[11] = sumsOn(call.device, statistics as Statistics);
   }
 
-  #statisticsBuffer(out: unknown, groups: number, classes: number, samples: number): Statistics {
+  #statisticsBuffer(
+    out: unknown,
+    groups: number,
+    classes: number,
+    samples: number,
+    device: Device,
+  ): Statistics {
     if (out === undefined) {
-      const data = makeArray('float64', groups * classes * sumNames.length) as Float64Array;
+      const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device);
+      const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
       return new Statistics(data, groups, classes, samples, this.#signature);
     }
     this.#checkStatistics(out, groups, classes, samples, 'options.out');
+    if ((out as Statistics).device !== device) {
+      throw typeError(`statistics on ${device}`, 'options.out', out);
+    }
     if ((out as Statistics).samples !== samples) {
       throw rangeError(
         `statistics of ${samples} samples`,
@@ -219,15 +238,14 @@ export class Preparer {
     classes: number,
     samples: number,
     name = 'statistics',
-  ): Float64Array {
+  ): void {
     checkSignature(statistics, this.#signature, name);
-    const { shape, data } = statistics as Statistics;
+    const { shape } = statistics as Statistics;
     if (shape[0] !== groups || shape[1] !== classes) {
       throw new RangeError(
         `Expected statistics of ${samples} samples and ${classes} classes for ${name} but received shape ${showShape(shape)}`,
       );
     }
-    return data;
   }
 
   /** [N, C] or, pooled, [C]. */
@@ -243,24 +261,28 @@ export class Preparer {
   }
 
   #placeValue(call: Prepared, out: ValueOptions['out'], groups: number, classes: number): void {
-    call.value = float64Buffer(out?.value, 'out.value', this.#valueShape(groups, classes));
-    call.perClass = float64Buffer(
-      out?.perClass,
-      'out.perClass',
-      this.#perClassShape(groups, classes),
-    );
-    call.args[14] = call.value.data as Float64Array;
-    call.args[15] = call.perClass.data as Float64Array;
+    const { args, device } = call;
+    const valueShape = this.#valueShape(groups, classes);
+    const perClassShape = this.#perClassShape(groups, classes);
+    call.value = float64Buffer(out?.value, 'out.value', valueShape, device);
+    call.perClass = float64Buffer(out?.perClass, 'out.perClass', perClassShape, device);
+    args[14] = memoryOf(call.value) as Float64Array;
+    args[15] = memoryOf(call.perClass) as Float64Array;
     if (isCompound(this.#options)) {
       const shape = [...call.value.shape, PARTS];
-      call.parts = float64Buffer(out?.parts, 'out.parts', shape);
-      call.args[19] = call.parts.data as Float64Array;
+      call.parts = float64Buffer(out?.parts, 'out.parts', shape, device);
+      args[19] = memoryOf(call.parts) as Float64Array;
     } else if (out?.parts !== undefined) {
       throw typeError('nothing, as the loss is not compound,', 'out.parts', out.parts);
     }
   }
 
-  #upstream(like: TensorLike | undefined, groups: number, classes: number): Tensor | undefined {
+  #upstream(
+    device: Device,
+    like: TensorLike | undefined,
+    groups: number,
+    classes: number,
+  ): Tensor | undefined {
     if (this.#options.reduction !== REDUCTION_NONE) {
       if (like === undefined) return undefined;
       throw new TypeError(
@@ -273,10 +295,11 @@ export class Preparer {
         `Expected dL/dvalue of shape ${showShape(shape)} for upstream, as reduction is 'none', but received undefined`,
       );
     }
-    const upstream = toTensor(like, 'upstream');
-    if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
+    const upstream = toTensorOn(device, like, 'upstream');
+    const allowed = device.kind === 'cpu' ? ['float64', 'float32'] : ['float64'];
+    if (!allowed.includes(upstream.dtype)) {
       throw new TypeError(
-        `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
+        `Expected dtype ${allowed.join(' or ')} for upstream but received ${upstream.dtype}`,
       );
     }
     checkShape(upstream, shape, 'upstream');
@@ -284,8 +307,15 @@ export class Preparer {
   }
 }
 
-function blankCall(steps: number): Prepared {
+/** What the addon takes for statistics. */
+function sumsOn(device: Device, statistics: Statistics): Float64Array {
+  const sums = statistics.on(device);
+  return sums instanceof Tensor ? (memoryOf(sums) as Float64Array) : sums;
+}
+
+function blankCall(steps: number, device: Device): Prepared {
   return {
+    device,
     args: blankArguments(steps),
     upstream: undefined,
     gradScale: 1,

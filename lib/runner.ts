@@ -9,19 +9,25 @@ import {
   withCopies,
 } from './all-reduce.js';
 import { native } from './binding.js';
-import type { Prepared } from './call.js';
+import { type Prepared, readUpstream } from './call.js';
+import { type DevicePlanRunner, DeviceRunner } from './device-runner.js';
 import { inWords } from './faults.js';
+import { translate } from './native-call.js';
+import type { PlanRunner } from './plan.js';
 import type { Preparer } from './prepare.js';
 import type { Statistics } from './statistics.js';
 
 /** Runs the calls of one loss. */
 export class Runner {
+  readonly #options: NativeLossOptions;
   readonly #native: NativeLoss;
+  #onDevices: DeviceRunner | undefined;
   readonly #ignoreIndex: number | undefined;
   readonly #preparer: Preparer;
   readonly #allReduce: AllReduce | undefined;
 
   constructor(options: NativeLossOptions, preparer: Preparer, allReduce: AllReduce | undefined) {
+    this.#options = options;
     this.#native = new native.Loss(options);
     this.#ignoreIndex = options.ignoreIndex;
     this.#preparer = preparer;
@@ -30,6 +36,11 @@ export class Runner {
 
   run(call: Prepared): void {
     const { args } = call;
+    if (call.device.kind === 'cuda') {
+      this.#refuseHook(call);
+      this.#devices.run(call);
+      return;
+    }
     if (this.#allReduce === undefined || !hasSeam(args[0])) {
       this.#runNative(args, call);
       return;
@@ -42,6 +53,10 @@ export class Runner {
 
   /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
   runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
+    if (call.device.kind === 'cuda') {
+      this.run(call);
+      return this.#devices.settled(call).then(result);
+    }
     const allReduce = this.#allReduce;
     if (allReduce === undefined || !hasSeam(call.args[0])) {
       return this.#runNativeAsync(call.args, call).then(result);
@@ -57,6 +72,36 @@ export class Runner {
         return this.#runNativeAsync(afterSeam(args, sums), call);
       })
       .then(result);
+  }
+
+  /** For the calls of a plan on the CPU. */
+  repeated(): PlanRunner {
+    const execute = (call: Prepared) => {
+      readUpstream(call);
+      this.run(call);
+    };
+    return { execute, bind() {}, dispose() {} };
+  }
+
+  /** A call on a GPU, to be executed many times. */
+  plan(call: Prepared): DevicePlanRunner {
+    this.#refuseHook(call);
+    return this.#devices.plan(call);
+  }
+
+  get #devices(): DeviceRunner {
+    this.#onDevices ??= new DeviceRunner(this.#options, (error, call) =>
+      translate(this.#inWords(error, call)),
+    );
+    return this.#onDevices;
+  }
+
+  /** The hook reads sums on the host, for which a call on a GPU does not wait. */
+  #refuseHook({ args, device }: Prepared): void {
+    if (this.#allReduce === undefined || !hasSeam(args[0])) return;
+    throw new TypeError(
+      `Expected a loss without allReduce on ${device}: call statistics, add what read() returns, then fromStatistics and gradient`,
+    );
   }
 
   /** What the hook makes of these statistics, or they themselves where there is none. */

@@ -1,4 +1,6 @@
 import { checkInteger, checkKeys, rangeError, showShape, typeError } from './check.js';
+import { Device } from './device.js';
+import { Tensor } from './tensor.js';
 
 /** The sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
 export const sumNames = [
@@ -36,8 +38,6 @@ export interface StatisticsJson {
  * small, always float64, and add up: the sums of the parts of a volume are the sums of the volume.
  */
 export class Statistics {
-  /** `[groups, classes, 8]`: intersection I, prediction P, target T, volume, weight, crossEntropy, uniform, focal. */
-  readonly data: Float64Array;
   /** `[groups, classes, 8]`; groups is the number of samples, or 1 when pooled over the batch. */
   readonly shape: readonly [groups: number, classes: number, sums: 8];
   /** How many samples the sums come from. */
@@ -45,18 +45,67 @@ export class Statistics {
   /** What the sums mean. Only equal signatures can be mixed. */
   readonly signature: string;
 
-  /** @internal */
+  readonly #data: Float64Array | Tensor;
+
+  /** data: a tensor where the sums are on a GPU. @internal */
   constructor(
-    data: Float64Array,
+    data: Float64Array | Tensor,
     groups: number,
     classes: number,
     samples: number,
     signature: string,
   ) {
-    this.data = data;
+    this.#data = data;
     this.shape = Object.freeze([groups, classes, sumCount] as const);
     this.samples = samples;
     this.signature = signature;
+  }
+
+  /**
+   * `[groups, classes, 8]`: intersection I, prediction P, target T, volume, weight, crossEntropy, uniform, focal.
+   *
+   * @throws TypeError for sums on a GPU: {@link Statistics.read} copies them
+   */
+  get data(): Float64Array {
+    if (!(this.#data instanceof Tensor)) return this.#data;
+    throw new TypeError(
+      `Expected statistics on the host for data but received those on ${this.device}: read() copies them`,
+    );
+  }
+
+  /** Where the sums are. */
+  get device(): Device {
+    return this.#data instanceof Tensor ? this.#data.device : Device.cpu;
+  }
+
+  /** The sums on `device`: the array, or a device's tensor. @internal */
+  on(device: Device): Float64Array | Tensor {
+    if (this.device === device) return this.#data;
+    if (!(this.#data instanceof Tensor)) return Tensor.from(this.#data, this.shape).to(device);
+    throw new TypeError(
+      `Expected statistics on ${device} for statistics but received those on ${this.device}: read() copies them to the host`,
+    );
+  }
+
+  /**
+   * A copy on the host. On a GPU it waits for the work that makes the sums, without blocking.
+   *
+   * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums from a GPU whose target had invalid values
+   */
+  async read(): Promise<Statistics> {
+    const data = this.#data instanceof Tensor ? await this.#data.read() : this.#data.slice();
+    const [groups, classes] = this.shape;
+    return new Statistics(data as Float64Array, groups, classes, this.samples, this.signature);
+  }
+
+  /** Frees sums on a GPU; on the host there is nothing to free. May be called again. */
+  dispose(): void {
+    if (this.#data instanceof Tensor) this.#data.dispose();
+  }
+
+  /** {@link Statistics.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   /**
@@ -207,7 +256,7 @@ function checkClasses(statistics: Statistics, classes: number, name: string): vo
 export function checkSignature(statistics: unknown, signature: string, name: string): void {
   if (!(statistics instanceof Statistics)) throw typeError('Statistics', name, statistics);
   const [groups, classes] = statistics.shape;
-  if (statistics.data.length !== groups * classes * sumCount) {
+  if (statistics.device === Device.cpu && statistics.data.length !== groups * classes * sumCount) {
     throw new TypeError(
       `Expected ${groups * classes * sumCount} sums for ${name} but its array was detached and has ${statistics.data.length}`,
     );

@@ -3,7 +3,7 @@ import type { NativeBuffer } from '../binding.js';
 import { cuda } from './cuda.js';
 import type { Device } from './device.js';
 import { bytesOf, type DType, makeArray, type TypedArray } from './dtype.js';
-import { inWords, translate } from './fault.js';
+import { callNative, translate } from './native-call.js';
 
 /** What another process needs to open a tensor's memory. */
 export interface IpcHandle {
@@ -23,7 +23,7 @@ export class DeviceStorage {
 
   private constructor(device: Device, make: () => NativeBuffer) {
     this.#device = device;
-    this.buffer = inWords(make);
+    this.buffer = callNative(make);
   }
 
   static allocate(device: Device, sizeBytes: number, exportable = false): DeviceStorage {
@@ -43,7 +43,7 @@ export class DeviceStorage {
   }
 
   get pointer(): bigint {
-    return inWords(() => this.buffer.pointer);
+    return callNative(() => this.buffer.pointer);
   }
 
   view(offsetBytes: number, sizeBytes: number): DeviceStorage {
@@ -53,29 +53,29 @@ export class DeviceStorage {
   }
 
   fill(): void {
-    inWords(() => this.buffer.fill(this.#device.stream.native));
+    callNative(() => this.buffer.fill(this.#device.stream.native));
   }
 
   write(data: TypedArray): void {
-    inWords(() => this.buffer.write(this.#device.stream.native, data));
+    callNative(() => this.buffer.write(this.#device.stream.native, data));
   }
 
   read(dtype: DType): Promise<TypedArray> {
-    return inWords(() => this.buffer.read(this.#array(dtype)), this.words);
+    return callNative(() => this.buffer.read(this.#array(dtype)), this.words);
   }
 
   readSync(dtype: DType): TypedArray {
-    const array = inWords(() => this.#array(dtype));
-    inWords(() => this.buffer.readSync(array), this.words);
+    const array = callNative(() => this.#array(dtype));
+    callNative(() => this.buffer.readSync(array), this.words);
     return array;
   }
 
   settled(): Promise<void> {
-    return inWords(() => this.buffer.settled(), this.words);
+    return callNative(() => this.buffer.settled(), this.words);
   }
 
   ipcHandle(): IpcHandle {
-    return inWords(() => this.buffer.ipcHandle());
+    return callNative(() => this.buffer.ipcHandle());
   }
 
   dispose(): void {

@@ -2,7 +2,7 @@ import type { NativeEvent, NativeStream } from '../binding.js';
 import { typeError } from './check.js';
 import { cuda } from './cuda.js';
 import type { Device } from './device.js';
-import { inWords } from './fault.js';
+import { callNative } from './native-call.js';
 
 /** The stream of each device that work goes to, by the device's index. */
 const current = new Map<number, Stream>();
@@ -31,7 +31,7 @@ export class Stream implements Disposable {
   constructor(device: Device, /** @internal */ handle?: bigint) {
     if (device?.kind !== 'cuda') throw typeError('a CUDA device', 'device', device);
     this.device = device;
-    this.native = inWords(() => new (cuda().Stream)(device.index, handle));
+    this.native = callNative(() => new (cuda().Stream)(device.index, handle));
   }
 
   /**
@@ -46,7 +46,7 @@ export class Stream implements Disposable {
 
   /** The `cudaStream_t`, for other native code. */
   get handle(): bigint {
-    return inWords(() => this.native.handle);
+    return callNative(() => this.native.handle);
   }
 
   /** Everything that `work` enqueues on this stream's device goes to this stream. Returns what it returns. */
@@ -71,17 +71,17 @@ export class Stream implements Disposable {
   /** What is enqueued from now on starts when `event` has been reached. */
   wait(event: StreamEvent): void {
     if (!(event instanceof StreamEvent)) throw typeError('a StreamEvent', 'event', event);
-    inWords(() => event.native.makeWait(this.native));
+    callNative(() => event.native.makeWait(this.native));
   }
 
   /** Resolves when what the stream holds now is done. @throws WarpDiceError ERR_CUDA, as a rejection */
   async done(): Promise<void> {
-    await inWords(() => this.native.done());
+    await callNative(() => this.native.done());
   }
 
   /** Blocks the thread until what the stream holds is done. */
   synchronizeSync(): void {
-    inWords(() => this.native.synchronize());
+    callNative(() => this.native.synchronize());
   }
 
   /** Lets go of the stream; its work goes on. May be called again. */
@@ -116,7 +116,7 @@ export class StreamEvent implements Disposable {
    */
   constructor(device: Device, options: { interprocess?: boolean | Uint8Array } = {}) {
     if (device?.kind !== 'cuda') throw typeError('a CUDA device', 'device', device);
-    this.native = inWords(() => new (cuda().Event)(device.index, options.interprocess ?? false));
+    this.native = callNative(() => new (cuda().Event)(device.index, options.interprocess ?? false));
   }
 
   /** The event that another process exported. @throws WarpDiceError ERR_CUDA, for this process's own too */
@@ -128,22 +128,22 @@ export class StreamEvent implements Disposable {
   /** Moves the event to the end of what `stream` holds now. */
   record(stream: Stream): void {
     if (!(stream instanceof Stream)) throw typeError('a Stream', 'stream', stream);
-    inWords(() => this.native.record(stream.native));
+    callNative(() => this.native.record(stream.native));
   }
 
   /** Whether the work before it is done. */
   get reached(): boolean {
-    return inWords(() => this.native.reached());
+    return callNative(() => this.native.reached());
   }
 
   /** Blocks the thread until it is reached. */
   synchronizeSync(): void {
-    inWords(() => this.native.synchronize());
+    callNative(() => this.native.synchronize());
   }
 
   /** 64 bytes by which another process opens the event. */
   ipcHandle(): Uint8Array {
-    return inWords(() => this.native.ipcHandle());
+    return callNative(() => this.native.ipcHandle());
   }
 
   /** May be called again. */

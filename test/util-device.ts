@@ -1,6 +1,8 @@
 // The emulated device, and what tests plant in its CUDA runtime.
 import { native } from '../lib/binding.js';
-import { Device } from '../lib/index.js';
+import { Device, Tensor } from '../lib/index.js';
+import { reference } from './reference.js';
+import { type Case, expectSolution, gradOptions, type Typed } from './util.js';
 
 interface Fake {
   /** A held stream does no work. */
@@ -39,4 +41,31 @@ export async function held<Result>(body: () => Result | Promise<Result>): Promis
   } finally {
     fake.hold(handle, false);
   }
+}
+
+/** A tensor on a device with what `from` holds. */
+export const onDevice = (device: Device, from: Typed): Tensor =>
+  Tensor.from(from.data, from.shape, { dtype: from.dtype }).to(device);
+
+/** Solves a case on a device and compares value, per-class values and gradient with the reference. */
+export async function solveOn(device: Device, c: Case): Promise<void> {
+  const { spec, loss, predictions, target } = c;
+  const options = Object.entries(gradOptions(c)).map(([name, value]) => [
+    name,
+    typeof value === 'object' ? onDevice(device, value) : value,
+  ]);
+  const results = loss.valueAndGrad(
+    onDevice(device, predictions),
+    onDevice(device, target),
+    Object.fromEntries(options),
+  );
+  const { value, perClass, grad } = results;
+  const read = async (from: Tensor) => ({ data: await from.read(), dtype: from.dtype });
+  const outcome = {
+    value: await read(value),
+    perClass: await read(perClass),
+    grad: await read(grad),
+  };
+  const { dtype = 'float32' } = spec;
+  expectSolution(outcome, reference(c.problem), dtype, spec.options?.classWeights);
 }

@@ -35,7 +35,7 @@ Napi::Value allocated_bytes(const Napi::CallbackInfo& info) {
 }  // namespace
 
 static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
-  simt::executor = fake::enqueue;
+  simt::executor = fake::launch;
   Napi::Object fakes = Napi::Object::New(env);
   fakes.Set("hold", Napi::Function::New<hold>(env, "hold"));
   fakes.Set("setFault", Napi::Function::New<set_fault>(env, "setFault"));

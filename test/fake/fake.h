@@ -14,6 +14,7 @@ void set_fault(cudaError_t);                           // what every later call 
 void fail_next(const std::string& call, cudaError_t);  // what the next call of this function returns, once
 size_t allocated_bytes();            // really allocated on devices now; frees in queues are not done yet
 int calls(const std::string& call);  // how often a function was called
-cudaError_t enqueue(cudaStream_t, std::function<cudaError_t()> work);  // as a kernel launch does
+cudaError_t enqueue(cudaStream_t, std::function<cudaError_t()> work);
+cudaError_t launch(cudaStream_t, std::function<cudaError_t()> work);  // of a kernel: the call cudaLaunchKernel
 
 }  // namespace fake

@@ -64,6 +64,11 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
   return call.result();
 }
 
+cudaError_t launch(cudaStream_t stream, Work work) {
+  const Call call("cudaLaunchKernel");
+  return call.fails() ? call.result() : enqueue(stream, std::move(work));
+}
+
 void hold(cudaStream_t stream, bool held) {
   const Call call("hold");
   stream->held = held;

@@ -19,7 +19,7 @@ export function translate(error: unknown): unknown {
 }
 
 /** Calls the addon; what it throws, or rejects with, is translated. */
-export function inWords<Result>(call: () => Result, words = translate): Result {
+export function callNative<Result>(call: () => Result, words = translate): Result {
   let result: Result;
   try {
     result = call();
