@@ -2,14 +2,15 @@
 import type { RunArguments } from '../binding.js';
 import { sameShape, showShape, typeError } from './check.js';
 import type { Device } from './device.js';
-import { type DType, isHalf, type TypedArray } from './dtype.js';
+import { type DType, isFloat, isHalf, type TypedArray } from './dtype.js';
 import type { Statistics } from './statistics.js';
 import { Tensor, type TensorLike, toTensor } from './tensor.js';
 
-// The three steps of native/call.h.
+// The steps of native/call.h.
 export const STATISTICS = 1;
 export const FINALIZE = 2;
 export const GRADIENT = 4;
+export const TARGET_GRADIENT = 8;
 
 /** The arrays of one call after all checks. */
 export interface Prepared {
@@ -20,6 +21,7 @@ export interface Prepared {
   value: Tensor | undefined;
   perClass: Tensor | undefined;
   parts: Tensor | undefined;
+  /** dL/dpredictions or, of TARGET_GRADIENT, dL/dtarget. */
   grad: Tensor | undefined;
   statistics: Statistics | undefined;
   /** Where it runs; every array of `args` is there, as a NativeBuffer on a GPU. */
@@ -41,6 +43,10 @@ export const statisticsKeys: Keys = { options: ['weight', 'out'], out: [] };
 export const gradientKeys: Keys = {
   options: [...gradientOptionKeys, 'sampleOffset'],
   out: ['grad'],
+};
+export const targetGradientKeys: Keys = {
+  options: ['weight', 'gradScale', 'accumulate', 'upstream', 'sampleOffset', 'out'],
+  out: ['targetGrad'],
 };
 export const valueAndGradKeys: Keys = {
   options: gradientOptionKeys,
@@ -118,27 +124,52 @@ export function gradBuffer(
   dtype: DType | undefined,
   accumulate: boolean,
 ): Tensor {
-  const { dtype: own, shape } = predictions;
-  const allowed = isHalf(own) ? [own, 'float32'] : [own];
-  const wanted = allowed.join(' or ');
+  const { dtype: own } = predictions;
+  const allowed: DType[] = isHalf(own) ? [own, 'float32'] : [own];
   if (dtype !== undefined && !allowed.includes(dtype)) {
-    throw typeError(`${wanted} (predictions are ${own})`, 'gradDtype', dtype);
+    throw typeError(`${allowed.join(' or ')} (predictions are ${own})`, 'gradDtype', dtype);
   }
+  return slopeBuffer(predictions, 'out.grad', out, dtype ? [dtype] : allowed, accumulate);
+}
+
+/** The same for the gradient with respect to the target. */
+export function targetGradBuffer(
+  target: Tensor,
+  out: TensorLike | undefined,
+  accumulate: boolean,
+): Tensor {
+  if (!isFloat(target.dtype)) {
+    throw new TypeError(
+      `Expected a dense target of floats for target, as its gradient is asked for, but received ${target.dtype} of shape ${showShape(target.shape)}`,
+    );
+  }
+  return slopeBuffer(target, 'out.targetGrad', out, [target.dtype], accumulate);
+}
+
+/** In the shape of `like`; of the first of the allowed dtypes when new. */
+function slopeBuffer(
+  like: Tensor,
+  name: string,
+  out: TensorLike | undefined,
+  allowed: DType[],
+  accumulate: boolean,
+): Tensor {
+  const { shape, device } = like;
   if (out === undefined) {
     if (accumulate) {
       throw new TypeError(
-        'Expected a tensor for out.grad, as accumulate is set, but received undefined',
+        `Expected a tensor for ${name}, as accumulate is set, but received undefined`,
       );
     }
-    return Tensor.forResult(shape, dtype ?? own, predictions.device);
+    return Tensor.forResult(shape, allowed[0] as DType, device);
   }
-  const tensor = toTensorOn(predictions.device, out, 'out.grad');
-  if (!allowed.includes(tensor.dtype) || (dtype !== undefined && tensor.dtype !== dtype)) {
+  const tensor = toTensorOn(device, out, name);
+  if (!allowed.includes(tensor.dtype)) {
     throw new TypeError(
-      `Expected dtype ${dtype ?? wanted} for out.grad but received ${tensor.dtype}`,
+      `Expected dtype ${allowed.join(' or ')} for ${name} but received ${tensor.dtype}`,
     );
   }
-  checkShape(tensor, shape, 'out.grad');
+  checkShape(tensor, shape, name);
   return tensor;
 }
 

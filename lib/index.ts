@@ -22,6 +22,7 @@ export type {
   GeneralizedWassersteinDiceOptions,
   GradientOptions,
   LossOptions,
+  TargetGradientOptions,
   TverskyOptions,
   ValueAndGradOptions,
   ValueOptions,

@@ -7,10 +7,18 @@ import {
   type Prepared,
   STATISTICS,
   statisticsKeys,
+  TARGET_GRADIENT,
+  targetGradientKeys,
   valueAndGradKeys,
   valueKeys,
 } from './call.js';
-import type { CallOptions, GradientOptions, ValueAndGradOptions, ValueOptions } from './options.js';
+import type {
+  CallOptions,
+  GradientOptions,
+  TargetGradientOptions,
+  ValueAndGradOptions,
+  ValueOptions,
+} from './options.js';
 import { Plan, type PlanRunner, type Prepare } from './plan.js';
 import { Preparer } from './prepare.js';
 import { type Definition, resolveOptions } from './resolve.js';
@@ -135,6 +143,31 @@ export abstract class Loss {
     return call.grad as Tensor;
   }
 
+  /**
+   * dL/dtarget from the sums: for a soft target that is itself learned, or to be corrected. The target must be dense
+   * and of floats; the result has its shape and dtype, or is `options.out.targetGrad`. That class weights made from the
+   * target ({@link GeneralizedDiceLoss}) change with it is taken into account. The slope of a cross-entropy is infinite
+   * where p = 0.
+   *
+   * @throws TypeError, RangeError for arguments that do not fit, or statistics that mean something else
+   * @example
+   * const loss = new DiceLoss({ smoothDenominator: 0 });
+   * const p = Tensor.from(Float64Array.of(0.5, 1), [2]);
+   * const t = Tensor.from(Float64Array.of(1, 0.5), [2]);
+   * // I = 1, P = T = 1.25: dL/dt = -2p/2.5 + 2t*2/2.5^2
+   * loss.targetGradient(p, t, loss.statistics(p, t)).data; // [0.24, -0.48]
+   */
+  targetGradient(
+    predictions: TensorLike,
+    target: TensorLike,
+    statistics: Statistics,
+    options: TargetGradientOptions = none,
+  ): Tensor {
+    const call = this.#targetGradientCall(predictions, target, statistics, options);
+    this.#runner.run(call);
+    return call.grad as Tensor;
+  }
+
   /** {@link Loss.value} off the event loop. */
   valueAsync(
     predictions: TensorLike,
@@ -189,6 +222,17 @@ export abstract class Loss {
     return this.#runner.runAsync(call, () => call.grad as Tensor);
   }
 
+  /** {@link Loss.targetGradient} off the event loop. */
+  targetGradientAsync(
+    predictions: TensorLike,
+    target: TensorLike,
+    statistics: Statistics,
+    options: TargetGradientOptions = none,
+  ): Promise<Tensor> {
+    const call = this.#targetGradientCall(predictions, target, statistics, options);
+    return this.#runner.runAsync(call, () => call.grad as Tensor);
+  }
+
   /**
    * {@link Loss.valueAndGrad} with everything checked and allocated once: `plan.execute()` then does the work and
    * nothing else. The plan keeps the tensors that it was made with and reads what they hold at each `execute()`, the
@@ -201,6 +245,22 @@ export abstract class Loss {
     const runner = (first: Prepared): PlanRunner =>
       first.device.kind === 'cuda' ? this.#runner.plan(first) : this.#runner.repeated();
     return new Plan(prepare, runner, predictions, target, fixed.out);
+  }
+
+  #targetGradientCall(
+    predictions: TensorLike,
+    target: TensorLike,
+    statistics: Statistics,
+    options: TargetGradientOptions,
+  ): Prepared {
+    return this.#preparer.call(
+      TARGET_GRADIENT,
+      predictions,
+      target,
+      options,
+      targetGradientKeys,
+      statistics,
+    );
   }
 
   /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */

@@ -196,6 +196,12 @@ export interface GradientOptions extends CallOptions {
   out?: { grad?: TensorLike };
 }
 
+/** What a call of {@link Loss.targetGradient} adds. */
+export interface TargetGradientOptions extends Omit<GradientOptions, 'out' | 'gradDtype'> {
+  /** The caller's buffer for the gradient, in the shape and dtype of the target. */
+  out?: { targetGrad?: TensorLike };
+}
+
 /** What a call of {@link Loss.valueAndGrad} adds. */
 export interface ValueAndGradOptions extends Omit<GradientOptions, 'out' | 'sampleOffset'> {
   /** The caller's buffers for the results; `grad` in the shape of the predictions, or their own memory. */

@@ -14,6 +14,8 @@ import {
   REDUCTION_NONE,
   readUpstream,
   STATISTICS,
+  TARGET_GRADIENT,
+  targetGradBuffer,
   toTensorOn,
   valueOutKeys,
 } from './call.js';
@@ -29,7 +31,12 @@ import {
 import type { Device } from './device.js';
 import { codeOf } from './dtype.js';
 import { Geometry } from './geometry.js';
-import type { GradientOptions, ValueAndGradOptions, ValueOptions } from './options.js';
+import type {
+  GradientOptions,
+  TargetGradientOptions,
+  ValueAndGradOptions,
+  ValueOptions,
+} from './options.js';
 import { isCompound, isPerGroup } from './resolve.js';
 import { checkSignature, Statistics, sumNames } from './statistics.js';
 import { Tensor, type TensorLike, toTensor } from './tensor.js';
@@ -116,8 +123,8 @@ export class Preparer {
     checkKeys(options.out, 'options.out', keys.out);
     const out = options.out as ValueAndGradOptions['out'];
     if (steps & FINALIZE) this.#placeValue(call, out, groups, classes);
-    if (steps & GRADIENT) {
-      if (steps === GRADIENT) {
+    if (steps & (GRADIENT | TARGET_GRADIENT)) {
+      if (steps === GRADIENT || steps === TARGET_GRADIENT) {
         this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
       }
       call.upstream = this.#upstream(
@@ -129,9 +136,15 @@ export class Preparer {
       call.gradScale = checkScale(options.gradScale, device);
       readUpstream(call);
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
-      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
-      args[16] = memoryOf(call.grad);
-      args[17] = codeOf(call.grad.dtype);
+      if (steps === TARGET_GRADIENT) {
+        const { targetGrad } = (options as TargetGradientOptions).out ?? {};
+        call.grad = targetGradBuffer(target, targetGrad, args[18]);
+        args[20] = memoryOf(call.grad);
+      } else {
+        call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
+        args[16] = memoryOf(call.grad);
+        args[17] = codeOf(call.grad.dtype);
+      }
     }
     return call;
   }

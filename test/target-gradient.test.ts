@@ -1,0 +1,143 @@
+// dL/dtarget against the reference: every loss and option, activations, dtypes of predictions and target, layouts, reductions.
+import { describe, expect, test } from '@jest/globals';
+import { Statistics } from '../lib/index.js';
+import { entryOf, lossKeys, makeLoss } from './losses.js';
+import { reference } from './reference.js';
+import {
+  callOptions,
+  expectClose,
+  type FloatDType,
+  full,
+  gradTolerance,
+  makeCase,
+  numbers,
+  tensor,
+} from './util.js';
+
+const dtypes = ['float64', 'float32', 'float16', 'bfloat16'] as const;
+const reductions = ['mean', 'none', 'sum'] as const;
+
+/** The coarser of the two says how exact the sums are. */
+const coarser = (a: FloatDType, b: FloatDType): FloatDType =>
+  a === 'float64' && b === 'float64' ? 'float64' : 'float32';
+
+const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
+
+describe.each(cells)('$key $variant', ({ key, variant }) => {
+  const { defaults, without = [] } = entryOf(key);
+  const { crossEntropy, focal } = { ...defaults, ...variant };
+  const activations = (['none', 'sigmoid', 'softmax'] as const).filter(
+    (activation) =>
+      !((crossEntropy || focal) && activation === 'none') && !without.includes(activation),
+  );
+
+  test.each(activations)('%s', (activation) => {
+    let seed = 0;
+    for (const dtype of dtypes)
+      for (const targetDtype of dtypes)
+        for (const layout of ['channels-first', 'channels-last'] as const) {
+          const reduction = reductions[seed % 3] as 'mean';
+          const c = makeCase({
+            loss: key,
+            dtype,
+            target: 'dense',
+            targetDtype,
+            spatial: [seed % 2 ? 37 : 11],
+            ...(seed % 4 < 2 && { weight: 'float32' }),
+            seed: seed++,
+            options: {
+              ...variant,
+              activation,
+              layout,
+              reduction,
+              ...(seed % 5 === 0 && { batch: true }),
+            },
+          });
+          const { loss, predictions, target, upstream } = c;
+          const statistics = loss.statistics(predictions, target, callOptions(c));
+          const gradScale = targetDtype === 'float16' ? 64 : 1;
+          const options = { ...callOptions(c), ...(upstream && { upstream }), gradScale };
+          const grad = loss.targetGradient(predictions, target, statistics, options);
+          const expected = reference({ ...c.problem, gradScale }).targetGradient;
+          expect([grad.dtype, grad.shape]).toEqual([targetDtype, target.shape]);
+          const tolerance = gradTolerance(coarser(dtype, targetDtype), expected, targetDtype);
+          expectClose('targetGrad', numbers(grad), expected, tolerance);
+        }
+    expect(seed).toBe(32);
+  });
+});
+
+describe('a call', () => {
+  const loss = makeLoss('dice', { activation: 'softmax' });
+  const whole = makeCase({ dtype: 'float64', target: 'dense', targetDtype: 'float64' });
+  const { predictions: x, target: y } = whole;
+  const statistics = loss.statistics(x, y);
+  const grad = loss.targetGradient(x, y, statistics);
+
+  test('into a buffer, added to it, and off the event loop', async () => {
+    const targetGrad = full(y.shape, 1, 'float64');
+    const out = { targetGrad };
+    expect(loss.targetGradient(x, y, statistics, { out }).data).toBe(targetGrad.data);
+    expect(targetGrad.data).toEqual(grad.data);
+    loss.targetGradient(x, y, statistics, { out, accumulate: true, gradScale: 2 });
+    expectClose(
+      'sum',
+      numbers(targetGrad),
+      numbers(grad).map((g) => 3 * g),
+      1e-15,
+    );
+    expect((await loss.targetGradientAsync(x, y, statistics)).data).toEqual(grad.data);
+    await loss.targetGradientAsync(x, y, statistics, { out });
+    expect(targetGrad.data).toEqual(grad.data);
+  });
+
+  test('of a shard: sampleOffset', () => {
+    const more = Statistics.concat([statistics, statistics]);
+    const options = { sampleOffset: 2, gradScale: 2 }; // twice the samples, half the gradient
+    const part = loss.targetGradient(x, y, more, options);
+    expectClose('grad', numbers(part), numbers(grad), 1e-15);
+  });
+
+  test('a voxel of weight 0 has slope 0, even if it is NaN', () => {
+    const data = Float64Array.from(numbers(x));
+    data[3] = NaN;
+    const weight = full([2, 5, 7], 1);
+    weight.data[3] = 0 as never;
+    const nan = tensor(data, x.shape, 'float64');
+    const sums = loss.statistics(nan, y, { weight });
+    const slopes = numbers(loss.targetGradient(nan, y, sums, { weight }));
+    expect(slopes[3]).toBe(0);
+    expect(slopes.every(Number.isFinite)).toBe(true);
+  });
+
+  test('of a target that has none', () => {
+    const labels = full([2, 5, 7], 1, 'uint8');
+    const own = loss.statistics(x, labels);
+    expect(() => loss.targetGradient(x, labels, own)).toThrow(
+      'Expected a dense target of floats for target, as its gradient is asked for, but received uint8 of shape [2, 5, 7]',
+    );
+    const bytes = full(y.shape, 1, 'uint8');
+    expect(() => loss.targetGradient(x, bytes, statistics)).toThrow(TypeError);
+    expect(() => loss.targetGradientAsync(x, bytes, statistics)).toThrow(TypeError);
+  });
+
+  test('buffers and options that do not fit', () => {
+    const wrong = (options: object, message: string) =>
+      expect(() => loss.targetGradient(x, y, statistics, options)).toThrow(message);
+    wrong(
+      { out: { targetGrad: full(y.shape, 0) } },
+      'dtype float64 for out.targetGrad but received float32',
+    );
+    wrong(
+      { out: { targetGrad: full([3], 0, 'float64') } },
+      'Expected shape [2, 3, 5, 7] for out.targetGrad',
+    );
+    wrong(
+      { out: { grad: full(y.shape, 0, 'float64') } },
+      "for a key of options.out but received 'grad'",
+    );
+    wrong({ out: { targetGrad: y } }, 'Expected memory of its own for out.targetGrad');
+    wrong({ accumulate: true }, 'Expected a tensor for out.targetGrad, as accumulate is set,');
+    wrong({ gradDtype: 'float32' }, "for a key of options but received 'gradDtype'");
+  });
+});
