@@ -12,6 +12,7 @@ import type { MemorySettings } from './memory-child.js';
 import { names } from './names.js';
 import { help, type Options, readOptions } from './options.js';
 import type { PeersMessage } from './peers-child.js';
+import { processorsFor } from './pin.js';
 import { endProgress, showProgress } from './progress.js';
 import {
   boundsText,
@@ -41,15 +42,18 @@ import type { Budget } from './timing.js';
 const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
 
-/** Runs a file with its settings in a process of its own, which sends what it finds. */
+/** Runs a file with its settings in a process of its own, on these processors where given, which sends what it finds. */
 function runChild<Message>(
   file: string,
   settings: MeasureSettings,
   receive: (message: Message) => void,
+  processors?: readonly number[],
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    const pinned = processors && ['-c', processors.join(), process.execPath];
     const child = fork(childFile(file), [JSON.stringify(settings)], {
-      execArgv: nodeFlags,
+      ...(pinned && { execPath: 'taskset' }),
+      execArgv: [...(pinned ?? []), ...nodeFlags],
       env: { ...process.env, WARPDICE_SIMD: settings.simd },
     });
     child.on('message', (message) => receive(message as Message));
@@ -62,14 +66,20 @@ function runChild<Message>(
 }
 
 /** The cases, or undefined when this machine cannot run the target. */
-async function measure(settings: MeasureSettings): Promise<CaseResult[] | undefined> {
+async function measure(
+  settings: MeasureSettings,
+  processors: readonly number[] | undefined,
+): Promise<CaseResult[] | undefined> {
   const cases: CaseResult[] = [];
   let unavailable = false;
-  await runChild<MeasureMessage>('measure-child.js', settings, (message) => {
+  const receive = (message: MeasureMessage) => {
     if (message.type === 'cases') cases.push(...message.cases);
+    else if (message.type === 'skipped')
+      endProgress(`\n${message.group}: skipped, ${message.reason}`);
     else if (message.type === 'unavailable') unavailable = true;
     else showProgress(`${settings.simd} ${message.group}`, message.stage, message.share);
-  });
+  };
+  await runChild('measure-child.js', settings, receive, processors);
   return unavailable ? undefined : cases;
 }
 
@@ -176,11 +186,13 @@ async function measureAll(machine: Machine, options: Options): Promise<Saved | u
   const { quick, all, parts, filter, threads } = options;
   const budget: Budget = quick ? { seconds: 2, leastRounds: 7 } : { seconds: 15, leastRounds: 25 };
   const times = parts.includes('times');
+  const processors = processorsFor(threads);
+  if (times && processors) console.log(`times taken on processors ${processors.join()} alone`);
   const results: SimdResult[] = [];
   let first: string | undefined;
   for (const simd of options.simd) {
     if (first && (quick || !times)) break;
-    const cases = await measure({ simd, threads, filter, quick, all, times, budget });
+    const cases = await measure({ simd, threads, filter, quick, all, times, budget }, processors);
     endProgress();
     if (!cases) {
       console.log(`\n${simd}: skipped, this machine or this build does not have it`);
@@ -213,7 +225,7 @@ async function measureAll(machine: Machine, options: Options): Promise<Saved | u
   ];
   print(verdictsText(verdicts));
   if (threads !== 2) console.log(`The targets are stated for 2 threads; this run had ${threads}.`);
-  const stated = { quick, filter, threads };
+  const stated = { quick, all, parts, filter, threads, processors };
   return { machine, options: stated, results, peers, memory, scaling, server, verdicts };
 }
 
@@ -221,7 +233,10 @@ function save(found: Saved): void {
   const { cpu, date } = found.machine;
   const folder = path.join(root, 'bench', 'results');
   const name = cpu.toLowerCase().replace(/[^a-z0-9]+/g, '-');
-  const file = path.join(folder, `${name}-${date.slice(0, 10)}.json`);
+  const { quick, filter, parts } = found.options;
+  // Lest a part of a run replaces a whole one.
+  const extent = quick ? '-quick' : filter || parts.length < 3 ? '-part' : '';
+  const file = path.join(folder, `${name}-${date.slice(0, 10)}${extent}.json`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
   console.log(`\nSaved ${path.relative(process.cwd(), file)}`);

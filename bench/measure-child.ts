@@ -1,7 +1,8 @@
 // Measures the selected groups with the SIMD target that this process was started with, and sends the results to its parent.
+import os from 'node:os';
 import { setThreads, simdTarget } from 'warpdice';
 import { boundsOf, fastest } from './bounds.js';
-import { caseSize, type Group, select } from './cases.js';
+import { caseSize, type Group, lacksMemory, select } from './cases.js';
 import { type Answer, solve } from './check.js';
 import { type Contender, contendersOf } from './contenders.js';
 import type { LossName } from './losses.js';
@@ -28,6 +29,7 @@ export type MeasureMessage =
       readonly stage: string;
       readonly share: number;
     }
+  | { readonly type: 'skipped'; readonly group: string; readonly reason: string }
   | { readonly type: 'cases'; readonly cases: CaseResult[] };
 
 process.once('disconnect', () => process.exit()); // the parent is gone, or the work done
@@ -105,7 +107,9 @@ if (simdTarget() !== settings.simd) {
   setThreads(settings.threads);
   const groups = select(settings);
   for (const [done, group] of groups.entries()) {
-    send({ type: 'cases', cases: await measure(group, done, groups.length) });
+    const reason = lacksMemory(group, os.freemem());
+    if (reason) send({ type: 'skipped', group: group.name, reason });
+    else send({ type: 'cases', cases: await measure(group, done, groups.length) });
   }
 }
 process.disconnect?.();

@@ -23,7 +23,9 @@ export function showProgress(name: string, stage: string, share: number): void {
   bar.update(share, { name, stage });
 }
 
-export function endProgress(): void {
+/** With a message instead of the bar. */
+export function endProgress(message?: string): void {
   bar?.stop();
   bar = undefined;
+  if (message) console.log(message);
 }

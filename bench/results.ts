@@ -119,7 +119,10 @@ export interface ServerResult {
 /** A JSON file. */
 export interface Saved {
   readonly machine: Machine;
-  readonly options: Pick<Options, 'quick' | 'filter' | 'threads'>;
+  readonly options: Pick<Options, 'quick' | 'all' | 'parts' | 'filter' | 'threads'> & {
+    /** On which the times were taken, where it was not left to the system. */
+    readonly processors?: readonly number[] | undefined;
+  };
   readonly results: readonly SimdResult[];
   readonly peers: readonly PeerTimes[];
   readonly memory: readonly MemoryResult[];

@@ -1,6 +1,6 @@
 // The flags of the benchmark, and which cases they pick.
 import { expect, test } from '@jest/globals';
-import { groups, select } from '../bench/cases.js';
+import { type Group, groups, lacksMemory, select } from '../bench/cases.js';
 import { readOptions } from '../bench/options.js';
 
 test('without flags: the main shapes, no scaling, two threads', () => {
@@ -25,6 +25,13 @@ test('--filter looks into shape and name, without spaces and case; the first cas
   for (const { cases } of jaccard) {
     expect(cases.map(({ name }) => name)).toEqual(['float32, labels', 'Jaccard']);
   }
+});
+
+test('a shape that would take more than half of the free memory is named', () => {
+  const large = groups.find(({ name }) => name.startsWith('[2,117')) as Group;
+  // 207,028,224 values of float16, their gradient, and the answer; 1,769,472 labels: 12 bytes a value and 0.0018 GB.
+  expect(lacksMemory(large, 4.9e9)).toBe('needs 2.5 GB, more than half of the free 4.9 GB');
+  expect(lacksMemory(large, 5.1e9)).toBeUndefined();
 });
 
 test.each([

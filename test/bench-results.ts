@@ -41,7 +41,7 @@ export function savedOf(cases: readonly CaseResult[], more: Partial<Saved> = {})
       commit: 'abc',
       date: '2026-01-02T03:04:05.678Z',
     },
-    options: { quick: false, filter: undefined, threads: 2 },
+    options: { quick: false, all: false, parts: ['times'], filter: undefined, threads: 2 },
     results: [{ simd: 'avx512', threads: 2, cases }],
     peers: [],
     memory: [],
