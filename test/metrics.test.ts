@@ -52,7 +52,10 @@ function make(k: Case, seed = 1) {
   const shape = k.last ? [N, S, C] : [N, C, S];
   // A grid of values, so that ties are common; 0.5 is the threshold.
   const values = random.array(N * C * S, () => (random.integer(9) - 3) / 4);
-  if (k.NaNs) for (let i = 0; i < values.length; i += 13) values[i] = Number.NaN;
+  if (k.NaNs) {
+    for (let i = 0; i < values.length; i += 7) values[i] = i % 2 ? Infinity : -Infinity;
+    for (let i = 0; i < values.length; i += 13) values[i] = Number.NaN;
+  }
   const predictions =
     k.decision === 'labels'
       ? tensor(
@@ -159,10 +162,10 @@ describe('counts are those of a loop over the voxels', () => {
         }
   });
 
-  test.each([8, 9, 19, 32, 33, 150])('%d classes', (C) => {
+  test.each([8, 9, 14, 15, 19, 32, 33, 150, 300])('%d classes', (C) => {
     for (const last of [false, true])
       for (const decision of ['argmax', 'threshold', 'labels'] as const)
-        check({ ...small, C, decision, S: 1031, last, labelDtype: C > 100 ? 'int32' : 'uint8' });
+        check({ ...small, C, decision, S: 1031, last, labelDtype: C > 255 ? 'int32' : 'uint8' });
   });
 
   test.each(['float32', 'float64', 'float16', 'bfloat16'] as const)('%s', (dtype) => {
@@ -172,7 +175,7 @@ describe('counts are those of a loop over the voxels', () => {
           check({ ...small, dtype, last, decision, labelDtype, NaNs: true });
   });
 
-  test('dense targets, weights, ignored labels and NaN, in every combination', () => {
+  test('dense targets, weights, ignored labels, NaN and infinities, in every combination', () => {
     for (const decision of ['argmax', 'threshold', 'labels'] as const)
       for (const dense of [false, true])
         for (const weighted of [false, true])

@@ -1,60 +1,66 @@
 #pragma once
-// The counting of counts.h on a run of voxels, step by step: what a step's predictions and target name becomes one
-// cell per voxel, and cells are counted.
+// The counting of counts.h on a run of voxels, block by block: target and predictions name a class per voxel, pairs of
+// names are counted.
 #include "../counts.h"
 #include "check.h"
-#include "types.h"
+#include "names.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
+/// Up to here a name fits in 4 bits, and a pair of names in a byte: every pair that there can be is compared with all
+/// voxels, which no memory has to wait for.
+constexpr int64_t kMostCompared = 14;
 /// More classes than this count in the result itself: a table per run would cost more than the run.
-constexpr int64_t kMostLocalClasses = 32;
-/// Up to this many classes neighbouring voxels, which tend to be alike, count in tables of their own: an increment
-/// need not wait for the one before.
-constexpr int64_t kMostSplitClasses = 8;
+constexpr int64_t kMostTabled = 32;
 
 inline void add_shared(int64_t* counts, int64_t more) { __atomic_fetch_add(counts, more, __ATOMIC_RELAXED); }
 
-template <class T>
+/// Name: uint8_t up to kMostCompared classes, int32_t beyond.
+template <class T, class Name>
 class Counter {
  public:
   Counter(const CountInputs& inputs, const Run& run, Workspace& workspace)
-      : inputs_(inputs), in_(inputs.in), run_(run), cells_(inputs.cells() + 1) {
-    if (inputs.decision == Decision::threshold) tables_ = 1;
-    else tables_ = in_.classes <= kMostSplitClasses ? 4 : in_.classes <= kMostLocalClasses ? 1 : 0;
+      : inputs_(inputs), in_(inputs.in), run_(run), names_{in_.classes} {
+    const bool counts_locally = inputs.decision == Decision::threshold || in_.classes <= kMostTabled;
     const size_t step_bytes = static_cast<size_t>(in_.classes) * kStep<T> * sizeof(T);
-    char* memory = static_cast<char*>(workspace.reserve(3 * step_bytes + tables_ * cells_ * sizeof(int64_t)));
+    const size_t local_bytes = counts_locally ? inputs.cells() * sizeof(int64_t) : 0;
+    char* memory = static_cast<char*>(workspace.reserve(3 * step_bytes + local_bytes));
     staged_ = reinterpret_cast<T*>(memory);
     staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
     stager_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step_bytes)};
-    local_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes);
-    memset(local_, 0, tables_ * cells_ * sizeof(int64_t));
+    if (counts_locally) local_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes);
+    memset(memory + 3 * step_bytes, 0, local_bytes);
   }
 
   /// counts: [cells()] of the sample, added to; other threads may do so meanwhile.
   void count(int64_t* counts) {
-    for (int64_t s = run_.begin; s < run_.end; s += kStep<T>) {
-      const int64_t left = run_.end - s;
-      const int voxels = left < kStep<T> ? static_cast<int>(left) : kStep<T>;
-      choose_voxels(s, voxels);
-      load_target(s, voxels);
-      if (inputs_.decision != Decision::labels) stage(in_.predictions, s, voxels, staged_);
+    for (int64_t s = run_.begin; s < run_.end; s += kBlock) {
+      const int voxels = run_.end - s < kBlock ? static_cast<int>(run_.end - s) : kBlock;
+      name_targets(s, voxels);
+      leave_out(s, voxels);
       if (inputs_.decision == Decision::threshold) {
-        for (int64_t c = 0; c < in_.classes; c++) count_class(c);
+        count_classes(s, voxels);
         continue;
       }
-      if (inputs_.decision == Decision::argmax) name_largest(staged_, predicted_, false);
-      else name_labels(in_.predictions, s, voxels, predicted_);
-      count_pairs(counts);
+      name_predictions(s, voxels);
+      if constexpr (sizeof(Name) == 1) count_pairs(whole_steps(voxels));
+      else if (local_) table_pairs(voxels);
+      else share_pairs(voxels, counts);
     }
-    for (int64_t i = 0; i < tables_ * cells_; i++) {
-      const int64_t cell = i % cells_;
-      if (local_[i] != 0 && cell != cells_ - 1) add_shared(counts + cell, local_[i]);
+    if (!local_) return;
+    for (int64_t i = 0; i < inputs_.cells(); i++) {
+      if (local_[i] != 0) add_shared(counts + i, local_[i]);
     }
   }
 
  private:
-  int32_t nothing() const { return static_cast<int32_t>(in_.classes); }
+  typedef uint8_t Bytes __attribute__((vector_size(kVectorBytes)));
+  static constexpr int kBlock = 16 * kStep<T>;
+
+  /// Rounded up.
+  static int whole_steps(int voxels) { return (voxels + kStep<T> - 1) / kStep<T> * kStep<T>; }
+
+  bool direct(const Operand& operand) const { return operand.dtype == kDType<T> && !stager_.channels_last; }
 
   void stage(const Operand& operand, int64_t s, int voxels, T* to) {
     with_storage(operand.dtype, [&](auto* type) {
@@ -62,98 +68,156 @@ class Counter {
     });
   }
 
-  /// counted_: neither padding nor of weight 0; load_target takes out what is ignored.
-  void choose_voxels(int64_t s, int voxels) {
-    for (int i = 0; i < kStep<T>; i++) counted_[i] = i < voxels;
-    if (!in_.weight.data) return;
-    alignas(64) T weights[kStep<T>];
-    with_storage(in_.weight.dtype, [&](auto* type) {
-      type = static_cast<decltype(type)>(const_cast<void*>(in_.weight.data));
-      load_row<T>(type + run_.n * in_.voxels + s, voxels, weights);
-    });
-    for (int i = 0; i < kStep<T>; i++) counted_[i] &= weights[i] != 0;
+  /// Names the classes of a whole array, and those of padding somehow.
+  void name_dense(const Operand& operand, int64_t s, int voxels, bool is_target, Name* names) {
+    int at = 0;
+    if (direct(operand)) {
+      at = voxels / kStep<T> * kStep<T>;
+      const T* values = static_cast<const T*>(operand.data) + stager_.offset(run_.n, s);
+      name_classes(in_.classes, values, in_.voxels, at, is_target, names);
+    }
+    for (; at < voxels; at += kStep<T>) {
+      stage(operand, s + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, staged_);
+      name_classes(in_.classes, staged_, kStep<T>, kStep<T>, is_target, names + at);
+    }
   }
 
-  void load_target(int64_t s, int voxels) {
-    if (in_.labels) return name_labels(in_.target, s, voxels, truth_, counted_);
-    stage(in_.target, s, voxels, staged_target_);
-    if (inputs_.decision != Decision::threshold) name_largest(staged_target_, truth_, true);
-  }
-
-  /// The classes that labels name. counted: null, or set to 0 where the label is the ignored one.
-  void name_labels(const Operand& operand, int64_t s, int voxels, int32_t* names, int32_t* counted = nullptr) {
+  void name_map(const Operand& operand, int64_t s, int voxels, Name if_ignored, Name* names) {
     with_label(operand.dtype, [&](auto* labels) {
       labels = static_cast<decltype(labels)>(const_cast<void*>(operand.data)) + run_.n * in_.voxels + s;
-      for (int i = 0; i < voxels; i++) {
-        const int64_t label = static_cast<int64_t>(labels[i]), c = label - in_.label_base();
-        const bool is_class = c >= 0 && c < in_.classes;
-        const bool ignored = in_.has_ignore && label == in_.ignore_index;
-        names[i] = is_class && !ignored ? static_cast<int32_t>(c) : nothing();
-        if (counted) counted[i] &= !ignored;
+      name_labels(in_, labels, voxels, if_ignored, names);
+    });
+  }
+
+  void name_targets(int64_t s, int voxels) {
+    if (in_.labels) name_map(in_.target, s, voxels, names_.uncounted(), truth_);
+    else if (inputs_.decision != Decision::threshold) name_dense(in_.target, s, voxels, true, truth_);
+    else memset(truth_, 0, sizeof truth_);  // count_classes reads the target itself
+  }
+
+  void name_predictions(int64_t s, int voxels) {
+    if (inputs_.decision == Decision::labels) name_map(in_.predictions, s, voxels, names_.nothing(), predicted_);
+    else name_dense(in_.predictions, s, voxels, false, predicted_);
+  }
+
+  /// Voxels of weight 0, and padding.
+  void leave_out(int64_t s, int voxels) {
+    for (int i = voxels; i < whole_steps(voxels); i++) truth_[i] = names_.uncounted(), predicted_[i] = 0;
+    if (!in_.weight.data) return;
+    alignas(64) T weights[kStep<T>];
+    with_storage(in_.weight.dtype, [&](auto* from) {
+      from = static_cast<decltype(from)>(const_cast<void*>(in_.weight.data)) + run_.n * in_.voxels + s;
+      for (int at = 0; at < voxels; at += kStep<T>) {
+        load_row<T>(from + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, weights);
+        for (int i = 0; i < kStep<T>; i++) truth_[at + i] = weights[i] != 0 ? truth_[at + i] : names_.uncounted();
       }
     });
-    for (int i = voxels; i < kStep<T>; i++) names[i] = nothing();
   }
 
-  /// The class of the largest of values [C][kStep<T>], the lowest at a tie; none where one is NaN or, in a target,
-  /// where all are 0.
-  void name_largest(const T* values, int32_t* names, bool is_target) {
-    for (int i = 0; i < kStep<T>; i += Simd<T>::lanes) {
-      Vec<T> largest = load<Vec<T>>(values + i);
-      Mask<T> name = {}, unordered = largest != largest;
-      for (int64_t c = 1; c < in_.classes; c++) {
-        const Vec<T> value = load<Vec<T>>(values + c * kStep<T> + i);
-        const Mask<T> larger = value > largest;
-        largest = larger ? value : largest;
-        name = larger ? Mask<T>{} + static_cast<typename Simd<T>::Int>(c) : name;
-        unordered |= value != value;
+  /// Pairs of names that fit in a byte, compared with each that there can be.
+  void count_pairs(int voxels) {
+    for (int i = 0; i < voxels; i++) predicted_[i] = static_cast<Name>(truth_[i] << 4 | predicted_[i]);
+    int64_t* cell = local_;
+    for (int64_t t = 0; t <= in_.classes; t++) {
+      for (int64_t p = 0; p <= in_.classes; p++) {
+        const Bytes pair = Bytes{} + static_cast<uint8_t>(t << 4 | p);
+        Bytes found = {};  // at most one per vector of a block: no overflow
+        for (int i = 0; i < voxels; i += kVectorBytes) {
+          found -= (Bytes)(load<Bytes>(predicted_ + i) == pair);  // which is -1 where it holds
+        }
+        *cell++ += sum_bytes(found);
       }
-      if (is_target) unordered |= largest <= Vec<T>{};
-      name = unordered ? Mask<T>{} + static_cast<typename Simd<T>::Int>(in_.classes) : name;
-      for (int lane = 0; lane < Simd<T>::lanes; lane++) names[i + lane] = static_cast<int32_t>(name[lane]);
     }
   }
 
-  void count_pairs(int64_t* counts) {
+  void table_pairs(int voxels) {
     const int64_t K = in_.classes + 1;
-    for (int i = 0; i < kStep<T>; i++) {
-      const int64_t cell = counted_[i] ? truth_[i] * K + predicted_[i] : cells_ - 1;
-      if (tables_ > 0) local_[(i & (tables_ - 1)) * cells_ + cell]++;
-      else if (counted_[i]) add_shared(counts + cell, 1);
+    for (int i = 0; i < voxels; i++) {
+      if (truth_[i] != names_.uncounted()) local_[truth_[i] * K + predicted_[i]]++;
     }
   }
 
-  /// NaN is above no threshold.
-  void count_class(int64_t c) {
-    const T threshold = static_cast<T>(inputs_.threshold);
-    const T *values = staged_ + c * kStep<T>, *target = staged_target_ + c * kStep<T>;
-    int32_t total = 0, positive = 0, predicted = 0, both = 0;
-    for (int i = 0; i < kStep<T>; i++) {
-      const int32_t is_target = (in_.labels ? truth_[i] == c : target[i] > T{0.5}) & counted_[i];
-      const int32_t is_predicted = (values[i] > threshold) & counted_[i];
-      total += counted_[i];
-      positive += is_target;
-      predicted += is_predicted;
-      both += is_target & is_predicted;
+  void share_pairs(int voxels, int64_t* counts) {
+    const int64_t K = in_.classes + 1;
+    for (int i = 0; i < voxels; i++) {
+      if (truth_[i] != names_.uncounted()) add_shared(counts + truth_[i] * K + predicted_[i], 1);
     }
-    int64_t* cells = local_ + 4 * c;
-    cells[0] += total - positive - predicted + both;
-    cells[1] += predicted - both;
-    cells[2] += positive - both;
-    cells[3] += both;
+  }
+
+  /// Decision threshold.
+  void count_classes(int64_t s, int voxels) {
+    int at = 0;
+    if (direct(in_.predictions) && (in_.labels || direct(in_.target))) {
+      at = voxels / kStep<T> * kStep<T>;
+      const int64_t from = stager_.offset(run_.n, s);
+      count_above(static_cast<const T*>(in_.predictions.data) + from,
+                  in_.labels ? nullptr : static_cast<const T*>(in_.target.data) + from, in_.voxels, 0, at);
+    }
+    for (; at < voxels; at += kStep<T>) {
+      const int left = voxels - at < kStep<T> ? voxels - at : kStep<T>;
+      stage(in_.predictions, s + at, left, staged_);
+      if (!in_.labels) stage(in_.target, s + at, left, staged_target_);
+      count_above(staged_, in_.labels ? nullptr : staged_target_, kStep<T>, at, kStep<T>);
+    }
+  }
+
+  /// values, target (null: labels): class c begins at c * stride. begin: their place in the block. NaN is above
+  /// nothing.
+  void count_above(const T* values, const T* target, int64_t stride, int begin, int count) {
+    const Name* truth = truth_ + begin;
+    mark(count, counted_, [&](int i) { return truth[i] != names_.uncounted(); });
+    for (int64_t c = 0; c < in_.classes; c++) {
+      mark_above(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
+      if (target) mark_above(target + c * stride, T{0.5}, count, positive_);
+      else mark(count, positive_, [&](int i) { return truth[i] == static_cast<Name>(c); });
+      Bytes totals = {}, positives = {}, predicted = {}, both = {};  // at most one per vector of a block: no overflow
+      for (int i = 0; i < count; i += kVectorBytes) {
+        const Bytes counted = load<Bytes>(counted_ + i);
+        const Bytes positive = load<Bytes>(positive_ + i) & counted, above = load<Bytes>(above_ + i) & counted;
+        totals -= counted;
+        positives -= positive;
+        predicted -= above;
+        both -= positive & above;
+      }
+      const int tp = sum_bytes(both), fp = sum_bytes(predicted) - tp, fn = sum_bytes(positives) - tp;
+      int64_t* cells = local_ + 4 * c;
+      cells[0] += sum_bytes(totals) - tp - fp - fn;
+      cells[1] += fp;
+      cells[2] += fn;
+      cells[3] += tp;
+    }
+  }
+
+  /// All bits of a byte where it holds.
+  template <class Holds>
+  static void mark(int count, uint8_t* marks, Holds holds) {
+    for (int i = 0; i < count; i++) marks[i] = holds(i) ? 255 : 0;
+  }
+
+  static void mark_above(const T* values, T bound, int count, uint8_t* marks) {
+    typedef typename Alike<T, int8_t>::V Narrow;
+    for (int i = 0; i < count; i += Simd<T>::lanes) {
+      store(marks + i, __builtin_convertvector(load<Vec<T>>(values + i) > bound, Narrow));
+    }
   }
 
   const CountInputs& inputs_;
   const Inputs& in_;
   const Run& run_;
   Stager<T> stager_;
-  int64_t cells_, tables_;      // a table has one cell more, for voxels that are not counted
+  Names<Name> names_;
   T *staged_, *staged_target_;  // [C][kStep<T>]
-  int64_t* local_;              // [tables_][cells_]
-  alignas(64) int32_t counted_[kStep<T>];
-  alignas(64) int32_t truth_[kStep<T>];
-  alignas(64) int32_t predicted_[kStep<T>];
+  int64_t* local_ = nullptr;    // [cells()], or null
+  alignas(64) Name truth_[kBlock];
+  alignas(64) Name predicted_[kBlock];
+  alignas(64) uint8_t counted_[kBlock], positive_[kBlock], above_[kBlock];  // marks of one class
 };
+
+template <class T>
+void count_as(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts) {
+  if (inputs.in.classes <= kMostCompared) Counter<T, uint8_t>(inputs, run, workspace).count(counts);
+  else Counter<T, int32_t>(inputs, run, workspace).count(counts);
+}
 
 /// Counts a run unless it has faults: an error then, and nothing counts.
 inline CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts) {
@@ -165,8 +229,8 @@ inline CountFaults count(const CountInputs& inputs, const Run& run, Workspace& w
   }
   faults.target = check_target(inputs.in, run);
   if (faults.predictions.count + faults.target.count > 0) return faults;
-  if (inputs.in.predictions.dtype == DType::float64) Counter<double>(inputs, run, workspace).count(counts);
-  else Counter<float>(inputs, run, workspace).count(counts);
+  if (inputs.in.predictions.dtype == DType::float64) count_as<double>(inputs, run, workspace, counts);
+  else count_as<float>(inputs, run, workspace, counts);
   return faults;
 }
 

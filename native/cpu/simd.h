@@ -144,6 +144,23 @@ WARPDICE_INLINE double sum_lanes(Vec<double> v) {
   return sum;
 }
 
+/// Sum of the bytes of a vector.
+template <class Bytes>
+WARPDICE_INLINE int sum_bytes(Bytes v) {
+#if defined(__AVX512F__)
+  return static_cast<int>(_mm512_reduce_add_epi64(_mm512_sad_epu8((__m512i)v, _mm512_setzero_si512())));
+#elif defined(__AVX2__)
+  const __m256i sums = _mm256_sad_epu8((__m256i)v, _mm256_setzero_si256());
+  const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  return _mm_cvtsi128_si32(half) + _mm_extract_epi16(half, 4);
+#elif defined(__x86_64__)
+  const __m128i sums = _mm_sad_epu8((__m128i)v, _mm_setzero_si128());
+  return _mm_cvtsi128_si32(sums) + _mm_extract_epi16(sums, 4);
+#else
+  return vaddlvq_u8((uint8x16_t)v);
+#endif
+}
+
 /// Vectors whose exponentials are computed side by side, to hide the latency of the polynomial: 4 take 5% off a
 /// pass on a Zen 5 with 32 registers; with 16 the out-of-order core does better alone.
 #if defined(__AVX512F__)
