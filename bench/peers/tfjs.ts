@@ -1,5 +1,5 @@
 // TensorFlow.js: the loss composed from its operations, the gradient by its autograd. Its wasm backend has SIMD and, in Node, one
-// thread. The logits lie channels last, TensorFlow's own layout: there it is 3 times faster than on channels first.
+// thread. The logits lie channels last, TensorFlow's own layout: there it is faster than on channels first.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { root } from '../machine.js';
