@@ -19,20 +19,20 @@ class Builder : public Recorder {
 
   cudaError_t kernel(const cudaKernelNodeParams& params) override {
     cudaGraphNode_t node = nullptr;
-    return keep(cudaGraphAddKernelNode(&node, graph_, before(), nodes_.empty() ? 0 : 1, &params), node);
+    const cudaError_t status = cudaGraphAddKernelNode(&node, graph_, before(), nodes_.empty() ? 0 : 1, &params);
+    if (status == cudaSuccess) nodes_.push_back(node);
+    return status;
   }
   cudaError_t zero(void* data, size_t size_bytes) override {
     cudaGraphNode_t node = nullptr;
     const cudaMemsetParams params = zeros(data, size_bytes);
-    return keep(cudaGraphAddMemsetNode(&node, graph_, before(), nodes_.empty() ? 0 : 1, &params), node);
+    const cudaError_t status = cudaGraphAddMemsetNode(&node, graph_, before(), nodes_.empty() ? 0 : 1, &params);
+    if (status == cudaSuccess) nodes_.push_back(node);
+    return status;
   }
 
  private:
   const cudaGraphNode_t* before() const { return nodes_.empty() ? nullptr : &nodes_.back(); }
-  cudaError_t keep(cudaError_t status, cudaGraphNode_t node) {
-    if (status == cudaSuccess) nodes_.push_back(node);
-    return status;
-  }
 
   const cudaGraph_t graph_;
   std::vector<cudaGraphNode_t>& nodes_;
