@@ -2,6 +2,12 @@ import './environment.js';
 
 export type { AllReduce } from './all-reduce.js';
 export type { ClassCounts } from './counts.js';
+export {
+  DeepSupervision,
+  type ScalesAndGradsOptions,
+  type ScalesOptions,
+  type ScalesValue,
+} from './deep-supervision.js';
 export { Device, type DeviceMemory, getThreads, setThreads, simdTarget } from './device.js';
 export { DiceLoss } from './dice.js';
 export { DiceCELoss } from './dice-ce.js';

@@ -5,6 +5,7 @@ import {
   GRADIENT,
   gradientKeys,
   type Prepared,
+  REDUCTION_NONE,
   STATISTICS,
   statisticsKeys,
   TARGET_GRADIENT,
@@ -39,10 +40,16 @@ const none: Record<string, never> = Object.freeze({});
 export abstract class Loss {
   readonly #preparer: Preparer;
   readonly #runner: Runner;
+  /** @internal */
+  readonly channelsLast: boolean;
+  /** Whether the reduction is 'none'. @internal */
+  readonly unreduced: boolean;
 
   /** @internal */
   protected constructor(options: { allReduce?: AllReduce }, definition: Definition) {
     const resolved = resolveOptions(options, definition);
+    this.channelsLast = resolved.channelsLast;
+    this.unreduced = resolved.reduction === REDUCTION_NONE;
     this.#preparer = new Preparer(resolved);
     this.#runner = new Runner(resolved, this.#preparer, checkAllReduce(options.allReduce));
   }
@@ -261,6 +268,28 @@ export abstract class Loss {
       targetGradientKeys,
       statistics,
     );
+  }
+
+  /** value() in two parts: all checks, and then, when the result is called, the work. @internal */
+  prepareValue(x: TensorLike, y: TensorLike, options: ValueOptions): () => LossValue {
+    const call = this.#preparer.call(STATISTICS | FINALIZE, x, y, options, valueKeys);
+    return () => {
+      this.#runner.run(call);
+      return lossValue(call, options.out);
+    };
+  }
+
+  /** valueAndGrad() in the same two parts. @internal */
+  prepareValueAndGrad(
+    x: TensorLike,
+    y: TensorLike,
+    options: ValueAndGradOptions,
+  ): () => LossValueAndGrad {
+    const call = this.#preparer.call(ALL, x, y, options, valueAndGradKeys);
+    return () => {
+      this.#runner.run(call);
+      return lossValueAndGrad(call, options.out);
+    };
   }
 
   /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */

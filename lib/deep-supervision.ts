@@ -1,0 +1,191 @@
+import { float64Buffer } from './call.js';
+import { checkKeys, checkNonNegative, rangeError, typeError } from './check.js';
+import { Device } from './device.js';
+import { Loss } from './loss.js';
+import type { ValueAndGradOptions, ValueOptions } from './options.js';
+import { Resampler } from './resample.js';
+import type { LossValue, LossValueAndGrad } from './result.js';
+import { type Tensor, type TensorLike, toTensor } from './tensor.js';
+
+/** What a call of {@link DeepSupervision.value} adds. */
+export interface ScalesOptions<Out = ValueOptions['out']> {
+  /** w per voxel of the target; resampled like the target. */
+  weight?: TensorLike;
+  /** The caller's buffers: for the value, and for the results of every scale as {@link Loss.value} takes them. */
+  out?: { value?: TensorLike; scales?: readonly Out[] };
+}
+
+/** What a call of {@link DeepSupervision.valueAndGrad} adds. */
+export interface ScalesAndGradsOptions extends ScalesOptions<ValueAndGradOptions['out']> {
+  /** Multiplies every gradient before it is rounded, beside the weight of its scale. Default 1. */
+  gradScale?: number;
+  /** `'float32'` for gradients that half precision would round to 0. Default: the dtype of the predictions. */
+  gradDtype?: ValueAndGradOptions['gradDtype'];
+  /** Adds the gradients to those in `out.scales`. Default false. */
+  accumulate?: boolean;
+}
+
+/** The value of all scales, and what each has to say. */
+export interface ScalesValue<Scale = LossValue> {
+  /** sum of weight_i * value_i, float64, in the shape of the values. */
+  readonly value: Tensor;
+  /** In the order of the predictions. Their values are without the weights, their gradients with them. */
+  readonly scales: readonly Scale[];
+}
+
+const none: Record<string, never> = Object.freeze({});
+const valueKeys = ['weight', 'out'];
+const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate'];
+
+/**
+ * Deep supervision: one loss of predictions at several scales against one target of full size (Lee et al. 2015, arXiv
+ * 1409.5185; the weights that nnU-Net takes are 1, 1/2, 1/4, ... divided by their sum):
+ *
+ *     value = sum_i weight_i * L(predictions_i, target at the size of predictions_i)
+ *
+ * The target, and a weight per voxel, are resampled to the nearest voxel, index floor(i * from / to) along each axis, into
+ * small buffers that are kept; predictions of the target's own size take it as it is. Arguments are those of the loss;
+ * all are checked before anything is written. Labels out of range throw where they are met, largest scale first.
+ * Tensors in host memory only, with at least one spatial axis; reductions `'mean'` and `'sum'`.
+ *
+ * @example
+ * const supervision = new DeepSupervision(new DiceLoss({ smoothDenominator: 0 }), [0.75, 0.25]);
+ * const fine = Tensor.from(Float64Array.of(0.5, 0.5, 1, 0), [1, 1, 4]);
+ * const coarse = Tensor.from(Float64Array.of(1, 0.5), [1, 1, 2]);
+ * const mask = Tensor.from(Uint8Array.of(1, 0, 1, 0), [1, 4]); // at the coarse size: its voxels 0 and 2, both 1
+ * const { value, scales } = supervision.valueAndGrad([fine, coarse], mask);
+ * // fine: 1 - 3/3.5; coarse: 1 - 3/3.25
+ * value.itemSync(); // 0.75 * (1 - 3/3.5) + 0.25 * (1 - 3/3.25) = 0.126373...
+ */
+export class DeepSupervision {
+  readonly #loss: Loss;
+  readonly #weights: readonly number[];
+  readonly #target: Resampler;
+  readonly #weight: Resampler;
+
+  /**
+   * @param loss Of every scale
+   * @param weights One for each scale, finite and >= 0, in the order of the predictions
+   * @throws TypeError, RangeError
+   */
+  constructor(loss: Loss, weights: readonly number[]) {
+    if (!(loss instanceof Loss)) throw typeError('a loss', 'loss', loss);
+    if (!Array.isArray(weights)) throw typeError('an array of numbers', 'weights', weights);
+    if (weights.length === 0) throw rangeError('one weight per scale', 'weights', weights);
+    if (loss.unreduced) throw rangeError("'mean' or 'sum'", 'the reduction of loss', 'none');
+    this.#loss = loss;
+    this.#weights = weights.map((weight, i) =>
+      checkNonNegative(weight === undefined ? null : weight, `weights[${i}]`, 0),
+    );
+    this.#target = new Resampler('target', loss.channelsLast);
+    this.#weight = new Resampler('weight', loss.channelsLast);
+  }
+
+  /** The weighted sum of the losses, and the loss of every scale. */
+  value(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesOptions = none,
+  ): ScalesValue {
+    checkKeys(options, 'options', valueKeys);
+    const calls = this.#calls(predictions, target, options, (x, y, given) =>
+      this.#loss.prepareValue(x, y, given),
+    );
+    const into = this.#into(options);
+    return this.#result(into, runLargestFirst(calls));
+  }
+
+  /** The same with the gradient for the predictions of every scale, its weight included. */
+  valueAndGrad(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesAndGradsOptions = none,
+  ): ScalesValue<LossValueAndGrad> {
+    checkKeys(options, 'options', gradKeys);
+    const { gradScale = 1, gradDtype, accumulate } = options;
+    if (typeof gradScale !== 'number') throw typeError('a number', 'gradScale', gradScale);
+    const calls = this.#calls(predictions, target, options, (x, y, given, weight) =>
+      this.#loss.prepareValueAndGrad(x, y, {
+        ...given,
+        gradScale: weight * gradScale,
+        ...(gradDtype !== undefined && { gradDtype }),
+        ...(accumulate !== undefined && { accumulate }),
+      }),
+    );
+    const into = this.#into(options);
+    return this.#result(into, runLargestFirst(calls));
+  }
+
+  /** One call for each scale, checked. */
+  #calls<Out, Result>(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesOptions<Out>,
+    prepare: (
+      x: Tensor,
+      y: Tensor,
+      given: { weight?: Tensor; out?: NonNullable<Out> },
+      weight: number,
+    ) => () => Result,
+  ): Call<Result>[] {
+    if (!Array.isArray(predictions)) {
+      throw typeError('an array of tensors', 'predictions', predictions);
+    }
+    const count = this.#weights.length;
+    if (predictions.length !== count) {
+      throw rangeError(`${count} tensors, as weights,`, 'predictions', predictions.length);
+    }
+    checkKeys(options.out, 'options.out', ['value', 'scales']);
+    const outs = options.out?.scales ?? [];
+    if (!Array.isArray(outs)) throw typeError('an array', 'out.scales', outs);
+    if (outs.length > count) throw rangeError(`at most ${count}`, 'out.scales', outs.length);
+    const y = onHost(target, 'target');
+    const w = options.weight === undefined ? undefined : onHost(options.weight, 'weight');
+    return predictions.map((like, i) => {
+      const x = onHost(like, `predictions[${i}]`);
+      if (x.shape.length < 3)
+        throw rangeError('rank 3 or more', `the shape of predictions[${i}]`, x.shape);
+      const out = outs[i];
+      const given = {
+        ...(w !== undefined && { weight: this.#weight.at(i, w, x) }),
+        ...(out != null && { out }),
+      };
+      const run = prepare(x, this.#target.at(i, y, x), given, this.#weights[i] as number);
+      return { size: x.size, run };
+    });
+  }
+
+  #into({ out }: ScalesOptions<unknown>): Tensor {
+    return float64Buffer(out?.value, 'out.value', [], Device.cpu);
+  }
+
+  #result<Scale extends LossValue>(into: Tensor, scales: Scale[]): ScalesValue<Scale> {
+    // A scale of weight 0 must not turn the sum into NaN.
+    const terms = scales.map(({ value }, i) => {
+      const weight = this.#weights[i] as number;
+      return weight === 0 ? 0 : weight * value.itemSync();
+    });
+    into.data[0] = terms.reduce((a, b) => a + b, 0);
+    return { value: into, scales };
+  }
+}
+
+interface Call<Result> {
+  size: number;
+  run: () => Result;
+}
+
+function runLargestFirst<Result>(calls: readonly Call<Result>[]): Result[] {
+  const results: Result[] = [];
+  const order = calls.map((call, i) => ({ ...call, i })).sort((a, b) => b.size - a.size);
+  for (const { i, run } of order) results[i] = run();
+  return results;
+}
+
+function onHost(like: TensorLike, name: string): Tensor {
+  const tensor = toTensor(like, name);
+  if (tensor.device.kind === 'cpu') return tensor;
+  throw new TypeError(
+    `Expected a tensor in host memory for ${name} but received one on ${tensor.device.name}`,
+  );
+}

@@ -1,0 +1,65 @@
+// Targets at the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
+import { native } from './binding.js';
+import { rangeError, sameShape, showShape } from './check.js';
+import { makeArray } from './dtype.js';
+import { Tensor } from './tensor.js';
+
+/** Resamples targets, or weights, into buffers that are kept from call to call, one for each scale. */
+export class Resampler {
+  readonly #name: string;
+  readonly #channelsLast: boolean;
+  readonly #buffers: Tensor[] = [];
+
+  /** name: of what is resampled, in errors. */
+  constructor(name: string, channelsLast: boolean) {
+    this.#name = name;
+    this.#channelsLast = channelsLast;
+  }
+
+  /**
+   * `full` at the size of the predictions: itself where it has that size already. Its shape is theirs in other spatial
+   * lengths, with or without the class axis.
+   */
+  at(scale: number, full: Tensor, predictions: Tensor): Tensor {
+    const { shape } = predictions;
+    const dense = full.shape.length === shape.length;
+    const classAxis = this.#channelsLast ? shape.length - 1 : 1;
+    const wanted = dense ? [...shape] : shape.filter((_, axis) => axis !== classAxis);
+    const first = dense && !this.#channelsLast ? 2 : 1;
+    const last = dense && this.#channelsLast ? wanted.length - 1 : wanted.length;
+    const fits =
+      full.shape.length === wanted.length &&
+      full.shape.every((size, axis) => (axis >= first && axis < last) || size === wanted[axis]);
+    if (!fits) {
+      const expected = wanted.map((size, axis) => (axis >= first && axis < last ? 'any' : size));
+      throw rangeError(
+        `shape ${showShape(expected)}, as predictions[${scale}] have ${showShape(shape)},`,
+        this.#name,
+        full.shape,
+      );
+    }
+    if (sameShape(full.shape, wanted)) return full;
+
+    const to = this.#buffer(scale, full, wanted);
+    native.resampleNearest(
+      full.data,
+      full.data.BYTES_PER_ELEMENT,
+      product(wanted.slice(0, first)),
+      full.shape.slice(first, last),
+      wanted.slice(first, last),
+      product(wanted.slice(last)),
+      to.data,
+    );
+    return to;
+  }
+
+  #buffer(scale: number, { dtype }: Tensor, shape: number[]): Tensor {
+    const kept = this.#buffers[scale];
+    if (kept?.dtype === dtype && sameShape(kept.shape, shape)) return kept;
+    const made = Tensor.from(makeArray(dtype, product(shape)), shape, { dtype });
+    this.#buffers[scale] = made;
+    return made;
+  }
+}
+
+const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
