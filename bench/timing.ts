@@ -12,7 +12,7 @@ export interface Timed {
   leave?(): void;
 }
 
-/** Rounds until the seconds are over, but at least so many; three times the seconds end it all the same. */
+/** Rounds until the seconds are over, but at least so many; three times the seconds end it all the same, after one round at least. */
 export interface Budget {
   readonly seconds: number;
   readonly leastRounds: number;
@@ -35,7 +35,8 @@ export async function interleave(
   const start = performance.now();
   for (let round = 0; round < mostRounds; round++) {
     const elapsed = (performance.now() - start) / 1000;
-    if (elapsed > seconds && (round >= leastRounds || elapsed > 3 * seconds)) break;
+    const over = elapsed > seconds && (round >= leastRounds || elapsed > 3 * seconds);
+    if (over && round > 0) break;
     progress(Math.min(1, Math.max(elapsed / seconds, round / mostRounds)));
     for (const [i, contender] of contenders.entries()) {
       const { calls, ms } = samples[i];
