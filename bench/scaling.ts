@@ -4,7 +4,7 @@
 //   voxels     [1, 2, S], S from 1 to 2^27; the smallest show what a call costs from JavaScript
 //   classes    [1, C, S] with C S about 2^22, C from 1 to 1000
 //
-// The larger volumes repeat one of 2^20 voxels, so that their answer is its answer: the same value, the gradient divided by the
+// Multiples of 2^20 voxels repeat one volume of that size, so that their answer is its answer: the same value, the gradient divided by the
 // number of repetitions. Each stands beside a copy of its logits.
 import os from 'node:os';
 import { setThreads, Tensor } from 'warpdice';
@@ -104,7 +104,7 @@ async function measurePoint(
   budget: Budget,
 ): Promise<Omit<ScalingPoint, 'x'>> {
   const [N = 1, C = 1, S = 1] = shape;
-  const times = Math.max(1, S / repeatedVoxels);
+  const times = S % repeatedVoxels === 0 ? S / repeatedVoxels : 1;
   const elements = N * C * S;
   const bytes = elements * (4 + 4) + S;
   if (bytes > os.freemem() / 2) {
