@@ -33,7 +33,7 @@ export type LossClass<O extends LossOptions> = new (options: O) => Loss;
 
 /**
  * One of this package's losses as a TensorFlow.js loss `(yTrue, yPred) => tensor` with its exact gradient
- * (`tf.customGrad`). The formula is that of the class: see `DiceLoss`, `JaccardLoss`.
+ * (`tf.customGrad`). The formula is that of the class: `DiceLoss`, `TverskyLoss`, `DiceCELoss`, any of them.
  *
  *     value      L(yPred, yTrue), rounded to float32
  *     gradient   dy * dL/dyPred for yPred, computed in one pass over yPred; zeros for yTrue, which counts as constant
@@ -44,7 +44,8 @@ export type LossClass<O extends LossOptions> = new (options: O) => Loss;
  * - dense, the shape of yPred: float32, bool, or int32 of 0 and 1 as `tf.oneHot` makes it (which is copied), or
  * - with one class a 0/1 mask of any of these dtypes, with or without the class axis.
  *
- * The result is a scalar; with `reduction: 'none'` it is [N, C] or, with `batch`, [C].
+ * The result is a scalar; with `reduction: 'none'` it is [N, C] or, with `batch`, [C]; of compound losses and
+ * of those that sum over the classes [N] or a scalar.
  *
  * Use it in `tf.grads`, `tf.variableGrads`, `optimizer.minimize`, `model.compile({ loss })` and as a metric. In
  * `model.fit` TensorFlow.js itself refuses targets without the class axis: give dense ones there; and `classWeight`
