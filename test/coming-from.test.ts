@@ -4,20 +4,25 @@ import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as library from '../lib/index.js';
 import {
+  DiceFocalLoss,
   DiceLoss,
   GeneralizedDiceLoss,
   type GeneralizedDiceOptions,
+  GeneralizedWassersteinDiceLoss,
   type Loss,
 } from '../lib/index.js';
 import { kerasDice, kerasDicePerClass, kerasTversky } from './peers/keras.js';
 import { type MonaiDice, monaiDiceLoss } from './peers/monai.js';
 import {
   type MonaiDiceCE,
+  type MonaiDiceFocal,
   type MonaiGeneralized,
   type MonaiTversky,
   monaiDiceCELoss,
+  monaiDiceFocalLoss,
   monaiGeneralizedDiceLoss,
   monaiTverskyLoss,
+  monaiWassersteinDiceLoss,
 } from './peers/monai-family.js';
 import { mean, type Nested, transposed } from './peers/nested.js';
 import { nnUNetDiceCELoss, nnUNetDiceLoss } from './peers/nnunet.js';
@@ -32,6 +37,7 @@ const nested = (A: number, B: number, next: () => number): Nested =>
   Array.from({ length: N }, () => Array.from({ length: A }, () => Array.from({ length: B }, next)));
 
 const logits = nested(3, S, () => 2 * random.normal());
+const soft = nested(3, S, () => random.uniform());
 const probabilities = nested(3, S, () => 0.02 + 0.96 * random.uniform());
 const labels = nested(1, S, () => random.integer(3)).flat();
 const onehot = labels.map((row) => [0, 1, 2].map((c) => row.map((label) => (label === c ? 1 : 0))));
@@ -49,6 +55,8 @@ interface Theirs {
   loss: (x: Nested) => number;
   weight?: number[][];
   flattened?: boolean;
+  /** A target of the predictions' shape in place of the labels. */
+  dense?: Nested;
 }
 
 const softmax = (x: Nested): Nested =>
@@ -77,6 +85,11 @@ const monaiDiceCE = (o: MonaiDiceCE): Theirs => ({
   x: logits,
   y: labels,
   loss: (x) => monaiDiceCELoss(x, labels, onehot, o),
+});
+const monaiDiceFocal = (o: MonaiDiceFocal): Theirs => ({
+  x: logits,
+  y: labels,
+  loss: (x) => monaiDiceFocalLoss(x, onehot, o),
 });
 const smpTversky = (o: SmpTversky): Theirs => ({
   x: logits,
@@ -123,6 +136,15 @@ const transcriptions: Record<string, Theirs> = {
     jaccard: true,
     squared_pred: true,
   }),
+  'DiceLoss(sigmoid=True, soft_label=True), a soft target': {
+    x: logits,
+    y: labels,
+    dense: soft,
+    loss: (x) => monaiDiceLoss(x, soft, { sigmoid: true, soft_label: true }),
+  },
+  'DiceFocalLoss(to_onehot_y=True, sigmoid=True)': monaiDiceFocal({ sigmoid: true }),
+  'DiceFocalLoss(to_onehot_y=True, sigmoid=True, gamma=0.5, lambda_dice=0.5, lambda_focal=3)':
+    monaiDiceFocal({ sigmoid: true, gamma: 0.5, lambda_dice: 0.5, lambda_focal: 3 }),
   'TverskyLoss(softmax=True, alpha=0.3, beta=0.7)': monaiTversky({
     softmax: true,
     alpha: 0.3,
@@ -254,7 +276,14 @@ test('the page and the transcriptions have the same rows', () => {
 });
 
 describe.each(rows)('$theirs', (row) => {
-  const { x, y, loss: theirs, weight, flattened } = transcriptions[row.theirs as string] as Theirs;
+  const {
+    x,
+    y,
+    loss: theirs,
+    weight,
+    flattened,
+    dense,
+  } = transcriptions[row.theirs as string] as Theirs;
   const ours = evaluate(row.ours as string, { ...library }) as Loss;
   const toTheirs = (value: number) => evaluate(row.number as string, { value }) as number;
   const shape = flattened
@@ -262,9 +291,11 @@ describe.each(rows)('$theirs', (row) => {
     : [N, x[0]?.length as number, x[0]?.[0]?.length as number];
   const { value, grad } = ours.valueAndGrad(
     tensor(x.flat(2), shape, 'float64'),
-    flattened
-      ? tensor(transposed(onehot).flat(2), shape, 'float64')
-      : tensor(y.flat(), [N, S], 'uint8'),
+    dense
+      ? tensor(dense.flat(2), shape, 'float64')
+      : flattened
+        ? tensor(transposed(onehot).flat(2), shape, 'float64')
+        : tensor(y.flat(), [N, S], 'uint8'),
     weight ? { weight: tensor(weight.flat(), [N, S], 'uint8') } : {},
   );
 
@@ -327,6 +358,48 @@ describe('where ours differs on purpose', () => {
     expect(ours({})).toBeCloseTo(theirs(false), 12);
     expect(Math.abs(ours({ batch: true }) - theirs(true))).toBeGreaterThan(1e-3);
     expect(ours({ batch: true, absent: 'skip' })).toBeCloseTo(theirs(true), 12);
+  });
+
+  test('MONAI, DiceFocalLoss with softmax: its focal loss stays binary; ours is of the softmax', () => {
+    const y = tensor(labels.flat(), [N, S], 'uint8');
+    const { parts } = new DiceFocalLoss().value(x, y);
+    const focal = parts?.data[2] as number;
+    const theirs = monaiDiceFocalLoss(logits, onehot, { softmax: true, lambda_dice: 0 });
+    expect(Math.abs(focal - theirs)).toBeGreaterThan(0.01);
+    const p = softmax(logits);
+    const ofTarget = labels.flatMap((row, n) => row.map((c, s) => p[n]?.[c]?.[s] as number));
+    const sum = ofTarget.reduce((total, pt) => total - (1 - pt) ** 2 * Math.log(pt), 0);
+    expect(focal).toBeCloseTo(sum / (N * 3 * S), 12);
+  });
+
+  test('MONAI, GeneralizedWassersteinDiceLoss: 2 - W where the paper has 1 - W, and samples mixed', () => {
+    const distances = [
+      [0, 1, 1],
+      [1, 0, 0.5],
+      [1, 0.5, 0],
+    ];
+    const ours = new GeneralizedWassersteinDiceLoss({
+      distances,
+      activation: 'softmax',
+      reduction: 'none',
+      smoothNumerator: 1e-5,
+      smoothDenominator: 1e-5,
+    });
+    const each = ours.value(x, tensor(labels.flat(), [N, S], 'uint8')).value;
+    const theirs = (n: number[], similar: number) =>
+      monaiWassersteinDiceLoss(
+        n.map((i) => logits[i] as number[][]),
+        n.map((i) => labels[i] as number[]),
+        distances,
+        { similar },
+      );
+    for (const n of [0, 1]) {
+      const loss = each.data[n] as number;
+      expect(theirs([n], 1)).toBeCloseTo(loss, 12);
+      expect(Math.abs(theirs([n], 2) - loss)).toBeGreaterThan(0.05);
+    }
+    const mean = ((each.data[0] as number) + (each.data[1] as number)) / 2;
+    expect(Math.abs(theirs([0, 1], 1) - mean)).toBeGreaterThan(0.05);
   });
 
   test('MONAI, MaskedDiceLoss: a masked logit is a logit of 0 there and no voxel here', () => {

@@ -1,4 +1,5 @@
-// MONAI, losses/tversky.py and losses/dice.py (GeneralizedDiceLoss, DiceCELoss, GeneralizedWassersteinDiceLoss), written out in float64.
+// MONAI, losses/tversky.py and losses/dice.py (GeneralizedDiceLoss, DiceCELoss, DiceFocalLoss, GeneralizedWassersteinDiceLoss), written
+// out in float64.
 // Arrays are [N][C][S], labels [N][S]. From the source (tversky.py of 2026, dice.py of 2022 for the rest). Not run.
 import { activate, type MonaiDice, monaiDiceLoss } from './monai.js';
 import { mean, type Nested } from './nested.js';
@@ -87,4 +88,47 @@ export function monaiDiceCELoss(
   const { weight } = dice;
   const ce = crossEntropyLoss(input, labels, { label_smoothing, ...(weight && { weight }) });
   return lambda_dice * monaiDiceLoss(input, onehot, dice) + lambda_ce * ce;
+}
+
+export interface MonaiDiceFocal extends MonaiDice {
+  lambda_dice?: number;
+  lambda_focal?: number;
+  gamma?: number;
+}
+
+/** The focal loss is the binary one of the logits, whatever the activation of Dice is. */
+export function monaiDiceFocalLoss(
+  input: Nested,
+  onehot: Nested,
+  { lambda_dice = 1, lambda_focal = 1, gamma = 2, ...dice }: MonaiDiceFocal,
+): number {
+  const focal = input.flat(2).map((x, i) => {
+    const t = onehot.flat(2)[i] as number;
+    const max_val = Math.max(-x, 0);
+    const bce = x - x * t + max_val + Math.log(Math.exp(-max_val) + Math.exp(-x - max_val));
+    const invprobs = -Math.log(1 + Math.exp(x * (t * 2 - 1)));
+    return Math.exp(invprobs * gamma) * bce;
+  });
+  return lambda_dice * monaiDiceLoss(input, onehot, dice) + lambda_focal * mean(focal);
+}
+
+/** `similar` is 2 in its source, where the paper has 1: the largest distance. The voxels of all samples meet in true_pos. */
+export function monaiWassersteinDiceLoss(
+  input: Nested,
+  labels: number[][],
+  m: number[][],
+  { smooth_nr = 1e-5, smooth_dr = 1e-5, similar = 2 },
+): number {
+  const probs = input.map((sample) => activate(sample, { softmax: true }));
+  const map = labels.map((row, n) =>
+    row.map((y, s) => sum(m[y]?.map((d, c) => d * (probs[n]?.[c]?.[s] as number)) as number[])),
+  );
+  const loss = labels.map((row, n) => {
+    const true_pos = sum(
+      map.flatMap((distances) => distances.map((d, s) => (row[s] === 0 ? 0 : 1) * (similar - d))),
+    );
+    const all_error = sum(map[n] as number[]);
+    return 1 - (2 * true_pos + smooth_nr) / (2 * true_pos + all_error + smooth_dr);
+  });
+  return mean(loss);
 }

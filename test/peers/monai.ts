@@ -7,6 +7,7 @@ export interface MonaiDice {
   sigmoid?: boolean;
   softmax?: boolean;
   squared_pred?: boolean;
+  soft_label?: boolean;
   jaccard?: boolean;
   smooth_nr?: number;
   smooth_dr?: number;
@@ -36,6 +37,13 @@ export function monaiDiceLoss(input: Nested, target: Nested, o: MonaiDice): numb
         const ground = tc.reduce((sum, y) => sum + y ** 2, 0);
         const pred = pc.reduce((sum, x) => sum + x ** 2, 0);
         const distance = pc.reduce((sum, x, s) => sum + (x - (tc[s] as number)) ** 2, 0);
+        tp = (pred + ground - distance) / 2;
+        fp = pred - tp;
+        fn = ground - tp;
+      } else if (o.soft_label) {
+        const ground = tc.reduce((sum, y) => sum + Math.abs(y), 0);
+        const pred = pc.reduce((sum, x) => sum + Math.abs(x), 0);
+        const distance = pc.reduce((sum, x, s) => sum + Math.abs(x - (tc[s] as number)), 0);
         tp = (pred + ground - distance) / 2;
         fp = pred - tp;
         fn = ground - tp;
