@@ -2,7 +2,7 @@
 //
 //   threads    [4, 4, 512, 512] and [2, 3, 128, 128, 128], in turns
 //   voxels     [1, 2, S], S from 1 to 2^27; the smallest show what a call costs from JavaScript
-//   classes    [1, C, S] with C S about 2^22, C from 1 to 1000
+//   classes    [1, C, S] with C S about 2^22, C from 1 to 1000, in turns
 //
 // Multiples of 2^20 voxels repeat one volume of that size, so that their answer is its answer: the same value, the gradient divided by the
 // number of repetitions. Each stands beside a copy of its logits.
@@ -13,11 +13,11 @@ import { base, type Group } from './cases.js';
 import { type Answer, faultOf, solve } from './check.js';
 import { bytesOf, makeProblem, type Problem, wipe } from './problem.js';
 import type { ScalingPoint, ScalingResult } from './results.js';
-import { type Budget, interleave, summarize } from './timing.js';
+import { type Budget, interleave, summarize, type Timed } from './timing.js';
 
-interface Series {
-  readonly name: 'voxels' | 'classes';
-  readonly points: readonly { readonly x: number; readonly shape: readonly number[] }[];
+interface Place {
+  readonly x: number;
+  readonly shape: readonly number[];
 }
 
 const repeatedVoxels = 2 ** 20;
@@ -29,16 +29,13 @@ const classCounts = [
 const powers = (from: number, to: number, step: number) =>
   Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => 2 ** (from + i * step));
 
-export function seriesOf(quick: boolean): Series[] {
+function seriesOf(quick: boolean): { volumes: Place[]; classes: Place[] } {
   const volumes = quick ? powers(0, 24, 4) : powers(0, 27, 1);
   const classes = quick ? classCounts.filter((_, i) => i % 3 === 0) : classCounts;
-  return [
-    { name: 'voxels', points: volumes.map((S) => ({ x: S, shape: [1, 2, S] })) },
-    {
-      name: 'classes',
-      points: classes.map((C) => ({ x: C, shape: [1, C, Math.floor(elementsOfClasses / C)] })),
-    },
-  ];
+  return {
+    volumes: volumes.map((S) => ({ x: S, shape: [1, 2, S] })),
+    classes: classes.map((C) => ({ x: C, shape: [1, C, Math.floor(elementsOfClasses / C)] })),
+  };
 }
 
 const groupOf = (C: number): Pick<Group, 'activation'> => ({
@@ -59,16 +56,20 @@ export async function measureScaling(
     progress('threads', 0);
     results.push(await overThreads(shape, { ...budget, seconds: 4 * budget.seconds }));
   }
-  for (const { name, points } of seriesOf(quick)) {
-    const measured: ScalingPoint[] = [];
-    for (const [i, { x, shape }] of points.entries()) {
-      progress(name, i / points.length);
-      const point = await measurePoint(shape, threads, budget);
-      measured.push({ x, ...point });
-    }
-    const fixed = name === 'voxels' ? '[1, 2, S] softmax' : '[1, C, S], C S about 2^22';
-    results.push({ name, fixed, points: measured });
+  const { volumes, classes } = seriesOf(quick);
+  const measured: ScalingPoint[] = [];
+  for (const [i, point] of volumes.entries()) {
+    progress('voxels', i / volumes.length);
+    measured.push(...(await measurePoints([point], threads, budget)));
   }
+  results.push({ name: 'voxels', fixed: '[1, 2, S] softmax', points: measured });
+  // Small enough to take turns: each is compared with its neighbours.
+  progress('classes', 0);
+  results.push({
+    name: 'classes',
+    fixed: '[1, C, S], C S about 2^22',
+    points: await measurePoints(classes, threads, { ...budget, seconds: 10 * budget.seconds }),
+  });
   return results;
 }
 
@@ -76,7 +77,8 @@ async function overThreads(shape: readonly number[], budget: Budget): Promise<Sc
   const C = Number(shape[1]);
   const problem = makeProblem(groupOf(C), base, shape);
   const elements = problem.logits.size;
-  const counts = powers(0, Math.ceil(Math.log2(os.availableParallelism())), 1);
+  const processors = os.availableParallelism();
+  const counts = [...new Set([...powers(0, Math.floor(Math.log2(processors)), 1), processors])];
   const fault = checked(problem, solve(groupOf(C), shape, base.loss), 1);
   const copyBytes = copyOf(problem);
   const contenders = counts.flatMap((count) => {
@@ -98,30 +100,35 @@ async function overThreads(shape: readonly number[], budget: Budget): Promise<Sc
   };
 }
 
-async function measurePoint(
-  shape: readonly number[],
+async function measurePoints(
+  points: readonly Place[],
   threads: number,
   budget: Budget,
-): Promise<Omit<ScalingPoint, 'x'>> {
-  const [N = 1, C = 1, S = 1] = shape;
-  const times = S % repeatedVoxels === 0 ? S / repeatedVoxels : 1;
-  const elements = N * C * S;
-  const bytes = elements * (4 + 4) + S;
-  if (bytes > os.freemem() / 2) {
-    return { elements, skipped: `needs ${(bytes / 1e9).toFixed(1)} GB, over half of the free` };
-  }
+): Promise<ScalingPoint[]> {
   setThreads(threads);
-  const small = [N, C, S / times];
-  const answer = solve(groupOf(C), small, base.loss);
-  const problem = repeated(makeProblem(groupOf(C), base, small), times);
-  const fault = checked(problem, answer, times);
-  if (fault) return { elements, fault };
-  const [ms, copyMs] = await interleave(
-    [{ run: callOf(problem) }, { run: copyOf(problem) }],
-    budget,
-    () => undefined,
+  const timed: Timed[] = [];
+  const prepared = points.map(({ x, shape }) => {
+    const [N = 1, C = 1, S = 1] = shape;
+    const elements = N * C * S;
+    const bytes = elements * (4 + 4) + S;
+    if (bytes > os.freemem() / 2) {
+      const skipped = `needs ${(bytes / 1e9).toFixed(1)} GB, over half of the free memory`;
+      return { x, elements, skipped };
+    }
+    const times = S % repeatedVoxels === 0 ? S / repeatedVoxels : 1;
+    const small = [N, C, S / times];
+    const problem = repeated(makeProblem(groupOf(C), base, small), times);
+    const fault = checked(problem, solve(groupOf(C), small, base.loss), times);
+    if (fault) return { x, elements, fault };
+    timed.push({ run: callOf(problem) }, { run: copyOf(problem) });
+    return { x, elements, at: timed.length - 2 };
+  });
+  const times = await interleave(timed, budget, () => undefined);
+  return prepared.map(({ at, ...point }) =>
+    at === undefined
+      ? point
+      : { ...point, ms: summarize(times[at]), copyMs: summarize(times[at + 1]) },
   );
-  return { elements, ms: summarize(ms), copyMs: summarize(copyMs) };
 }
 
 const callOf =
