@@ -5,7 +5,7 @@
 // writes the gradient around them: reading kept values back would cost more than computing them again (but with
 // narrow vectors, where the computing costs more).
 // A loss whose samples depend on each other (pooled, or divided by what all samples have) needs the sums of all
-// before the first gradient, unless the divisor is known beforehand.
+// before the first gradient, unless the divisor is known beforehand: from the shape, or by counting the labels.
 #include "call.h"
 
 #include <algorithm>
@@ -49,10 +49,9 @@ void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
   }
 }
 
-/// Whether the gradient of one sample depends on what is only known when all samples have been read.
-bool couples_samples(const Call& call) {
+/// Whether the mean divides by what the shape does not tell.
+bool divisor_varies(const Call& call) {
   const LossOptions& options = call.options;
-  if (options.pooled) return true;
   if (options.reduction != Reduction::mean) return false;
   const bool each_voxel_once = !call.in.weight.data && !call.in.has_ignore;
   const bool one_class_each = call.in.labels && !options.class_weights;
@@ -62,17 +61,21 @@ bool couples_samples(const Call& call) {
   return options.cross_entropy_factor != 0 && !(each_voxel_once && (options.sigmoid || one_class_each));
 }
 
-/// The divisors of a call whose samples are not coupled: S voxels in every class, each voxel in one of them.
-Coupling expected_total(const Call& call) {
+/// The divisors of a call from its shape, each voxel in one class; or from counts [N,C+1] of labels.
+Coupling expected_total(const Call& call, const int64_t* counts) {
   const int64_t C = call.in.classes;
-  Coupling group = {}, total = {};
-  for (int64_t c = 0; c < C; c++) {
-    Sums sums = {};
-    sums.weight = static_cast<double>(call.in.voxels);
-    sums.volume = c == 0 ? sums.weight : 0;
-    add(group, couple(call.options, C, c, sums));
+  Coupling total = {};
+  for (int64_t n = 0; n < call.in.samples; n++) {
+    const int64_t* of_sample = counts ? counts + n * (C + 1) : nullptr;
+    Coupling group = {};
+    for (int64_t c = 0; c < C; c++) {
+      Sums sums = {};
+      sums.weight = static_cast<double>(call.in.voxels - (counts ? of_sample[C] : 0));
+      sums.volume = counts ? static_cast<double>(of_sample[c]) : c == 0 ? sums.weight : 0;
+      add(group, couple(call.options, C, c, sums));
+    }
+    add_group(call.options, total, group);
   }
-  for (int64_t n = 0; n < call.in.samples; n++) add_group(call.options, total, group);
   return total;
 }
 
@@ -83,10 +86,12 @@ LabelFault run(const Call& call) {
   const int64_t N = in.samples, C = in.classes, groups = call.groups();
   const bool computes = call.steps & kStatistics, differentiates = call.steps & kGradient;
   const bool for_target = call.steps & kTargetGradient;
-  const bool interleaves = computes && differentiates && !for_target && !couples_samples(call);
+  const bool varies = divisor_varies(call), countable = in.labels && !in.weight.data;
+  const bool interleaves = computes && differentiates && !for_target && !call.options.pooled && (!varies || countable);
   // Kept from call to call, so that a training step allocates nothing.
   static thread_local std::vector<Sums> sums;
   static thread_local std::vector<Coefficients> coefficients;
+  static thread_local std::vector<int64_t> counts;
   sums.resize(static_cast<size_t>(computes ? N * C : groups * C));
   coefficients.resize(static_cast<size_t>(groups * C));
 
@@ -101,9 +106,11 @@ LabelFault run(const Call& call) {
   };
 
   if (computes) {
-    const Coupling expected = interleaves ? expected_total(call) : Coupling{};
-    const LabelFault faults = cpu::check_target(in);
+    const bool counted = interleaves && varies;
+    counts.resize(static_cast<size_t>(counted ? N * (C + 1) : 0));
+    const LabelFault faults = cpu::check_target(in, counted ? counts.data() : nullptr);
     if (faults.count > 0) return faults;
+    const Coupling expected = interleaves ? expected_total(call, counted ? counts.data() : nullptr) : Coupling{};
     const int64_t at_once = N <= cached ? N : std::max<int64_t>(1, cached / 2);
     for (int64_t n = 0; n < N; n += at_once) {
       const int64_t count = std::min(at_once, N - n);

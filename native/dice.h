@@ -92,8 +92,8 @@ struct GradientOut {
 namespace cpu {
 
 /// Step 0: the target's invalid values. The other steps treat invalid labels as no class, and take dense values as
-/// they are.
-LabelFault check_target(const Inputs& in);
+/// they are. counts: null, or for labels [N,C+1], written: how many voxels each class has, and how many are ignored.
+LabelFault check_target(const Inputs& in, int64_t* counts = nullptr);
 
 /// Step 1. Writes sums[N*C]. keep: null, or the later gradient's place when can_keep() allows it: step 1 then leaves
 /// there what step 3 would have to compute again (and overwrites the predictions, when that is their place).

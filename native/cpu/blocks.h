@@ -1,6 +1,7 @@
 #pragma once
 // A run of voxels block by block: predictions, target and weights as the passes want them, where they lie or staged.
 #include "check.h"
+#include "labels.h"
 #include "steps.h"
 #include "types.h"
 
@@ -8,16 +9,6 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 
 /// Steps that share one stretch of staged labels and weights.
 constexpr int kBlockSteps = 16;
-
-/// Up to here labels are counted class by class.
-constexpr int64_t kFewClasses = 32;
-
-template <class Pointer>
-struct Pointee;
-template <class Value>
-struct Pointee<Value*> {
-  using type = Value;
-};
 
 /// Voxels to do at once: whole steps, or what is left of a run, padded to a step.
 struct Block {
@@ -93,37 +84,15 @@ class Blocks {
 
   /// T of whole steps without weights: how many voxels each class has, added to counts [C].
   void count_labels(int64_t s, int count, int64_t* counts) const {
-    if (in_.classes > kFewClasses) {
-      for (int j = 0; j < count; j++) {
-        if (labels_[j] >= 0) counts[labels_[j]]++;
-      }
-    } else if (in_.target.dtype == DType::uint8) {
-      count_each(static_cast<const uint8_t*>(in_.target.data) + run_.n * in_.voxels + s, count, counts);
+    if (in_.target.dtype == DType::uint8) {
+      const uint8_t* labels = static_cast<const uint8_t*>(in_.target.data) + run_.n * in_.voxels + s;
+      count_each(labels, count, in_.classes, in_.label_base(), counts);
     } else {
-      count_each(labels_, count, counts);
+      count_each(labels_, count, in_.classes, in_.label_base(), counts);
     }
   }
 
  private:
-  /// Compares with each class: for few classes faster than a table of counts, whose entries wait for each other.
-  template <class Label>
-  void count_each(const Label* labels, int count, int64_t* counts) const {
-    constexpr int kStepBytes = kStep<T> * sizeof(Label), kBytes = kStepBytes < kVectorBytes ? kStepBytes : kVectorBytes;
-    constexpr int kLanes = kBytes / sizeof(Label);  // whole vectors in a step
-    typedef Label Lanes __attribute__((vector_size(kBytes)));
-    static_assert(kBlockSteps * kStep<T> / kLanes < 256, "a lane counts a whole block");
-    for (int64_t c = 0; c < in_.classes; c++) {
-      const Lanes wanted = Lanes{} + static_cast<Label>(c + in_.label_base());
-      Lanes found = {};
-      for (int j = 0; j < count; j += kLanes) found -= (Lanes)(load<Lanes>(labels + j) == wanted);
-      Label lanes[kLanes];
-      store(lanes, found);
-      int64_t total = 0;
-      for (int i = 0; i < kLanes; i++) total += lanes[i];
-      counts[c] += total;
-    }
-  }
-
   /// Labels as int32, -1 for what is no label; where `weigh`, weight 0 for ignored voxels.
   /// Copied first, then checked: shared memory may change meanwhile, and labels become indices.
   template <class Label>

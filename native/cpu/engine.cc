@@ -119,17 +119,26 @@ void Workspace::trim() {
   size_bytes_ = 0;
 }
 
-LabelFault check_target(const Inputs& in) {
+LabelFault check_target(const Inputs& in, int64_t* counts) {
   if (!in.labels && in.target.dtype != DType::uint8) return {};  // floats may be anything
   const Partition partition(in);
+  const int64_t per_sample = in.classes + 1;
+  if (counts) std::fill(counts, counts + in.samples * per_sample, 0);
   std::mutex mutex;
   LabelFault faults;
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
-    const LabelFault fault = kernels().check_target(in, partition.run(in, i));
-    if (fault.count > 0) {
-      std::lock_guard<std::mutex> lock(mutex);
-      merge(faults, fault);
+    const Run run = partition.run(in, i);
+    const LabelFault fault = kernels().check_target(in, run);
+    int64_t* of_run = nullptr;
+    if (counts) {
+      of_run = static_cast<int64_t*>(workspace().reserve(per_sample * sizeof(int64_t)));
+      std::fill(of_run, of_run + per_sample, 0);
+      kernels().count_labels(in, run, of_run);
     }
+    if (fault.count == 0 && !counts) return;
+    std::lock_guard<std::mutex> lock(mutex);
+    merge(faults, fault);
+    for (int64_t c = 0; c < per_sample && counts; c++) counts[run.n * per_sample + c] += of_run[c];
   });
   return faults;
 }

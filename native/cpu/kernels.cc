@@ -7,6 +7,7 @@
 #include "check.h"
 #include "count.h"
 #include "general.h"
+#include "labels.h"
 #include "traffic.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
@@ -277,6 +278,7 @@ const Kernels kernels = {
     WARPDICE_NAME(WARPDICE_TARGET),
     kVectorBytes,
     check_target,
+    count_labels,
     statistics,
     gradient,
     target_gradient,

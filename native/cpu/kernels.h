@@ -39,6 +39,9 @@ struct Kernels {
   /// The target's invalid values.
   LabelFault (*check_target)(const Inputs& in, const Run& run);
 
+  /// counts: [C + 1], added to: how many voxels each class has, and how many are ignored.
+  void (*count_labels)(const Inputs& in, const Run& run, int64_t* counts);
+
   /// sums: [C], written. keep: null, or where the gradient of the same call will be written.
   void (*statistics)(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep);
 

@@ -38,6 +38,14 @@ WARPDICE_INLINE void with_label(DType dtype, Visit visit) {
   }
 }
 
+/// What a pointer points at.
+template <class Pointer>
+struct Pointee;
+template <class Value>
+struct Pointee<Value*> {
+  using type = Value;
+};
+
 /// The unsigned integer of a size.
 template <int kBytes>
 struct Unsigned;
