@@ -1,8 +1,11 @@
 // The emulated device, and what tests plant in its CUDA runtime.
+import { jest } from '@jest/globals';
 import { native } from '../lib/binding.js';
 import { Device, Tensor } from '../lib/index.js';
 import { reference } from './reference.js';
 import { type Case, expectSolution, gradOptions, type Typed } from './util.js';
+
+jest.setTimeout(60_000); // a busy machine emulates slowly
 
 interface Fake {
   /** A held stream does no work. */

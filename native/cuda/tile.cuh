@@ -259,6 +259,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
     partials[(tile.n * tile.C + c) * shape.chunks + tile.chunk] = total;
   };
   if (sharers == 1) {
+    if (share != 0) return;  // beyond the classes, it has the sums of none
 #pragma unroll
     for (int slot = 0; slot < kMine; slot++) {
       if (first + slot * kThreads < tile.C) write(first + slot * kThreads, sums[slot]);
