@@ -3,13 +3,19 @@
 
 import type { LossName } from './losses.js';
 
+export type HalfDType = 'float16' | 'bfloat16';
+
 export interface Case {
   readonly name: string;
   readonly loss: LossName;
-  readonly dtype: 'float32' | 'float16' | 'bfloat16';
+  readonly dtype: 'float32' | 'float64' | HalfDType;
   readonly layout: 'channels-first' | 'channels-last';
   /** 'labels': uint8 class indices (with one class: a uint8 mask). Else a dense target of this dtype. */
   readonly target: 'labels' | 'float32' | 'uint8';
+}
+
+export function isHalf(dtype: Case['dtype']): dtype is HalfDType {
+  return dtype === 'float16' || dtype === 'bfloat16';
 }
 
 export interface Group {
@@ -35,6 +41,7 @@ export const base: Case = {
 };
 const float16: Case = { ...base, name: 'float16, labels', dtype: 'float16' };
 const bfloat16: Case = { ...base, name: 'bfloat16, labels', dtype: 'bfloat16' };
+const float64: Case = { ...base, name: 'float64, labels', dtype: 'float64' };
 const channelsLast: Case = {
   ...base,
   name: 'float32, labels, channels last',
@@ -51,13 +58,14 @@ const manyClasses = [
   base,
   float16,
   bfloat16,
+  float64,
   channelsLast,
   denseFloat32,
   denseUint8,
   ...otherLosses,
 ];
 // With one class both layouts are the same memory, and a label is the mask.
-const oneClass = [base, float16, bfloat16, maskFloat32, ...otherLosses];
+const oneClass = [base, float16, bfloat16, float64, maskFloat32, ...otherLosses];
 
 function group(
   shape: readonly number[],
@@ -98,7 +106,7 @@ export function select({ filter, all }: { filter?: string | undefined; all: bool
 /** necessaryBytes: logits and target read once, gradient written once. */
 export function caseSize(c: Case, shape: readonly number[]) {
   const elements = shape.reduce((product, length) => product * length, 1);
-  const logitsBytes = elements * (c.dtype === 'float32' ? 4 : 2);
+  const logitsBytes = elements * { float64: 8, float32: 4, float16: 2, bfloat16: 2 }[c.dtype];
   const targetBytes =
     c.target === 'labels' ? elements / (shape[1] ?? 1) : elements * (c.target === 'uint8' ? 1 : 4);
   return { elements, logitsBytes, necessaryBytes: 2 * logitsBytes + targetBytes };

@@ -1,6 +1,6 @@
 // The answer in plain float64, and the comparison with it. Nothing that is wrong is timed.
 import type { Tensor } from 'warpdice';
-import type { Group } from './cases.js';
+import { type Group, isHalf } from './cases.js';
 import { decodeTable, roundingOf } from './half.js';
 import { type LossKind, type LossName, losses } from './losses.js';
 import { labelsOf, logitsInSixteenths, type Problem } from './problem.js';
@@ -127,8 +127,8 @@ function gradientFault(
   grad: Tensor,
   gradScale: number,
 ): string | undefined {
-  const data = grad.data as Float32Array | Uint16Array;
-  const decode = dtype === 'float32' ? undefined : decodeTable(dtype);
+  const data = grad.data as Float32Array | Float64Array | Uint16Array;
+  const decode = isHalf(dtype) ? decodeTable(dtype) : undefined;
   const { relative, absolute } = roundingOf(dtype);
   const allowed = 1e-5 * answer.largestGradient * gradScale + absolute;
   const [classStride, voxelStride] = layout === 'channels-last' ? [1, C] : [S, 1];

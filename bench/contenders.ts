@@ -1,6 +1,6 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
 import { setThreads, simdTarget } from 'warpdice';
-import { type Case, caseSize, type Group } from './cases.js';
+import { type Case, caseSize, type Group, isHalf } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
 import { names } from './names.js';
@@ -135,7 +135,7 @@ function computesTwice({ shape }: Group, c: Case): boolean {
   return mebibytes > 24 && !(sampleBeyond && simdTarget() !== 'avx512');
 }
 
-/** A power of two that brings a half-precision gradient into the middle of its range; float32 needs none. */
+/** A power of two that brings a half-precision gradient into the middle of its range; others need none. */
 function scaleOf({ case: { dtype } }: Problem, { largestGradient }: Answer): number {
-  return dtype === 'float32' ? 1 : 2 ** Math.floor(Math.log2(256 / largestGradient));
+  return isHalf(dtype) ? 2 ** Math.floor(Math.log2(256 / largestGradient)) : 1;
 }

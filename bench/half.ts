@@ -1,5 +1,5 @@
 // Half-precision numbers as the 16 bits of a Uint16Array.
-import type { Case } from './cases.js';
+import { type Case, type HalfDType, isHalf } from './cases.js';
 
 const formats = {
   float16: { fraction: 10, minExponent: -14 },
@@ -8,7 +8,7 @@ const formats = {
 
 /** What an element of this dtype stores for x; x must be exactly representable (no rounding here). */
 export function encodeExact(x: number, dtype: Case['dtype']): number {
-  if (dtype === 'float32' || x === 0) return x;
+  if (!isHalf(dtype) || x === 0) return x;
   const { fraction, minExponent } = formats[dtype];
   const exponent = Math.floor(Math.log2(Math.abs(x)));
   const mantissa = Math.abs(x) / 2 ** exponent - 1;
@@ -17,7 +17,7 @@ export function encodeExact(x: number, dtype: Case['dtype']): number {
 }
 
 /** The number that each pattern of 16 bits stands for. */
-export function decodeTable(dtype: 'float16' | 'bfloat16'): Float64Array {
+export function decodeTable(dtype: HalfDType): Float64Array {
   const { fraction, minExponent } = formats[dtype];
   const highest = 2 ** (15 - fraction) - 1;
   return Float64Array.from({ length: 65536 }, (_, bits) => {
@@ -30,9 +30,9 @@ export function decodeTable(dtype: 'float16' | 'bfloat16'): Float64Array {
   });
 }
 
-/** Half an ulp of x at most: relative for normal numbers, absolute for the smallest. 0 for float32 (its budget has it). */
+/** Half an ulp of x at most: relative for normal numbers, absolute for the smallest. 0 for others (the budget has it). */
 export function roundingOf(dtype: Case['dtype']): { relative: number; absolute: number } {
-  if (dtype === 'float32') return { relative: 0, absolute: 0 };
+  if (!isHalf(dtype)) return { relative: 0, absolute: 0 };
   const { fraction, minExponent } = formats[dtype];
   return { relative: 2 ** -(fraction + 1), absolute: 2 ** (minExponent - fraction - 1) };
 }

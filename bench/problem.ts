@@ -45,6 +45,7 @@ export function labelsOf(size: number, C: number): Uint8Array {
 
 function arrayOf(dtype: Case['dtype'] | 'uint8', size: number): TypedArray {
   if (dtype === 'float32') return new Float32Array(size);
+  if (dtype === 'float64') return new Float64Array(size);
   return dtype === 'uint8' ? new Uint8Array(size) : new Uint16Array(size);
 }
 
@@ -62,7 +63,7 @@ export function makeProblem(
 
   const sixteenths = logitsInSixteenths(size);
   const encoded = Array.from({ length: 256 }, (_, i) => encodeExact((i - 128) / 16, c.dtype));
-  const logits = arrayOf(c.dtype, size) as Float32Array | Uint16Array;
+  const logits = arrayOf(c.dtype, size) as Float32Array | Float64Array | Uint16Array;
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < C; k++) {
       const from = (n * C + k) * S;

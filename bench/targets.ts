@@ -1,6 +1,6 @@
 // What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
 import { attribution } from './bounds.js';
-import { groups } from './cases.js';
+import { groups, isHalf } from './cases.js';
 import { names } from './names.js';
 import type {
   CaseResult,
@@ -21,7 +21,8 @@ function mostCopies(simd: string, { dtype, shape: [, C = 1] }: CaseResult): numb
 /** valueAndGrad over that of the base. Half precision moves half the bytes, and where these do not fit in a cache, that counts. */
 function mostOfBase({ loss, dtype }: CaseResult, base: CaseResult): number | undefined {
   if (loss !== base.loss) return loss === 'Dice and cross-entropy' ? 1.3 : undefined;
-  return dtype !== 'float32' && base.logitsBytes > beyondCachesBytes ? 1 : 2;
+  if (dtype === 'float64') return undefined;
+  return isHalf(dtype) && base.logitsBytes > beyondCachesBytes ? 1 : 2;
 }
 const beyondCachesBytes = 32e6;
 const leastOfTorch = 7;

@@ -71,7 +71,7 @@ describe('a call of 6 copies where 4 are allowed', () => {
   });
 });
 
-test('targets: copies, half precision where bytes count, Dice with cross-entropy; other losses have none', () => {
+test('targets: copies, half precision where bytes count, Dice with cross-entropy; float64 and other losses have none', () => {
   const timed = (ms: number, toBase: number) => [
     {
       name: 'valueAndGrad',
@@ -84,6 +84,7 @@ test('targets: copies, half precision where bytes count, Dice with cross-entropy
   const cases = [
     caseOf(2.5),
     caseOf(2, { case: 'float16, labels', dtype: 'float16', calls: timed(2, 1.5) }),
+    caseOf(3, { case: 'float64, labels', dtype: 'float64', calls: timed(9, 9) }),
     caseOf(3, { case: 'CE', loss: 'Dice and cross-entropy', calls: timed(3, 1.4) }),
     caseOf(3, { case: 'Jaccard', loss: 'Jaccard', calls: timed(9, 9) }),
   ];
