@@ -1,143 +1,143 @@
-// dL/dt of soft targets in the addon: by hand, in every float dtype and both layouts, and off the event loop.
-import { expect, test } from '@jest/globals';
-import type { NativeLossOptions, RunArguments } from '../binding.js';
-import { native } from '../lib/binding.js';
-import { blankArguments } from '../lib/call.js';
-import { decodeHalf, encodeHalf } from './util-half.js';
+// dL/dtarget against the reference: every loss and option, activations, dtypes of predictions and target, layouts, reductions.
+import { describe, expect, test } from '@jest/globals';
+import { Statistics } from '../lib/index.js';
+import { entryOf, lossKeys, makeLoss } from './losses.js';
+import { reference } from './reference.js';
+import {
+  callOptions,
+  expectClose,
+  type FloatDType,
+  full,
+  gradTolerance,
+  makeCase,
+  numbers,
+  tensor,
+} from './util.js';
 
-const plain: NativeLossOptions = {
-  kind: 0,
-  reduction: 1,
-  activation: 0,
-  pooled: false,
-  background: true,
-  squared: false,
-  channelsLast: false,
-  smoothNumerator: 0,
-  smoothDenominator: 0,
-  ignoreIndex: undefined,
-  classWeights: undefined,
-};
+const dtypes = ['float64', 'float32', 'float16', 'bfloat16'] as const;
+const reductions = ['mean', 'none', 'sum'] as const;
 
-function argumentsFor(
-  [N, C, S]: [number, number, number],
-  x: Float32Array | Float64Array,
-  y: Float32Array | Float64Array,
-): RunArguments {
-  const code = (array: unknown) => (array instanceof Float64Array ? 1 : 0);
-  const args = blankArguments(15);
-  [args[1], args[2], args[3], args[4], args[5], args[6], args[7]] = [
-    N,
-    C,
-    S,
-    x,
-    code(x),
-    y,
-    code(y),
-  ];
-  args[14] = new Float64Array(1);
-  args[16] = x.slice();
-  args[17] = code(x);
-  args[20] = y.slice();
-  return args;
-}
+/** The coarser of the two says how exact the sums are. */
+const coarser = (a: FloatDType, b: FloatDType): FloatDType =>
+  a === 'float64' && b === 'float64' ? 'float64' : 'float32';
 
-test('the minimum by hand: slopes 1, 1/2 at the tie, and 0', () => {
-  const p = Float64Array.of(0.25, 0.5, 0.75);
-  const t = Float64Array.of(0.5, 0.5, 0.5);
-  const args = argumentsFor([1, 1, 3], p, t);
-  new native.Loss({ ...plain, overlap: 1 }).run(...args);
-  // I = 1.25, P + T = 3: L = 1 - 2.5/3, dL/dI = -2/3, dL/dP = dL/dT = 2.5/9.
-  expect(args[14]?.[0]).toBeCloseTo(1 / 6, 15);
-  const [grad, targetGrad] = [args[16] as Float64Array, args[20] as Float64Array];
-  const wanted = [1, 0.5, 0].map((slope) => 2.5 / 9 - (slope * 2) / 3);
-  for (let i = 0; i < 3; i++) {
-    expect(grad[i]).toBeCloseTo(wanted[i] as number, 15);
-    expect(targetGrad[i]).toBeCloseTo(wanted[2 - i] as number, 15);
-  }
+const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
+
+describe.each(cells)('$key $variant', ({ key, variant }) => {
+  const { defaults, without = [] } = entryOf(key);
+  const { crossEntropy, focal } = { ...defaults, ...variant };
+  const activations = (['none', 'sigmoid', 'softmax'] as const).filter(
+    (activation) =>
+      !((crossEntropy || focal) && activation === 'none') && !without.includes(activation),
+  );
+
+  test.each(activations)('%s', (activation) => {
+    let seed = 0;
+    for (const dtype of dtypes)
+      for (const targetDtype of dtypes)
+        for (const layout of ['channels-first', 'channels-last'] as const) {
+          const reduction = reductions[seed % 3] as 'mean';
+          const c = makeCase({
+            loss: key,
+            dtype,
+            target: 'dense',
+            targetDtype,
+            spatial: [seed % 2 ? 37 : 11],
+            ...(seed % 4 < 2 && { weight: 'float32' }),
+            seed: seed++,
+            options: {
+              ...variant,
+              activation,
+              layout,
+              reduction,
+              ...(seed % 5 === 0 && { batch: true }),
+            },
+          });
+          const { loss, predictions, target, upstream } = c;
+          const statistics = loss.statistics(predictions, target, callOptions(c));
+          const gradScale = targetDtype === 'float16' ? 64 : 1;
+          const options = { ...callOptions(c), ...(upstream && { upstream }), gradScale };
+          const grad = loss.targetGradient(predictions, target, statistics, options);
+          const expected = reference({ ...c.problem, gradScale }).targetGradient;
+          expect([grad.dtype, grad.shape]).toEqual([targetDtype, target.shape]);
+          const tolerance = gradTolerance(coarser(dtype, targetDtype), expected, targetDtype);
+          expectClose('targetGrad', numbers(grad), expected, tolerance);
+        }
+    expect(seed).toBe(32);
+  });
 });
 
-test('Dice by hand: dL/dt = -2p/D + 2It*2/D^2 of squared sums', () => {
-  const p = Float64Array.of(0.5, 1);
-  const t = Float64Array.of(1, 0.25);
-  const args = argumentsFor([1, 1, 2], p, t);
-  new native.Loss({ ...plain, squared: true }).run(...args);
-  const [I, D] = [0.75, 1.25 + 1.0625];
-  const targetGrad = args[20] as Float64Array;
-  for (let i = 0; i < 2; i++) {
-    const slope = (-2 * (p[i] as number)) / D + (2 * I * 2 * (t[i] as number)) / D ** 2;
-    expect(targetGrad[i]).toBeCloseTo(slope, 15);
-  }
-});
+describe('a call', () => {
+  const loss = makeLoss('dice', { activation: 'softmax' });
+  const whole = makeCase({ dtype: 'float64', target: 'dense', targetDtype: 'float64' });
+  const { predictions: x, target: y } = whole;
+  const statistics = loss.statistics(x, y);
+  const grad = loss.targetGradient(x, y, statistics);
 
-const shape: [number, number, number] = [2, 3, 301];
-const size = shape[0] * shape[1] * shape[2];
-const logits = Float64Array.from({ length: size }, (_, i) => 3 * Math.sin(i * 0.7));
-const soft = Float64Array.from({ length: size }, (_, i) => 0.5 + 0.4 * Math.cos(i * 0.3));
-const compound = { ...plain, activation: 2, squared: true, crossEntropyFactor: 1, focalFactor: 1 };
+  test('into a buffer, added to it, and off the event loop', async () => {
+    const targetGrad = full(y.shape, 1, 'float64');
+    const out = { targetGrad };
+    expect(loss.targetGradient(x, y, statistics, { out }).data).toBe(targetGrad.data);
+    expect(targetGrad.data).toEqual(grad.data);
+    loss.targetGradient(x, y, statistics, { out, accumulate: true, gradScale: 2 });
+    expectClose(
+      'sum',
+      numbers(targetGrad),
+      numbers(grad).map((g) => 3 * g),
+      1e-15,
+    );
+    expect((await loss.targetGradientAsync(x, y, statistics)).data).toEqual(grad.data);
+    await loss.targetGradientAsync(x, y, statistics, { out });
+    expect(targetGrad.data).toEqual(grad.data);
+  });
 
-test('channels last is channels first, transposed', () => {
-  const [N, C, S] = shape;
-  const moved = (from: Float64Array) =>
-    from.map((_, i) => {
-      const [n, s, c] = [Math.floor(i / (C * S)), Math.floor(i / C) % S, i % C];
-      return from[(n * C + c) * S + s] as number;
-    });
-  expect(N * C * S).toBe(size);
-  const first = argumentsFor(shape, logits, soft);
-  const last = argumentsFor(shape, moved(logits), moved(soft));
-  new native.Loss(compound).run(...first);
-  new native.Loss({ ...compound, channelsLast: true }).run(...last);
-  expect(last[20]).toEqual(moved(first[20] as Float64Array));
-});
+  test('of a shard: sampleOffset', () => {
+    const more = Statistics.concat([statistics, statistics]);
+    const options = { sampleOffset: 2, gradScale: 2 }; // twice the samples, half the gradient
+    const part = loss.targetGradient(x, y, more, options);
+    expectClose('grad', numbers(part), numbers(grad), 1e-15);
+  });
 
-test.each([
-  ['float32 beside float64', Float32Array.from(logits), soft],
-  ['float64 beside float32', logits, Float32Array.from(soft)],
-  ['float32', Float32Array.from(logits), Float32Array.from(soft)],
-])('%s', (_, x, y) => {
-  const exact = argumentsFor(shape, logits, soft);
-  const rounded = argumentsFor(shape, x, y);
-  new native.Loss(compound).run(...exact);
-  new native.Loss(compound).run(...rounded);
-  const [wanted, actual] = [exact[20] as Float64Array, rounded[20] as Float64Array];
-  const largest = Math.max(...wanted.map(Math.abs));
-  for (let i = 0; i < size; i++) {
-    expect(Math.abs((actual[i] as number) - (wanted[i] as number))).toBeLessThan(1e-5 * largest);
-  }
-});
+  test('a voxel of weight 0 has slope 0, even if it is NaN', () => {
+    const data = Float64Array.from(numbers(x));
+    data[3] = NaN;
+    const weight = full([2, 5, 7], 1);
+    weight.data[3] = 0 as never;
+    const nan = tensor(data, x.shape, 'float64');
+    const sums = loss.statistics(nan, y, { weight });
+    const slopes = numbers(loss.targetGradient(nan, y, sums, { weight }));
+    expect(slopes[3]).toBe(0);
+    expect(slopes.every(Number.isFinite)).toBe(true);
+  });
 
-test.each([
-  ['float16', 2, 2 ** -11],
-  ['bfloat16', 3, 2 ** -8],
-] as const)('%s beside float64: rounded once more', (dtype, code, halfUlp) => {
-  const exact = argumentsFor(shape, logits, new Float64Array(size).fill(0.5));
-  const half = argumentsFor(shape, logits, soft);
-  const rounded = new Uint16Array(size);
-  [half[6], half[7], half[20]] = [
-    new Uint16Array(size).fill(encodeHalf(0.5, dtype)),
-    code,
-    rounded,
-  ];
-  exact[13] = half[13] = 1024; // out of float16's subnormal range
-  new native.Loss(compound).run(...exact);
-  new native.Loss(compound).run(...half);
-  const wanted = exact[20] as Float64Array;
-  for (let i = 0; i < size; i++) {
-    const error = Math.abs(decodeHalf(rounded[i] as number, dtype) - (wanted[i] as number));
-    expect(error).toBeLessThanOrEqual(1.01 * halfUlp * Math.abs(wanted[i] as number));
-  }
-});
+  test('of a target that has none', () => {
+    const labels = full([2, 5, 7], 1, 'uint8');
+    const own = loss.statistics(x, labels);
+    expect(() => loss.targetGradient(x, labels, own)).toThrow(
+      'Expected a dense target of floats for target, as its gradient is asked for, but received uint8 of shape [2, 5, 7]',
+    );
+    const bytes = full(y.shape, 1, 'uint8');
+    expect(() => loss.targetGradient(x, bytes, statistics)).toThrow(TypeError);
+    expect(() => loss.targetGradientAsync(x, bytes, statistics)).toThrow(TypeError);
+  });
 
-test('runAsync gives the same bits, with a matrix of distances and accumulation', async () => {
-  const distances = Float64Array.of(0, 1, 0.5, 1, 0, 0.7, 0.5, 0.7, 0);
-  const loss = new native.Loss({ ...plain, kind: 4, overlap: 2, activation: 2, distances });
-  distances.fill(Number.NaN); // read once, when the loss was made
-  const now = argumentsFor(shape, logits, soft);
-  const later = argumentsFor(shape, logits, soft);
-  now[18] = later[18] = true;
-  loss.run(...now);
-  await loss.runAsync(...later);
-  for (const output of [14, 16, 20] as const) expect(later[output]).toEqual(now[output]);
-  expect((now[16] as Float64Array).every(Number.isFinite)).toBe(true);
+  test('buffers and options that do not fit', () => {
+    const wrong = (options: object, message: string) =>
+      expect(() => loss.targetGradient(x, y, statistics, options)).toThrow(message);
+    wrong(
+      { out: { targetGrad: full(y.shape, 0) } },
+      'dtype float64 for out.targetGrad but received float32',
+    );
+    wrong(
+      { out: { targetGrad: full([3], 0, 'float64') } },
+      'Expected shape [2, 3, 5, 7] for out.targetGrad',
+    );
+    wrong(
+      { out: { grad: full(y.shape, 0, 'float64') } },
+      "for a key of options.out but received 'grad'",
+    );
+    wrong({ out: { targetGrad: y } }, 'Expected memory of its own for out.targetGrad');
+    wrong({ accumulate: true }, 'Expected a tensor for out.targetGrad, as accumulate is set,');
+    wrong({ gradDtype: 'float32' }, "for a key of options but received 'gradDtype'");
+  });
 });
