@@ -120,7 +120,8 @@ class Counter {
     int64_t* cell = local_;
     for (int64_t t = 0; t <= in_.classes; t++) {
       for (int64_t p = 0; p <= in_.classes; p++) {
-        const Bytes pair = Bytes{} + static_cast<uint8_t>(t << 4 | p);
+        const uint8_t code = static_cast<uint8_t>(t << 4 | p);
+        const Bytes pair = Bytes{} + code;
         Bytes found = {};  // at most one per vector of a block: no overflow
         for (int i = 0; i < voxels; i += kVectorBytes) {
           found -= (Bytes)(load<Bytes>(predicted_ + i) == pair);  // which is -1 where it holds
