@@ -81,8 +81,9 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
       : await open(inFloat32, activation).catch((error) => skip(firstLine(error)));
     if (opened.skipped) results.push({ group: group.name, name, skipped: opened.skipped });
     for (const peer of opened.peers) {
+      const inTurns = (share: number) => progress(peer.name, (i + share) / kinds.length);
       try {
-        results.push({ group: group.name, name: peer.name, ...(await against(peer)) });
+        results.push({ group: group.name, name: peer.name, ...(await against(peer, inTurns)) });
       } catch (error) {
         results.push({ group: group.name, name: peer.name, skipped: firstLine(error) });
       }
@@ -92,12 +93,15 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
   return results;
 
   /** Peer and our call in turns. */
-  async function against(peer: Peer): Promise<Omit<PeerTimes, 'group' | 'name'>> {
+  async function against(
+    peer: Peer,
+    inTurns: (share: number) => void,
+  ): Promise<Omit<PeerTimes, 'group' | 'name'>> {
     const own = ours[peer.denominator];
     const fault = faultOf(await peer.result(), own.result());
     if (fault) return { fault };
     await peer.tune?.();
-    const [oursMs, ms] = (await interleave([own, peer], settings.budget, () => undefined)) as [
+    const [oursMs, ms] = (await interleave([own, peer], settings.budget, inTurns)) as [
       number[],
       number[],
     ];

@@ -56,7 +56,7 @@ def nnunet(z, y, activation):
 
 class ByHand:
     """
-    Squared denominators, without autograd: one sample after the other and pieces of it that the caches hold, every operation into
+    Squared denominators, without autograd: a few samples or one at a time, in pieces that the caches hold, every operation into
     memory that was allocated once. What PyTorch does slowly is avoided: the one-hot target is a comparison of floats, which is
     vectorised where scatter and gather by int64 are not, and softmax over the classes is put together from vectorised operations.
     """
@@ -73,54 +73,59 @@ class ByHand:
                 self.allocate(z.shape)
             N, C, _ = z.shape
             total = 0
-            for n in range(N):
-                self.y.copy_(y[n])
-                I, P, T = self.forward(z[n], activation)
+            for n in range(0, N, self.samples):
+                at = slice(n, min(n + self.samples, N))
+                self.y[: at.stop - n].copy_(y[at].unsqueeze(1))
+                I, P, T = self.forward(z[at], activation)
                 D = P + T + SMOOTH
                 total += (1 - 2 * I / D).sum()
-                self.backward(n, -2 / D / (N * C), 4 * I / (D * D) / (N * C), activation)
+                self.backward(self.grad[at], -2 / D / (N * C), 4 * I / (D * D) / (N * C), activation)
             return total / (N * C), self.grad
 
     def allocate(self, shape):
-        _, C, S = self.shape = shape
+        N, C, S = self.shape = shape
+        self.samples = max(1, min(N, self.PIECE // (C * S)))
         self.step = max(1, min(S, self.PIECE // C))
+        B, K = self.samples, self.step
         self.classes = torch.ones(1, 1) if C == 1 else torch.arange(C, dtype=torch.float32).view(C, 1)
-        self.grad, self.p, self.y = torch.empty(shape), torch.empty(C, S), torch.empty(S)
-        self.t, self.work, self.row = torch.empty(C, self.step), torch.empty(C, self.step), torch.empty(1, self.step)
+        self.grad, self.p, self.y = torch.empty(shape), torch.empty(B, C, S), torch.empty(B, 1, S)
+        self.t, self.work, self.row = torch.empty(B, C, K), torch.empty(B, C, K), torch.empty(B, 1, K)
 
-    def pieces(self):
-        """p, and t, work and row as large as it, of each range of voxels."""
+    def pieces(self, B):
+        """Of B samples: a range of voxels, p there, and t, work and row as large."""
         S = self.shape[2]
         for a in range(0, S, self.step):
-            b = min(a + self.step, S)
-            t = torch.eq(self.y[a:b], self.classes, out=self.t[:, : b - a])
-            yield a, b, self.p[:, a:b], t, self.work[:, : b - a], self.row[:, : b - a]
+            voxels = slice(a, min(a + self.step, S))
+            K = voxels.stop - a
+            t = torch.eq(self.y[:B, :, voxels], self.classes, out=self.t[:B, :, :K])
+            yield voxels, self.p[:B, :, voxels], t, self.work[:B, :, :K], self.row[:B, :, :K]
 
     def forward(self, z, activation):
-        """p of a sample, and its sums I, P, T: [3,C]."""
-        sums = torch.zeros(3, self.shape[1])
-        for a, b, p, t, work, row in self.pieces():
+        """p of a few samples, and their sums I, P, T: [3,B,C]."""
+        sums = torch.zeros(3, *z.shape[:2])
+        for voxels, p, t, work, row in self.pieces(len(z)):
+            here = z[:, :, voxels]
             if activation == "softmax":
-                torch.amax(z[:, a:b], 0, keepdim=True, out=row)
-                torch.sub(z[:, a:b], row, out=p).exp_()
-                p.mul_(torch.sum(p, 0, keepdim=True, out=row).reciprocal_())
+                torch.amax(here, 1, keepdim=True, out=row)
+                torch.sub(here, row, out=p).exp_()
+                p.mul_(torch.sum(p, 1, keepdim=True, out=row).reciprocal_())
             else:
-                torch.sigmoid(z[:, a:b], out=p)
+                torch.sigmoid(here, out=p)
             # sum() adds in a tree; vector_norm and dot lose four digits on a large volume.
-            sums[0] += torch.mul(p, t, out=work).sum(1)
-            sums[1] += torch.mul(p, p, out=work).sum(1)
-            sums[2] += t.sum(1)
+            sums[0] += torch.mul(p, t, out=work).sum(2)
+            sums[1] += torch.mul(p, p, out=work).sum(2)
+            sums[2] += t.sum(2)
         return sums
 
-    def backward(self, n, at_target, slope, activation):
-        """dL/dp = at_target*t + slope*p, through the activation, into grad[n]."""
-        for a, b, p, t, work, row in self.pieces():
-            dp = t.mul_(at_target.unsqueeze(1)).addcmul_(p, slope.unsqueeze(1))
+    def backward(self, grad, at_target, slope, activation):
+        """dL/dp = at_target*t + slope*p, through the activation, into grad."""
+        for voxels, p, t, work, row in self.pieces(len(grad)):
+            dp = t.mul_(at_target.unsqueeze(2)).addcmul_(p, slope.unsqueeze(2))
             if activation == "softmax":
-                torch.sum(torch.mul(dp, p, out=work), 0, keepdim=True, out=row)
-                torch.mul(dp.sub_(row), p, out=self.grad[n, :, a:b])
+                torch.sum(torch.mul(dp, p, out=work), 1, keepdim=True, out=row)
+                torch.mul(dp.sub_(row), p, out=grad[:, :, voxels])
             else:
-                torch.ops.aten.sigmoid_backward(dp, p, grad_input=self.grad[n, :, a:b])
+                torch.ops.aten.sigmoid_backward(dp, p, grad_input=grad[:, :, voxels])
 
 
 # Function, denominators, and how many tensors like the logits it holds: autograd keeps p, the target, and their products.
