@@ -10,6 +10,8 @@ namespace {
 /// Enough for any GPU; blocks that wait for the others cost nothing but their turn.
 constexpr int64_t kMostFinishBlocks = 512;
 
+bool differentiates(const Call& call) { return call.steps & (kGradient | kTargetGradient); }
+
 /// The workspace: parts that follow each other, each aligned to 256 bytes.
 struct Workspace {
   size_t partials, sums, statistics, couplings, slopes, counters, size_bytes;  // offsets in bytes
@@ -28,7 +30,7 @@ struct Workspace {
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
     couplings = place(groups * sizeof(Coupling));
-    slopes = place(call.steps & kGradient ? terms * sizeof(Slope<double>) : 0);
+    slopes = place(differentiates(call) ? terms * sizeof(Slope<double>) : 0);
     counters = place(sizeof(Counters));
     size_bytes = end;
   }
@@ -45,7 +47,7 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
   const Workspace at(call, geometry);
   const bool computes = call.steps & kStatistics;
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
-  Slope<A>* slopes = call.steps & kGradient ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
+  Slope<A>* slopes = differentiates(call) ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
   Sums* partials = computes ? reinterpret_cast<Sums*>(base + at.partials) : nullptr;
   Counters* counters = reinterpret_cast<Counters*>(base + at.counters);
 
@@ -73,17 +75,24 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
   const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMostFinishBlocks ? blocks : kMostFinishBlocks));
   WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
+  const bool pooled = call.options.pooled;
+  const Slope<A>* first = slopes + (pooled ? 0 : call.sample_offset * in.classes);
+  // The target's first: the other may replace the predictions.
+  if (call.steps & kTargetGradient) {
+    WARPDICE_TRY(launch_target_gradient<P>(target_geometry_of(in), in, first, pooled, call.target_grad, stream));
+  }
   if (!(call.steps & kGradient)) return cudaSuccess;
-  const Slope<A>* first = slopes + (call.options.pooled ? 0 : call.sample_offset * in.classes);
-  return launch_gradient<P>(geometry, in, first, call.options.pooled, call.grad, stream);
+  return launch_gradient<P>(geometry, in, first, pooled, call.grad, stream);
 }
 
 }  // namespace
 
 const char* unsupported(const DeviceCall& call) {
   const Inputs& in = call.in;
-  if (call.steps & kTargetGradient) return "The gradient with respect to the target is not computed on CUDA yet.";
   const DType dtype = in.predictions.dtype;
+  if (call.steps & kTargetGradient && (in.labels || in.target.dtype != dtype || call.target_grad.dtype != dtype)) {
+    return "The gradient of a target on CUDA is of the predictions' dtype, as is the target.";
+  }
   if (!in.labels && in.target.dtype != DType::uint8 && in.target.dtype != dtype) {
     return "A dense target on CUDA is uint8 or of the predictions' dtype.";
   }

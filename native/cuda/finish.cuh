@@ -145,6 +145,8 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
       const double factor = scale * (work.upstream ? work.upstream[per_group ? g : i] : 1);
       it.d.intersection *= factor;
       it.d.prediction *= factor;
+      it.d.target *= factor;
+      it.d.volume *= factor;
       it.d.cross_entropy *= factor;
       it.d.uniform *= factor;
       it.d.focal *= factor;

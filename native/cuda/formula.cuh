@@ -114,11 +114,11 @@ __device__ void add(To& to, const Terms<A, kFull>& terms) {
 /// As dice.h writes it, it is dI*t + slope*p + constant. Near a match those two cancel; here at_target = dI + slope
 /// is added in double, and p - t is exact.
 template <class A>
-struct Slope {
+struct alignas(16) Slope {
   A slope, at_target, constant;
-  A overlap;  // dI, where it is not in at_target
+  A overlap;  // dI
   A cross_entropy, uniform, focal;
-  A unused;  // a multiple of 16 bytes
+  A target_slope, target_constant;  // of dL/dt: dT*k*t^(k-1) + dV
 
   __device__ A at(A t, A difference) const { return slope * difference + (at_target * t + constant); }
 
@@ -126,6 +126,20 @@ struct Slope {
   __device__ A at(const Inputs& in, A t, A difference, A cost) const {
     const A below = difference < 0 ? A(1) : difference == 0 ? A(0.5) : A(0);
     return at(t, difference) + (in.overlap == Overlap::minimum ? overlap * below : cost);
+  }
+
+  /// dL/dt before the voxel's weight. cost: sum_j M[c,j]*p_j, for Overlap::wasserstein.
+  __device__ A for_target(const Inputs& in, const Point<A>& x, A t, A cost) const {
+    const A below = t < x.p ? A(1) : t == x.p ? A(0.5) : A(0);
+    const A of_overlap = in.overlap == Overlap::product ? x.p : in.overlap == Overlap::minimum ? below : cost;
+    A sum = overlap * of_overlap + (target_slope * t + target_constant);
+    const A g = static_cast<A>(in.focal_gamma);
+    // Under a softmax the logarithm of the complement is 0, and so is its part.
+    if (in.cross_entropy) sum += cross_entropy * (x.neg_log - x.neg_log_complement);
+    if (in.focal) {
+      sum += focal * (focal_power(x.complement, g) * x.neg_log - focal_power(x.p, g) * x.neg_log_complement);
+    }
+    return sum;
   }
 
   /// q = dE*t + dU + dF*t*h(p): dz_c += w*(p_c*sum_j q_j - q_c) under a softmax.
@@ -152,11 +166,11 @@ struct Slope {
 template <class A>
 __device__ Slope<A> slope_of(const Inputs& in, const Coefficients& d) {
   const double slope = in.squared ? 2 * d.prediction : 0, constant = in.squared ? 0 : d.prediction;
-  const bool product = in.overlap == Overlap::product;
-  return {static_cast<A>(slope),           static_cast<A>((product ? d.intersection : 0) + slope),
-          static_cast<A>(constant),        static_cast<A>(product ? 0 : d.intersection),
-          static_cast<A>(d.cross_entropy), static_cast<A>(d.uniform),
-          static_cast<A>(d.focal),         0};
+  const double at_target = slope + (in.overlap == Overlap::product ? d.intersection : 0);
+  const double target_slope = in.squared ? 2 * d.target : 0, target_constant = (in.squared ? 0 : d.target) + d.volume;
+  return {static_cast<A>(slope),          static_cast<A>(at_target),       static_cast<A>(constant),
+          static_cast<A>(d.intersection), static_cast<A>(d.cross_entropy), static_cast<A>(d.uniform),
+          static_cast<A>(d.focal),        static_cast<A>(target_slope),    static_cast<A>(target_constant)};
 }
 
 /// p - t. At t = 1 the complement has digits that p has not.

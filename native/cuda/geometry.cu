@@ -96,6 +96,13 @@ Geometry geometry_of(const Inputs& in) {
   return it;
 }
 
+Geometry target_geometry_of(const Inputs& in) {
+  Geometry it = {};
+  it.full = it.tiled = true;
+  share_tiles(in, it);
+  return it;
+}
+
 const char* without_geometry(const Inputs& in) {
   constexpr int64_t kMostBlocks = 0x7fffffff, kMostClasses = 1 << 24;
   const bool fits_int = in.classes <= kMostClasses;

@@ -20,6 +20,9 @@ struct Geometry {
 
 Geometry geometry_of(const Inputs& in);
 
+/// That of dL/dt, which is always made by tiles.
+Geometry target_geometry_of(const Inputs& in);
+
 /// Why there is no geometry for these inputs, in words; null when there is.
 const char* without_geometry(const Inputs& in);
 
@@ -30,5 +33,8 @@ cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* 
 template <class P>
 cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Slope<Accumulator<P>>* slopes,
                             bool pooled, const GradientOut& out, cudaStream_t stream);
+template <class P>
+cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, const Slope<Accumulator<P>>* slopes,
+                                   bool pooled, const GradientOut& out, cudaStream_t stream);
 
 }  // namespace warpdice::cuda

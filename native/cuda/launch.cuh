@@ -74,10 +74,23 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Sl
   });
 }
 
+template <class P>
+cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, const Slope<Accumulator<P>>* slopes,
+                                   bool pooled, const GradientOut& out, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
+  TileShape shape = geometry.tile;
+  shape.slabs = 1;
+  const auto kernel = geometry.pack == 1 ? tile_target_gradient_kernel<P, 1>
+                                         : tile_target_gradient_kernel<P, 16 / sizeof(Accumulator<P>)>;
+  return launch(kernel, grid, block, geometry.gradient_shared_bytes, stream, in, shape, slopes, pooled, out);
+}
+
 /// Compiles all kernels of predictions of type P.
-#define WARPDICE_KERNELS_OF(P)                                                                                \
-  template cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t);  \
-  template cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const Slope<Accumulator<P>>*, bool, \
-                                          const GradientOut&, cudaStream_t)
+#define WARPDICE_KERNELS_OF(P)                                                                                       \
+  template cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t);         \
+  template cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const Slope<Accumulator<P>>*, bool,        \
+                                          const GradientOut&, cudaStream_t);                                         \
+  template cudaError_t launch_target_gradient<P>(const Geometry&, const Inputs&, const Slope<Accumulator<P>>*, bool, \
+                                                 const GradientOut&, cudaStream_t)
 
 }  // namespace warpdice::cuda

@@ -73,9 +73,9 @@ struct Held {
 
   /// What the classes of voxel j share.
   __device__ Softmax<A> normalize(int classes, int j) const {
-    Softmax<A> shared = {widen(z[0][j]), 0, 0};
+    Softmax<A> shared = {-INFINITY, 0, 0};
 #pragma unroll
-    for (int c = 1; c < kC; c++) {
+    for (int c = 0; c < kC; c++) {
       if (c < classes) shared.largest = fmax(shared.largest, widen(z[c][j]));
     }
     A sum = 0;

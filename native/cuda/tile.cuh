@@ -173,23 +173,22 @@ struct Tile {
     return t[0];
   }
 
+  // Sums over classes in double: what the classes of a voxel have in common cancels in the gradient.
+
   /// sum_j M[c,j]*p_j, the cost of predicting what is predicted where class c is right.
   __device__ A cost(int c, int v) const {
-    A sum = 0;
-    for (int j = 0; j < C; j++)
-      sum += static_cast<A>(in.distances[c * in.classes + j]) * point(voxels[v], *place(j, v)).p;
-    return sum;
+    double sum = 0;
+    for (int j = 0; j < C; j++) sum += in.distances[c * in.classes + j] * point(voxels[v], *place(j, v)).p;
+    return static_cast<A>(sum);
   }
 
   /// sum_k dI_k*t_k*M[k,c].
   __device__ A cost_slope(const Slope<A>* slopes, int c, int v) const {
-    const auto part = [&](int k, A t) {
-      return slopes[k].overlap * t * static_cast<A>(in.distances[k * in.classes + c]);
-    };
-    if (in.labels) return voxels[v].klass < 0 ? A(0) : part(voxels[v].klass, 1);
-    A sum = 0;
+    const auto part = [&](int k, A t) { return in.distances[k * in.classes + c] * (slopes[k].overlap * t); };
+    if (in.labels) return voxels[v].klass < 0 ? A(0) : static_cast<A>(part(voxels[v].klass, 1));
+    double sum = 0;
     for (int k = 0; k < C; k++) sum += part(k, target(k, v, nullptr));
-    return sum;
+    return static_cast<A>(sum);
   }
 };
 
@@ -277,7 +276,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
 
 /// slopes: [groups, C]. The gradient may lie where the logits do: a tile is read whole before it is written.
 template <class P, int kPack, bool kFull>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P, false>)
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
     tile_gradient_kernel(Inputs in, TileShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
@@ -338,6 +337,31 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, false>)
       });
     }
     tile.store_all(out);
+  }
+}
+
+/// dL/dt of a dense target. slopes: [groups, C].
+template <class P, int kPack>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P, true>)
+    tile_target_gradient_kernel(Inputs in, TileShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
+                                GradientOut out) {
+  using A = Accumulator<P>;
+  Tile<P, kPack, true> tile(in, shape);
+  if (!pooled) slopes += tile.n * in.classes;
+  for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
+    __syncthreads();  // the tile before has been written
+    tile.load_all(nullptr);
+    tile.normalize();
+    for (int c = 0; c < tile.C; c++) {
+      for (int v = threadIdx.x; v < tile.count; v += kThreads) {
+        const A w = tile.voxels[v].weight, t = tile.target(c, v, nullptr);
+        const bool costs = in.overlap == Overlap::wasserstein && w != 0;
+        const Point<A> at = tile.point(tile.voxels[v], *tile.place(c, v));
+        const A slope = slopes[c].for_target(in, at, t, costs ? tile.cost(c, v) : A(0));
+        const A weighted[1] = {w == 0 ? A(0) : w * slope};
+        store_gradient<P>(out, tile.index(c, v), 1, weighted);
+      }
+    }
   }
 }
 

@@ -1,19 +1,16 @@
-// The CUDA kernels in the emulator against reference.h: every dtype, target, activation and layout, on awkward
-// shapes; the other options take turns. Prints what differs; exit status 1 when something does.
+// The CUDA kernels in the emulator against reference.h, in every combination of the lists in cases.h, and what else
+// they promise. Prints what differs; exit status 1 when something does.
+//
+//   kernels_test [order] [every]: each case takes its order 0, 1 or 2 further than without; only each `every`th is run
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
-#include <random>
-#include <string>
 
-#include "../../native/cuda/engine.h"
-#include "reference.h"
-#include "simt.h"
+#include "cases.h"
 
 namespace {
 
 using namespace warpdice;
+using namespace cases;
 
 int failures = 0;
 std::string test_name;
@@ -24,289 +21,314 @@ void expect(bool holds, const std::string& what) {
   if (failures <= 20) std::printf("FAILED %s: %s\n", test_name.c_str(), what.c_str());
 }
 
-double to_double(const void* data, DType dtype, size_t i) {
-  switch (dtype) {
-    case DType::float32:
-      return static_cast<const float*>(data)[i];
-    case DType::float64:
-      return static_cast<const double*>(data)[i];
-    case DType::float16:
-      return simt::half_to_float(static_cast<const uint16_t*>(data)[i]);
-    case DType::bfloat16:
-      return simt::bfloat16_to_float(static_cast<const uint16_t*>(data)[i]);
-    case DType::uint8:
-      return static_cast<const uint8_t*>(data)[i];
-    case DType::int32:
-      return static_cast<const int32_t*>(data)[i];
-    case DType::int64:
-      return static_cast<double>(static_cast<const int64_t*>(data)[i]);
-  }
-  return 0;
+void enqueue(const cuda::DeviceCall& call) {
+  const char* reason = cuda::unsupported(call);
+  expect(!reason, reason ? reason : "");
+  if (reason) return;
+  Buffer workspace(DType::uint8, cuda::workspace_bytes(call));
+  const cudaError_t status = cuda::enqueue(call, cuda::Limits{}, workspace.data(), nullptr);
+  expect(status == cudaSuccess, "error " + std::to_string(status) + " " + simt::last_fault());
 }
 
-/// Device memory: exactly as large as its content, so that AddressSanitizer sees the first byte beyond it.
-struct Buffer {
-  DType dtype;
-  size_t count;
-  std::unique_ptr<char[]> bytes;
-
-  Buffer(DType type, size_t elements) : dtype(type), count(elements), bytes(new char[elements * size_of(type)]) {
-    std::memset(bytes.get(), 0xff, elements * size_of(type));
-  }
-  void set(size_t i, double x) {
-    void* data = bytes.get();
-    switch (dtype) {
-      case DType::float32:
-        static_cast<float*>(data)[i] = static_cast<float>(x);
-        break;
-      case DType::float64:
-        static_cast<double*>(data)[i] = x;
-        break;
-      case DType::float16:
-        static_cast<uint16_t*>(data)[i] = simt::float_to_half(static_cast<float>(x));
-        break;
-      case DType::bfloat16:
-        static_cast<uint16_t*>(data)[i] = simt::float_to_bfloat16(static_cast<float>(x));
-        break;
-      case DType::uint8:
-        static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(x);
-        break;
-      case DType::int32:
-        static_cast<int32_t*>(data)[i] = static_cast<int32_t>(x);
-        break;
-      case DType::int64:
-        static_cast<int64_t*>(data)[i] = static_cast<int64_t>(x);
-        break;
-    }
-  }
-  double get(size_t i) const { return to_double(bytes.get(), dtype, i); }
-  double* doubles() { return reinterpret_cast<double*>(bytes.get()); }
-  Operand operand() const { return {bytes.get(), dtype}; }
-};
-
-enum class TargetKind { labels_uint8, labels_int32, labels_int64, dense_uint8, dense_like };
-
-struct Case {
-  DType dtype;
-  TargetKind target;
-  Activation activation;
-  bool channels_last;
-  int64_t N, C, S;
-  unsigned number;  // picks the options that take turns
-
-  bool labels() const { return target <= TargetKind::labels_int64; }
-  bool bit(int i) const { return number * 2654435761u >> (31 - i) & 1; }
-};
-
 double unit_roundoff(DType dtype) {
-  switch (dtype) {
-    case DType::float16:
-      return 0x1p-11;
-    case DType::bfloat16:
-      return 0x1p-8;
-    case DType::float64:
-      return 0x1p-53;
-    default:
-      return 0x1p-24;
-  }
+  const double units[] = {0x1p-24, 0x1p-53, 0x1p-11, 0x1p-8};
+  return units[static_cast<int>(dtype)];
 }
 
 bool is_half(DType dtype) { return size_of(dtype) == 2; }
 
-/// Losses: 1 - A/B, so that a few voxels of rounded terms leave an error of the 1 they are taken from.
-void compare(const char* what, const Buffer& got, const reference::Array& want, double tolerance, double scale) {
+/// How far sums and losses may be off.
+double tolerance_of(DType dtype) { return dtype == DType::float64 ? 1e-12 : 1e-6; }
+
+void compare_statistics(const Buffer& got, const reference::Rows& want, const Case& test,
+                        const cuda::DeviceCall& call) {
+  const Inputs& in = call.in;
+  const bool made[] = {true, true, true, true, true, in.cross_entropy, in.uniform, in.focal};
   for (size_t i = 0; i < want.size(); i++) {
-    const double bound = tolerance * std::fmax(std::fabs(want[i]), scale);
-    expect(std::fabs(got.get(i) - want[i]) <= bound, std::string(what) + "[" + std::to_string(i) + "] is " +
-                                                         std::to_string(got.get(i)) + ", not " +
-                                                         std::to_string(want[i]));
+    for (size_t k = 0; k < reference::kSums; k++) {
+      const double sum = got.get(i * reference::kSums + k);
+      const double wanted = made[k] ? static_cast<double>(want[i].x[k]) : 0;
+      expect(std::fabs(sum - wanted) <= tolerance_of(test.dtype) * std::fmax(std::fabs(wanted), 1e-3),
+             "sum " + std::to_string(k) + " of row " + std::to_string(i) + " is " + std::to_string(sum) + ", not " +
+                 std::to_string(wanted));
+    }
+  }
+}
+
+/// Few voxels of rounded terms leave an error of the 1 that a loss is taken from.
+void compare_value(const Buffer& got, const reference::Array& want, const Case& test) {
+  const double scale = test.shape.S < 32 ? 1 : 0.1;
+  for (size_t i = 0; i < want.size(); i++) {
+    expect(std::fabs(got.get(i) - want[i]) <= tolerance_of(test.dtype) * std::fmax(std::fabs(want[i]), scale),
+           "value " + std::to_string(i) + " is " + std::to_string(got.get(i)) + ", not " + std::to_string(want[i]));
+  }
+}
+
+/// added: what was there before, for accumulate.
+void compare_gradient(const char* what, const Buffer& got, const reference::Array& want, double added, const Case& test,
+                      const reference::Problem& x) {
+  double largest = 0;
+  for (double g : want) largest = std::fmax(largest, std::fabs(g));
+  // The reference takes its coefficients by differences.
+  const double tolerance = test.dtype == DType::float64 ? 1e-9 : 1e-5, u = unit_roundoff(got.dtype);
+  const double least = is_half(got.dtype) ? 0x1p-24 : 0;
+  for (int64_t n = 0; n < x.N; n++) {
+    for (int64_t c = 0; c < x.C; c++) {
+      for (int64_t s = 0; s < x.S; s++) {
+        const double wanted = want[x.at(n, c, s)] + added, g = got.get(Arrays::lies_at(test, n, c, s));
+        expect(std::fabs(g - wanted) <= tolerance * largest + u * std::fabs(wanted) + least,
+               what + std::string(" at ") + std::to_string(n) + "," + std::to_string(c) + "," + std::to_string(s) +
+                   " is " + std::to_string(g) + ", not " + std::to_string(wanted));
+        if (x.w[static_cast<size_t>(n * x.S + s)] == 0) expect(g == added, "no weight, a gradient");
+      }
+    }
   }
 }
 
 void run(const Case& test) {
-  std::mt19937 random(test.number);
-  std::uniform_real_distribution<double> unit(0, 1);
-  reference::Problem x;
-  x.N = test.N, x.C = test.C, x.S = test.S;
-  x.activation = static_cast<int>(test.activation);
-  x.squared = test.bit(0), x.minimum = test.bit(1), x.jaccard = test.bit(2), x.pooled = test.bit(3);
-  x.background = x.C == 1 || test.bit(4);
-  x.reduction = static_cast<int>(test.number % 3);
-  x.smooth_numerator = test.bit(5) ? 0.5 : 0;
-  x.smooth_denominator = test.bit(5) ? 0.25 : 1e-7;
-  x.scale = 64;
-  const bool weighted = test.bit(6), ignores = test.labels() && test.bit(7), accumulates = test.bit(8);
-  const bool in_place = test.bit(9) && !accumulates;
+  Arrays arrays(test);
+  reference::Problem& x = arrays.x;
+  cuda::DeviceCall call = call_of(test, arrays);
+  const bool accumulates = test.bit(8), in_place = test.bit(9) && !accumulates;
   const bool widens = is_half(test.dtype) && test.bit(10) && !in_place;
-  const size_t elements = static_cast<size_t>(x.N * x.C * x.S), voxels = static_cast<size_t>(x.N * x.S);
-  const size_t rows = static_cast<size_t>(x.groups() * x.C);
-  const DType weight_types[] = {DType::uint8, DType::float32, test.dtype};
-  const DType label_types[] = {DType::uint8, DType::int32, DType::int64, DType::uint8, test.dtype};
-
-  Buffer predictions(test.dtype, elements);
-  Buffer target(label_types[static_cast<int>(test.target)], test.labels() ? voxels : elements);
-  Buffer weight(weight_types[test.number / 3 % 3], voxels), class_weights(DType::float64, rows);
-  Buffer upstream(DType::float64, rows), value(DType::float64, rows), per_class(DType::float64, rows);
-  Buffer statistics(DType::float64, rows * kSumCount), device_scale(DType::float32, 1);
-  Buffer gradient(widens ? DType::float32 : test.dtype, elements);
-  x.z.resize(elements), x.t.resize(elements), x.w.assign(voxels, 1);
-  const auto lies_at = [&](int64_t n, int64_t c, int64_t s) {
-    return static_cast<size_t>(test.channels_last ? (n * x.S + s) * x.C + c : (n * x.C + c) * x.S + s);
-  };
-  constexpr int64_t kIgnore = 200;
-  const int64_t base = x.C == 1 ? 1 : 0;
-  for (int64_t n = 0; n < x.N; n++) {
-    for (int64_t s = 0; s < x.S; s++) {
-      const size_t v = static_cast<size_t>(n * x.S + s);
-      const bool ignored = ignores && unit(random) < 0.1;
-      const int64_t label = ignored ? kIgnore : static_cast<int64_t>(unit(random) * static_cast<double>(x.C + base));
-      if (test.labels()) target.set(v, static_cast<double>(label));
-      if (weighted) {
-        weight.set(v, std::floor(unit(random) * 3) / (weight.dtype == DType::uint8 ? 1 : 2));
-        x.w[v] = weight.get(v);
-      }
-      if (ignored) x.w[v] = 0;
-      for (int64_t c = 0; c < x.C; c++) {
-        const size_t i = lies_at(n, c, s);
-        predictions.set(i, test.activation == Activation::none ? unit(random) : 8 * unit(random) - 4);
-        if (x.w[v] == 0 && c == 0) predictions.set(i, NAN);  // must not matter
-        x.z[x.at(n, c, s)] = x.w[v] == 0 ? 0 : predictions.get(i);
-        if (!test.labels()) target.set(i, target.dtype == DType::uint8 ? std::floor(2 * unit(random)) : unit(random));
-        x.t[x.at(n, c, s)] = test.labels() ? label == c + base : target.get(i);
-      }
-    }
-  }
-  x.class_weights.resize(static_cast<size_t>(x.C)), x.upstream.resize(rows);
-  for (size_t c = 0; c < x.class_weights.size(); c++) class_weights.set(c, x.class_weights[c] = 0.5 + unit(random));
-  for (size_t i = 0; i < rows; i++) upstream.set(i, x.upstream[i] = 0.5 + unit(random));
-  if (accumulates) {
-    for (size_t i = 0; i < elements; i++) gradient.set(i, 0.25);
-  }
-
-  LabelFault faults;
-  cuda::DeviceCall call;
-  call.steps = kStatistics | kFinalize | kGradient;
-  call.in.samples = call.statistics_samples = x.N, call.in.classes = x.C, call.in.voxels = x.S;
-  call.in.channels_last = test.channels_last;
-  call.in.squared = x.squared;
-  call.in.labels = test.labels();
-  call.in.has_ignore = ignores, call.in.ignore_index = kIgnore;
-  call.in.activation = test.activation;
-  call.in.overlap = x.minimum ? Overlap::minimum : Overlap::product;
-  call.in.predictions = predictions.operand(), call.in.target = target.operand();
-  if (weighted) call.in.weight = weight.operand();
-  call.options.kind = x.jaccard ? LossKind::jaccard : LossKind::dice;
-  call.options.reduction = static_cast<Reduction>(x.reduction);
-  call.options.pooled = x.pooled, call.options.background = x.background;
-  call.options.smooth_numerator = x.smooth_numerator, call.options.smooth_denominator = x.smooth_denominator;
-  call.options.class_weights = class_weights.doubles();
-  call.upstream = x.reduction == 0 ? upstream.doubles() : nullptr;
+  const bool for_target = test.target == Target::dense_like;
+  constexpr double kBefore = 0.25;
+  const size_t elements = Arrays::elements(test), rows = static_cast<size_t>(x.groups() * x.C);
+  Buffer value(DType::float64, rows), statistics(DType::float64, rows * kSumCount), device_scale(DType::float32, 1);
+  Buffer gradient(widens ? DType::float32 : test.dtype, elements, test.bit(13)), target_gradient(test.dtype, elements);
+  for (size_t i = 0; i < elements && accumulates; i++) gradient.set(i, kBefore);
+  LabelFault faults{1, 1, 1};
   call.scale = x.scale / 16;
   device_scale.set(0, 16);
   call.device_scale = device_scale.operand();
   call.statistics = statistics.doubles();
-  call.value = value.doubles(), call.per_class = per_class.doubles();
-  call.grad.data = in_place ? predictions.bytes.get() : gradient.bytes.get();
-  call.grad.dtype = gradient.dtype, call.grad.accumulate = accumulates;
+  call.value = value.doubles();
   call.faults = &faults;
-  Buffer workspace(DType::uint8, cuda::workspace_bytes(call));
-  const cudaError_t status = cuda::enqueue(call, cuda::Limits{}, workspace.bytes.get(), nullptr);
-  expect(status == cudaSuccess, "error " + std::to_string(status) + " " + simt::last_fault());
-  expect(faults.count == 0, "valid labels are faults");
+  const Buffer& out = in_place ? arrays.predictions : gradient;
+  call.grad.data = out.data();
+  call.grad.dtype = gradient.dtype, call.grad.accumulate = accumulates;
+  if (for_target) call.steps |= kTargetGradient;
+  call.target_grad.data = target_gradient.data(), call.target_grad.dtype = test.dtype;
+  enqueue(call);
 
   const reference::Result want = reference::solve(x);
-  const double tolerance = test.dtype == DType::float64 ? 1e-12 : 1e-6;
-  const reference::Array* sums[] = {&want.I, &want.P, &want.T, &want.V, &want.W};
-  for (size_t i = 0; i < rows; i++) {
-    for (size_t k = 0; k < 5; k++) {
-      const double wanted = (*sums[k])[i], got = statistics.get(i * kSumCount + k);
-      expect(std::fabs(got - wanted) <= tolerance * std::fmax(wanted, 1e-3),
-             "sum " + std::to_string(k) + " of row " + std::to_string(i) + " is " + std::to_string(got));
-    }
-    for (size_t k = 5; k < kSumCount; k++) expect(statistics.get(i * kSumCount + k) == 0, "an unused sum is not 0");
-  }
-  const double scale = x.S < 32 ? 1 : 0.1;
-  compare("value", value, want.value, tolerance, scale);
-  compare("per_class", per_class, want.per_class, tolerance, scale);
+  expect(faults.count == 0, "valid labels are faults");
+  compare_statistics(statistics, want.sums, test, call);
+  compare_value(value, want.value, test);
+  compare_gradient("gradient", out, want.gradient, accumulates ? kBefore : 0, test, x);
+  if (for_target) compare_gradient("gradient of the target", target_gradient, want.target_gradient, 0, test, x);
+}
 
-  double largest = 0;
-  for (double g : want.gradient) largest = std::fmax(largest, std::fabs(g));
-  const Buffer& out = in_place ? predictions : gradient;
-  for (int64_t n = 0; n < x.N; n++) {
-    for (int64_t c = 0; c < x.C; c++) {
-      for (int64_t s = 0; s < x.S; s++) {
-        const double wanted = want.gradient[x.at(n, c, s)] + (accumulates ? 0.25 : 0);
-        const double got = out.get(lies_at(n, c, s)), u = unit_roundoff(out.dtype);
-        expect(std::fabs(got - wanted) <=
-                   10 * tolerance * largest + u * std::fabs(wanted) + (is_half(out.dtype) ? 0x1p-24 : 0),
-               "gradient at " + std::to_string(n) + "," + std::to_string(c) + "," + std::to_string(s) + " is " +
-                   std::to_string(got) + ", not " + std::to_string(wanted));
-        if (x.w[static_cast<size_t>(n * x.S + s)] == 0)
-          expect(got == (accumulates ? 0.25 : 0), "no weight, a gradient");
+/// Runs cases in turns of the scheduler's orders.
+struct Runner {
+  unsigned further, every;
+  unsigned number = 0, done = 0;
+
+  void operator()(Case test) {
+    test.number = ++number;
+    if (number % every != 0) return;
+    done++;
+    const simt::Order orders[] = {simt::Order::forward, simt::Order::backward, simt::Order::random};
+    simt::config().order = orders[(number + further) % 3];
+    simt::config().seed = number + further;
+    test_name = test.name();
+    run(test);
+  }
+};
+
+template <class Visit>
+void for_dtypes_activations_layouts(Visit visit) {
+  for (DType dtype : kDTypes) {
+    for (reference::Activation activation : kActivations) {
+      for (bool channels_last : {false, true}) visit(dtype, activation, channels_last);
+    }
+  }
+}
+
+/// Every loss with every dtype, target, activation and layout; shapes take turns.
+void run_losses(Runner& one) {
+  size_t turn = 0;
+  for (const LossCase& loss : kLosses) {
+    for (Target target : kTargets) {
+      for_dtypes_activations_layouts([&](DType dtype, reference::Activation activation, bool channels_last) {
+        Case test{&loss, dtype, target, activation, channels_last, kShapes[0], 0};
+        if (!test.makes_sense()) return;  // with any shape
+        do test.shape = kShapes[turn++ % std::size(kShapes)];
+        while (!test.makes_sense());
+        one(test);
+      });
+    }
+  }
+}
+
+/// Every shape with every dtype, activation and layout; targets and two losses take turns.
+void run_shapes(Runner& one) {
+  size_t turn = 0;
+  const LossCase &all = kLosses[std::size(kLosses) - 1], &costs = kLosses[6];
+  for_dtypes_activations_layouts([&](DType dtype, reference::Activation activation, bool channels_last) {
+    for (const Shape& shape : kShapes) {
+      const LossCase& loss = turn % 4 == 3 && activation != reference::Activation::none ? all : kLosses[0];
+      const Case test{&loss, dtype, kTargets[turn++ % 5], activation, channels_last, shape, 0};
+      if (test.makes_sense()) one(test);
+    }
+    if (activation != reference::Activation::softmax) return;
+    for (const Shape& shape : kWideShapes) {
+      for (const LossCase* loss : {&kLosses[0], &all, &costs}) {
+        one({loss, dtype, kTargets[turn++ % 5], activation, channels_last, shape, 0});
       }
     }
-  }
+  });
+}
+
+// --- promises that a matrix does not show -----------------------------------------------------------------
+
+/// A case of float32 softmax Dice from labels, without the options that take turns.
+Case plain_case(Shape shape, Target target = Target::labels_int32) {
+  return {kLosses, DType::float32, target, reference::Activation::softmax, false, shape, 1};
 }
 
 /// Labels that name no class: counted, the smallest index kept, whatever the order of the blocks.
 void invalid_labels() {
-  test_name = "invalid labels";
-  constexpr int64_t kVoxels = 5000;
-  Buffer predictions(DType::float32, 2 * 3 * kVoxels), target(DType::int32, 2 * kVoxels), value(DType::float64, 1);
-  for (size_t i = 0; i < predictions.count; i++) predictions.set(i, 0.25);
-  for (size_t i = 0; i < target.count; i++) target.set(i, static_cast<double>(i % 3));
-  target.set(9000, 3), target.set(4321, -7), target.set(4400, 1000);
-  for (Activation activation : {Activation::none, Activation::softmax}) {
-    LabelFault faults;
-    cuda::DeviceCall call;
-    call.steps = kStatistics | kFinalize;
-    call.in.samples = call.statistics_samples = 2, call.in.classes = 3, call.in.voxels = kVoxels;
-    call.in.activation = activation;
-    call.in.predictions = predictions.operand(), call.in.target = target.operand();
-    call.value = value.doubles();
-    call.faults = &faults;
-    Buffer workspace(DType::uint8, cuda::workspace_bytes(call));
-    expect(cuda::enqueue(call, cuda::Limits{}, workspace.bytes.get(), nullptr) == cudaSuccess, simt::last_fault());
-    expect(faults.count == 3, "count is " + std::to_string(faults.count));
-    expect(faults.first_index == 4321 && faults.first_value == -7, "first is " + std::to_string(faults.first_index));
+  for (int64_t C : {3, 20}) {
+    for (bool channels_last : {false, true}) {
+      test_name = "invalid labels, C=" + std::to_string(C);
+      Case test = plain_case({2, C, 5000});
+      test.channels_last = channels_last;
+      Arrays arrays(test);
+      cuda::DeviceCall call = call_of(test, arrays);
+      call.in.has_ignore = false;
+      for (size_t i = 0; i < arrays.target.count; i++) arrays.target.set(i, static_cast<double>(i % 3));
+      arrays.target.set(9000, static_cast<double>(C)), arrays.target.set(4321, -7), arrays.target.set(4400, 1000);
+      Buffer value(DType::float64, static_cast<size_t>(2 * C));
+      LabelFault faults;
+      call.steps = kStatistics | kFinalize;
+      call.value = value.doubles(), call.faults = &faults;
+      enqueue(call);
+      expect(faults.count == 3, "count is " + std::to_string(faults.count));
+      expect(faults.first_index == 4321 && faults.first_value == -7, "first is " + std::to_string(faults.first_index));
+    }
   }
+}
+
+/// A dense target of bytes has zeros and ones.
+void invalid_bytes() {
+  for (int64_t C : {3, 20}) {
+    test_name = "invalid bytes, C=" + std::to_string(C);
+    Case test = plain_case({1, C, 300}, Target::dense_uint8);
+    Arrays arrays(test);
+    cuda::DeviceCall call = call_of(test, arrays);
+    call.in.weight = {};
+    arrays.target.set(777, 2), arrays.target.set(200, 255);
+    Buffer value(DType::float64, static_cast<size_t>(C));
+    LabelFault faults;
+    call.steps = kStatistics | kFinalize;
+    call.value = value.doubles(), call.faults = &faults;
+    enqueue(call);
+    expect(faults.count == 2, "count is " + std::to_string(faults.count));
+    expect(faults.first_index == 200 && faults.first_value == 255, "first is " + std::to_string(faults.first_index));
+  }
+}
+
+/// In a one-class mask of floats the value to ignore leaves a voxel out.
+void ignored_mask_values() {
+  test_name = "a mask of floats with values to ignore";
+  Case test = plain_case({1, 1, 300}, Target::dense_like);
+  test.activation = reference::Activation::sigmoid;
+  Arrays arrays(test);
+  cuda::DeviceCall call = call_of(test, arrays);
+  reference::Problem& x = arrays.x;
+  call.in.has_ignore = true, call.in.ignore_index = 255;
+  for (size_t i = 0; i < 300; i += 7) arrays.target.set(i, 255), x.w[i] = 0;
+  Buffer value(DType::float64, 1), gradient(DType::float32, 300);
+  call.value = value.doubles(), call.grad.data = gradient.data();
+  enqueue(call);
+  x.scale = 1;
+  const reference::Result want = reference::solve(x);
+  compare_value(value, want.value, test);
+  compare_gradient("gradient", gradient, want.gradient, 0, test, x);
+}
+
+/// The same bits in every order of threads and blocks; and a second run on the same workspace gives them again.
+void same_bits() {
+  for (Shape shape : {Shape{2, 4, 9000}, Shape{1, 19, 9000}, Shape{3, 1, 40000}}) {
+    test_name = "same bits, C=" + std::to_string(shape.C);
+    Case test = plain_case(shape);
+    if (shape.C == 1) test.activation = reference::Activation::sigmoid;
+    Arrays arrays(test);
+    cuda::DeviceCall call = call_of(test, arrays);
+    const size_t elements = Arrays::elements(test);
+    std::string first;
+    Buffer workspace(DType::uint8, cuda::workspace_bytes(call));
+    for (simt::Order order : {simt::Order::forward, simt::Order::backward, simt::Order::random, simt::Order::random}) {
+      simt::config().order = order;
+      simt::config().seed++;
+      Buffer value(DType::float64, static_cast<size_t>(shape.N * shape.C)), gradient(DType::float32, elements);
+      call.value = value.doubles(), call.grad.data = gradient.data();
+      expect(cuda::enqueue(call, cuda::Limits{}, workspace.data(), nullptr) == cudaSuccess, simt::last_fault());
+      std::string bits(gradient.data(), elements * sizeof(float));
+      bits.append(value.data(), sizeof(double));
+      if (first.empty()) first = bits;
+      expect(bits == first, "not the same bits");
+    }
+  }
+}
+
+/// The gradient of a part whose samples are rows of merged statistics is that part of the whole gradient.
+void merged_statistics() {
+  test_name = "a part of merged statistics";
+  Case test = plain_case({3, 3, 200});
+  Arrays arrays(test);
+  cuda::DeviceCall call = call_of(test, arrays);
+  call.options.pooled = false, call.options.reduction = Reduction::mean;
+  const size_t elements = Arrays::elements(test), part = elements / 3;
+  Buffer statistics(DType::float64, 3 * 3 * kSumCount), value(DType::float64, 9);
+  Buffer whole(DType::float32, elements), last(DType::float32, part);
+  call.statistics = statistics.doubles(), call.value = value.doubles(), call.grad.data = whole.data();
+  enqueue(call);
+  call.steps = kGradient;
+  call.statistics_samples = 3, call.sample_offset = 2;
+  call.in.samples = 1;
+  call.in.predictions.data = arrays.predictions.data() + 2 * part * sizeof(float);
+  call.in.target.data = arrays.target.data() + 2 * 200 * sizeof(int32_t);
+  if (call.in.weight.data) call.in.weight.data = arrays.weight.data() + 2 * 200 * size_of(arrays.weight.dtype);
+  call.grad.data = last.data();
+  enqueue(call);
+  for (size_t i = 0; i < part; i++) expect(last.get(i) == whole.get(2 * part + i), "gradient " + std::to_string(i));
+}
+
+/// What does not fit a GPU is refused in words, before anything is written.
+void refusals() {
+  test_name = "refusals";
+  Case test = plain_case({1, 3, 40}, Target::dense_like);
+  Arrays arrays(test);
+  cuda::DeviceCall call = call_of(test, arrays);
+  call.in.target.dtype = DType::float64;
+  expect(cuda::unsupported(call) != nullptr, "a dense target of another dtype is taken");
+  expect(cuda::enqueue(call, cuda::Limits{}, nullptr, nullptr) == cudaErrorNotSupported, "and enqueued");
+  call = call_of(test, arrays);
+  call.in.classes = 100000;
+  expect(cuda::unsupported(call) != nullptr, "100000 classes of a softmax are taken");
+  call.in.activation = Activation::sigmoid;
+  expect(cuda::unsupported(call) == nullptr, "100000 classes of a sigmoid are refused");
 }
 
 }  // namespace
 
-// kernels_test [order] [every]: each case takes its order 0, 1 or 2 further than without; only each `every`th is run.
 int main(int argc, char** argv) {
   const unsigned further = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 0;
   const unsigned every = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
-  const int64_t shapes[][3] = {{1, 1, 1}, {2, 1, 31}, {1, 3, 33}, {2, 2, 4099}, {1, 19, 257}, {3, 5, 1}, {1, 33, 40}};
-  const simt::Order orders[] = {simt::Order::forward, simt::Order::backward, simt::Order::random};
-  unsigned number = 0;
-  for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
-    for (int target = 0; target < 5; target++) {
-      for (Activation activation : {Activation::none, Activation::sigmoid, Activation::softmax}) {
-        for (bool channels_last : {false, true}) {
-          for (const auto& shape : shapes) {
-            number++;
-            if (number % every != 0) continue;
-            if (activation == Activation::softmax && shape[1] == 1) continue;
-            simt::config().order = orders[(number + further) % 3];
-            simt::config().seed = number + further;
-            test_name = "dtype " + std::to_string(static_cast<int>(dtype)) + ", target " + std::to_string(target) +
-                        ", activation " + std::to_string(static_cast<int>(activation)) +
-                        (channels_last ? ", channels last" : "") + ", N=" + std::to_string(shape[0]) +
-                        " C=" + std::to_string(shape[1]) + " S=" + std::to_string(shape[2]) + " (" +
-                        std::to_string(number) + ")";
-            run({dtype, static_cast<TargetKind>(target), activation, channels_last, shape[0], shape[1], shape[2],
-                 number});
-          }
-        }
-      }
-    }
-  }
-  for (simt::Order order : orders) {
+  Runner one{further, every};
+  run_losses(one);
+  run_shapes(one);
+  for (simt::Order order : {simt::Order::forward, simt::Order::backward, simt::Order::random}) {
     simt::config().order = order;
     invalid_labels();
+    invalid_bytes();
   }
-  std::printf("%u cases, %d failures\n", number / every, failures);
+  ignored_mask_values();
+  same_bits();
+  merged_statistics();
+  refusals();
+  std::printf("%u cases, %d failures\n", one.done, failures);
   return failures == 0 ? 0 : 1;
 }

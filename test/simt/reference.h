@@ -1,102 +1,303 @@
 #pragma once
-// The obvious version, in double: plain loops over arrays [N][C][S], and no code of native/.
+// The obvious version, in double and no code of native/: plain loops over arrays [N][C][S], the loss written out as a
+// function of the sums, and its derivatives with respect to them by differences.
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
 namespace reference {
 
+using Real = long double;  // differences need digits that double has not
 using Array = std::vector<double>;
+
+enum class Activation { none, sigmoid, softmax };
+enum class Overlap { product, minimum, wasserstein };
+enum class Kind { dice, jaccard, tversky, generalized, wasserstein };
+enum class Reduction { none, mean, sum };
 
 struct Problem {
   int64_t N = 1, C = 1, S = 1;
-  int activation = 0;  // 0 none, 1 sigmoid, 2 softmax
-  bool squared = true, minimum = false, jaccard = false, pooled = false, background = true;
-  int reduction = 1;  // 0 none, 1 mean, 2 sum
-  double smooth_numerator = 0, smooth_denominator = 1e-7, scale = 1;
+  Activation activation = Activation::none;
+  Overlap overlap = Overlap::product;
+  Kind kind = Kind::dice;
+  Reduction reduction = Reduction::mean;
+  bool squared = true, pooled = false, background = true;
+  double smooth_numerator = 0, smooth_denominator = 1e-7;
+  double alpha = 0.5, beta = 0.5;
+  double power = 1;  // L = (1 - r)^power
+  double cross_entropy_factor = 0, label_smoothing = 0, focal_factor = 0, focal_gamma = 2;
+  double scale = 1;
+  Array distances;      // [C][C]
   Array class_weights;  // [C]
-  Array upstream;       // [groups][C], for reduction none
+  Array upstream;       // as the value, for Reduction::none
   Array z, t, w;        // [N][C][S], [N][C][S], [N][S]
 
   int64_t groups() const { return pooled ? 1 : N; }
   size_t at(int64_t n, int64_t c, int64_t s) const { return static_cast<size_t>((n * C + c) * S + s); }
+  size_t row(int64_t n, int64_t c) const { return static_cast<size_t>((pooled ? 0 : n) * C + c); }
+  bool sums_over_classes() const { return kind == Kind::generalized || kind == Kind::wasserstein; }
+  bool compound() const { return cross_entropy_factor != 0 || focal_factor != 0; }
+  bool value_per_group() const { return sums_over_classes() || compound(); }
+  double cost(int64_t c, int64_t j) const { return distances[static_cast<size_t>(c * C + j)]; }
 };
+
+/// The sums of one row, in the order in which native code has them.
+constexpr int kSums = 8;
+struct Row {
+  Real x[kSums] = {};
+  Real &I = x[0], &P = x[1], &T = x[2], &V = x[3], &W = x[4], &E = x[5], &U = x[6], &F = x[7];
+
+  Row() = default;
+  Row(const Row& other) { *this = other; }
+  Row& operator=(const Row& other) {
+    for (int k = 0; k < kSums; k++) x[k] = other.x[k];
+    return *this;
+  }
+};
+using Rows = std::vector<Row>;  // [groups][C]
 
 struct Result {
-  Array I, P, T, V, W;  // [groups][C]
-  Array per_class, value, gradient;
+  Rows sums;
+  Array value, gradient, target_gradient;
 };
 
-inline Array probabilities(const Problem& x) {
-  Array p(x.z.size());
-  for (int64_t n = 0; n < x.N; n++) {
-    for (int64_t s = 0; s < x.S; s++) {
-      double largest = -INFINITY, sum = 0;
-      for (int64_t c = 0; c < x.C; c++) largest = std::fmax(largest, x.z[x.at(n, c, s)]);
-      for (int64_t c = 0; c < x.C; c++) sum += std::exp(x.z[x.at(n, c, s)] - largest);
-      for (int64_t c = 0; c < x.C; c++) {
-        const double z = x.z[x.at(n, c, s)];
-        p[x.at(n, c, s)] = x.activation == 0   ? z
-                           : x.activation == 1 ? 1 / (1 + std::exp(-z))
-                                               : std::exp(z - largest) / sum;
-      }
+// --- step 1 -----------------------------------------------------------------------------------------------
+
+/// t*x, and 0 where t is 0.
+inline double part(double t, double x) { return t == 0 ? 0 : t * x; }
+
+/// -log p_c, and p_c, of every class at one voxel.
+struct Odds {
+  Array p, complement, l, o;  // l = -log p, o = -log(1-p)
+};
+
+inline Odds odds_at(const Problem& x, int64_t n, int64_t s) {
+  const size_t C = static_cast<size_t>(x.C);
+  Odds odds{Array(C), Array(C), Array(C), Array(C)};
+  double largest = -INFINITY, sum = 0;
+  for (int64_t c = 0; c < x.C; c++) largest = std::fmax(largest, x.z[x.at(n, c, s)]);
+  for (int64_t c = 0; c < x.C; c++) sum += std::exp(x.z[x.at(n, c, s)] - largest);
+  for (size_t c = 0; c < C; c++) {
+    const double z = x.z[x.at(n, static_cast<int64_t>(c), s)];
+    switch (x.activation) {
+      case Activation::none:
+        odds.p[c] = z, odds.complement[c] = 1 - z;
+        break;
+      case Activation::sigmoid:
+        odds.p[c] = 1 / (1 + std::exp(-z)), odds.complement[c] = 1 / (1 + std::exp(z));
+        odds.l[c] = std::log1p(std::exp(-z)), odds.o[c] = std::log1p(std::exp(z));
+        break;
+      case Activation::softmax:
+        odds.p[c] = std::exp(z - largest) / sum, odds.complement[c] = 1 - odds.p[c];
+        odds.l[c] = largest - z + std::log(sum);
+        break;
     }
   }
-  return p;
+  return odds;
 }
 
-inline Result solve(const Problem& x) {
-  const Array p = probabilities(x);
-  const size_t rows = static_cast<size_t>(x.groups() * x.C);
-  Result r{Array(rows), Array(rows), Array(rows), Array(rows), Array(rows), Array(rows), Array(rows), Array(p.size())};
-  const auto row = [&](int64_t n, int64_t c) { return static_cast<size_t>((x.pooled ? 0 : n) * x.C + c); };
-  for (int64_t n = 0; n < x.N; n++) {
-    for (int64_t c = 0; c < x.C; c++) {
-      for (int64_t s = 0; s < x.S; s++) {
-        const double w = x.w[static_cast<size_t>(n * x.S + s)], a = p[x.at(n, c, s)], b = x.t[x.at(n, c, s)];
-        if (w == 0) continue;
-        r.I[row(n, c)] += w * (x.minimum ? (a < b ? a : b) : a * b);
-        r.P[row(n, c)] += w * (x.squared ? a * a : a);
-        r.T[row(n, c)] += w * (x.squared ? b * b : b);
-        r.V[row(n, c)] += w * b;
-        r.W[row(n, c)] += w;
-      }
-    }
-  }
+inline double overlap_of(const Problem& x, const Odds& odds, int64_t c, double t) {
+  const double p = odds.p[static_cast<size_t>(c)];
+  if (x.overlap == Overlap::product) return p * t;
+  if (x.overlap == Overlap::minimum) return std::fmin(p, t);
+  double cost = 0;
+  for (int64_t j = 0; j < x.C; j++) cost += x.cost(c, j) * odds.p[static_cast<size_t>(j)];
+  return t * cost;
+}
 
-  // L = 1 - A/B, Dice: A = 2I + s_n, B = P + T + s_d; Jaccard: A = I + s_n, B = P + T - I + s_d.
-  Array dI(rows), dP(rows);
-  double total = 0;
-  for (size_t i = 0; i < rows; i++) {
-    const bool counts = x.background || i % static_cast<size_t>(x.C) != 0;
-    const double number = static_cast<double>(x.groups() * (x.background ? x.C : x.C - 1));
-    const double share = counts ? x.class_weights[i % static_cast<size_t>(x.C)] / (x.reduction == 1 ? number : 1) : 0;
-    const double A = (x.jaccard ? 1 : 2) * r.I[i] + x.smooth_numerator;
-    const double B = r.P[i] + r.T[i] - (x.jaccard ? r.I[i] : 0) + x.smooth_denominator;
-    r.per_class[i] = 1 - A / B;
-    r.value[i] = counts ? share * r.per_class[i] : 0;
-    total += r.value[i];
-    const double factor = counts ? share * x.scale * (x.reduction == 0 ? x.upstream[i] : 1) : 0;
-    dI[i] = factor * (x.jaccard ? -(A + B) / (B * B) : -2 / B);
-    dP[i] = factor * A / (B * B);
-  }
-  if (x.reduction != 0) r.value = {total};
-
+inline Rows statistics(const Problem& x) {
+  Rows rows(static_cast<size_t>(x.groups() * x.C));
+  const bool sigmoid = x.activation == Activation::sigmoid, has_logs = x.activation != Activation::none;
+  const double g = x.focal_gamma;
   for (int64_t n = 0; n < x.N; n++) {
     for (int64_t s = 0; s < x.S; s++) {
       const double w = x.w[static_cast<size_t>(n * x.S + s)];
       if (w == 0) continue;
-      Array dp(static_cast<size_t>(x.C));
-      double mean = 0;
+      const Odds odds = odds_at(x, n, s);
       for (int64_t c = 0; c < x.C; c++) {
-        const double a = p[x.at(n, c, s)], b = x.t[x.at(n, c, s)];
-        const double overlap = x.minimum ? (a < b ? 1 : a == b ? 0.5 : 0) : b;
-        dp[static_cast<size_t>(c)] = w * (dI[row(n, c)] * overlap + dP[row(n, c)] * (x.squared ? 2 * a : 1));
-        mean += a * dp[static_cast<size_t>(c)];
+        const size_t i = static_cast<size_t>(c);
+        const double p = odds.p[i], q = odds.complement[i], l = odds.l[i], o = odds.o[i], t = x.t[x.at(n, c, s)];
+        const double rest = sigmoid ? 1 - t : 0;
+        Row& row = rows[x.row(n, c)];
+        row.I += w * overlap_of(x, odds, c, t);
+        row.P += w * (x.squared ? p * p : p);
+        row.T += w * (x.squared ? t * t : t);
+        row.V += w * t;
+        row.W += w;
+        if (!has_logs) continue;
+        row.E += w * (part(t, l) + part(rest, o));
+        row.U += w * (sigmoid ? (l + o) / 2 : l);
+        row.F += w * (part(t, std::pow(q, g) * l) + part(rest, std::pow(p, g) * o));
       }
+    }
+  }
+  return rows;
+}
+
+// --- step 2: the loss as a function of the sums -----------------------------------------------------------
+
+inline bool counts(const Problem& x, int64_t c) { return x.background || c != 0 || x.kind == Kind::wasserstein; }
+
+inline Real class_weight(const Problem& x, int64_t c) { return x.class_weights[static_cast<size_t>(c)]; }
+
+inline Real transformed(const Problem& x, Real r) {
+  if (x.power == 1) return 1 - r;
+  return r >= 1 ? 0 : std::pow(1 - r, static_cast<Real>(x.power));
+}
+
+inline Real class_loss(const Problem& x, const Row& y) {
+  const Real n = x.smooth_numerator, d = x.smooth_denominator;
+  if (x.kind == Kind::dice) return transformed(x, (2 * y.I + n) / (y.P + y.T + d));
+  if (x.kind == Kind::jaccard) return transformed(x, (y.I + n) / (y.P + y.T - y.I + d));
+  return transformed(x, (y.I + n) / (y.I + x.alpha * (y.P - y.I) + x.beta * (y.T - y.I) + d));
+}
+
+/// y: the C rows of the group.
+inline Real group_loss(const Problem& x, const Row* y) {
+  Real a = 0, b = 0;
+  if (x.kind == Kind::wasserstein) {
+    Real all = 0, right = 0;
+    for (int64_t c = 0; c < x.C; c++) {
+      all += y[c].I;
+      if (c != 0) right += class_weight(x, c) * (x.cost(c, 0) * y[c].V - y[c].I);
+    }
+    a = 2 * right, b = 2 * right + all;
+  } else {
+    Real heaviest = 0;
+    const auto weight = [&](const Row& row) { return 1 / (std::fmax(row.V, Real{1}) * std::fmax(row.V, Real{1})); };
+    for (int64_t c = 0; c < x.C; c++) {
+      if (counts(x, c) && y[c].V != 0) heaviest = std::fmax(heaviest, weight(y[c]));
+    }
+    for (int64_t c = 0; c < x.C; c++) {
+      if (!counts(x, c)) continue;
+      const Real w = class_weight(x, c) * (y[c].V != 0 ? weight(y[c]) : heaviest > 0 ? heaviest : 1);
+      if (y[c].V != 0) a += 2 * w * y[c].I;
+      b += w * (y[c].P + y[c].T);
+    }
+  }
+  return transformed(x, (a + x.smooth_numerator) / (b + x.smooth_denominator));
+}
+
+/// The values, [1], [groups] or [groups][C].
+inline std::vector<Real> values(const Problem& x, const Rows& rows) {
+  const bool none = x.reduction == Reduction::none;
+  std::vector<Real> out;
+  Real total = 0, counted = 0;                                        // of the overlap
+  Real entropy = 0, entropy_weight = 0, focal = 0, focal_weight = 0;  // of the group, or of all
+  const bool sigmoid = x.activation == Activation::sigmoid;
+  const auto put = [&] {
+    const bool sums = x.reduction == Reduction::sum;
+    const bool divides = none ? x.compound() && !x.sums_over_classes() : !sums;
+    Real value = divides && counted > 0 ? total / counted : total;
+    const auto mean = [&](Real sum, Real weight) { return sums ? sum : weight > 0 ? sum / weight : 0; };
+    if (x.cross_entropy_factor != 0) value += x.cross_entropy_factor * mean(entropy, entropy_weight);
+    if (x.focal_factor != 0) value += x.focal_factor * mean(focal, focal_weight);
+    out.push_back(value);
+    total = counted = entropy = entropy_weight = focal = focal_weight = 0;
+  };
+  for (int64_t g = 0; g < x.groups(); g++) {
+    const Row* y = &rows[static_cast<size_t>(g * x.C)];
+    if (x.sums_over_classes()) total += group_loss(x, y), counted += 1;
+    for (int64_t c = 0; c < x.C; c++) {
+      const Real k = class_weight(x, c), s = x.label_smoothing;
+      const Real loss = x.sums_over_classes() || !counts(x, c) ? 0 : k * class_loss(x, y[c]);
+      if (!x.sums_over_classes() && counts(x, c)) total += loss, counted += 1;
+      entropy += k * ((1 - s) * y[c].E + (sigmoid ? s : s / static_cast<Real>(x.C)) * y[c].U);
+      entropy_weight += k * (sigmoid ? y[c].W : y[c].V);
+      focal += k * y[c].F;
+      focal_weight += k * y[c].W;
+      if (none && !x.value_per_group()) out.push_back(loss);
+    }
+    if (none && x.value_per_group()) put();
+  }
+  if (!none) put();
+  return out;
+}
+
+/// d (scale * upstream . values) / d sums, by central differences of second order in both directions.
+inline Rows coefficients(const Problem& x, Rows rows) {
+  Rows out(rows.size());
+  const auto objective = [&] {
+    const std::vector<Real> v = values(x, rows);
+    Real sum = 0;
+    for (size_t i = 0; i < v.size(); i++) sum += v[i] * (x.reduction == Reduction::none ? x.upstream[i] : 1);
+    return x.scale * sum;
+  };
+  for (size_t i = 0; i < rows.size(); i++) {
+    for (int k = 0; k < kSums; k++) {
+      const bool matters = k < 3 || (k == 3 && x.value_per_group()) || (k > 4 && x.compound());
+      if (!matters) continue;  // W depends on nothing that is differentiated
+      const Real at = rows[i].x[k], size = std::fabs(rows[i].P) + std::fabs(rows[i].T);
+      const Real h = 2e-5L * std::fmax(std::fabs(at), 1e-3L * size + 1e-9L);
+      const auto slope = [&](Real step) {
+        rows[i].x[k] = at + step;
+        const Real above = objective();
+        rows[i].x[k] = at - step;
+        const Real below = objective();
+        rows[i].x[k] = at;
+        return (above - below) / (2 * step);
+      };
+      out[i].x[k] = (4 * slope(h) - slope(2 * h)) / 3;
+    }
+  }
+  return out;
+}
+
+// --- step 3: dL/dp and dL/dt, then the derivative of the activation ---------------------------------------
+
+inline Result solve(const Problem& x) {
+  Result r;
+  r.sums = statistics(x);
+  for (Real v : values(x, r.sums)) r.value.push_back(static_cast<double>(v));
+  const Rows d = coefficients(x, r.sums);
+  r.gradient.resize(x.z.size()), r.target_gradient.resize(x.z.size());
+  const bool sigmoid = x.activation == Activation::sigmoid, has_logs = x.activation != Activation::none;
+  const double g = x.focal_gamma;
+  const size_t C = static_cast<size_t>(x.C);
+  for (int64_t n = 0; n < x.N; n++) {
+    for (int64_t s = 0; s < x.S; s++) {
+      const double w = x.w[static_cast<size_t>(n * x.S + s)];
+      if (w == 0) continue;
+      const Odds odds = odds_at(x, n, s);
+      Array dp(C);
       for (int64_t c = 0; c < x.C; c++) {
-        const double a = p[x.at(n, c, s)], d = dp[static_cast<size_t>(c)];
-        r.gradient[x.at(n, c, s)] = x.activation == 0 ? d : x.activation == 1 ? d * a * (1 - a) : a * (d - mean);
+        const size_t i = static_cast<size_t>(c);
+        const Row& dc = d[x.row(n, c)];
+        const double dI = static_cast<double>(dc.I), dP = static_cast<double>(dc.P), dT = static_cast<double>(dc.T);
+        const double dV = static_cast<double>(dc.V), dE = static_cast<double>(dc.E), dU = static_cast<double>(dc.U);
+        const double dF = static_cast<double>(dc.F);
+        const double p = odds.p[i], q = odds.complement[i], l = odds.l[i], o = odds.o[i], t = x.t[x.at(n, c, s)];
+        double& dt = r.target_gradient[x.at(n, c, s)];
+        dp[i] += dP * (x.squared ? 2 * p : 1);
+        dt += dT * (x.squared ? 2 * t : 1) + dV;
+        if (x.overlap == Overlap::product) {
+          dp[i] += dI * t, dt += dI * p;
+        } else if (x.overlap == Overlap::minimum) {
+          dp[i] += dI * (p < t ? 1 : p == t ? 0.5 : 0), dt += dI * (t < p ? 1 : p == t ? 0.5 : 0);
+        } else {
+          for (size_t j = 0; j < C; j++) dp[j] += dI * t * x.cost(c, static_cast<int64_t>(j));
+          dt += t == 0 ? dI * overlap_of(x, odds, c, 1) : dI * overlap_of(x, odds, c, t) / t;
+        }
+        if (has_logs) {
+          // -log p has the slope -1/p.
+          dp[i] += dE * -t / p + dU * (sigmoid ? (1 / q - 1 / p) / 2 : -1 / p);
+          dp[i] += dF * t * (-std::pow(q, g) / p - (g == 0 ? 0 : g * std::pow(q, g - 1) * l));
+          dt += dE * l + dF * std::pow(q, g) * l;
+        }
+        if (sigmoid) {
+          dp[i] += dE * (1 - t) / q;
+          dp[i] += dF * (1 - t) * (std::pow(p, g) / q + (g == 0 ? 0 : g * std::pow(p, g - 1) * o));
+          dt -= dE * o + dF * std::pow(p, g) * o;
+        }
+        dt *= w;
+      }
+      double mean = 0;
+      for (size_t c = 0; c < C; c++) mean += odds.p[c] * dp[c];
+      for (size_t c = 0; c < C; c++) {
+        double& dz = r.gradient[x.at(n, static_cast<int64_t>(c), s)];
+        dz = w * dp[c];
+        if (sigmoid) dz *= odds.p[c] * odds.complement[c];
+        if (x.activation == Activation::softmax) dz = w * odds.p[c] * (dp[c] - mean);
       }
     }
   }

@@ -22,7 +22,7 @@ const thread = ['-fsanitize=thread', ...findings];
 
 /** How the kernels, the emulator and the tests are compiled. The emulator is no part of what is looked at. */
 const builds = {
-  plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O1'], link: [] },
+  plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O2'], link: [] },
   address: {
     kernels: ['-O1', ...address],
     emulator: ['-O1', '-DSIMT_ASAN'],

@@ -1,0 +1,209 @@
+#pragma once
+// The lists whose every combination is a case, and what a case computes on. A combination that the engine cannot do, or
+// that is missing, is a failure: see kernels_test.cc.
+#include <random>
+#include <string>
+
+#include "buffer.h"
+#include "reference.h"
+
+namespace cases {
+
+using warpdice::DType;
+namespace ref = reference;
+
+struct LossCase {
+  const char* name;
+  ref::Kind kind;
+  ref::Overlap overlap;
+  bool squared;
+  double power, cross_entropy, smoothing, focal, gamma;
+
+  bool has_logs() const { return cross_entropy != 0 || focal != 0; }
+};
+
+constexpr LossCase kLosses[] = {
+    {"Dice", ref::Kind::dice, ref::Overlap::product, true, 1, 0, 0, 0, 2},
+    {"linear Dice", ref::Kind::dice, ref::Overlap::product, false, 1, 0, 0, 0, 2},
+    {"Jaccard", ref::Kind::jaccard, ref::Overlap::product, true, 1, 0, 0, 0, 2},
+    {"focal Tversky", ref::Kind::tversky, ref::Overlap::product, false, 0.75, 0, 0, 0, 2},
+    {"generalized Dice", ref::Kind::generalized, ref::Overlap::product, false, 1, 0, 0, 0, 2},
+    {"semimetric Dice", ref::Kind::dice, ref::Overlap::minimum, false, 1, 0, 0, 0, 2},
+    {"generalized Wasserstein", ref::Kind::wasserstein, ref::Overlap::wasserstein, true, 1, 0, 0, 0, 2},
+    {"Dice with cross-entropy", ref::Kind::dice, ref::Overlap::product, true, 1, 0.7, 0.1, 0, 2},
+    {"Dice with focal loss", ref::Kind::dice, ref::Overlap::product, true, 1, 0, 0, 0.6, 2},
+    {"Jaccard with all", ref::Kind::jaccard, ref::Overlap::minimum, false, 1, 0.5, 0.2, 0.5, 0.5},
+};
+constexpr DType kDTypes[] = {DType::float32, DType::float64, DType::float16, DType::bfloat16};
+constexpr ref::Activation kActivations[] = {ref::Activation::none, ref::Activation::sigmoid, ref::Activation::softmax};
+enum class Target { labels_uint8, labels_int32, labels_int64, dense_uint8, dense_like };
+constexpr Target kTargets[] = {Target::labels_uint8, Target::labels_int32, Target::labels_int64, Target::dense_uint8,
+                               Target::dense_like};
+
+struct Shape {
+  int64_t N, C, S;
+};
+/// Few classes in registers, many in tiles of every width; one voxel, odd rows, whole packs.
+constexpr Shape kShapes[] = {{1, 3, 33},  {2, 1, 31},   {2, 2, 2055}, {1, 19, 257}, {3, 5, 1},   {1, 1, 1},
+                             {1, 33, 40}, {2, 4, 1032}, {1, 8, 515},  {1, 7, 128},  {1, 72, 65}, {1, 150, 36}};
+/// Narrow tiles, slabs of classes; slow here.
+constexpr Shape kWideShapes[] = {{1, 290, 17}, {1, 530, 9}};
+
+struct Case {
+  const LossCase* loss;
+  DType dtype;
+  Target target;
+  ref::Activation activation;
+  bool channels_last;
+  Shape shape;
+  unsigned number;  // picks the options that take turns
+
+  bool labels() const { return target <= Target::labels_int64; }
+  bool bit(int i) const { return number * 2654435761u >> (31 - i) & 1; }
+
+  /// Whether there is such a loss.
+  bool makes_sense() const {
+    if (activation == ref::Activation::none && loss->has_logs()) return false;
+    const bool needs_classes = activation == ref::Activation::softmax || loss->overlap == ref::Overlap::wasserstein;
+    return shape.C > 1 || !needs_classes;
+  }
+
+  std::string name() const {
+    const char* dtypes[] = {"float32", "float64", "float16", "bfloat16"};
+    const char* activations[] = {"none", "sigmoid", "softmax"};
+    const char* targets[] = {"uint8 labels", "int32 labels", "int64 labels", "dense uint8", "dense"};
+    return std::string(loss->name) + ", " + dtypes[static_cast<int>(dtype)] + ", " +
+           activations[static_cast<int>(activation)] + ", " + targets[static_cast<int>(target)] +
+           (channels_last ? ", channels last" : "") + ", N=" + std::to_string(shape.N) +
+           " C=" + std::to_string(shape.C) + " S=" + std::to_string(shape.S) + " (" + std::to_string(number) + ")";
+  }
+};
+
+constexpr int64_t kIgnored = 200;
+
+/// The arrays of one case: as the engine gets them, and as the reference does.
+struct Arrays {
+  ref::Problem x;
+  Buffer predictions, target, weight, class_weights, distances, upstream;
+  bool weighted, ignores;
+
+  static DType target_type(const Case& test) {
+    const DType types[] = {DType::uint8, DType::int32, DType::int64, DType::uint8, test.dtype};
+    return types[static_cast<int>(test.target)];
+  }
+  static DType weight_type(const Case& test) {
+    const DType types[] = {DType::uint8, DType::float32, test.dtype};
+    return types[test.number / 3 % 3];
+  }
+  static size_t elements(const Case& test) { return static_cast<size_t>(test.shape.N * test.shape.C * test.shape.S); }
+  static size_t voxels(const Case& test) { return static_cast<size_t>(test.shape.N * test.shape.S); }
+  static size_t lies_at(const Case& test, int64_t n, int64_t c, int64_t s) {
+    const int64_t C = test.shape.C, S = test.shape.S;
+    return static_cast<size_t>(test.channels_last ? (n * S + s) * C + c : (n * C + c) * S + s);
+  }
+
+  explicit Arrays(const Case& test)
+      : predictions(test.dtype, elements(test), test.bit(11)),
+        target(target_type(test), test.labels() ? voxels(test) : elements(test), test.bit(12)),
+        weight(weight_type(test), voxels(test)),
+        class_weights(DType::float64, static_cast<size_t>(test.shape.C)),
+        distances(DType::float64, static_cast<size_t>(test.shape.C * test.shape.C)),
+        upstream(DType::float64, static_cast<size_t>(test.shape.N * test.shape.C)),
+        weighted(test.bit(6)),
+        ignores(test.labels() && test.bit(7)) {
+    const LossCase& loss = *test.loss;
+    x.N = test.shape.N, x.C = test.shape.C, x.S = test.shape.S;
+    x.activation = test.activation;
+    x.overlap = loss.overlap, x.kind = loss.kind, x.squared = loss.squared;
+    x.power = loss.power;
+    x.cross_entropy_factor = loss.cross_entropy, x.label_smoothing = loss.smoothing;
+    x.focal_factor = loss.focal, x.focal_gamma = loss.gamma;
+    x.alpha = 0.3, x.beta = 0.7;
+    x.pooled = test.bit(3);
+    x.background = x.C == 1 || test.bit(4);
+    x.reduction = static_cast<ref::Reduction>(test.number % 3);
+    x.smooth_numerator = test.bit(5) ? 0.5 : 0;
+    x.smooth_denominator = test.bit(5) ? 0.25 : 1e-7;
+    x.scale = 64;
+    fill(test);
+  }
+
+ private:
+  void fill(const Case& test) {
+    std::mt19937 random(test.number);
+    std::uniform_real_distribution<double> unit(0, 1);
+    const int64_t base = x.C == 1 ? 1 : 0;
+    x.z.resize(elements(test)), x.t.resize(elements(test)), x.w.assign(voxels(test), 1);
+    for (int64_t n = 0; n < x.N; n++) {
+      for (int64_t s = 0; s < x.S; s++) {
+        const size_t v = static_cast<size_t>(n * x.S + s);
+        const bool ignored = ignores && unit(random) < 0.1;
+        const int64_t label = ignored ? kIgnored : static_cast<int64_t>(unit(random) * static_cast<double>(x.C + base));
+        // 600 classes do not fit a byte; what does not is no label of this test.
+        const int64_t stored = target.dtype == DType::uint8 && !ignored ? label % kIgnored : label;
+        if (test.labels()) target.set(v, static_cast<double>(stored));
+        if (weighted) {
+          weight.set(v, std::floor(unit(random) * 3) / (weight.dtype == DType::uint8 ? 1 : 2));
+          x.w[v] = weight.get(v);
+        }
+        // In 300 classes 200 is a class, unless it is ignored.
+        if (ignored || (ignores && stored == kIgnored)) x.w[v] = 0;
+        for (int64_t c = 0; c < x.C; c++) {
+          const size_t i = lies_at(test, n, c, s);
+          predictions.set(i, test.activation == ref::Activation::none ? unit(random) : 8 * unit(random) - 4);
+          if (x.w[v] == 0 && c == 0) predictions.set(i, NAN);  // must not matter
+          x.z[x.at(n, c, s)] = x.w[v] == 0 ? 0 : predictions.get(i);
+          if (!test.labels()) target.set(i, target.dtype == DType::uint8 ? std::floor(2 * unit(random)) : unit(random));
+          x.t[x.at(n, c, s)] = test.labels() ? stored == c + base : target.get(i);
+        }
+      }
+    }
+    const auto take = [&](Buffer& buffer, ref::Array& array, size_t count) {
+      array.resize(count);
+      for (size_t i = 0; i < count; i++) buffer.set(i, array[i] = 0.5 + unit(random));
+    };
+    take(class_weights, x.class_weights, static_cast<size_t>(x.C));
+    take(upstream, x.upstream, static_cast<size_t>(x.N * x.C));
+    take(distances, x.distances, static_cast<size_t>(x.C * x.C));
+    for (int64_t c = 0; c < x.C; c++) {
+      const size_t i = static_cast<size_t>(c * x.C + c);
+      distances.set(i, x.distances[i] = 0);
+    }
+  }
+};
+
+/// The call of a case, without what it writes.
+inline warpdice::cuda::DeviceCall call_of(const Case& test, const Arrays& arrays) {
+  using namespace warpdice;
+  const ref::Problem& x = arrays.x;
+  cuda::DeviceCall call;
+  call.steps = kStatistics | kFinalize | kGradient;
+  call.in.samples = x.N, call.in.classes = x.C, call.in.voxels = x.S;
+  call.in.channels_last = test.channels_last;
+  call.in.squared = x.squared;
+  call.in.labels = test.labels();
+  call.in.has_ignore = arrays.ignores, call.in.ignore_index = kIgnored;
+  call.in.activation = static_cast<Activation>(x.activation);
+  call.in.overlap = static_cast<Overlap>(x.overlap);
+  call.in.cross_entropy = x.cross_entropy_factor != 0, call.in.uniform = x.label_smoothing != 0;
+  call.in.focal = x.focal_factor != 0, call.in.focal_gamma = x.focal_gamma;
+  call.in.distances = arrays.distances.doubles();
+  call.in.predictions = arrays.predictions.operand(), call.in.target = arrays.target.operand();
+  if (arrays.weighted) call.in.weight = arrays.weight.operand();
+  LossOptions& options = call.options;
+  options.kind = static_cast<LossKind>(x.kind);
+  options.reduction = static_cast<Reduction>(x.reduction);
+  if (x.power != 1) options.transform = Transform::power, options.gamma = 1 / x.power;
+  options.pooled = x.pooled, options.background = x.background;
+  options.sigmoid = x.activation == ref::Activation::sigmoid;
+  options.smooth_numerator = x.smooth_numerator, options.smooth_denominator = x.smooth_denominator;
+  options.alpha = x.alpha, options.beta = x.beta;
+  options.cross_entropy_factor = x.cross_entropy_factor, options.label_smoothing = x.label_smoothing;
+  options.focal_factor = x.focal_factor;
+  options.distances = arrays.distances.doubles();
+  options.class_weights = arrays.class_weights.doubles();
+  call.upstream = x.reduction == ref::Reduction::none ? arrays.upstream.doubles() : nullptr;
+  return call;
+}
+
+}  // namespace cases
