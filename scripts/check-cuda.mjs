@@ -4,7 +4,7 @@
 //   node scripts/check-cuda.mjs                 every architecture that this nvcc knows from sm_75 on
 //   node scripts/check-cuda.mjs 75 90 [x.cu]    these, of native/cuda/*.cu or of the given file
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { checkPtx } from './check-ptx.mjs';
@@ -13,8 +13,10 @@ const root = path.dirname(import.meta.dirname);
 const nvcc = process.env.CUDACXX ?? 'nvcc';
 const mostKernels = 200; // for one architecture
 
-const flags = ['-std=c++17', '-O3', '-Inative'];
-const machineFlags = ['-cubin', '-Xptxas=-v,-warn-spills,-warn-lmem-usage'];
+const flags = [
+  ...['-std=c++17', '-O3', '-Inative'],
+  ...['-cubin', '-Xptxas=-v,-warn-spills,-warn-lmem-usage'],
+];
 
 /** What a compiler prints, when it succeeds. */
 function run(args) {
@@ -36,20 +38,20 @@ function run(args) {
 
 /** Machine code and PTX of one source for one architecture. What ptxas warns of is kept, for the table to be whole. */
 async function compile(source, architecture, folder) {
-  const object = path.join(folder, `${path.basename(source)}-${architecture}`);
+  const kept = path.join(folder, `${path.basename(source)}-${architecture}`);
+  mkdirSync(kept);
   const begin = performance.now();
-  const said = await run([
-    ...[...flags, ...machineFlags],
-    ...[`-arch=sm_${architecture}`, '-o', `${object}.cubin`, source],
-  ]);
+  const cubin = path.join(kept, 'machine.cubin');
+  const keep = ['--keep', '--keep-dir', kept]; // a folder of its own: the names of what is kept repeat
+  const said = await run([...flags, ...keep, `-arch=sm_${architecture}`, '-o', cubin, source]);
   const seconds = (performance.now() - begin) / 1000;
-  await run([...flags, '-ptx', `-arch=compute_${architecture}`, '-o', `${object}.ptx`, source]);
+  const [ptx] = readdirSync(kept).filter((name) => name.endsWith('.ptx'));
   return {
     architecture,
     kernels: kernelsOf(said),
     warnings: said.split('\n').filter((line) => line.includes('warning')),
-    problems: checkPtx(readFileSync(`${object}.ptx`, 'utf8')),
-    bytes: statSync(`${object}.cubin`).size,
+    problems: checkPtx(readFileSync(path.join(kept, ptx), 'utf8')),
+    bytes: statSync(cubin).size,
     seconds,
   };
 }

@@ -106,6 +106,8 @@ cudaError_t cudaFree(void* data);
 cudaError_t cudaHostAlloc(void** data, size_t size_bytes, unsigned flags);
 cudaError_t cudaFreeHost(void* data);
 cudaError_t cudaMemsetAsync(void* data, int value, size_t size_bytes, cudaStream_t);
+/// At once, and waits for no stream; the host's memory need not be pinned.
+cudaError_t cudaMemcpy(void* to, const void* from, size_t size_bytes, cudaMemcpyKind kind);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size_bytes, cudaMemcpyKind, cudaStream_t);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes*, const void* data);
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t*, void* data);

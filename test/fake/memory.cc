@@ -121,6 +121,13 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t size_bytes, cudaStream
   });
   return call.result();
 }
+cudaError_t cudaMemcpy(void* to, const void* from, size_t size_bytes, cudaMemcpyKind kind) {
+  const Call call(__func__);
+  if (call.fails()) return call.result();
+  expect_device_memory(kind == cudaMemcpyHostToDevice ? to : from, size_bytes);
+  if (state().fault == cudaSuccess) std::memcpy(to, from, size_bytes);
+  return call.result();
+}
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size_bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();

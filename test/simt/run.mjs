@@ -1,8 +1,9 @@
 // Compiles what has changed into build/simt and runs it. Needs a C++ compiler (CXX, else c++), no CUDA toolkit.
 //
-//   node test/simt/run.mjs [address | thread] [arguments of kernels_test]
+//   node test/simt/run.mjs [address | thread | staged] [arguments of kernels_test]
 //
 // address: under AddressSanitizer and UndefinedBehaviorSanitizer. thread: under ThreadSanitizer.
+// staged: test/gpu, the program for a real GPU, on the emulated one.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
@@ -35,12 +36,19 @@ const builds = {
     tests: ['-O1', ...thread],
     link: thread,
   },
+  staged: {
+    kernels: ['-O2'],
+    emulator: ['-O2'],
+    tests: ['-O1', '-Denqueue=enqueue_staged', '-Dmain=run_kernel_tests'],
+    link: ['-pthread'],
+    more: ['gpu/main', 'gpu/staged_engine', 'fake/devices', 'fake/memory', 'fake/streams'],
+  },
 };
 
 /** Names a program by everything that could change it. */
 function fingerprint(units) {
   const hash = createHash('sha256').update(JSON.stringify([compiler, common, units]));
-  for (const part of ['native', 'native/cuda', 'test/simt', 'test/fake']) {
+  for (const part of ['native', 'native/cuda', 'test/simt', 'test/fake', 'test/gpu']) {
     for (const name of readdirSync(path.join(root, part)).sort()) {
       if (!/\.(h|cu|cuh|cc)$/.test(name)) continue;
       hash.update(name).update(readFileSync(path.join(root, part, name)));
@@ -67,6 +75,7 @@ const units = [
   ...kernels.map((name) => [`native/cuda/${name}.cu`, [...build.kernels, ...kernelFlags]]),
   ['test/simt/simt.cc', [...build.emulator, '-U_FORTIFY_SOURCE']],
   ['test/simt/kernels_test.cc', build.tests],
+  ...(build.more ?? []).map((name) => [`test/${name}.cc`, ['-O1']]),
 ];
 const tag = fingerprint(units);
 const program = path.join(folder, `kernels_test-${tag}`);

@@ -12,6 +12,11 @@
 
 #include "../../native/cuda/recorder.h"
 
+// Where CUDA's own headers were read, as in test/gpu, they are defined already.
+#undef __global__
+#undef __device__
+#undef __host__
+#undef __launch_bounds__
 #define __global__
 #define __device__
 #define __host__

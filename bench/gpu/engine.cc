@@ -1,0 +1,66 @@
+// The CUDA engine for bench.py (ctypes): Dice loss, squared denominators, reduction mean, labels, on memory and streams
+// that PyTorch owns. Functions return null, or what went wrong in words.
+#include <cuda_runtime.h>
+
+#include "../../native/cuda/engine.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+using namespace warpdice;
+
+namespace {
+
+/// A call and its workspace, made once.
+struct Plan {
+  cuda::DeviceCall call;
+  cuda::Limits limits;
+  void* workspace = nullptr;
+  void* statistics = nullptr;
+};
+
+const char* words(cudaError_t status) { return status == cudaSuccess ? nullptr : cudaGetErrorString(status); }
+
+}  // namespace
+
+/// dtype, label_dtype: numbers of DType. activation: of Activation.
+EXPORT const char* warpdice_plan(int64_t N, int64_t C, int64_t S, int dtype, int label_dtype, int activation,
+                                 int channels_last, Plan** result) {
+  auto* plan = new Plan;
+  cuda::DeviceCall& call = plan->call;
+  call.in.samples = N, call.in.classes = C, call.in.voxels = S;
+  call.in.channels_last = channels_last;
+  call.in.activation = static_cast<Activation>(activation);
+  call.in.predictions.dtype = call.grad.dtype = static_cast<DType>(dtype);
+  call.in.target.dtype = static_cast<DType>(label_dtype);
+  call.steps = kStatistics | kFinalize | kGradient;
+  *result = plan;
+  if (const char* reason = cuda::unsupported(call)) return reason;
+  int most = 0;
+  if (const char* fault = words(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0))) {
+    return fault;
+  }
+  plan->limits.shared_bytes_per_block = static_cast<size_t>(most);
+  if (const char* fault = words(cudaMalloc(&plan->statistics, N * C * sizeof(Sums)))) return fault;
+  return words(cudaMalloc(&plan->workspace, cuda::workspace_bytes(call)));
+}
+
+/// Enqueues on a stream. statistics, gradient: which of the two passes; the gradient alone uses the last statistics.
+EXPORT const char* warpdice_run(Plan* plan, const void* logits, const void* labels, double* value, void* gradient,
+                                int does_statistics, int does_gradient, cudaStream_t stream) {
+  cuda::DeviceCall call = plan->call;
+  call.steps = 0;
+  if (does_statistics) call.steps |= kStatistics | kFinalize;
+  if (does_gradient) call.steps |= kGradient;
+  call.in.predictions.data = logits;
+  call.in.target.data = labels;
+  call.statistics = static_cast<double*>(plan->statistics);
+  call.value = value;
+  call.grad.data = gradient;
+  return words(cuda::enqueue(call, plan->limits, plan->workspace, stream));
+}
+
+EXPORT void warpdice_close(Plan* plan) {
+  cudaFree(plan->workspace);
+  cudaFree(plan->statistics);
+  delete plan;
+}

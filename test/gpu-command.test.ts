@@ -1,0 +1,84 @@
+// scripts/gpu.mjs without a GPU: what it says then, and a dry run with programs that only pretend.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+
+const script = path.join(__dirname, '..', 'scripts', 'gpu.mjs');
+const folder = mkdtempSync(path.join(tmpdir(), 'warpdice-gpu-'));
+const bin = path.join(folder, 'bin');
+const programs = path.join(folder, 'programs');
+
+function program(where: string, name: string, body: string): void {
+  writeFileSync(path.join(where, name), `#!/bin/sh\n${body}\n`);
+  chmodSync(path.join(where, name), 0o755);
+}
+
+function run(...args: string[]) {
+  const env = { PATH: `${bin}:/usr/bin:/bin` };
+  const out = ['--out', path.join(folder, 'out'), '--programs', programs];
+  return spawnSync(process.execPath, [script, ...out, ...args], { env, encoding: 'utf8' });
+}
+
+beforeAll(() => {
+  mkdirSync(bin);
+  mkdirSync(programs);
+  program(bin, 'python3', 'exit 1'); // as where there is no PyTorch
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('without a GPU: one sentence and exit status 2', () => {
+  program(bin, 'nvidia-smi', 'echo "No devices were found"; exit 6');
+  const { status, stderr, stdout } = run();
+  expect(stderr).toBe('gpu: no NVIDIA GPU can be used here: No devices were found\n');
+  expect(stdout).toBe('');
+  expect(status).toBe(2);
+});
+
+test('steps run one by one, also after a failure, and are written down', () => {
+  program(bin, 'nvidia-smi', 'echo "NVIDIA H100 80GB HBM3, 9.0, 580.1, 81559 MiB"');
+  program(
+    bin,
+    'compute-sanitizer',
+    '[ "$1" = --version ] && exit 0; [ "$2" != racecheck ] || exit 9',
+  );
+  program(programs, 'gpu_tests', 'echo "840 cases, 0 failures $1 $WARPDICE_REPEAT"');
+  const { status } = run();
+  expect(status).toBe(1);
+  const files = readdirSync(path.join(folder, 'out')).sort();
+  expect(files.map((name) => name.replace(/\d{4}-\d\d-\d\d/, 'DATE'))).toEqual([
+    'nvidia-h100-80gb-hbm3-DATE.json',
+    'nvidia-h100-80gb-hbm3-DATE.md',
+  ]);
+  const [json = '', markdown = ''] = files.map((name) =>
+    readFileSync(path.join(folder, 'out', name), 'utf8'),
+  );
+  const report = JSON.parse(json);
+  expect(report.gpu.driver).toBe('580.1');
+  expect(report.commit).toMatch(/^[0-9a-f]{12}\+?$|^$/);
+  expect(
+    report.steps.map(({ name, outcome }: Record<string, string>) => `${name}: ${outcome}`),
+  ).toEqual([
+    'build: skipped',
+    'kernels agree with the reference: ok',
+    'the same bits in 100 runs: ok',
+    'memcheck: ok',
+    'racecheck: FAILED',
+    'initcheck: ok',
+    'synccheck: ok',
+    '100,000 steps leave no memory behind: ok',
+    'benchmark: skipped',
+  ]);
+  expect(report.steps[2].lines).toEqual(['840 cases, 0 failures 0 100']);
+  expect(markdown).toContain('| racecheck | FAILED |');
+  expect(markdown).toContain('| benchmark | python3 has no PyTorch |');
+});
