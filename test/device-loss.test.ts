@@ -307,3 +307,21 @@ test('the gradient of every option reaches the reference', () => {
   expect(numbers(wrong.predictions)[0]).toBeCloseTo(0.1, 6);
   return expect(solveOn(gpu, wrong)).rejects.toThrow(/grad|value/);
 });
+
+test('a part among merged statistics: its gradient is its rows of the whole', async () => {
+  const c = makeCase({ options: { activation: 'softmax' }, N: 3 });
+  const x = onDevice(gpu, c.predictions);
+  const y = onDevice(gpu, c.target);
+  const merged = c.loss.statistics(x, y);
+  const whole = await c.loss.gradient(x, y, merged).read();
+  const [, C, ...spatial] = c.predictions.shape;
+  const S = spatial.reduce((a, b) => a * b, 1);
+  const part = c.loss.gradient(
+    x.view([1, C as number, ...spatial], (C as number) * S),
+    y.view([1, ...spatial], S),
+    merged,
+    { sampleOffset: 1 },
+  );
+  const size = (C as number) * S;
+  expect(await part.read()).toEqual(whole.slice(size, 2 * size));
+});
