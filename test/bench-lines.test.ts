@@ -1,7 +1,8 @@
-// Peers in other processes take their turns by lines of JSON.
+// Peers: those in other processes take their turns by lines of JSON; what cannot run is skipped by name.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, expect, test } from '@jest/globals';
 import { asker } from '../bench/peers/lines.js';
+import { firstLine, lacksMemory, skip } from '../bench/peers/peer.js';
 
 let child: ChildProcess;
 afterEach(() => {
@@ -42,4 +43,18 @@ test('a process that ends rejects the request under way, and every later one', a
 test('a program that is not there rejects', async () => {
   child = spawn('/nonexistent/python3', [], { stdio: ['pipe', 'pipe', 'ignore'] });
   await expect(asker(child)('load', {})).rejects.toThrow('ENOENT');
+});
+
+test('a peer that would take more than half of the free memory says so', () => {
+  const logits = { byteLength: 1e9 } as Parameters<typeof lacksMemory>[0]['logits'];
+  expect(lacksMemory({ logits }, 4, 8e9)).toBeUndefined();
+  expect(lacksMemory({ logits }, 4, 7.9e9)).toBe(
+    'needs about 4.0 GB, more than half of the free 7.9 GB',
+  );
+});
+
+test('a reason is one line', () => {
+  expect(firstLine(new Error('Cannot find module\nRequire stack:'))).toBe('Cannot find module');
+  const { peers, skipped } = skip('not there');
+  expect([peers, skipped]).toEqual([[], 'not there']);
 });
