@@ -1,7 +1,10 @@
 // The CUDA kernels in the emulator against reference.h, in every combination of the lists in cases.h, and what else
 // they promise. Prints what differs; exit status 1 when something does.
 //
-//   kernels_test [order] [every]: each case takes its order 0, 1 or 2 further than without; only each `every`th is run
+//   kernels_test [order] [every] [text]
+//
+// Each case takes its order 0, 1 or 2 further than without; of those whose name has the text only each `every`th is
+// run.
 #include <cstdio>
 #include <cstdlib>
 
@@ -122,11 +125,12 @@ void run(const Case& test) {
 /// Runs cases in turns of the scheduler's orders.
 struct Runner {
   unsigned further, every;
-  unsigned number = 0, done = 0;
+  std::string text;
+  unsigned number = 0, named = 0, done = 0;
 
   void operator()(Case test) {
     test.number = ++number;
-    if (number % every != 0) return;
+    if (test.name().find(text) == std::string::npos || ++named % every != 0) return;
     done++;
     const simt::Order orders[] = {simt::Order::forward, simt::Order::backward, simt::Order::random};
     simt::config().order = orders[(number + further) % 3];
@@ -273,6 +277,18 @@ void same_bits() {
   }
 }
 
+/// Rows so long that a thread goes on to further voxels, and a block to further tiles.
+void long_rows() {
+  Case test = plain_case({1, 1, 530000}, Target::labels_uint8);
+  test.activation = reference::Activation::sigmoid;
+  test_name = test.name();
+  run(test);
+  test = plain_case({1, 3, 132000}, Target::labels_uint8);
+  test.channels_last = true;
+  test_name = test.name();
+  run(test);
+}
+
 /// The gradient of a part whose samples are rows of merged statistics is that part of the whole gradient.
 void merged_statistics() {
   test_name = "a part of merged statistics";
@@ -317,7 +333,7 @@ void refusals() {
 int main(int argc, char** argv) {
   const unsigned further = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 0;
   const unsigned every = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
-  Runner one{further, every};
+  Runner one{further, every, argc > 3 ? argv[3] : ""};
   run_losses(one);
   run_shapes(one);
   for (simt::Order order : {simt::Order::forward, simt::Order::backward, simt::Order::random}) {
@@ -327,6 +343,7 @@ int main(int argc, char** argv) {
   }
   ignored_mask_values();
   same_bits();
+  long_rows();
   merged_statistics();
   refusals();
   std::printf("%u cases, %d failures\n", one.done, failures);
