@@ -225,6 +225,11 @@ export interface CudaBinding {
     interprocess: boolean | Uint8Array,
   ) => NativeEvent;
   DeviceLoss: new (options: NativeLossOptions) => NativeDeviceLoss;
+  /**
+   * CountArguments whose arrays are NativeBuffers; `counts` in 64-bit integers, and behind them {count, index, value} of
+   * invalid predictions (label maps) and of invalid targets, count 0 for none. With one, the counts are of no use.
+   */
+  count(...args: [...args: CountArguments, stream: NativeStream]): void;
   devices(): CudaDevices;
   /** free and total: the driver's. alive and peak: of this process's tensors and workspaces. */
   memory(device: number): {

@@ -1,11 +1,15 @@
 // One batch of the metrics: from what the caller gives to the addon's counts.
 import type { CountArguments } from '../binding.js';
 import { native } from './binding.js';
+import { memoryOf, toTensorOn } from './call.js';
 import { checkKeys, rangeError, sameShape, showShape } from './check.js';
+import type { Device } from './device.js';
+import { countOnDevice, countOnDeviceAsync } from './device-count.js';
 import { codeOf, isInteger, makeArray } from './dtype.js';
 import { inWords } from './faults.js';
 import { Geometry } from './geometry.js';
 import { decisions, type ResolvedMetrics } from './metrics-options.js';
+import { callNative } from './native-call.js';
 import type { CallOptions } from './options.js';
 import { resolveOptions } from './resolve.js';
 import { type Tensor, type TensorLike, toTensor } from './tensor.js';
@@ -34,9 +38,10 @@ export class BatchCounter {
   }
 
   count(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): void {
-    const args = this.#prepare(x, y, options);
+    const { args, device } = this.#prepare(x, y, options);
     try {
-      native.count(...args);
+      if (device.kind === 'cuda') countOnDevice(device, args, this.cells);
+      else native.count(...args);
       add(args[14], args[2]);
     } catch (error) {
       throw this.#inWords(error, args);
@@ -47,44 +52,47 @@ export class BatchCounter {
 
   /** Wrong arguments throw at once; what the work finds is a rejection. */
   countAsync(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): Promise<void> {
-    return this.#countAsync(this.#prepare(x, y, options), add);
+    const { args, device } = this.#prepare(x, y, options);
+    const start = () =>
+      device.kind === 'cuda'
+        ? countOnDeviceAsync(device, args, this.cells)
+        : native.countAsync(...args);
+    return callNative(start, (error) => this.#inWords(error, args))
+      .then(() => add(args[14], args[2]))
+      .finally(() => this.#idle.push(args[14]));
   }
 
-  async #countAsync(args: CountArguments, add: Add): Promise<void> {
-    try {
-      await native.countAsync(...args);
-      add(args[14], args[2]);
-    } catch (error) {
-      throw this.#inWords(error, args);
-    } finally {
-      this.#idle.push(args[14]);
-    }
-  }
-
-  #prepare(predictions: TensorLike, target: TensorLike, options: CallOptions): CountArguments {
+  #prepare(
+    predictions: TensorLike,
+    target: TensorLike,
+    options: CallOptions,
+  ): { args: CountArguments; device: Device } {
     checkKeys(options, 'options', ['weight']);
     const x = toTensor(predictions, 'predictions');
-    const y = toTensor(target, 'target');
-    const w = options.weight === undefined ? undefined : toTensor(options.weight, 'weight');
+    const { device } = x;
+    const y = toTensorOn(device, target, 'target');
+    const w =
+      options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
     const { samples, voxels, labels } = this.#fit(x, y, w);
     const { classes, decision, layout, threshold = 0, ignoreIndex } = this.#options;
-    return [
+    const args: CountArguments = [
       decisions.indexOf(decision),
       threshold,
       samples,
       classes,
       voxels,
       layout === 'channels-last',
-      x.data,
+      memoryOf(x),
       codeOf(x.dtype),
-      y.data,
+      memoryOf(y),
       codeOf(y.dtype),
       labels,
       ignoreIndex,
-      w?.data,
+      w && memoryOf(w),
       w === undefined ? 0 : codeOf(w.dtype),
       this.#room(samples * this.cells),
     ];
+    return { args, device };
   }
 
   #room(size: number): Float64Array {

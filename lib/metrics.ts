@@ -64,7 +64,7 @@ export class SegmentationMetrics {
   }
 
   /**
-   * Counts a batch. Nothing is counted when it throws.
+   * Counts a batch. Nothing is counted when it throws. Tensors on a GPU are counted there, and waited for.
    *
    * @param predictions Logits or probabilities [S], [N, C, ...spatial] or, channels last, [N, ...spatial, C]; float32,
    *   float64, float16 or bfloat16. For decision `'labels'` class indices [S] or [N, ...spatial]; uint8, int32, int64.
@@ -83,7 +83,8 @@ export class SegmentationMetrics {
   /**
    * {@link SegmentationMetrics.update} off the event loop; updates may overlap, and count when they resolve. Arrays on plain
    * ArrayBuffers are copied at the call, shared memory ({@link Tensor.empty}) is used in place and must not be written
-   * meanwhile. Wrong arguments throw at the call, labels out of range reject the promise.
+   * meanwhile. Tensors on a GPU are enqueued at the call, and nothing blocks. Wrong arguments throw at the call, labels
+   * out of range reject the promise.
    */
   updateAsync(
     predictions: TensorLike,

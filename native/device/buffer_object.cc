@@ -50,6 +50,11 @@ Memory to_memory(Napi::Env env, const Napi::Value& array, size_t size_bytes) {
 
 }  // namespace
 
+Memory memory_of_buffer(Napi::Env env, napi_value buffer, const char* name) {
+  const Span& span = unwrap<BufferObject>(env, Napi::Value(env, buffer), name).span();
+  return {span.data(), span.size_bytes, true};
+}
+
 Napi::Function BufferObject::make_class(Napi::Env env) {
   return DefineClass(
       env, "Buffer",

@@ -95,6 +95,12 @@ class BufferObject : public Napi::ObjectWrap<BufferObject> {
   int64_t reported_bytes_ = 0;  // to V8
 };
 
+/// The memory of a Buffer, for whoever takes arrays of the host elsewhere.
+Memory memory_of_buffer(Napi::Env env, napi_value buffer, const char* name);
+
+/// The function `count`.
+Napi::Value count_classes(const Napi::CallbackInfo& info);
+
 /// The class `DeviceLoss`.
 Napi::Function make_device_loss_class(Napi::Env env);
 /// The class `DevicePlan`, whose objects DeviceLoss makes.

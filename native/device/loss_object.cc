@@ -12,11 +12,6 @@ namespace {
 
 enum ExtraArgument : size_t { kStream = kArguments, kScaleBuffer, kScaleType, kAllArguments };
 
-Memory memory_of_buffer(Napi::Env env, napi_value buffer, const char* name) {
-  const Span& span = unwrap<BufferObject>(env, Napi::Value(env, buffer), name).span();
-  return {span.data(), span.size_bytes, true};
-}
-
 const std::shared_ptr<cuda::Stream>& to_stream(const Napi::CallbackInfo& info, size_t argument) {
   return unwrap<StreamObject>(info.Env(), info[argument], "stream").stream();
 }

@@ -1,0 +1,24 @@
+#pragma once
+// Hard metrics on device memory: the counts of ../counts.h. No allocation, no synchronisation.
+#include <cuda_runtime.h>
+
+#include "../counts.h"
+
+namespace warpdice::cuda {
+
+/// Operands are device memory. Dense targets are uint8 or of the predictions' dtype; weights also float32.
+struct DeviceCount : CountInputs {
+  unsigned long long* counts = nullptr;  // [N * cells()], written; no use when there are faults
+  LabelFault* faults = nullptr;          // [2], written: of the predictions, when they are labels, and of the target
+};
+
+/// Whether enqueue() can do this; else a sentence in words that says what it cannot.
+const char* unsupported(const DeviceCount& count);
+
+/// What enqueue() needs as workspace, aligned to 256 bytes.
+size_t workspace_bytes(const DeviceCount& count);
+
+/// Enqueues kernels and memsets only.
+cudaError_t enqueue(const DeviceCount& count, void* workspace, cudaStream_t stream);
+
+}  // namespace warpdice::cuda

@@ -1,0 +1,150 @@
+/**
+ * Metrics of tensors on the emulated device: the counts of the reference, as on the CPU.
+ *
+ * @jest-environment ./test/support/emulated-environment.cjs
+ */
+import { describe, expect, test } from '@jest/globals';
+import { SegmentationMetrics, Tensor, WarpDiceError } from '../lib/index.js';
+import { full, type Typed, tensor } from './util.js';
+import { gpu, held, onDevice, otherGpu } from './util-device.js';
+import { type Case, make, small, total } from './util-metrics.js';
+
+const labelsOn = (labels: number[], shape: number[]) =>
+  onDevice(gpu, tensor(labels, shape, 'uint8'));
+
+function check(k: Case): void {
+  const { predictions, target, call, counts, confusion, options } = make(k);
+  const metrics = new SegmentationMetrics({ ...options, aggregate: 'samples' });
+  const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
+  metrics.update(x, y, call.weight ? { weight: onDevice(gpu, call.weight) } : {});
+  const { perSample } = metrics.toJSON();
+  try {
+    expect(metrics.counts()).toEqual(total(counts));
+    expect(perSample).toEqual(counts.flat().flatMap(({ tp, fp, fn, tn }) => [tn, fp, fn, tp]));
+    if (k.decision !== 'threshold') expect([...metrics.confusion()]).toEqual([...confusion]);
+  } catch (error) {
+    throw new Error(`${JSON.stringify(k)}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+describe('counts are those of a loop over the voxels', () => {
+  test.each([1, 31, 33, 1031, 70_001])('%d voxels', (S) => {
+    for (const last of [false, true])
+      for (const C of [1, 2, 5])
+        for (const decision of ['argmax', 'threshold', 'labels'] as const) {
+          if (C === 1 && decision === 'argmax') continue;
+          if (S > 5000 && (C !== 2 || last)) continue;
+          check({ ...small, S, last, C, decision });
+        }
+  });
+
+  // Up to 89 classes count in a block's own table.
+  test.each([19, 89, 90, 150])('%d classes', (C) => {
+    for (const last of [false, true])
+      for (const decision of ['argmax', 'threshold', 'labels'] as const)
+        check({ ...small, C, decision, S: 67, last });
+  });
+
+  test.each(['float32', 'float64', 'float16', 'bfloat16'] as const)('%s', (dtype) => {
+    for (const last of [false, true])
+      for (const decision of ['argmax', 'threshold'] as const)
+        for (const labelDtype of ['uint8', 'int32', 'int64'] as const)
+          check({ ...small, dtype, last, decision, labelDtype, NaNs: true });
+  });
+
+  test('dense targets, weights, ignored labels, NaN and infinities, in every combination', () => {
+    for (const decision of ['argmax', 'threshold', 'labels'] as const)
+      for (const dense of [false, true])
+        for (const weighted of [false, true])
+          for (const ignoreIndex of [undefined, 255, 1])
+            for (const NaNs of [false, true])
+              for (const last of [false, true]) {
+                if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
+                const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
+                if (decision === 'labels' && ignoreIndex === 1) continue;
+                check({ ...small, S: 37, decision, dense, weighted, NaNs, last, ...ignore });
+              }
+  });
+});
+
+test('a dense float target beside a voxel of no class', () => {
+  const p = tensor([1, 1, 1, 0, 0, 0], [1, 2, 3]);
+  const t = tensor([0.6, 0, 0.2, 0.4, 0, 0.8], [1, 2, 3]);
+  const metrics = new SegmentationMetrics({ classes: 2 });
+  metrics.update(onDevice(gpu, p), onDevice(gpu, t));
+  expect([...metrics.confusion()]).toEqual([1, 0, 1, 0]);
+});
+
+test('updateAsync enqueues, does not block, and counts when it resolves', async () => {
+  const { predictions, target, counts, options } = make({ ...small, S: 4099 });
+  const metrics = new SegmentationMetrics(options);
+  const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
+  const pending = await held(async () => {
+    const pending = [metrics.updateAsync(x, y), metrics.updateAsync(x, y)];
+    x.dispose();
+    y.dispose();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(metrics.samples).toBe(0);
+    return { pending };
+  });
+  expect(await Promise.all(pending.pending)).toEqual([metrics, metrics]);
+  expect(metrics.counts()).toEqual(total([...counts, ...counts]));
+});
+
+describe('labels out of range', () => {
+  const bad: Typed = full([2, 40_001], 1, 'uint8');
+  for (const i of [39_000, 40_500]) bad.data[i] = 7;
+  const good = full([2, 40_001], 1, 'uint8');
+
+  test.each([
+    ['predictions', bad, good],
+    ['target', good, bad],
+  ])('in %s: an error that counts nothing', async (name, p, t) => {
+    const metrics = new SegmentationMetrics({ classes: 3, decision: 'labels', ignoreIndex: 9 });
+    const [x, y] = [onDevice(gpu, p), onDevice(gpu, t)];
+    const message = `Expected class indices from 0 to 2 (or ignoreIndex 9) for ${name} but received 2 other values, the first 7 at index 39000`;
+    expect(() => metrics.update(x, y)).toThrow(message);
+    expect(() => metrics.update(x, y)).toThrow(WarpDiceError);
+    await expect(metrics.updateAsync(x, y)).rejects.toThrow(message);
+    expect(metrics.samples).toBe(0);
+    metrics.update(onDevice(gpu, good), onDevice(gpu, good));
+    expect(metrics.counts()[1]).toEqual({ tp: 80_002, fp: 0, fn: 0, tn: 0 });
+  });
+
+  test('by class: every one is counted once', () => {
+    const metrics = new SegmentationMetrics({ classes: 3, decision: 'threshold', threshold: 0 });
+    const x = onDevice(gpu, full([2, 3, 40_001], 1));
+    expect(() => metrics.update(x, onDevice(gpu, bad))).toThrow('received 2 other values');
+  });
+
+  test('a dense uint8 target with other numbers than 0 and 1', () => {
+    for (const layout of ['channels-first', 'channels-last'] as const) {
+      const shape = layout === 'channels-first' ? [1, 2, 3] : [1, 3, 2];
+      const metrics = new SegmentationMetrics({ classes: 2, layout });
+      const x = onDevice(gpu, full(shape, 1));
+      const y = labelsOn([0, 1, 0, 1, 4, 5], shape);
+      const message =
+        'Expected 0 or 1 for target but received 2 other values, the first 4 at index 4';
+      expect(() => metrics.update(x, y)).toThrow(message);
+    }
+  });
+});
+
+test('arguments that do not fit', () => {
+  const metrics = new SegmentationMetrics({ classes: 2 });
+  const x = onDevice(gpu, full([1, 2, 5], 0));
+  const y = full([1, 5], 0, 'uint8');
+  expect(() => metrics.update(x, y)).toThrow(/^Expected a tensor on cuda:0.* for target/);
+  expect(() => metrics.update(x, onDevice(otherGpu, y))).toThrow(TypeError);
+  expect(() => metrics.updateAsync(x, y)).toThrow(TypeError);
+  const weight = onDevice(gpu, full([1, 5], 1, 'float64'));
+  for (const call of [
+    () => metrics.update(x, onDevice(gpu, y), { weight }),
+    () => metrics.updateAsync(x, onDevice(gpu, y), { weight }),
+  ])
+    expect(call).toThrow("A weight on CUDA is uint8, float32 or of the predictions' dtype.");
+  const gone = Tensor.empty([1, 5], 'uint8', { device: gpu });
+  gone.dispose();
+  expect(() => metrics.update(x, gone)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+  expect(metrics.samples).toBe(0);
+});
