@@ -24,7 +24,7 @@ function program(where: string, name: string, body: string): void {
 }
 
 function run(...args: string[]) {
-  const env = { PATH: `${bin}:/usr/bin:/bin` };
+  const env = { PATH: `${bin}:/usr/bin:/bin`, CUDA_VISIBLE_DEVICES: '' };
   const out = ['--out', path.join(folder, 'out'), '--programs', programs];
   return spawnSync(process.execPath, [script, ...out, ...args], { env, encoding: 'utf8' });
 }
@@ -43,6 +43,18 @@ test('without a GPU: one sentence and exit status 2', () => {
   expect(stdout).toBe('');
   expect(status).toBe(2);
 });
+
+test('the check of the library runs, on the emulated device', () => {
+  const addon = path.join(__dirname, '..', 'build/emulated/warpdice_emulated.node');
+  const check = path.join(__dirname, 'gpu', 'check.mjs');
+  const { status, stdout } = spawnSync(process.execPath, [check, '--steps', '20'], {
+    env: { ...process.env, WARPDICE_TEST_ADDON: addon },
+    encoding: 'utf8',
+  });
+  expect(stdout).toMatch(/^96 problems agree with the CPU, 0 failures$/m);
+  expect(stdout).toMatch(/^20 steps: /m);
+  expect(status).toBe(0);
+}, 60_000);
 
 test('steps run one by one, also after a failure, and are written down', () => {
   program(bin, 'nvidia-smi', 'echo "NVIDIA H100 80GB HBM3, 9.0, 580.1, 81559 MiB"');
@@ -76,6 +88,7 @@ test('steps run one by one, also after a failure, and are written down', () => {
     'initcheck: ok',
     'synccheck: ok',
     '100,000 steps leave no memory behind: ok',
+    'the library, through its API: skipped',
     'benchmark: skipped',
   ]);
   expect(report.steps[2].lines).toEqual(['840 cases, 0 failures 0 100']);
