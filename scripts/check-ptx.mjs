@@ -11,6 +11,16 @@ const rules = [
     needs: /\bshfl\.sync\./,
     because: 'does not reduce by warp shuffles',
   },
+  {
+    kernels: /(?:register|tile)_(?:statistics|gradient)/,
+    needs: /\bld\.global(?:\.\w+)*\.v[24]\./,
+    because: 'has no vector loads: neighbouring voxels are read one by one',
+  },
+  {
+    kernels: /register_gradient(?!_kernelId)/, // a thread may hold a single voxel of doubles
+    needs: /\bst\.global(?:\.\w+)*\.v[24]\./,
+    because: 'has no vector stores: neighbouring voxels are written one by one',
+  },
 ];
 
 /** The kernels of a PTX file: name and text. */
