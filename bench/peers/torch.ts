@@ -31,9 +31,11 @@ export const openTorch: OpenPeers = async (problem, activation) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-bench-'));
   const file = (name: string) => path.join(folder, name);
   const close = () => {
+    process.off('exit', close);
     child.kill();
     rmSync(folder, { recursive: true, force: true });
   };
+  process.once('exit', close); // an interrupted run leaves nothing behind
   try {
     const ask = asker(child);
     writeFileSync(file('logits'), bytesOf(problem.logits.data));
