@@ -21,8 +21,8 @@ export interface LossOptions {
    * What I is: `'product'` sum w*p*t, or `'minimum'` sum w*min(p, t). With the minimum and the linear denominator
    * (which is then the default, and needed) 1 - r is 0 exactly where p = t, for soft targets too: DiceLoss and
    * JaccardLoss are then the semimetric losses of Wang et al. 2023, arXiv 2303.16296 and 2302.05666, whose L1 norms are
-   * P + T - 2I; here I is summed itself and loses no digits. At p = t the derivative of min is taken as 1/2.
-   * For 0/1 targets both are the same. Default `'product'`.
+   * P + T - 2I; here I is summed itself and loses no digits. At p = t the derivative of min is taken
+   * as t. For 0/1 targets both are the same, gradients too. Default `'product'`.
    */
   overlap?: 'product' | 'minimum';
   /** s_n, added to the numerator. Default 0. */

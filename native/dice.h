@@ -42,7 +42,7 @@ enum class Activation : uint8_t { none, sigmoid, softmax };
 /// What the sum I is.
 enum class Overlap : uint8_t {
   product,  // sum w*p*t
-  minimum,  // sum w*min(p,t): P + T - sum w*|p-t| with k = 1, halved; never by cancellation. d/dp = [p<t], 1/2 at a tie
+  minimum,  // sum w*min(p,t): P + T - sum w*|p-t| with k = 1, halved; never by cancellation. d/dp = [p<t], t at a tie
   wasserstein,  // sum w*t_c*sum_j M[c,j]*p_j, with a matrix M of distances between classes
 };
 

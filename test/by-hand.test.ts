@@ -120,11 +120,27 @@ describe('the minimum as overlap', () => {
     expect(binary(minimum)).toBeCloseTo(1 - 4.8 / 5.7, 14);
   });
 
-  test('at p = t the derivative of the minimum is 1/2', () => {
+  test('is the product for a mask, with the same gradient where p is exactly 0 or 1 too', () => {
+    const x = tensor([0, 1, 0, 1, 0.5, 0, 0], [1, 1, 7], 'float64');
+    for (const mask of [
+      [0, 1, 1, 0, 1, 0, 1],
+      [0, 0, 0, 0, 0, 0, 0],
+    ]) {
+      const y = tensor(mask, [1, 7], 'uint8');
+      const minimum = new DiceLoss({ overlap: 'minimum' }).valueAndGrad(x, y);
+      const product = new DiceLoss({ denominator: 'linear' }).valueAndGrad(x, y);
+      expect(minimum.value.data).toEqual(product.value.data);
+      close(numbers(minimum.grad), ...numbers(product.grad));
+    }
+  });
+
+  test('at p = t the derivative of the minimum is t', () => {
     const loss = new DiceLoss({ overlap: 'minimum', ...exact });
     const half = tensor([0.5], [1], 'float64');
     // r = 2I/(P+T) = 1: dL/dp = -2/(P+T)*[p<t] + 1/(P+T)
     expect(numbers(loss.valueAndGrad(half, half).grad)[0]).toBeCloseTo(-2 * 0.5 + 1, 14);
+    const quarter = tensor([0.25], [1], 'float64');
+    expect(numbers(loss.valueAndGrad(quarter, quarter).grad)[0]).toBeCloseTo(-4 * 0.25 + 2, 14);
     const below = loss.valueAndGrad(tensor([0.25], [1], 'float64'), half).grad;
     expect(numbers(below)[0]).toBeCloseTo(-2 / 0.75 + 0.5 / 0.75 ** 2, 14);
   });

@@ -34,7 +34,7 @@ export function overlapOf(loss: LossName, { overlap, distances = [] }: Reference
     };
   }
   if (overlap === 'minimum') {
-    const less = (a: number, b: number) => (a < b ? 1 : a === b ? 0.5 : 0);
+    const less = (a: number, b: number) => (a < b ? 1 : a === b ? b : 0);
     return {
       of: ({ p, t }, c) => min(p[c] as number, t[c] as number),
       slope: ({ p, t }, dI, c) => (dI[c] as number) * less(p[c] as number, t[c] as number),

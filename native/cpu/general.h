@@ -282,10 +282,10 @@ class General {
     }
   }
 
-  /// [a < b], 1/2 at a tie.
+  /// [a < b], at a tie b: what the product has for a mask, where a = b = 0 must not be a slope towards more.
   static WARPDICE_INLINE Vec<T> below(Vec<T> a, Vec<T> b) {
-    const Vec<T> zero = {}, half = splat<T>(static_cast<T>(0.5));
-    return a < b ? splat<T>(1) : a == b ? half : zero;
+    const Vec<T> zero = {};
+    return a < b ? splat<T>(1) : a == b ? b : zero;
   }
 
   template <class Value>

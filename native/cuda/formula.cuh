@@ -124,13 +124,13 @@ struct alignas(16) Slope {
 
   /// difference: p - t, as exactly as it is known. cost: sum_k dI_k*t_k*M[k,c], for Overlap::wasserstein.
   __device__ A at(const Inputs& in, A t, A difference, A cost) const {
-    const A below = difference < 0 ? A(1) : difference == 0 ? A(0.5) : A(0);
+    const A below = difference < 0 ? A(1) : difference == 0 ? t : A(0);
     return at(t, difference) + (in.overlap == Overlap::minimum ? overlap * below : cost);
   }
 
   /// dL/dt before the voxel's weight. cost: sum_j M[c,j]*p_j, for Overlap::wasserstein.
   __device__ A for_target(const Inputs& in, const Point<A>& x, A t, A cost) const {
-    const A below = t < x.p ? A(1) : t == x.p ? A(0.5) : A(0);
+    const A below = t < x.p ? A(1) : t == x.p ? x.p : A(0);
     const A of_overlap = in.overlap == Overlap::product ? x.p : in.overlap == Overlap::minimum ? below : cost;
     A sum = overlap * of_overlap + (target_slope * t + target_constant);
     const A g = static_cast<A>(in.focal_gamma);

@@ -273,7 +273,7 @@ inline Result solve(const Problem& x) {
         if (x.overlap == Overlap::product) {
           dp[i] += dI * t, dt += dI * p;
         } else if (x.overlap == Overlap::minimum) {
-          dp[i] += dI * (p < t ? 1 : p == t ? 0.5 : 0), dt += dI * (t < p ? 1 : p == t ? 0.5 : 0);
+          dp[i] += dI * (p < t ? 1 : p == t ? t : 0), dt += dI * (t < p ? 1 : p == t ? p : 0);
         } else {
           for (size_t j = 0; j < C; j++) dp[j] += dI * t * x.cost(c, static_cast<int64_t>(j));
           dt += t == 0 ? dI * overlap_of(x, odds, c, 1) : dI * overlap_of(x, odds, c, t) / t;
