@@ -1,6 +1,6 @@
 // Compiles what has changed into build/simt and runs it. Needs a C++ compiler (CXX, else c++), no CUDA toolkit.
 //
-//   node test/simt/run.mjs [address | thread | staged] [arguments of kernels_test]
+//   node test/simt/run.mjs [address | thread | staged] [arguments of kernels_test and count_test]
 //
 // address: under AddressSanitizer and UndefinedBehaviorSanitizer. thread: under ThreadSanitizer.
 // staged: test/gpu, the program for a real GPU, on the emulated one.
@@ -14,7 +14,7 @@ const folder = path.join(root, 'build', 'simt');
 const compiler = process.env.CXX ?? 'c++';
 const include = ['test/simt', 'test/fake'].map((folder) => `-I${path.join(root, folder)}`);
 const common = ['-std=c++17', '-Wall', '-Wextra', ...include];
-const kernels = ['engine', 'geometry', 'float32', 'float64', 'float16', 'bfloat16'];
+const kernels = ['engine', 'geometry', 'float32', 'float64', 'float16', 'bfloat16', 'count'];
 // As CUDA computes: every rounding where the source has it. GCC 12, where it vectorises straight-line code, makes of an
 // aligned load and of the elements' loads beside it one aligned load for both.
 const kernelFlags = [
@@ -78,24 +78,31 @@ function compile(args) {
 const args = process.argv.slice(2);
 const name = args[0] in builds ? args.shift() : 'plain';
 const build = builds[name];
+const tests = build.more ? ['kernels_test'] : ['kernels_test', 'count_test'];
 const units = [
   ...kernels.map((name) => [`native/cuda/${name}.cu`, [...build.kernels, ...kernelFlags]]),
   ['test/simt/simt.cc', [...build.emulator, '-U_FORTIFY_SOURCE']],
-  ['test/simt/kernels_test.cc', build.tests],
+  ...tests.map((name) => [`test/simt/${name}.cc`, build.tests]),
   ...(build.more ?? []).map((name) => [`test/${name}.cc`, ['-O1']]),
 ];
 const tag = fingerprint(units);
-const program = path.join(folder, `kernels_test-${tag}`);
-if (!existsSync(program)) {
+const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
+const programs = tests.map((name) => path.join(folder, `${name}-${tag}`));
+if (!programs.every(existsSync)) {
   mkdirSync(folder, { recursive: true });
-  const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
   await Promise.all(
     units.map(([source, flags]) =>
       compile([...common, ...flags, '-c', source, '-o', object(source)]),
     ),
   );
-  await compile([...units.map(([source]) => object(source)), ...build.link, '-o', program]);
+  for (const [i, name] of tests.entries()) {
+    const others = tests.filter((other) => other !== name).map((other) => `test/simt/${other}.cc`);
+    const sources = units.map(([source]) => source).filter((source) => !others.includes(source));
+    await compile([...sources.map(object), ...build.link, '-o', programs[i]]);
+  }
 }
-const { status, signal } = spawnSync(program, args, { stdio: 'inherit' });
-if (signal) console.error(`${program} was ended by ${signal}`);
-process.exitCode = status ?? 1;
+for (const program of programs) {
+  const { status, signal } = spawnSync(program, args, { stdio: 'inherit' });
+  if (signal) console.error(`${program} was ended by ${signal}`);
+  process.exitCode ||= status ?? 1;
+}
