@@ -88,4 +88,7 @@ struct Buffer {
 /// Step 2 against differences; in finalize_test.cc.
 void test_finalize();
 
+/// Hard metrics; in counts_test.cc.
+void test_counts();
+
 }  // namespace warpdice::test

@@ -294,6 +294,7 @@ int main() {
   for (int i = 0; i < 3; i++) callers.emplace_back(run_all);
   for (std::thread& caller : callers) caller.join();
   test_finalize();
+  test_counts();
   std::printf("%s: %d checks in %zu cases, %d failed\n", cpu::simd_target(), checks.load(), problems.size(),
               failures.load());
   return failures == 0 ? 0 : 1;
