@@ -205,7 +205,15 @@ void run(const Problem& problem) {
   std::vector<Sums> sums(static_cast<size_t>(c.N * c.C)), first;
   for (const int threads : {1, 2, 7}) {
     cpu::set_threads(threads);
-    const LabelFault fault = problem.soft() ? LabelFault{} : cpu::check_target(in);
+    std::vector<int64_t> counts(static_cast<size_t>(c.N * (c.C + 1)), -1);
+    const LabelFault fault = problem.soft() ? LabelFault{} : cpu::check_target(in, in.labels ? counts.data() : nullptr);
+    for (int64_t n = 0; n < c.N && in.labels; n++) {
+      int64_t voxels = 0;
+      for (int64_t k = 0; k < c.C; k++) voxels += counts[static_cast<size_t>(n * (c.C + 1) + k)];
+      for (int64_t s = 0; s < c.S; s++) voxels -= c.C > 1 || problem.target.get(n * c.S + s) == 1;
+      expect_close(c.name, static_cast<double>(voxels), 0, 0);
+      expect_close(c.name, static_cast<double>(counts[static_cast<size_t>(n * (c.C + 1) + c.C)]), 0, 0);
+    }
     cpu::statistics(in, sums.data());
     expect_close(c.name, static_cast<double>(fault.count), 0, 0);
     cpu::gradient(in, problem.d.data(), false, {grad.bytes.data(), c.dtype, false});
