@@ -17,8 +17,9 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// What a step's logits say of each class: [C][kUnroll] each. Not where the logits are.
 template <class T>
 struct Odds {
-  Vec<T>*p, *complement;         // p, 1-p
-  Vec<T>*surprisal, *surprised;  // -log p, -log(1-p); where a logarithm is wanted
+  Vec<T>*p, *complement;  // p, 1-p
+  Vec<T>* surprisal;      // -log p, where a logarithm is wanted
+  Vec<T>* surprised;      // -log(1-p); with softmax its place holds what General::focus() says
 };
 
 /// 0 * finite(x) is 0.
@@ -36,8 +37,11 @@ void find_softmax(int64_t classes, const View<T>& z, bool logs, const Odds<T>& t
   const Softmax<T> shared = softmax(classes, z, to.p);
   Vec<T> inverse[kUnroll], others[kUnroll] = {}, log_sum[kUnroll], log_others[kUnroll];
   const Vec<T> zero = {};
-  for (int64_t i = 0; i < classes * kUnroll; i++) {
-    others[i % kUnroll] += to.p[i] == static_cast<T>(1) ? zero : to.p[i];
+  for (int64_t c = 0; c < classes; c++) {
+    for (int u = 0; u < kUnroll; u++) {
+      const Vec<T> e = to.p[c * kUnroll + u];
+      others[u] += e == static_cast<T>(1) ? zero : e;
+    }
   }
   for (int u = 0; u < kUnroll; u++) {
     inverse[u] = static_cast<T>(1) / shared.sum[u];
@@ -52,9 +56,7 @@ void find_softmax(int64_t classes, const View<T>& z, bool logs, const Odds<T>& t
       const Vec<T> complement = likely ? others[u] * inverse[u] : static_cast<T>(1) - p;
       to.p[i] = p;
       to.complement[i] = complement < least ? splat<T>(least) : complement;
-      if (!logs) continue;
-      to.surprisal[i] = likely ? log_others[u] : (shared.largest[u] - z.get(c, u)) + log_sum[u];
-      to.surprised[i] = -log_positive(to.complement[i]);
+      if (logs) to.surprisal[i] = likely ? log_others[u] : (shared.largest[u] - z.get(c, u)) + log_sum[u];
     }
   }
 }
@@ -87,7 +89,7 @@ class General {
   /// totals: [C], added to.
   void statistics(Steps<T, Target> steps, Totals* totals) const {
     for (int64_t i = 0; i < steps.count; i++, steps.next()) {
-      find(steps.z);
+      find(steps, false);
       for (int64_t c = 0; c < in_.classes; c++) {
         Vec<T> x[kUnroll];
         overlap(steps, c, x);
@@ -107,7 +109,7 @@ class General {
           add_each(steps, totals[c].uniform, even);
         }
         if (in_.focal) {
-          add_each(steps, totals[c].focal, [&](int u) { return shares(steps, c, u, focal(c, u)); });
+          add_each(steps, totals[c].focal, [&](int u) { return shares(steps, c, u, focal(steps, c, u, false)); });
         }
       }
     }
@@ -118,7 +120,7 @@ class General {
                 Sink<T> sink) const {
     const bool softmax = in_.activation == Activation::softmax;
     for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
-      find(steps.z);
+      find(steps, true);
       Vec<T> mean[kUnroll] = {};  // sum_j p_j*dp_j - q_j
       for (int64_t c = 0; c < in_.classes; c++) {
         Vec<T> x[kUnroll];
@@ -147,7 +149,7 @@ class General {
   /// dL/dt of a dense target.
   void target_gradient(Steps<T, Target> steps, const Coefficients* coefficients, Sink<T> sink) const {
     for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
-      find(steps.z);
+      find(steps, false);
       for (int64_t c = 0; c < in_.classes; c++) {
         const Coefficients& d = coefficients[c];
         const T slope = static_cast<T>(in_.squared ? 2 * d.target : 0);
@@ -157,7 +159,9 @@ class General {
         for (int u = 0; u < kUnroll; u++) {
           g[u] += slope * steps.target.get(c, u) + constant;
           if (in_.cross_entropy) g[u] += static_cast<T>(d.cross_entropy) * (entropy(c, u).target - entropy(c, u).rest);
-          if (in_.focal) g[u] += static_cast<T>(d.focal) * (focal(c, u).target - focal(c, u).rest);
+          if (!in_.focal) continue;
+          const Pair pair = focal(steps, c, u, false);
+          g[u] += static_cast<T>(d.focal) * (pair.target - pair.rest);
         }
         put_any(steps, c, g, sink);
       }
@@ -175,9 +179,15 @@ class General {
   WARPDICE_INLINE Vec<T> l(int64_t c, int u) const { return odds_.surprisal[c * kUnroll + u]; }
   WARPDICE_INLINE Vec<T> o(int64_t c, int u) const { return odds_.surprised[c * kUnroll + u]; }
 
-  void find(const View<T>& z) const {
+  /// slope: for a derivative with respect to z.
+  void find(const Steps<T, Target>& steps, bool slope) const {
+    const View<T>& z = steps.z;
     const bool logs = in_.cross_entropy || in_.uniform || in_.focal;
-    if (in_.activation == Activation::softmax) return find_softmax(in_.classes, z, logs, odds_);
+    if (in_.activation == Activation::softmax) {
+      find_softmax(in_.classes, z, logs, odds_);
+      if (in_.focal) focus(steps, slope);
+      return;
+    }
     if (sigmoid_) return find_sigmoid(in_.classes, z, logs, odds_);
     for (int64_t c = 0; c < in_.classes; c++) {
       for (int u = 0; u < kUnroll; u++) {
@@ -199,9 +209,44 @@ class General {
   /// e^(-g*x): with x = o that is (1-p)^g.
   WARPDICE_INLINE Vec<T> power(Vec<T> x) const { return exp_nonpositive(finite<T>(x) * -gamma_); }
 
-  WARPDICE_INLINE Pair focal(int64_t c, int u) const {
-    Pair pair = {power(o(c, u)) * l(c, u), {}};
-    if (sigmoid_) pair.rest = power(l(c, u)) * o(c, u);
+  /// Softmax: (1-p)^g*l of the target, or h, in the place of `surprised`. With labels once per voxel, not per class.
+  void focus(const Steps<T, Target>& steps, bool slope) const {
+    const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l) {
+      const Vec<T> one = splat<T>(1);
+      return power(-log_positive(complement)) * (slope ? one + gamma_ * p * finite<T>(l) / complement : l);
+    };
+    for (int u = 0; u < kUnroll; u++) {
+      Vec<T> p_here = {}, complement = {}, l_here = {};
+      for (int64_t c = 0; c < in_.classes; c++) {
+        const int64_t i = c * kUnroll + u;
+        if constexpr (Target::kLabels) {
+          p_here += steps.target.times(c, u, p(c, u));
+          complement += steps.target.times(c, u, odds_.complement[i]);
+          l_here += steps.target.times(c, u, l(c, u));
+        } else {
+          odds_.surprised[i] = of(p(c, u), odds_.complement[i], l(c, u));
+        }
+      }
+      if constexpr (Target::kLabels) odds_.surprised[u] = of(p_here, complement, l_here);
+    }
+  }
+
+  /// What a focal loss adds, or its part of q, for t and for 1-t. With labels both are that of the side that t is on.
+  WARPDICE_INLINE Pair focal(const Steps<T, Target>& steps, int64_t c, int u, bool slope) const {
+    const int64_t i = c * kUnroll + u;
+    if (!sigmoid_) return {odds_.surprised[Target::kLabels ? u : i], Vec<T>{}};
+    const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l, Vec<T> o) {
+      return power(o) * (slope ? gamma_ * p * finite<T>(l) + complement : l);
+    };
+    Pair pair;
+    if constexpr (Target::kLabels) {
+      const auto side = [&](Vec<T> t, Vec<T> rest) { return steps.target.select(c, u, t, rest); };
+      const Vec<T> p_here = side(p(c, u), odds_.complement[i]), complement = side(odds_.complement[i], p(c, u));
+      pair.target = pair.rest = of(p_here, complement, side(l(c, u), o(c, u)), side(o(c, u), l(c, u)));
+    } else {
+      pair = {of(p(c, u), odds_.complement[i], l(c, u), o(c, u)), of(odds_.complement[i], p(c, u), o(c, u), l(c, u))};
+    }
+    if (slope) pair.rest = -pair.rest;
     return pair;
   }
 
@@ -216,17 +261,7 @@ class General {
     if (in_.uniform) {
       q += static_cast<T>(d.uniform) * (sigmoid_ ? (complement - pu) * static_cast<T>(0.5) : splat<T>(1));
     }
-    if (in_.focal) {
-      const Vec<T> surprisal = gamma_ * pu * finite<T>(l(c, u));
-      Pair pair = {power(o(c, u)), zero};
-      if (sigmoid_) {
-        pair.target *= surprisal + complement;
-        pair.rest = -power(l(c, u)) * (gamma_ * complement * finite<T>(o(c, u)) + pu);
-      } else {
-        pair.target *= static_cast<T>(1) + surprisal / complement;
-      }
-      q += static_cast<T>(d.focal) * shares(steps, c, u, pair);
-    }
+    if (in_.focal) q += static_cast<T>(d.focal) * shares(steps, c, u, focal(steps, c, u, true));
     return q;
   }
 
