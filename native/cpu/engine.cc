@@ -63,8 +63,9 @@ struct Partition {
   /// By the shape of one sample: not by N, since a call may be done in groups of samples (call.cc).
   explicit Partition(const Inputs& in) {
     constexpr int64_t kLeastElements = 32768;  // less is not worth handing to another thread
-    constexpr int64_t kMostRuns = 256;         // per sample: bounds the partial sums, enough for large machines
-    const int64_t most = std::clamp<int64_t>(32768 / in.classes, 16, kMostRuns);
+    constexpr int64_t kMostRuns = 256;         // per sample: enough for large machines
+    constexpr int64_t kMostPartials = 8192;    // per sample: half a megabyte of sums
+    const int64_t most = std::clamp<int64_t>(kMostPartials / in.classes, 16, kMostRuns);
     const int64_t least_voxels = std::max<int64_t>(1, kLeastElements / in.classes);
     run_voxels = std::max(least_voxels, (in.voxels + most - 1) / most);
     run_voxels = (run_voxels + kRunAlignment - 1) / kRunAlignment * kRunAlignment;
