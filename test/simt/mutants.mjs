@@ -1,0 +1,193 @@
+// Plants faults into the kernels and expects the layer that a fault's header names to find it:
+//
+//   values    a wrong number, in the plain program     emulator   the emulator stops the kernel and says why
+//   address   AddressSanitizer or UndefinedBehaviorSanitizer       thread     ThreadSanitizer
+//
+// A patch that no longer applies is a failure, and so is a layer that complains of the kernels as they are.
+//
+//   node test/simt/mutants.mjs [expression]     those whose layer and name match, as in '^values tile-'
+//
+// Only what the fault changes is compiled again, for float32.
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const root = path.join(import.meta.dirname, '..', '..');
+const compiler = process.env.CXX ?? 'c++';
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'warpdice-mutants-'));
+const kernelFlags = ['-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
+const units = {
+  engine: { source: 'native/cuda/engine.cu', flags: kernelFlags },
+  geometry: { source: 'native/cuda/geometry.cu', flags: kernelFlags },
+  float32: { source: 'native/cuda/float32.cu', flags: kernelFlags },
+  others: { source: 'test/simt/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
+  tests: { source: 'test/simt/kernels_test.cc', flags: [] },
+};
+const recover = '-fno-sanitize-recover=all';
+
+/** Flags, what the emulator must know, the arguments of kernels_test and what the output of a find looks like. */
+const builds = {
+  plain: { flags: [], emulator: [], args: ['0', '7', 'float32'] },
+  address: {
+    flags: ['-fsanitize=address,undefined', recover],
+    emulator: ['-DSIMT_ASAN'],
+    args: ['0', '23', 'float32'],
+  },
+  thread: {
+    flags: ['-fsanitize=thread', recover],
+    emulator: ['-DSIMT_TSAN'],
+    args: ['0', '61', 'float32'],
+  },
+};
+const layers = {
+  values: { build: 'plain', found: /^FAILED (?!.*: error )/m },
+  emulator: { build: 'plain', found: /^FAILED .*: error (?:719|9) /m },
+  address: { build: 'address', found: /AddressSanitizer|runtime error/ },
+  thread: { build: 'thread', found: /ThreadSanitizer: data race/ },
+};
+
+/** Ends with the status and all output; a fault may make a program run for ever. */
+function run(command, args, cwd, timeout = 240_000) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd, timeout, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        if (output.length < 1e6) output += text;
+      });
+    }
+    child.on('error', (error) => resolve({ status: null, output: String(error) }));
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
+
+async function mustRun(command, args, cwd) {
+  const { status, output } = await run(command, args, cwd);
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${output.trim()}`);
+}
+
+/** Compiles `names` of the tree at `folder` into objects at `to`. */
+async function compile(names, build, folder, to) {
+  const include = ['test/simt', 'test/fake'].map((part) => `-I${path.join(folder, part)}`);
+  for (const name of names) {
+    const { source, flags } = units[name];
+    const args = ['-std=c++17', '-O1', ...include, ...builds[build].flags, ...flags, '-c', source];
+    await mustRun(compiler, [...args, '-o', path.join(to, `${name}.o`)], folder);
+  }
+}
+
+/** The objects of the kernels as they are. */
+async function compileBase(build) {
+  const to = path.join(scratch, build);
+  mkdirSync(to);
+  const include = ['test/simt', 'test/fake'].map((part) => `-I${part}`);
+  const emulator = [
+    '-std=c++17',
+    '-O1',
+    '-U_FORTIFY_SOURCE',
+    ...include,
+    ...builds[build].emulator,
+  ];
+  const object = path.join(to, 'simt.o');
+  await mustRun(compiler, [...emulator, '-c', 'test/simt/simt.cc', '-o', object], root);
+  await compile(Object.keys(units), build, root, to);
+  return to;
+}
+
+async function linkAndRun(build, objects, program, folder) {
+  await mustRun(compiler, [...objects, ...builds[build].flags, '-o', program], folder);
+  return run(program, builds[build].args, folder);
+}
+
+/** What depends on a file that a fault changes. */
+function changedUnits(file) {
+  const own = Object.keys(units).filter((name) => units[name].source.endsWith(`/${file}`));
+  if (own.length > 0) return own;
+  return file === 'finish.cuh' ? ['engine'] : ['engine', 'float32'];
+}
+
+/** A patch: its layer, the file that it changes. */
+function readFault(name) {
+  const patch = path.join(import.meta.dirname, 'mutants', `${name}.patch`);
+  const text = readFileSync(patch, 'utf8');
+  const layer = /^layer: (\w+)\n/.exec(text)?.[1];
+  const file = /^\+\+\+ b\/(\S+)/m.exec(text)?.[1];
+  if (!(layer in layers) || !file)
+    throw new Error(`${patch} does not say which layer, or which file.`);
+  return { name, patch, layer, file: path.basename(file) };
+}
+
+/** Why the fault was not found, or nothing. */
+async function plant({ name, patch, layer: layerName, file }, bases) {
+  const layer = layers[layerName];
+  const folder = path.join(scratch, name);
+  for (const part of ['native', 'test/simt', 'test/fake']) {
+    cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
+  }
+  const applied = await run('git', ['apply', patch], folder);
+  if (applied.status !== 0) return `it does not apply: ${applied.output.trim()}`;
+  const again = changedUnits(file);
+  await compile(again, layer.build, folder, folder);
+  const objects = ['simt', ...Object.keys(units)].map((unit) =>
+    path.join(again.includes(unit) ? folder : bases[layer.build], `${unit}.o`),
+  );
+  const { status, output } = await linkAndRun(
+    layer.build,
+    objects,
+    path.join(folder, 'program'),
+    folder,
+  );
+  rmSync(folder, { recursive: true, force: true });
+  if (status === 0) return 'nothing complains';
+  if (!layer.found.test(output)) return `something else complains: ${output.slice(0, 500)}`;
+}
+
+/** Does the jobs with as many workers as there are cores. */
+async function inParallel(jobs) {
+  const queue = [...jobs];
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) await job();
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
+}
+
+const faults = readdirSync(path.join(import.meta.dirname, 'mutants'))
+  .map((file) => readFault(path.basename(file, '.patch')))
+  .filter(({ name, layer }) => new RegExp(process.argv[2] ?? '').test(`${layer} ${name}`));
+let failures = 0;
+const report = (name, problem) => {
+  if (problem) failures++;
+  console.log(`${problem ? 'FAILED' : 'ok'} ${name}${problem ? `: ${problem}` : ''}`);
+};
+try {
+  const bases = {};
+  await inParallel(
+    [...new Set(faults.map(({ layer }) => layers[layer].build))].map((build) => async () => {
+      bases[build] = await compileBase(build);
+      const objects = ['simt', ...Object.keys(units)].map((unit) =>
+        path.join(bases[build], `${unit}.o`),
+      );
+      const { status, output } = await linkAndRun(
+        build,
+        objects,
+        path.join(bases[build], 'program'),
+        root,
+      );
+      report(`the kernels as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
+    }),
+  );
+  await inParallel(
+    faults.map(
+      (fault) => async () =>
+        report(
+          `${fault.name}, ${fault.layer}`,
+          await plant(fault, bases).catch((error) => error.message),
+        ),
+    ),
+  );
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+console.log(`${faults.length} planted faults, ${failures} failures`);
+process.exitCode = failures === 0 ? 0 : 1;
