@@ -121,7 +121,8 @@ for (let i = 1; i <= steps; i++) {
 await device.synchronize();
 const after = device.memory();
 console.log(`${steps} steps: from ${JSON.stringify(before)} to ${JSON.stringify(after)}`);
-expect(after.aliveBytes === before.aliveBytes, 'tensors or workspaces were left behind');
+// Less is no fault: what was only garbage before may be collected meanwhile.
+expect(after.aliveBytes <= before.aliveBytes, 'tensors or workspaces were left behind');
 expect(before.freeBytes - after.freeBytes < 2 ** 21, 'device memory is gone'); // other processes may take some
 step.dispose();
 for (const tensor of [x, y]) tensor.dispose();
