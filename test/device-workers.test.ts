@@ -26,12 +26,16 @@ describe('worker threads on a device, several at once and terminated at any mome
 });
 
 describe('a process ends while a device has work', () => {
+  // Many, side by side: what a thread still uses at the end is gone for a moment only.
   test('at once', async () => {
-    expect(await runWell('device-exit.mjs', { args: ['exit'], env })).toBe('');
+    const ends = Array.from({ length: 24 }, () =>
+      runWell('device-exit.mjs', { args: ['exit'], env }),
+    );
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['']));
   }, 60_000);
 
   test('by itself, when everything is read', async () => {
-    expect(await runWell('device-exit.mjs', { args: ['end'], env })).toBe('read 4\n');
+    expect(await runWell('device-exit.mjs', { args: ['end'], env })).toBe('read 32\n');
   }, 60_000);
 });
 

@@ -76,9 +76,10 @@ struct Machine {
   void* observed = nullptr;  // the atomic that a thread of the block has last changed
 };
 
+/// Never destroyed, like all that a stream's thread uses: it may still run a kernel while the process ends.
 Machine& machine() {
-  static Machine only;
-  return only;
+  static auto* only = new Machine;
+  return *only;
 }
 
 std::string place(const Thread& thread) {
@@ -250,8 +251,8 @@ void run_block(std::mt19937& random) {
 }
 
 cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, size_t shared_bytes) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard<std::mutex> lock(one_at_a_time);
+  static auto* one_at_a_time = new std::mutex;
+  const std::lock_guard<std::mutex> lock(*one_at_a_time);
   Machine& m = machine();
   if (!m.fault.empty()) {
     for (Fiber& fiber : m.fibers) clear_stack(fiber.stack.get(), kStackBytes);
@@ -285,8 +286,8 @@ cudaError_t execute(cudaStream_t stream, std::function<cudaError_t()> work) {
 Executor executor = nullptr;
 
 Config& config() {
-  static Config only;
-  return only;
+  static auto* only = new Config;
+  return *only;
 }
 
 const std::string& last_fault() { return machine().fault; }
