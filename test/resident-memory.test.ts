@@ -14,7 +14,7 @@ test.concurrent.each([
   ['async, allocating', 1000],
   ['metrics', 1000],
   ['metrics, async', 1000],
-  ['errors', 1000],
+  ['errors, allocating', 1000],
 ])(
   '%s',
   async (kind, steps) => {

@@ -46,7 +46,7 @@ const steps = {
     metrics.perClass('dice', { out: scores });
   },
   'metrics, async': () => metrics.updateAsync(y, y),
-  errors: () => {
+  'errors, allocating': () => {
     try {
       loss.valueAndGrad(x, bad);
     } catch {}
