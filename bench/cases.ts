@@ -103,6 +103,9 @@ export function select({ filter, all }: { filter?: string | undefined; all: bool
   return selected;
 }
 
+/** What the engine takes for the cache: logits and gradient together (samples_in_cache() in native/cpu/engine.cc). */
+export const cacheMebibytes = 24;
+
 /** necessaryBytes: logits and target read once, gradient written once. */
 export function caseSize(c: Case, shape: readonly number[]) {
   const elements = shape.reduce((product, length) => product * length, 1);

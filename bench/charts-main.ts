@@ -7,7 +7,10 @@ import { root } from './machine.js';
 
 const results = path.join(root, 'bench', 'results');
 const folder = path.join(root, 'bench', 'charts');
-const files = readdirSync(results).filter((name) => name.endsWith('.json'));
+// Whole runs of this benchmark: a part would replace the charts of a whole, and a GPU's results have another form.
+const files = readdirSync(results).filter(
+  (name) => /-\d{4}-\d\d-\d\d\.json$/.test(name) && !name.startsWith('nvidia-'),
+);
 const saved = process.argv[2]
   ? readSaved(process.argv[2])
   : files

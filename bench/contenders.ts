@@ -1,6 +1,6 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
 import { setThreads, simdTarget } from 'warpdice';
-import { type Case, caseSize, type Group, isHalf } from './cases.js';
+import { type Case, cacheMebibytes, caseSize, type Group, isHalf } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
 import { names } from './names.js';
@@ -128,11 +128,11 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
   });
 }
 
-/** The rule of native/call.cc: beyond 24 MiB of logits and gradient, except that narrow vectors keep what a sample computed. */
+/** The rule of native/call.cc: beyond the cache, except that narrow vectors keep what a sample computed. */
 function computesTwice({ shape }: Group, c: Case): boolean {
   const mebibytes = (2 * caseSize(c, shape).logitsBytes) / 2 ** 20;
-  const sampleBeyond = mebibytes / (shape[0] ?? 1) > 24;
-  return mebibytes > 24 && !(sampleBeyond && simdTarget() !== 'avx512');
+  const sampleBeyond = mebibytes / (shape[0] ?? 1) > cacheMebibytes;
+  return mebibytes > cacheMebibytes && !(sampleBeyond && simdTarget() !== 'avx512');
 }
 
 /** A power of two that brings a half-precision gradient into the middle of its range; others need none. */

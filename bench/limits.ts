@@ -11,6 +11,7 @@
 // All write the same gradient and read the same tensors as the call beside them: they find the same caches.
 import { setThreads } from 'warpdice';
 import { native } from '../dist/binding.js';
+import { cacheMebibytes } from './cases.js';
 import { limitNames } from './names.js';
 import { bytesOf, type Problem, wipe } from './problem.js';
 
@@ -97,10 +98,13 @@ function exponentialFault({ logits, out }: Problem): string | undefined {
   return undefined;
 }
 
-/** As many samples at a time as have logits and gradient of 12 MiB; at least one. All of them when 24 MiB hold them. */
+/** As many samples at a time as have logits and gradient of half the cache; at least one. All of them when it holds them. */
 function partsOf({ N }: Problem, from: Buffer, labels: Buffer, to: Buffer) {
   const mebibytes = (from.length + to.length) / 2 ** 20;
-  const atOnce = mebibytes <= 24 ? N : Math.max(1, Math.floor((12 * N) / mebibytes));
+  const atOnce =
+    mebibytes <= cacheMebibytes
+      ? N
+      : Math.max(1, Math.floor(((cacheMebibytes / 2) * N) / mebibytes));
   const slice = (bytes: Buffer, n: number) =>
     bytes.subarray((bytes.length / N) * n, (bytes.length / N) * Math.min(N, n + atOnce));
   const parts = [];

@@ -235,7 +235,8 @@ function save(found: Saved): void {
   const name = cpu.toLowerCase().replace(/[^a-z0-9]+/g, '-');
   const { quick, filter, parts } = found.options;
   // Lest a part of a run replaces a whole one.
-  const extent = quick ? '-quick' : filter || parts.length < 3 ? '-part' : '';
+  const whole = (['times', 'peers', 'memory'] as const).every((part) => parts.includes(part));
+  const extent = quick ? '-quick' : filter || !whole ? '-part' : '';
   const file = path.join(folder, `${name}-${date.slice(0, 10)}${extent}.json`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);

@@ -30,7 +30,6 @@ export const limitNames = {
 export const ways = {
   copy: [limitNames.memcpy, limitNames.streamCopy],
   write: [limitNames.write, limitNames.streamWrite],
-  exp: [limitNames.exp, limitNames.streamExp],
   necessary: [limitNames.necessary, limitNames.streamNecessary],
   twoPasses: [limitNames.twoPasses, limitNames.streamTwoPasses],
 } as const;

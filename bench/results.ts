@@ -132,10 +132,11 @@ export interface Saved {
 }
 
 /** What was wrong, and not timed. */
-export function faultsOf({ results, scaling, server }: Saved): string[] {
+export function faultsOf({ results, peers, scaling, server }: Saved): string[] {
   const found = (fault: string | undefined) => (fault ? [fault] : []);
   return [
     ...results.flatMap(({ cases }) => cases.flatMap(({ faults }) => faults)),
+    ...peers.flatMap(({ fault }) => found(fault)),
     ...scaling.flatMap(({ points }) => points.flatMap(({ fault }) => found(fault))),
     ...server.flatMap(({ fault }) => found(fault)),
   ];
@@ -146,6 +147,6 @@ export interface Verdict {
   readonly limit: string;
   readonly measured: string;
   readonly met: boolean;
-  /** For an unmet target: what the figures of the same run say about it. */
+  /** What the figures of the same run say about it. */
   readonly because?: string;
 }

@@ -1,12 +1,12 @@
 /** What a {@link WarpDiceError} is about; wrong arguments are a `TypeError` or `RangeError` instead. */
 export type ErrorCode =
-  /** A disposed tensor was used. */
+  /** A disposed tensor, stream, event or plan was used. */
   | 'ERR_DISPOSED'
   /** The device asked for is not there. */
   | 'ERR_NO_DEVICE'
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_CUDA'
-  /** The target names classes that do not exist: see `count`, `index` and `value`. */
+  /** The target, or a label map to be scored, names classes that do not exist: see `count`, `index` and `value`. */
   | 'ERR_LABEL_RANGE'
   /** The native addon could not be loaded or failed inside. */
   | 'ERR_ADDON';

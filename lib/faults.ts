@@ -1,5 +1,6 @@
 // Words for what the addon reports by code.
 import { WarpDiceError } from './errors.js';
+import { translate } from './native-call.js';
 
 /** Which labels were read. */
 interface Labels {
@@ -11,8 +12,9 @@ interface Labels {
   ignoreIndex: number | undefined;
 }
 
+/** The error that users see. */
 export function inWords(error: unknown, labels: Labels): unknown {
-  const { code, count, index, value, message } = error as WarpDiceError;
+  const { code, count, index, value } = error as WarpDiceError;
   if (code === 'ERR_LABEL_RANGE') {
     const { name, classes, indices, ignoreIndex } = labels;
     const allowed = indices && classes > 1 ? `class indices from 0 to ${classes - 1}` : '0 or 1';
@@ -24,8 +26,5 @@ export function inWords(error: unknown, labels: Labels): unknown {
       details,
     );
   }
-  if (code === 'ERR_OUT_OF_MEMORY' || code === 'ERR_ADDON') {
-    return new WarpDiceError(code, message, { cause: error });
-  }
-  return error;
+  return translate(error);
 }

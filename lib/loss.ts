@@ -32,7 +32,8 @@ const none: Record<string, never> = Object.freeze({});
 
 /**
  * What all losses share: three steps (statistics, value from statistics, gradient from statistics) and their fusion.
- * The plain calls compute before they return. The `...Async` ones compute off the event loop and may overlap: arrays
+ * The plain calls compute before they return; with tensors on a GPU they enqueue, and labels out of range are found when
+ * a result is read. The `...Async` ones compute off the event loop and may overlap: arrays
  * on plain ArrayBuffers are copied at the call and results copied back when it resolves, shared memory
  * ({@link Tensor.empty}) is used in place and must not be written meanwhile. Wrong arguments throw at the call, labels out
  * of range reject the promise.
@@ -138,20 +139,13 @@ export abstract class Loss {
     statistics: Statistics,
     options: GradientOptions = none,
   ): Tensor {
-    const call = this.#preparer.call(
-      GRADIENT,
-      predictions,
-      target,
-      options,
-      gradientKeys,
-      statistics,
-    );
+    const call = this.#gradientCall(predictions, target, statistics, options);
     this.#runner.run(call);
     return call.grad as Tensor;
   }
 
   /**
-   * dL/dtarget from the sums: for a soft target that is itself learned, or to be corrected. The target must be dense
+   * dL/dtarget from the sums, on the CPU: for a soft target that is itself learned, or to be corrected. The target must be dense
    * and of floats; the result has its shape and dtype, or is `options.out.targetGrad`. That class weights made from the
    * target ({@link GeneralizedDiceLoss}) change with it is taken into account. The slope of a cross-entropy is infinite
    * where p = 0.
@@ -218,14 +212,7 @@ export abstract class Loss {
     statistics: Statistics,
     options: GradientOptions = none,
   ): Promise<Tensor> {
-    const call = this.#preparer.call(
-      GRADIENT,
-      predictions,
-      target,
-      options,
-      gradientKeys,
-      statistics,
-    );
+    const call = this.#gradientCall(predictions, target, statistics, options);
     return this.#runner.runAsync(call, () => call.grad as Tensor);
   }
 
@@ -252,6 +239,15 @@ export abstract class Loss {
     const runner = (first: Prepared): PlanRunner =>
       first.device.kind === 'cuda' ? this.#runner.plan(first) : this.#runner.repeated();
     return new Plan(prepare, runner, predictions, target, fixed.out);
+  }
+
+  #gradientCall(
+    x: TensorLike,
+    y: TensorLike,
+    sums: Statistics,
+    options: GradientOptions,
+  ): Prepared {
+    return this.#preparer.call(GRADIENT, x, y, options, gradientKeys, sums);
   }
 
   #targetGradientCall(

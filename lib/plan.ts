@@ -17,7 +17,8 @@ export interface PlanRunner {
 const targetArguments = [7, 8] as const;
 
 /**
- * A value-and-gradient call that was checked once and is executed many times. `execute()` allocates nothing.
+ * A value-and-gradient call that was checked once and is executed many times. `execute()` allocates nothing
+ * (but what an `allReduce` hook is given).
  *
  * @example
  * const p = Tensor.from(Float64Array.of(0.5, 0), [2]);

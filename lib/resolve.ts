@@ -73,9 +73,11 @@ const overlaps = ['product', 'minimum'] as const;
 const reductions = ['none', 'mean', 'sum'] as const;
 const denominators = ['squared', 'linear'] as const;
 const layouts = ['channels-first', 'channels-last'] as const;
-const transforms = ['none', 'log', 'log-cosh'] as const;
 const weightings = ['square', 'simple', 'uniform'] as const;
 const absentPolicies: readonly Absent[] = ['formula', 'skip', 'perfect', 'worst'];
+
+const transforms = ['none', 'log', 'log-cosh'] as const;
+const transformCodes = { none: 0, log: 2, 'log-cosh': 3 } as const; // 1 is the power
 
 /** The options as the addon takes them; throws for anything that is not one. */
 export function resolveOptions(given: object, definition: Definition): NativeLossOptions {
@@ -193,7 +195,7 @@ function transformOf(
   const absent = checkOneOf(options.absent, 'absent', policies, skips ? 'skip' : 'formula');
   const power = transform === 'none' && gamma !== 1;
   return {
-    transform: power ? 1 : ([0, 2, 3][transforms.indexOf(transform)] as number),
+    transform: power ? 1 : transformCodes[transform],
     gamma,
     absent: absentPolicies.indexOf(absent),
   };

@@ -12,7 +12,7 @@ import { native } from './binding.js';
 import { type Prepared, readUpstream } from './call.js';
 import { type DevicePlanRunner, DeviceRunner } from './device-runner.js';
 import { inWords } from './faults.js';
-import { translate } from './native-call.js';
+import { callNative } from './native-call.js';
 import type { PlanRunner } from './plan.js';
 import type { Preparer } from './prepare.js';
 import type { Statistics } from './statistics.js';
@@ -91,7 +91,7 @@ export class Runner {
 
   get #devices(): DeviceRunner {
     this.#onDevices ??= new DeviceRunner(this.#options, (error, call) =>
-      translate(this.#inWords(error, call)),
+      this.#inWords(error, call),
     );
     return this.#onDevices;
   }
@@ -119,15 +119,10 @@ export class Runner {
   }
 
   #runNativeAsync(args: RunArguments, call: Prepared): Promise<void> {
-    let done: Promise<void>;
-    try {
-      done = this.#native.runAsync(...args);
-    } catch (error) {
-      throw this.#inWords(error, call);
-    }
-    return done.catch((error) => {
-      throw this.#inWords(error, call);
-    });
+    return callNative(
+      () => this.#native.runAsync(...args),
+      (error) => this.#inWords(error, call),
+    );
   }
 
   #inWords(error: unknown, { args }: Prepared): unknown {

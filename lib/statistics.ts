@@ -33,8 +33,9 @@ export interface StatisticsJson {
  *     intersection I = sum w*p*t    prediction P = sum w*p^k    target T = sum w*t^k
  *     volume V = sum w*t            weight W = sum w
  *     crossEntropy E = sum w*-t*log p    uniform U = sum w*-log p    (sigmoid: of p and 1-p, see CrossEntropyOptions)
+ *     focal F = sum w*t*(1-p)^gamma*-log p    (sigmoid: of p and 1-p, see FocalOptions)
  *
- * with k = 2 for the squared denominator and 1 for the linear one; a sum that the loss does not need is 0. They are
+ * with min(p, t) for p*t where the overlap is `'minimum'`, k = 2 for the squared denominator and 1 for the linear one; a sum that the loss does not need is 0. They are
  * small, always float64, and add up: the sums of the parts of a volume are the sums of the volume.
  */
 export class Statistics {

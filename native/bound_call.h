@@ -10,7 +10,7 @@
 
 namespace warpdice {
 
-/// The arguments of run() and runAsync(), in order.
+/// The arguments of run(), runAsync() and check(), in order.
 enum Argument : size_t {
   kSteps,
   kSamples,

@@ -1,5 +1,5 @@
 #pragma once
-// One call of a loss: which of the three steps to do, on what, and where the results go.
+// One call of a loss: which steps to do, on what, and where the results go.
 #include "dice.h"
 
 namespace warpdice {
@@ -11,8 +11,8 @@ struct Call {
   Inputs in;
   LossOptions options;
   double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
-  const double* upstream = nullptr;  // [value_count], for Reduction::none with kGradient
-  double scale = 1;                  // multiplies the gradient
+  const double* upstream = nullptr;  // [value_count], for Reduction::none with a gradient
+  double scale = 1;                  // multiplies the gradients
   double* value = nullptr;           // written by kFinalize: [value_count]
   double* parts = nullptr;           // written by kFinalize: [value_count,3]; may be null
   double* per_class = nullptr;       // written by kFinalize: [groups,C]; may be null

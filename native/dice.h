@@ -1,5 +1,5 @@
 #pragma once
-// The whole native API: what a loss is computed from and what comes out. No N-API, no CUDA.
+// The native API of the losses: what a loss is computed from and what comes out. No N-API, no CUDA.
 //
 // Every loss is three steps (finalize.h holds the second):
 //   statistics   I = sum w*p*t, P = sum w*p^k, T = sum w*t^k, ...   per sample and class, over the voxels

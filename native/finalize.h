@@ -218,7 +218,7 @@ struct Term {
   Coefficients d;  // of the reduced value
 };
 
-/// sum / weight, or the sum itself for Reduction::sum; 0 without weight.
+/// What a sum is multiplied by: 1/weight, or 1 for Reduction::sum; 0 without weight.
 WARPDICE_HOST_DEVICE inline double mean_factor(const LossOptions& options, double weight) {
   if (options.reduction == Reduction::sum) return 1;
   return weight > 0 || weight != weight ? 1 / weight : 0;

@@ -30,7 +30,6 @@ enum class Absent : uint8_t {
   worst,    // L = 1
 };
 
-/// The numbers that make one loss out of the statistics.
 struct LossOptions {
   LossKind kind = LossKind::dice;
   Reduction reduction = Reduction::mean;

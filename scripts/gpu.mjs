@@ -23,10 +23,10 @@ const { values: options } = parseArgs({
 
 /** The words of the GPU's driver, or why there are none. */
 function describeGpu() {
-  const fields = ['name', 'compute_cap', 'driver_version', 'memory.total', 'uuid'];
+  const fields = ['name', 'compute_cap', 'driver_version', 'memory.total'];
   const { status, stdout, stderr, error } = spawnSync(
     'nvidia-smi',
-    [`--query-gpu=${fields.slice(0, 4)}`, '--format=csv,noheader', '--id=0'],
+    [`--query-gpu=${fields}`, '--format=csv,noheader', '--id=0'],
     { encoding: 'utf8' },
   );
   if (error) return { fault: `nvidia-smi could not be run (${error.code})` };

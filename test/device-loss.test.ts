@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss, type Statistics, Tensor, WarpDiceError } from '../lib/index.js';
-import { full, gradOptions, makeCase, numbers, type Spec, type Typed, tensor } from './util.js';
+import { full, makeCase, type Spec, type Typed, tensor } from './util.js';
 import { fake, gpu, held, onDevice, otherGpu, solveOn } from './util-device.js';
 
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -299,13 +299,10 @@ test('nothing is left on the device by calls whose tensors are disposed', async 
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
 });
 
-test('the gradient of every option reaches the reference', () => {
-  // solveOn compares with the reference; here it must be able to fail.
+test('solveOn sees wrong numbers', () => {
   const c = makeCase({ options: { activation: 'softmax' } });
   const wrong = { ...c, predictions: full(c.predictions.shape, 0.1) as Typed };
-  expect(gradOptions(c)).toEqual({});
-  expect(numbers(wrong.predictions)[0]).toBeCloseTo(0.1, 6);
-  return expect(solveOn(gpu, wrong)).rejects.toThrow(/grad|value/);
+  return expect(solveOn(gpu, wrong)).rejects.toThrow(/^(value|perClass|grad)\[\d+\]/);
 });
 
 test('a part among merged statistics: its gradient is its rows of the whole', async () => {

@@ -5,7 +5,7 @@
  *
  * @jest-environment ./test/support/emulated-environment.cjs
  */
-import { describe, expect, test } from '@jest/globals';
+import { describe, test } from '@jest/globals';
 import { entryOf, type LossKey, lossKeys } from './losses.js';
 import type { ReferenceOptions } from './reference.js';
 import { makeCase, type Spec } from './util.js';
@@ -83,7 +83,6 @@ describe('awkward shapes', () => {
       for (const layout of ['channels-first', 'channels-last'] as const) {
         await solve({ N, C, spatial, options: { activation, layout } });
       }
-      expect(N).toBeGreaterThan(0);
     },
     60_000,
   );

@@ -77,13 +77,12 @@ const soft = Float64Array.from({ length: size }, (_, i) => 0.5 + 0.4 * Math.cos(
 const compound = { ...plain, activation: 2, squared: true, crossEntropyFactor: 1, focalFactor: 1 };
 
 test('channels last is channels first, transposed', () => {
-  const [N, C, S] = shape;
+  const [, C, S] = shape;
   const moved = (from: Float64Array) =>
     from.map((_, i) => {
       const [n, s, c] = [Math.floor(i / (C * S)), Math.floor(i / C) % S, i % C];
       return from[(n * C + c) * S + s] as number;
     });
-  expect(N * C * S).toBe(size);
   const first = argumentsFor(shape, logits, soft);
   const last = argumentsFor(shape, moved(logits), moved(soft));
   new native.Loss(compound).run(...first);

@@ -85,7 +85,12 @@ export function expectClose(
     const a = actual[i] as number;
     const e = expected[i] as number;
     const allowed = typeof tolerance === 'number' ? tolerance : tolerance(e);
-    if (a === e || abs(a - e) <= allowed || (Number.isNaN(a) && Number.isNaN(e))) continue;
+    if (
+      a === e ||
+      (Number.isFinite(e) && abs(a - e) <= allowed) ||
+      (Number.isNaN(a) && Number.isNaN(e))
+    )
+      continue;
     throw new Error(
       `${name}[${i}] is ${a} instead of ${e}: off by ${abs(a - e)}, allowed ${allowed}`,
     );

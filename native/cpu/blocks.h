@@ -20,7 +20,7 @@ struct Block {
 template <class T>
 class Blocks {
  public:
-  /// scratch: [C][kStep<T>], used within load() and store() only.
+  /// scratch: [C][kStep<T>], used within view() and store_staged() only.
   Blocks(const Inputs& in, const Run& run, T* scratch)
       : stager_{in.classes, in.voxels, in.interleaved(), scratch}, in_(in), run_(run) {}
 
@@ -54,9 +54,6 @@ class Blocks {
       pass(Steps<T, DenseTarget<T>>{in_.classes, count, z, {t}, weight, in_.uniform});
     }
   }
-
-  /// The weights of the last block with any, 0 where ignored.
-  const T* weights() const { return weights_; }
 
   const Stager<T>& stager() const { return stager_; }
 

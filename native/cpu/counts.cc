@@ -28,6 +28,7 @@ CountFaults count(const CountInputs& inputs, double* counts) {
     const Run run = {n, begin, std::min(begin + run_voxels, in.voxels)};
     const CountFaults found = kernels().count(inputs, run, workspace, totals + n * cells);
     workspace.trim();
+    if (found.predictions.count + found.target.count == 0) return;
     std::lock_guard<std::mutex> lock(mutex);
     merge(faults.predictions, found.predictions);
     merge(faults.target, found.target);

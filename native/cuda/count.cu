@@ -6,7 +6,6 @@
 #include "count.h"
 
 #include "finish.cuh"
-#include "geometry.h"
 
 namespace warpdice::cuda {
 namespace {

@@ -10,7 +10,7 @@ namespace warpdice::cuda {
 /// uint8 or of the predictions' dtype; weights also float32.
 struct DeviceCall : Call {
   Operand device_scale;          // float32 or float64, one number that `scale` is multiplied by; data may be null
-  LabelFault* faults = nullptr;  // written by kStatistics: count 0 when all values are valid; may be null
+  LabelFault* faults = nullptr;  // written where kStatistics is: count 0 when all values are valid; may be null
 };
 
 /// What differs between GPUs. The geometry of a launch, and with it every bit of a result, depends on the shape alone.
@@ -24,9 +24,9 @@ const char* unsupported(const DeviceCall& call);
 /// What enqueue() needs as workspace, aligned to 256 bytes. Depends on shapes and options, not on pointers.
 size_t workspace_bytes(const DeviceCall& call);
 
-/// Enqueues kernels and memsets only, so that it can be captured in a graph. Invalid labels are no class and are
-/// reported in `faults`; the statistics are computed all the same.
-/// workspace: read and written until the stream has passed the call.
+/// Enqueues kernels and memsets only, so that it can be recorded as nodes of a graph. Invalid labels are no class and
+/// are reported in `faults`; the statistics are computed all the same. workspace: read and written until the stream has
+/// passed the call.
 cudaError_t enqueue(const DeviceCall& call, const Limits& limits, void* workspace, cudaStream_t stream);
 
 }  // namespace warpdice::cuda

@@ -62,9 +62,15 @@ class Updater : public Recorder {
 
 /// Runs `enqueue` with this thread's launches going to `to`.
 void record(Recorder& to, const Graph::Enqueue& enqueue, const char* call) {
-  recorder = &to;
-  const cudaError_t status = enqueue();
-  recorder = nullptr;
+  // Also when enqueue() throws: `to` is about to be gone.
+  struct Recording {
+    explicit Recording(Recorder& to) { recorder = &to; }
+    ~Recording() { recorder = nullptr; }
+  };
+  const auto status = [&] {
+    const Recording recording(to);
+    return enqueue();
+  }();
   check(status, call);
 }
 

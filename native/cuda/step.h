@@ -33,7 +33,7 @@ class Plan {
  public:
   Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream);
 
-  /// Puts another call of the same shapes, dtypes and options in place. Nothing is captured anew.
+  /// Puts another call of the same shapes, dtypes and options in place. No graph is made anew.
   void bind(OwnedCall owned, const std::shared_ptr<Stream>& stream);
 
   void execute(const std::shared_ptr<Stream>& stream);

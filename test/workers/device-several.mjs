@@ -1,5 +1,5 @@
 // Worker threads on the emulated device, several at once and terminated at any moment. Argument: how they work. Prints
-// whether the values are those of the main thread.
+// whether workers with the same seed get the same values.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Device, Tensor } from '../../dist/index.js';
