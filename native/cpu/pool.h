@@ -9,7 +9,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 namespace warpdice::cpu {
 
@@ -43,20 +46,28 @@ class Pool {
     Job* next_job = nullptr;   // list of open jobs, guarded by the mutex
   };
 
+  struct Worker {
+    std::condition_variable wake;
+    bool called = false;  // to wake up
+    std::thread thread;
+    int avoids = -1;  // the processor that it is kept from; -1: none
+  };
+
   Pool();
   void run(Job& job);
   void start_workers(int wanted);
-  void work();
+  int call_sleepers(int helpers, Worker** called);
+  void work(Worker& self);
   Job* open_job(int limit);
   static void take_tasks(Job& job);
 
   std::atomic<int> limit_;
+  const int processors_;                // that the process may use
   std::atomic<uint64_t> submitted_{0};  // raised with every job: what idle threads watch
   std::mutex mutex_;
-  std::condition_variable wake_;
   Job* jobs_ = nullptr;
-  int workers_ = 0;   // started
-  int sleeping_ = 0;  // waiting on wake_
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Worker*> sleepers_;  // the last to fall asleep at the end; room for all workers
 };
 
 }  // namespace warpdice::cpu

@@ -91,4 +91,7 @@ void test_finalize();
 /// Hard metrics; in counts_test.cc.
 void test_counts();
 
+/// Where the pool's threads run; in pool_test.cc.
+void test_pool();
+
 }  // namespace warpdice::test

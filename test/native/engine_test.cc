@@ -303,6 +303,7 @@ int main() {
   for (std::thread& caller : callers) caller.join();
   test_finalize();
   test_counts();
+  test_pool();
   std::printf("%s: %d checks in %zu cases, %d failed\n", cpu::simd_target(), checks.load(), problems.size(),
               failures.load());
   return failures == 0 ? 0 : 1;
