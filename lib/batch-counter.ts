@@ -1,7 +1,8 @@
 // One batch of the metrics: from what the caller gives to the addon's counts.
 import type { CountArguments } from '../binding.js';
+import { toTensor, toTensorOn } from './argument.js';
 import { native } from './binding.js';
-import { memoryOf, toTensorOn } from './call.js';
+import { memoryOf } from './call.js';
 import { checkKeys, rangeError, sameShape, showShape } from './check.js';
 import type { Device } from './device.js';
 import { countOnDevice, countOnDeviceAsync } from './device-count.js';
@@ -12,7 +13,7 @@ import { decisions, type ResolvedMetrics } from './metrics-options.js';
 import { callNative } from './native-call.js';
 import type { CallOptions } from './options.js';
 import { resolveOptions } from './resolve.js';
-import { type Tensor, type TensorLike, toTensor } from './tensor.js';
+import type { Tensor, TensorLike } from './tensor.js';
 
 /** Receives what was counted: [samples, cells], to be read at once and not kept. */
 type Add = (counts: Float64Array, samples: number) => void;

@@ -1,10 +1,11 @@
 // A call on its way to the addon: its arguments, and the caller's buffers or new ones.
 import type { RunArguments } from '../binding.js';
-import { sameShape, showShape, typeError } from './check.js';
+import { checkShape, toTensor, toTensorOn } from './argument.js';
+import { showShape, typeError } from './check.js';
 import type { Device } from './device.js';
 import { type DType, isFloat, isHalf, type TypedArray } from './dtype.js';
 import type { Statistics } from './statistics.js';
-import { Tensor, type TensorLike, toTensor } from './tensor.js';
+import { Tensor, type TensorLike } from './tensor.js';
 
 // The steps of native/call.h.
 export const STATISTICS = 1;
@@ -84,22 +85,6 @@ export function blankArguments(steps: number): RunArguments {
 /** What the addon takes for a tensor: its array or, on a GPU (and then for DeviceLoss alone), its NativeBuffer. */
 export const memoryOf = (tensor: Tensor): TypedArray =>
   tensor.device.kind === 'cpu' ? tensor.data : (tensor.storage.buffer as unknown as TypedArray);
-
-/** {@link toTensor}, on the device of the predictions. */
-export function toTensorOn(device: Device, value: TensorLike, name: string): Tensor {
-  const tensor = toTensor(value, name);
-  if (tensor.device === device) return tensor;
-  throw new TypeError(
-    `Expected a tensor on ${device}, as the predictions are, for ${name} but received one on ${tensor.device}`,
-  );
-}
-
-export function checkShape(tensor: Tensor, shape: readonly number[], name: string): void {
-  if (sameShape(tensor.shape, shape)) return;
-  throw new RangeError(
-    `Expected shape ${showShape(shape)} for ${name} but received ${showShape(tensor.shape)}`,
-  );
-}
 
 /** The caller's float64 buffer, or a new one. */
 export function float64Buffer(

@@ -85,6 +85,20 @@ export function checkInteger(value: unknown, name: string, least: number, most: 
   return value;
 }
 
+/** The product of a shape of sizes from 1. */
+export function sizeOf(shape: readonly number[], name: string): number {
+  if (!Array.isArray(shape)) throw typeError('an array of sizes', name, shape);
+  let size = 1;
+  for (const length of shape as readonly unknown[]) {
+    if (typeof length !== 'number') throw typeError('an array of sizes', name, shape);
+    if (!Number.isSafeInteger(length) || length < 1)
+      throw rangeError('integers from 1', name, shape);
+    size *= length;
+  }
+  if (!Number.isSafeInteger(size)) throw rangeError('a product below 2^53', name, shape);
+  return size;
+}
+
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

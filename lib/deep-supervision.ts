@@ -1,3 +1,4 @@
+import { toTensor } from './argument.js';
 import { float64Buffer } from './call.js';
 import { checkKeys, checkNonNegative, rangeError, typeError } from './check.js';
 import { Device } from './device.js';
@@ -5,7 +6,7 @@ import { Loss } from './loss.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
 import { Resampler } from './resample.js';
 import type { LossValue, LossValueAndGrad } from './result.js';
-import { type Tensor, type TensorLike, toTensor } from './tensor.js';
+import type { Tensor, TensorLike } from './tensor.js';
 
 /** What a call of {@link DeepSupervision.value} adds. */
 export interface ScalesOptions<Out = ValueOptions['out']> {

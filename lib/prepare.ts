@@ -1,9 +1,9 @@
 // From what the caller gives to a checked call: shapes, dtypes and statistics that fit, and a place for every result.
 import type { NativeLossOptions } from '../binding.js';
+import { checkShape, toTensor, toTensorOn } from './argument.js';
 import {
   blankArguments,
   checkScale,
-  checkShape,
   FINALIZE,
   float64Buffer,
   GRADIENT,
@@ -16,7 +16,6 @@ import {
   STATISTICS,
   TARGET_GRADIENT,
   targetGradBuffer,
-  toTensorOn,
   valueOutKeys,
 } from './call.js';
 import {
@@ -39,7 +38,7 @@ import type {
 } from './options.js';
 import { isCompound, isPerGroup } from './resolve.js';
 import { checkSignature, Statistics, sumNames } from './statistics.js';
-import { Tensor, type TensorLike, toTensor } from './tensor.js';
+import { Tensor, type TensorLike } from './tensor.js';
 
 /** What statistics of a loss with these options mean: only equal ones can be mixed. */
 function signatureOf(options: NativeLossOptions): string {

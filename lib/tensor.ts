@@ -5,6 +5,7 @@ import {
   checkOneOf,
   rangeError,
   showShape,
+  sizeOf,
   typeError,
 } from './check.js';
 import { Device } from './device.js';
@@ -379,29 +380,6 @@ export class Tensor implements Disposable {
   }
 }
 
-/** The tensor that an argument stands for, checked to still have its memory. */
-export function toTensor(value: TensorLike, name: string): Tensor {
-  if (!(value instanceof Tensor)) {
-    if (typeof value !== 'object' || value === null) {
-      throw typeError('a Tensor or { data, shape, dtype? }', name, value);
-    }
-    checkKeys(value, name, ['data', 'shape', 'dtype']);
-    return Tensor.fromNamed(value.data, value.shape, value.dtype, name);
-  }
-  if (value.disposed) {
-    throw new WarpDiceError(
-      'ERR_DISPOSED',
-      `Expected a live tensor for ${name} but received a disposed one`,
-    );
-  }
-  if (value.device.kind === 'cpu' && value.data.length !== value.size) {
-    throw new TypeError(
-      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and has ${value.data.length}`,
-    );
-  }
-  return value;
-}
-
 function checkDevice(device: unknown, name: string): Device {
   if (!(device instanceof Device)) throw typeError('a Device', name, device);
   return device;
@@ -415,18 +393,4 @@ function checkForeign(shape: readonly number[], dtype: DType, options: { device:
   const device = checkDevice(options?.device, 'options.device');
   if (device.kind !== 'cuda') throw typeError('a GPU', 'options.device', device);
   return { size, type, device };
-}
-
-/** The product of a shape of sizes from 1. */
-function sizeOf(shape: readonly number[], name: string): number {
-  if (!Array.isArray(shape)) throw typeError('an array of sizes', name, shape);
-  let size = 1;
-  for (const length of shape as readonly unknown[]) {
-    if (typeof length !== 'number') throw typeError('an array of sizes', name, shape);
-    if (!Number.isSafeInteger(length) || length < 1)
-      throw rangeError('integers from 1', name, shape);
-    size *= length;
-  }
-  if (!Number.isSafeInteger(size)) throw rangeError('a product below 2^53', name, shape);
-  return size;
 }
