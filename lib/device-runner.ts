@@ -4,18 +4,18 @@ import type {
   NativeDeviceLoss,
   NativeLossOptions,
   NativePlan,
-  NativeStream,
 } from '../binding.js';
-import type { Prepared } from './call.js';
+import { memoryOf, type Prepared } from './call.js';
 import { cuda } from './cuda.js';
 import { codeOf } from './dtype.js';
 import { callNative } from './native-call.js';
-import type { Tensor } from './tensor.js';
+import type { PlanRunner } from './plan.js';
+import { Tensor } from './tensor.js';
 
 type Words = (error: unknown, call: Prepared) => unknown;
 
 /** A call that is executed many times by one launch each. */
-export class DevicePlanRunner {
+class DevicePlanRunner implements PlanRunner {
   readonly #native: NativePlan;
   readonly #words: Words;
 
@@ -56,7 +56,12 @@ export class DeviceRunner {
 
   run(call: Prepared): void {
     const words = (error: unknown) => this.#words(error, call);
-    callNative(() => this.#native.run(...argumentsOf(call)), words);
+    const sums = uploadedSums(call);
+    try {
+      callNative(() => this.#native.run(...argumentsOf(call, sums)), words);
+    } finally {
+      sums?.dispose(); // what is enqueued still finds them
+    }
     for (const result of resultsOf(call)) result.storage.words = words;
   }
 
@@ -65,7 +70,7 @@ export class DeviceRunner {
     await resultsOf(call)[0]?.storage.settled();
   }
 
-  plan(call: Prepared): DevicePlanRunner {
+  plan(call: Prepared): PlanRunner {
     const words = (error: unknown) => this.#words(error, call);
     const native = callNative(() => this.#native.plan(...argumentsOf(call)), words);
     for (const result of resultsOf(call)) result.storage.words = words;
@@ -73,13 +78,23 @@ export class DeviceRunner {
   }
 }
 
-function argumentsOf({ args, device, gradScale }: Prepared): DeviceRunArguments {
-  const stream: NativeStream = device.stream.native;
-  if (typeof gradScale === 'number') return [...args, stream, undefined, 0];
-  return [...args, stream, gradScale.storage.buffer, codeOf(gradScale.dtype)];
+/** Statistics of the host, where the call reads such, on its GPU: to be disposed when it is enqueued. */
+function uploadedSums({ statistics, device }: Prepared): Tensor | undefined {
+  if (statistics === undefined || statistics.sums instanceof Tensor) return undefined;
+  return Tensor.from(statistics.sums, statistics.shape).to(device);
 }
 
-function resultsOf({ value, perClass, parts, grad, statistics, device }: Prepared): Tensor[] {
-  const sums = statistics?.device === device ? (statistics.on(device) as Tensor) : undefined;
+function argumentsOf({ args, device, gradScale }: Prepared, sums?: Tensor): DeviceRunArguments {
+  const { native } = device.stream;
+  const all: DeviceRunArguments =
+    typeof gradScale === 'number'
+      ? [...args, native, undefined, 0]
+      : [...args, native, gradScale.storage.buffer, codeOf(gradScale.dtype)];
+  if (sums !== undefined) all[11] = memoryOf(sums) as Float64Array;
+  return all;
+}
+
+function resultsOf({ value, perClass, parts, grad, statistics }: Prepared): Tensor[] {
+  const sums = statistics?.sums instanceof Tensor ? statistics.sums : undefined;
   return [value, perClass, parts, grad, sums].filter((result) => result !== undefined);
 }

@@ -114,10 +114,10 @@ export class Device {
   /** The stream that work on this GPU goes to: its own, or that of the {@link Stream.run} that is under way. */
   get stream(): Stream {
     this.#mustBeGpu('stream');
-    return currentStream(this, () => {
-      if (this.#stream === undefined || this.#stream.disposed) this.#stream = new Stream(this);
-      return this.#stream;
-    });
+    const running = currentStream(this);
+    if (running !== undefined) return running;
+    if (this.#stream === undefined || this.#stream.disposed) this.#stream = new Stream(this);
+    return this.#stream;
   }
 
   /** Resolves when the work that the current stream holds now is done; on the CPU there is none. */

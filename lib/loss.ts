@@ -20,7 +20,7 @@ import type {
   ValueAndGradOptions,
   ValueOptions,
 } from './options.js';
-import { Plan, type PlanRunner, type Prepare } from './plan.js';
+import { Plan, type Prepare } from './plan.js';
 import { Preparer } from './prepare.js';
 import { type Definition, resolveOptions } from './resolve.js';
 import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
@@ -236,9 +236,8 @@ export abstract class Loss {
     const fixed = { ...options };
     const prepare: Prepare = (x, y, out) =>
       this.#preparer.call(ALL, x, y, { ...fixed, ...(out && { out }) }, valueAndGradKeys);
-    const runner = (first: Prepared): PlanRunner =>
-      first.device.kind === 'cuda' ? this.#runner.plan(first) : this.#runner.repeated();
-    return new Plan(prepare, runner, predictions, target, fixed.out);
+    const first = prepare(predictions, target, undefined);
+    return new Plan(prepare, first, this.#runner.plan(first), fixed.out);
   }
 
   #gradientCall(

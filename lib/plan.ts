@@ -35,18 +35,17 @@ export class Plan implements Disposable {
   readonly #made: readonly (Tensor | undefined)[];
   #call: Prepared;
 
-  /** runner: made from the first call. @internal */
+  /** runner: for `first` and calls like it. @internal */
   constructor(
     prepare: Prepare,
-    runner: (call: Prepared) => PlanRunner,
-    predictions: TensorLike,
-    target: TensorLike,
+    first: Prepared,
+    runner: PlanRunner,
     given: ValueAndGradOptions['out'],
   ) {
     this.#prepare = prepare;
-    this.#call = prepare(predictions, target, undefined);
-    this.#runner = runner(this.#call);
-    const { value, perClass, parts, grad } = this.#call;
+    this.#call = first;
+    this.#runner = runner;
+    const { value, perClass, parts, grad } = first;
     const taken: unknown[] = Object.values(given ?? {});
     this.#made = [value, perClass, parts, grad].filter((result) => !taken.includes(result));
   }

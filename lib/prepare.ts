@@ -319,10 +319,14 @@ export class Preparer {
   }
 }
 
-/** What the addon takes for statistics. */
-function sumsOn(device: Device, statistics: Statistics): Float64Array {
-  const sums = statistics.on(device);
-  return sums instanceof Tensor ? (memoryOf(sums) as Float64Array) : sums;
+/** What the addon takes for statistics; nothing yet for those of the host in a call on a GPU, see DeviceRunner. */
+function sumsOn(device: Device, statistics: Statistics): Float64Array | undefined {
+  const { sums } = statistics;
+  if (!(sums instanceof Tensor)) return device.kind === 'cpu' ? sums : undefined;
+  if (sums.device === device) return memoryOf(sums) as Float64Array;
+  throw new TypeError(
+    `Expected statistics on ${device} for statistics but received those on ${sums.device}: read() copies them to the host`,
+  );
 }
 
 function blankCall(steps: number, device: Device): Prepared {

@@ -10,7 +10,7 @@ import {
 } from './all-reduce.js';
 import { native } from './binding.js';
 import { type Prepared, readUpstream } from './call.js';
-import { type DevicePlanRunner, DeviceRunner } from './device-runner.js';
+import { DeviceRunner } from './device-runner.js';
 import { inWords } from './faults.js';
 import { callNative } from './native-call.js';
 import type { PlanRunner } from './plan.js';
@@ -74,19 +74,17 @@ export class Runner {
       .then(result);
   }
 
-  /** For the calls of a plan on the CPU. */
-  repeated(): PlanRunner {
+  /** Executes calls like this first one many times. */
+  plan(first: Prepared): PlanRunner {
+    if (first.device.kind === 'cuda') {
+      this.#refuseHook(first);
+      return this.#devices.plan(first);
+    }
     const execute = (call: Prepared) => {
       readUpstream(call);
       this.run(call);
     };
     return { execute, bind() {}, dispose() {} };
-  }
-
-  /** A call on a GPU, to be executed many times. */
-  plan(call: Prepared): DevicePlanRunner {
-    this.#refuseHook(call);
-    return this.#devices.plan(call);
   }
 
   get #devices(): DeviceRunner {

@@ -79,13 +79,9 @@ export class Statistics {
     return this.#data instanceof Tensor ? this.#data.device : Device.cpu;
   }
 
-  /** The sums on `device`: the array, or a device's tensor. @internal */
-  on(device: Device): Float64Array | Tensor {
-    if (this.device === device) return this.#data;
-    if (!(this.#data instanceof Tensor)) return Tensor.from(this.#data, this.shape).to(device);
-    throw new TypeError(
-      `Expected statistics on ${device} for statistics but received those on ${this.device}: read() copies them to the host`,
-    );
+  /** The array, or a device's tensor. @internal */
+  get sums(): Float64Array | Tensor {
+    return this.#data;
   }
 
   /**

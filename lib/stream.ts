@@ -101,9 +101,8 @@ export class Stream implements Disposable {
   }
 }
 
-/** The stream that work on a device goes to now; `own` makes the device's own one. @internal */
-export const currentStream = (device: Device, own: () => Stream): Stream =>
-  current.get(device.index) ?? own();
+/** The stream of the {@link Stream.run} on a device that is under way. @internal */
+export const currentStream = (device: Device): Stream | undefined => current.get(device.index);
 
 /** A point in the work of a stream: see {@link Stream.record}. Never recorded, it counts as reached. */
 export class StreamEvent implements Disposable {

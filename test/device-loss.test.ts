@@ -299,6 +299,25 @@ test('nothing is left on the device by calls whose tensors are disposed', async 
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
 });
 
+test('statistics of the host leave nothing on the device', async () => {
+  const { x, y } = labelled();
+  const loss = new DiceLoss({ activation: 'softmax' });
+  const statistics = await loss.statistics(x, y).read();
+  const grad = loss.gradient(x, y, statistics);
+  loss.fromStatistics(statistics).value.dispose();
+  await gpu.synchronize();
+  const before = gpu.memory().aliveBytes;
+  for (let i = 0; i < 20; i++) {
+    loss.gradient(x, y, statistics, { out: { grad } });
+    const { value, perClass } = loss.fromStatistics(statistics);
+    value.dispose();
+    perClass.dispose();
+    expect(() => loss.gradient(x, x, statistics, { out: { grad: y } })).toThrow(TypeError);
+  }
+  await gpu.synchronize();
+  expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
+});
+
 test('solveOn sees wrong numbers', () => {
   const c = makeCase({ options: { activation: 'softmax' } });
   const wrong = { ...c, predictions: full(c.predictions.shape, 0.1) as Typed };

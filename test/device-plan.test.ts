@@ -3,6 +3,7 @@
  *
  * @jest-environment ./test/support/emulated-environment.cjs
  */
+import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Stream, Tensor } from '../lib/index.js';
 import { reference } from './reference.js';
@@ -71,6 +72,25 @@ test('execute allocates nothing, waits for nothing and makes one launch', async 
     expect(driverCalls()).toEqual(before);
     expect(fake.calls('cudaGraphLaunch')).toBe(launches + 10);
   });
+});
+
+test('execute makes no garbage', async () => {
+  const x = Tensor.from(Float32Array.of(0.5), [1]).to(gpu);
+  const y = Tensor.from(Uint8Array.of(1), [1]).to(gpu);
+  using plan = new DiceLoss().plan(x, y);
+  const times = 400;
+  const run = () => {
+    for (let i = 0; i < times; i++) plan.execute();
+  };
+  run(); // compiled
+  const grown: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const { used_heap_size: before } = getHeapStatistics();
+    run();
+    grown.push(getHeapStatistics().used_heap_size - before);
+  }
+  // The middle one: others use the heap too, and the compiler may do better later. An object takes 16 bytes or more.
+  expect(grown.sort((a, b) => a - b)[2]).toBeLessThan(8 * times);
 });
 
 describe('bind', () => {
