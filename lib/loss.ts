@@ -145,7 +145,7 @@ export abstract class Loss {
   }
 
   /**
-   * dL/dtarget from the sums, on the CPU: for a soft target that is itself learned, or to be corrected. The target must be dense
+   * dL/dtarget from the sums: for a soft target that is itself learned, or to be corrected. The target must be dense
    * and of floats; the result has its shape and dtype, or is `options.out.targetGrad`. That class weights made from the
    * target ({@link GeneralizedDiceLoss}) change with it is taken into account. The slope of a cross-entropy is infinite
    * where p = 0.

@@ -262,9 +262,11 @@ describe('devices are not mixed', () => {
 
 test('what CUDA does not compute is said, and the next call works', async () => {
   const { x, y } = labelled();
-  const mixed = full([1, 3, 10], 0.5, 'float64');
-  expect(() => new DiceLoss().value(x, onDevice(gpu, mixed))).toThrow(
-    "A dense target on CUDA is uint8 or of the predictions' dtype.",
+  const classes = 20_000;
+  const wide = Tensor.empty([1, classes, 1], 'float32', { device: gpu });
+  const label = Tensor.empty([1, 1], 'uint8', { device: gpu });
+  expect(() => new DiceLoss({ activation: 'softmax' }).value(wide, label)).toThrow(
+    'So many classes do not fit the shared memory of every GPU.',
   );
   expect(() => new DiceLoss({ allReduce: (statistics) => statistics }).value(x, y)).toThrow(
     /allReduce/,

@@ -6,6 +6,7 @@
 #include "count.h"
 
 #include "finish.cuh"
+#include "readable.h"
 
 namespace warpdice::cuda {
 namespace {
@@ -13,6 +14,9 @@ namespace {
 constexpr int64_t kVoxelsPerBlock = 32768;
 /// Cells of a table: within the shared memory that every GPU gives without being asked.
 constexpr int64_t kMostTabled = 8192;
+/// Two Counters, and the workspace of make_readable() after them.
+constexpr size_t kCountersBytes = 256;
+static_assert(2 * sizeof(Counters) <= kCountersBytes);
 
 /// Voxels that a thread reads at once: 8 of half precision would spill registers.
 template <class P>
@@ -220,27 +224,17 @@ cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
 
 }  // namespace
 
-const char* unsupported(const DeviceCount& count) {
-  const Inputs& in = count.in;
-  const DType own = in.predictions.dtype, target = in.target.dtype, weight = in.weight.dtype;
-  if (!in.labels && target != DType::uint8 && target != own) {
-    return "A dense target on CUDA is uint8 or of the predictions' dtype.";
-  }
-  if (in.weight.data && weight != DType::uint8 && weight != DType::float32 && weight != own) {
-    return "A weight on CUDA is uint8, float32 or of the predictions' dtype.";
-  }
-  return nullptr;
-}
-
-size_t workspace_bytes(const DeviceCount&) { return 2 * sizeof(Counters); }
+size_t workspace_bytes(const DeviceCount& count) { return kCountersBytes + readable_bytes(count.in); }
 
 cudaError_t enqueue(const DeviceCount& count, void* workspace, cudaStream_t stream) {
-  if (unsupported(count)) return cudaErrorNotSupported;
   Counters* counters = static_cast<Counters*>(workspace);
-  const CountWork work = {count, count.cells(), 0, count.counts, counters, counters + 1};
+  CountWork work = {count, count.cells(), 0, count.counts, counters, counters + 1};
   const size_t counts_bytes = static_cast<size_t>(count.in.samples * count.cells()) * sizeof *count.counts;
-  cudaError_t status = zero(counters, workspace_bytes(count), stream);
+  cudaError_t status = zero(counters, kCountersBytes, stream);
   if (status == cudaSuccess) status = zero(count.counts, counts_bytes, stream);
+  if (status == cudaSuccess) {
+    status = make_readable(work.inputs.in, static_cast<char*>(workspace) + kCountersBytes, stream);
+  }
   if (status == cudaSuccess) status = launch_count(work, stream);
   if (status != cudaSuccess) return status;
   return launch(count_faults_kernel, dim3(1), dim3(1), 0, stream, work, count.faults);

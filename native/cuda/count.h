@@ -6,14 +6,11 @@
 
 namespace warpdice::cuda {
 
-/// Operands are device memory. Dense targets are uint8 or of the predictions' dtype; weights also float32.
+/// Operands are device memory.
 struct DeviceCount : CountInputs {
   unsigned long long* counts = nullptr;  // [N * cells()], written; no use when there are faults
   LabelFault* faults = nullptr;          // [2], written: of the predictions, when they are labels, and of the target
 };
-
-/// Whether enqueue() can do this; else a sentence in words that says what it cannot.
-const char* unsupported(const DeviceCount& count);
 
 /// What enqueue() needs as workspace, aligned to 256 bytes.
 size_t workspace_bytes(const DeviceCount& count);

@@ -3,6 +3,7 @@
 
 #include "finish.cuh"
 #include "geometry.h"
+#include "readable.h"
 
 namespace warpdice::cuda {
 namespace {
@@ -14,7 +15,7 @@ bool differentiates(const Call& call) { return call.steps & (kGradient | kTarget
 
 /// The workspace: parts that follow each other, each aligned to 256 bytes.
 struct Workspace {
-  size_t partials, sums, statistics, couplings, slopes, counters, size_bytes;  // offsets in bytes
+  size_t readable, partials, sums, statistics, couplings, slopes, counters, size_bytes;  // offsets in bytes
 
   Workspace(const DeviceCall& call, const Geometry& geometry) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
@@ -26,6 +27,7 @@ struct Workspace {
       end += (bytes + 255) / 256 * 256;
       return begin;
     };
+    readable = place(readable_bytes(call.in));
     partials = place(computes ? rows * geometry.chunks * sizeof(Sums) : 0);
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
@@ -42,9 +44,10 @@ struct Workspace {
 template <class P>
 cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) {
   using A = Accumulator<P>;
-  const Inputs& in = call.in;
+  Inputs in = call.in;
   const Geometry geometry = geometry_of(in);
   const Workspace at(call, geometry);
+  WARPDICE_TRY(make_readable(in, base + at.readable, stream));
   const bool computes = call.steps & kStatistics;
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
   Slope<A>* slopes = differentiates(call) ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
@@ -87,21 +90,7 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
 
 }  // namespace
 
-const char* unsupported(const DeviceCall& call) {
-  const Inputs& in = call.in;
-  const DType dtype = in.predictions.dtype;
-  if (call.steps & kTargetGradient && (in.labels || in.target.dtype != dtype || call.target_grad.dtype != dtype)) {
-    return "The gradient of a target on CUDA is of the predictions' dtype, as is the target.";
-  }
-  if (!in.labels && in.target.dtype != DType::uint8 && in.target.dtype != dtype) {
-    return "A dense target on CUDA is uint8 or of the predictions' dtype.";
-  }
-  const DType weight = in.weight.dtype;
-  if (in.weight.data && weight != DType::uint8 && weight != DType::float32 && weight != dtype) {
-    return "A weight on CUDA is uint8, float32 or of the predictions' dtype.";
-  }
-  return without_geometry(in);
-}
+const char* unsupported(const DeviceCall& call) { return without_geometry(call.in); }
 
 size_t workspace_bytes(const DeviceCall& call) { return Workspace(call, geometry_of(call.in)).size_bytes; }
 

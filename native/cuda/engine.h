@@ -6,8 +6,7 @@
 
 namespace warpdice::cuda {
 
-/// A Call whose every pointer is to device memory (those in `in` and `options` too). Dense targets and weights are
-/// uint8 or of the predictions' dtype; weights also float32.
+/// A Call whose every pointer is to device memory (those in `in` and `options` too).
 struct DeviceCall : Call {
   Operand device_scale;          // float32 or float64, one number that `scale` is multiplied by; data may be null
   LabelFault* faults = nullptr;  // written where kStatistics is: count 0 when all values are valid; may be null

@@ -358,8 +358,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, true>)
         const bool costs = in.overlap == Overlap::wasserstein && w != 0;
         const Point<A> at = tile.point(tile.voxels[v], *tile.place(c, v));
         const A slope = slopes[c].for_target(in, at, t, costs ? tile.cost(c, v) : A(0));
-        const A weighted[1] = {w == 0 ? A(0) : w * slope};
-        store_gradient<P>(out, tile.index(c, v), 1, weighted);
+        store_target_gradient(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
       }
     }
   }

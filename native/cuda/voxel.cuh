@@ -122,6 +122,16 @@ __device__ void store_as(const GradientOut& out, int64_t i, int64_t count, const
   store(to, count, raw);
 }
 
+/// Writes, or adds, dL/dt of element i, whose dtype is the target's.
+template <class A>
+__device__ void store_target_gradient(const GradientOut& out, int64_t i, A x) {
+  const A one[1] = {x};
+  if (out.dtype == DType::float32) store_as<float>(out, i, 1, one);
+  else if (out.dtype == DType::float64) store_as<double>(out, i, 1, one);
+  else if (out.dtype == DType::float16) store_as<Float16>(out, i, 1, one);
+  else store_as<BFloat16>(out, i, 1, one);
+}
+
 /// Writes, or adds, elements of the gradient from i on.
 template <class P, int kCount>
 __device__ void store_gradient(const GradientOut& out, int64_t i, int64_t count, const Accumulator<P> (&x)[kCount]) {

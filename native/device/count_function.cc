@@ -18,7 +18,6 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
     count.counts = static_cast<unsigned long long*>(bound.counts.memory.data);
     count.faults =
         reinterpret_cast<LabelFault*>(static_cast<char*>(bound.counts.memory.data) + bound.counts.used_bytes);
-    if (const char* why = unsupported(count)) throw Error("ERR_UNSUPPORTED", why);
     for (const size_t argument :
          {BoundCount::kPredictions, BoundCount::kTarget, BoundCount::kWeight, BoundCount::kCounts}) {
       if (info[argument].IsUndefined()) continue;

@@ -36,7 +36,7 @@ constexpr LossCase kLosses[] = {
 };
 constexpr DType kDTypes[] = {DType::float32, DType::float64, DType::float16, DType::bfloat16};
 constexpr ref::Activation kActivations[] = {ref::Activation::none, ref::Activation::sigmoid, ref::Activation::softmax};
-enum class Target { labels_uint8, labels_int32, labels_int64, dense_uint8, dense_like };
+enum class Target { labels_uint8, labels_int32, labels_int64, dense_uint8, dense_like, dense_unlike };
 constexpr Target kTargets[] = {Target::labels_uint8, Target::labels_int32, Target::labels_int64, Target::dense_uint8,
                                Target::dense_like};
 
@@ -71,7 +71,8 @@ struct Case {
   std::string name() const {
     const char* dtypes[] = {"float32", "float64", "float16", "bfloat16"};
     const char* activations[] = {"none", "sigmoid", "softmax"};
-    const char* targets[] = {"uint8 labels", "int32 labels", "int64 labels", "dense uint8", "dense"};
+    const char* targets[] = {"uint8 labels", "int32 labels", "int64 labels",
+                             "dense uint8",  "dense",        "dense of another dtype"};
     return std::string(loss->name) + ", " + dtypes[static_cast<int>(dtype)] + ", " +
            activations[static_cast<int>(activation)] + ", " + targets[static_cast<int>(target)] +
            (channels_last ? ", channels last" : "") + ", N=" + std::to_string(shape.N) +
@@ -87,13 +88,18 @@ struct Arrays {
   Buffer predictions, target, weight, class_weights, distances, upstream;
   bool weighted, ignores;
 
+  /// A float dtype other than the predictions'.
+  static DType unlike(DType dtype, unsigned number) {
+    return kDTypes[(static_cast<unsigned>(dtype) + 1 + number % 3) % 4];
+  }
   static DType target_type(const Case& test) {
-    const DType types[] = {DType::uint8, DType::int32, DType::int64, DType::uint8, test.dtype};
+    const DType types[] = {DType::uint8, DType::int32, DType::int64,
+                           DType::uint8, test.dtype,   unlike(test.dtype, test.number)};
     return types[static_cast<int>(test.target)];
   }
   static DType weight_type(const Case& test) {
-    const DType types[] = {DType::uint8, DType::float32, test.dtype};
-    return types[test.number / 3 % 3];
+    const DType types[] = {DType::uint8, DType::float32, test.dtype, unlike(test.dtype, test.number / 12)};
+    return types[test.number / 3 % 4];
   }
   static size_t elements(const Case& test) { return static_cast<size_t>(test.shape.N * test.shape.C * test.shape.S); }
   static size_t voxels(const Case& test) { return static_cast<size_t>(test.shape.N * test.shape.S); }

@@ -50,7 +50,8 @@ bool run(const CountCase& x) {
   const int64_t named = x.C == 1 ? 2 : x.C, base = x.C == 1 ? 1 : 0, ignored = 200;
   Buffer predictions(x.dtype, static_cast<size_t>(x.N * x.S * (maps ? 1 : x.C)));
   Buffer target(x.target, static_cast<size_t>(x.N * x.S * (x.labels ? 1 : x.C)));
-  Buffer weight(DType::uint8, static_cast<size_t>(x.N * x.S));
+  const DType weight_type = x.number % 4 == 1 ? DType::float64 : DType::uint8;
+  Buffer weight(weight_type, static_cast<size_t>(x.N * x.S));
   for (size_t i = 0; i < predictions.count; i++) {
     predictions.set(i, maps ? below(named) : x.number % 5 == 0 && i % 7 == 0 ? NAN : below(9) / 4 - 1);
   }
@@ -130,7 +131,10 @@ int main(int argc, char** argv) {
           for (bool last : {false, true}) {
             check({decision, dtype, target, true, last, N, C, S, ++number});
             if (target == DType::int32) check({decision, dtype, DType::uint8, false, last, N, C, S, ++number});
-            if (target == DType::int64) check({decision, dtype, dtype, false, last, N, C, S, ++number});
+            if (target != DType::int64) continue;
+            check({decision, dtype, dtype, false, last, N, C, S, ++number});
+            const DType other = dtype == DType::float64 ? DType::float16 : DType::float64;
+            if (C == 19) check({decision, dtype, other, false, last, N, C, S, ++number});
           }
         }
       }

@@ -94,11 +94,12 @@ void run(const Case& test) {
   cuda::DeviceCall call = call_of(test, arrays);
   const bool accumulates = test.bit(8), in_place = test.bit(9) && !accumulates;
   const bool widens = is_half(test.dtype) && test.bit(10) && !in_place;
-  const bool for_target = test.target == Target::dense_like;
+  const bool for_target = test.target >= Target::dense_like;
   constexpr double kBefore = 0.25;
   const size_t elements = Arrays::elements(test), rows = static_cast<size_t>(x.groups() * x.C);
   Buffer value(DType::float64, rows), statistics(DType::float64, rows * kSumCount), device_scale(DType::float32, 1);
-  Buffer gradient(widens ? DType::float32 : test.dtype, elements, test.bit(13)), target_gradient(test.dtype, elements);
+  Buffer gradient(widens ? DType::float32 : test.dtype, elements, test.bit(13)),
+      target_gradient(arrays.target.dtype, elements);
   for (size_t i = 0; i < elements && accumulates; i++) gradient.set(i, kBefore);
   LabelFault faults{1, 1, 1};
   call.scale = x.scale / 16;
@@ -111,7 +112,7 @@ void run(const Case& test) {
   call.grad.data = out.data();
   call.grad.dtype = gradient.dtype, call.grad.accumulate = accumulates;
   if (for_target) call.steps |= kTargetGradient;
-  call.target_grad.data = target_gradient.data(), call.target_grad.dtype = test.dtype;
+  call.target_grad.data = target_gradient.data(), call.target_grad.dtype = target_gradient.dtype;
   enqueue(call);
 
   const reference::Result want = reference::solve(x);
@@ -182,6 +183,17 @@ void run_shapes(Runner& one) {
       }
     }
   });
+}
+
+/// Predictions and a dense target of every pair of dtypes; both geometries of the gradient.
+void run_dtypes(Runner& one) {
+  for (DType dtype : kDTypes) {
+    for (int i = 0; i < 3; i++) {
+      for (const Shape& shape : {Shape{1, 3, 1033}, Shape{2, 19, 31}}) {
+        one({kLosses + i, dtype, Target::dense_unlike, reference::Activation::sigmoid, i == 1, shape, 0});
+      }
+    }
+  }
 }
 
 // --- promises that a matrix does not show -----------------------------------------------------------------
@@ -318,12 +330,9 @@ void refusals() {
   Case test = plain_case({1, 3, 40}, Target::dense_like);
   Arrays arrays(test);
   cuda::DeviceCall call = call_of(test, arrays);
-  call.in.target.dtype = DType::float64;
-  expect(cuda::unsupported(call) != nullptr, "a dense target of another dtype is taken");
-  expect(cuda::enqueue(call, cuda::Limits{}, nullptr, nullptr) == cudaErrorNotSupported, "and enqueued");
-  call = call_of(test, arrays);
   call.in.classes = 100000;
   expect(cuda::unsupported(call) != nullptr, "100000 classes of a softmax are taken");
+  expect(cuda::enqueue(call, cuda::Limits{}, nullptr, nullptr) == cudaErrorNotSupported, "and enqueued");
   call.in.activation = Activation::sigmoid;
   expect(cuda::unsupported(call) == nullptr, "100000 classes of a sigmoid are refused");
 }
@@ -336,6 +345,7 @@ int main(int argc, char** argv) {
   Runner one{further, every, argc > 3 ? argv[3] : ""};
   run_losses(one);
   run_shapes(one);
+  run_dtypes(one);
   for (simt::Order order : {simt::Order::forward, simt::Order::backward, simt::Order::random}) {
     simt::config().order = order;
     invalid_labels();

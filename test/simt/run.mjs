@@ -14,7 +14,16 @@ const folder = path.join(root, 'build', 'simt');
 const compiler = process.env.CXX ?? 'c++';
 const include = ['test/simt', 'test/fake'].map((folder) => `-I${path.join(root, folder)}`);
 const common = ['-std=c++17', '-Wall', '-Wextra', ...include];
-const kernels = ['engine', 'geometry', 'float32', 'float64', 'float16', 'bfloat16', 'count'];
+const kernels = [
+  'engine',
+  'geometry',
+  'float32',
+  'float64',
+  'float16',
+  'bfloat16',
+  'readable',
+  'count',
+];
 // As CUDA computes: every rounding where the source has it. GCC 12, where it vectorises straight-line code, makes of an
 // aligned load and of the elements' loads beside it one aligned load for both.
 const kernelFlags = [
