@@ -209,6 +209,8 @@ export interface NativePlan {
 
 export interface NativeDeviceLoss {
   run(...args: DeviceRunArguments): void;
+  /** Throws what run would before it computes anything. */
+  check(...args: DeviceRunArguments): void;
   plan(...args: DeviceRunArguments): NativePlan;
 }
 

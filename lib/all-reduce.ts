@@ -36,17 +36,20 @@ export function beforeSeam(args: RunArguments, local: Float64Array): RunArgument
 }
 
 /** The other steps. */
-export function afterSeam(args: RunArguments, merged: Float64Array): RunArguments {
+export function afterSeam(args: RunArguments, merged: Float64Array | undefined): RunArguments {
   const after: RunArguments = [...args];
   after[0] = args[0] & ~STATISTICS;
   after[11] = merged;
   return after;
 }
 
+/** What a call reads: predictions, target, weight, upstream. */
+export const inputArguments = [4, 6, 9, 12] as const;
+
 /** The arguments with copies of all inputs that could change while the hook waits: shared memory may not. */
 export function withCopies(args: RunArguments): RunArguments {
   const copies: RunArguments = [...args];
-  for (const input of [4, 6, 9, 12] as const) {
+  for (const input of inputArguments) {
     const array = args[input];
     if (array === undefined || array.buffer instanceof SharedArrayBuffer) continue;
     copies[input] = copyArray(array as TypedArray) as Float64Array;

@@ -1,15 +1,20 @@
 // Calls on a GPU: enqueued at once, their faults found when a result is read.
 import type {
   DeviceRunArguments,
+  NativeBuffer,
   NativeDeviceLoss,
   NativeLossOptions,
   NativePlan,
+  RunArguments,
 } from '../binding.js';
+import { afterSeam, beforeSeam, inputArguments } from './all-reduce.js';
 import { memoryOf, type Prepared } from './call.js';
 import { cuda } from './cuda.js';
 import { codeOf } from './dtype.js';
 import { callNative } from './native-call.js';
 import type { PlanRunner } from './plan.js';
+import { sumsOn } from './prepare.js';
+import type { Statistics } from './statistics.js';
 import { Tensor } from './tensor.js';
 
 type Words = (error: unknown, call: Prepared) => unknown;
@@ -65,6 +70,40 @@ export class DeviceRunner {
     for (const result of resultsOf(call)) result.storage.words = words;
   }
 
+  /**
+   * A call with the user's hook between its steps: `merge` gets the sums of step 1 (`local`, on the GPU) on the host
+   * and makes those that the others read. Meanwhile the inputs may be disposed.
+   */
+  runMerging(
+    call: Prepared,
+    local: Statistics,
+    merge: (own: Statistics) => Promise<Statistics>,
+  ): Promise<void> {
+    // The second half begins too late to throw, and must not find its outputs wrong then.
+    callNative(
+      () => this.#native.check(...argumentsOf(call)),
+      (error) => this.#words(error, call),
+    );
+    const { device } = call;
+    const { stream } = device;
+    const args = beforeSeam(call.args, sumsOn(device, local) as Float64Array);
+    this.run({ ...call, args, statistics: local });
+    const kept = new KeptInputs(call);
+    return local
+      .read()
+      .then(merge)
+      .then((merged) => {
+        const args = afterSeam(kept.call.args, sumsOn(device, merged));
+        const rest = { ...kept.call, args, statistics: merged };
+        stream.run(() => this.run(rest));
+        return this.settled(rest);
+      })
+      .finally(() => {
+        local.dispose();
+        kept.dispose();
+      });
+  }
+
   /** Resolves when the work is done; rejects when the labels were wrong. */
   async settled(call: Prepared): Promise<void> {
     await resultsOf(call)[0]?.storage.settled();
@@ -75,6 +114,33 @@ export class DeviceRunner {
     const native = callNative(() => this.#native.plan(...argumentsOf(call)), words);
     for (const result of resultsOf(call)) result.storage.words = words;
     return new DevicePlanRunner(native, this.#words);
+  }
+}
+
+/** A call whose inputs have handles of their own. */
+class KeptInputs {
+  readonly call: Prepared;
+  readonly #handles: { dispose(): void }[] = [];
+
+  constructor(call: Prepared) {
+    const args: RunArguments = [...call.args];
+    for (const input of inputArguments) {
+      const buffer = args[input] as unknown as NativeBuffer | undefined;
+      if (buffer === undefined) continue;
+      const handle = buffer.view(0, buffer.sizeBytes);
+      this.#handles.push(handle);
+      args[input] = handle as unknown as Float64Array;
+    }
+    let { gradScale } = call;
+    if (gradScale instanceof Tensor) {
+      gradScale = gradScale.to(gradScale.device);
+      this.#handles.push(gradScale);
+    }
+    this.call = { ...call, args, gradScale };
+  }
+
+  dispose(): void {
+    for (const handle of this.#handles) handle.dispose();
   }
 }
 

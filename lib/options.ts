@@ -80,7 +80,7 @@ export interface LossOptions {
    * Called by value, valueAndGrad (and their Async forms) and plans with the statistics of these predictions, before
    * anything is made of them. What it returns takes their place: the same statistics added up over all ranks, say, so
    * that each rank gets the global loss and its part of the global gradient. It must be of the same shape. A promise
-   * is for the Async calls only. Not for tensors on a GPU. Default: none.
+   * is for the Async calls only; with tensors on a GPU it is called by them alone, with the sums on the host. Default: none.
    */
   allReduce?: AllReduce;
 }

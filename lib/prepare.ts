@@ -320,7 +320,7 @@ export class Preparer {
 }
 
 /** What the addon takes for statistics; nothing yet for those of the host in a call on a GPU, see DeviceRunner. */
-function sumsOn(device: Device, statistics: Statistics): Float64Array | undefined {
+export function sumsOn(device: Device, statistics: Statistics): Float64Array | undefined {
   const { sums } = statistics;
   if (!(sums instanceof Tensor)) return device.kind === 'cpu' ? sums : undefined;
   if (sums.device === device) return memoryOf(sums) as Float64Array;

@@ -53,14 +53,9 @@ export class Runner {
 
   /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
   runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
-    if (call.device.kind === 'cuda') {
-      this.run(call);
-      return this.#devices.settled(call).then(result);
-    }
-    const allReduce = this.#allReduce;
-    if (allReduce === undefined || !hasSeam(call.args[0])) {
-      return this.#runNativeAsync(call.args, call).then(result);
-    }
+    const allReduce = hasSeam(call.args[0]) ? this.#allReduce : undefined;
+    if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
+    if (allReduce === undefined) return this.#runNativeAsync(call.args, call).then(result);
     // The second half begins too late to throw, and must not find its outputs wrong then.
     this.#native.check(...call.args);
     const local = this.#preparer.localStatistics(call);
@@ -87,6 +82,17 @@ export class Runner {
     return { execute, bind() {}, dispose() {} };
   }
 
+  #runOnDevice(call: Prepared, allReduce: AllReduce | undefined): Promise<void> {
+    const devices = this.#devices;
+    if (allReduce === undefined) {
+      devices.run(call);
+      return devices.settled(call);
+    }
+    return devices.runMerging(call, this.#preparer.localStatistics(call), async (own) =>
+      this.#preparer.checkMerged(await allReduce(own), own),
+    );
+  }
+
   get #devices(): DeviceRunner {
     this.#onDevices ??= new DeviceRunner(this.#options, (error, call) =>
       this.#inWords(error, call),
@@ -98,7 +104,7 @@ export class Runner {
   #refuseHook({ args, device }: Prepared): void {
     if (this.#allReduce === undefined || !hasSeam(args[0])) return;
     throw new TypeError(
-      `Expected a loss without allReduce on ${device}: call statistics, add what read() returns, then fromStatistics and gradient`,
+      `Expected a call that can wait for allReduce on ${device}: use valueAsync or valueAndGradAsync`,
     );
   }
 

@@ -13,10 +13,6 @@ Limits limits_of(int device) {
   return limits;
 }
 
-void refuse_unsupported(const DeviceCall& call) {
-  if (const char* why = unsupported(call)) throw Error("ERR_UNSUPPORTED", why);
-}
-
 void use_all(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
   for (const auto& memory : owned.memory) memory->used_on(stream);
 }
@@ -29,6 +25,10 @@ std::shared_ptr<DeviceMemory> upload_doubles(const std::vector<double>& numbers,
   auto memory = DeviceMemory::allocate(stream, numbers.size() * sizeof(double));
   upload(numbers.data(), *memory, 0, memory->size_bytes(), stream);
   return memory;
+}
+
+void refuse_unsupported(const DeviceCall& call) {
+  if (const char* why = unsupported(call)) throw Error("ERR_UNSUPPORTED", why);
 }
 
 void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {

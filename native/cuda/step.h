@@ -25,7 +25,10 @@ struct OwnedCall {
 /// Uploads a loss's constants; null where there are none.
 std::shared_ptr<DeviceMemory> upload_doubles(const std::vector<double>& numbers, const std::shared_ptr<Stream>& stream);
 
-/// Enqueues the call. Throws what enqueue() refuses, in words.
+/// Throws what enqueue() refuses, in words.
+void refuse_unsupported(const DeviceCall& call);
+
+/// Enqueues the call, if it is not refused.
 void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream);
 
 /// A call as a graph: made once, launched by execute(), without an allocation.

@@ -148,6 +148,11 @@ class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
     });
   }
 
+  /// check(...arguments)
+  void check(const Napi::CallbackInfo& info) {
+    guarded(info.Env(), [&] { cuda::refuse_unsupported(loss_->prepare(info, nullptr).owned.call); });
+  }
+
   /// plan(...arguments)
   Napi::Value plan(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
@@ -169,7 +174,8 @@ class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
 Napi::Function make_device_loss_class(Napi::Env env) {
   return DeviceLoss::DefineClass(
       env, "DeviceLoss",
-      {DeviceLoss::InstanceMethod<&DeviceLoss::run>("run"), DeviceLoss::InstanceMethod<&DeviceLoss::plan>("plan")});
+      {DeviceLoss::InstanceMethod<&DeviceLoss::run>("run"), DeviceLoss::InstanceMethod<&DeviceLoss::check>("check"),
+       DeviceLoss::InstanceMethod<&DeviceLoss::plan>("plan")});
 }
 
 Napi::Function make_device_plan_class(Napi::Env env) {
