@@ -13,7 +13,6 @@ namespace {
 /// A call and its workspace, made once.
 struct Plan {
   cuda::DeviceCall call;
-  cuda::Limits limits;
   void* workspace = nullptr;
   void* statistics = nullptr;
 };
@@ -35,11 +34,6 @@ EXPORT const char* warpdice_plan(int64_t N, int64_t C, int64_t S, int dtype, int
   call.steps = kStatistics | kFinalize | kGradient;
   *result = plan;
   if (const char* reason = cuda::unsupported(call)) return reason;
-  int most = 0;
-  if (const char* fault = words(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0))) {
-    return fault;
-  }
-  plan->limits.shared_bytes_per_block = static_cast<size_t>(most);
   if (const char* fault = words(cudaMalloc(&plan->statistics, N * C * sizeof(Sums)))) return fault;
   return words(cudaMalloc(&plan->workspace, cuda::workspace_bytes(call)));
 }
@@ -56,7 +50,7 @@ EXPORT const char* warpdice_run(Plan* plan, const void* logits, const void* labe
   call.statistics = static_cast<double*>(plan->statistics);
   call.value = value;
   call.grad.data = gradient;
-  return words(cuda::enqueue(call, plan->limits, plan->workspace, stream));
+  return words(cuda::enqueue(call, plan->workspace, stream));
 }
 
 EXPORT void warpdice_close(Plan* plan) {

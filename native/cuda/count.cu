@@ -195,16 +195,18 @@ __global__ void count_faults_kernel(CountWork work, LabelFault* faults) {
   faults[1] = fault_of(work.inputs.in, *work.target_faults);
 }
 
+int64_t chunks_of(const Inputs& in) { return (in.voxels + kVoxelsPerBlock - 1) / kVoxelsPerBlock; }
+
+int64_t blocks_of(const CountInputs& inputs) {
+  const Inputs& in = inputs.in;
+  return in.samples * (inputs.decision == Decision::threshold ? in.classes : 1) * chunks_of(in);
+}
+
 template <class P>
-cudaError_t launch_count(CountWork work, cudaStream_t stream) {
-  const Inputs& in = work.inputs.in;
-  const bool by_class = work.inputs.decision == Decision::threshold;
-  work.chunks = (in.voxels + kVoxelsPerBlock - 1) / kVoxelsPerBlock;
-  const int64_t blocks = in.samples * (by_class ? in.classes : 1) * work.chunks;
-  constexpr int64_t kMostBlocks = 0x7fffffff;
-  if (blocks > kMostBlocks) return cudaErrorInvalidConfiguration;
-  const dim3 grid(static_cast<unsigned>(blocks)), block(kThreads);
-  if (by_class) return launch(count_classes_kernel<P>, grid, block, 4 * sizeof(unsigned), stream, work);
+cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(blocks_of(work.inputs))), block(kThreads);
+  if (work.inputs.decision == Decision::threshold)
+    return launch(count_classes_kernel<P>, grid, block, 4 * sizeof(unsigned), stream, work);
   const size_t shared_bytes = work.cells <= kMostTabled ? static_cast<size_t>(work.cells) * sizeof(unsigned) : 0;
   return launch(count_pairs_kernel<P>, grid, block, shared_bytes, stream, work);
 }
@@ -227,8 +229,9 @@ cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
 size_t workspace_bytes(const DeviceCount& count) { return kCountersBytes + readable_bytes(count.in); }
 
 cudaError_t enqueue(const DeviceCount& count, void* workspace, cudaStream_t stream) {
+  if (blocks_of(count) > kMostBlocks) return cudaErrorInvalidConfiguration;
   Counters* counters = static_cast<Counters*>(workspace);
-  CountWork work = {count, count.cells(), 0, count.counts, counters, counters + 1};
+  CountWork work = {count, count.cells(), chunks_of(count.in), count.counts, counters, counters + 1};
   const size_t counts_bytes = static_cast<size_t>(count.in.samples * count.cells()) * sizeof *count.counts;
   cudaError_t status = zero(counters, kCountersBytes, stream);
   if (status == cudaSuccess) status = zero(count.counts, counts_bytes, stream);

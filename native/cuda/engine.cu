@@ -42,10 +42,9 @@ struct Workspace {
   if (const cudaError_t failed = (status); failed != cudaSuccess) return failed
 
 template <class P>
-cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) {
+cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* base, cudaStream_t stream) {
   using A = Accumulator<P>;
   Inputs in = call.in;
-  const Geometry geometry = geometry_of(in);
   const Workspace at(call, geometry);
   WARPDICE_TRY(make_readable(in, base + at.readable, stream));
   const bool computes = call.steps & kStatistics;
@@ -88,27 +87,33 @@ cudaError_t enqueue_as(const DeviceCall& call, char* base, cudaStream_t stream) 
   return launch_gradient<P>(geometry, in, first, pooled, call.grad, stream);
 }
 
+/// What enqueue() does not do, on this geometry.
+const char* refusal(const DeviceCall& call, const Geometry& geometry) {
+  if (geometry.refused || !(call.steps & kTargetGradient) || !target_geometry_of(call.in).refused) {
+    return geometry.refused;
+  }
+  return "The gradient of a target of so many classes does not fit every GPU.";
+}
+
 }  // namespace
 
-const char* unsupported(const DeviceCall& call) { return without_geometry(call.in); }
+const char* unsupported(const DeviceCall& call) { return refusal(call, geometry_of(call.in)); }
 
 size_t workspace_bytes(const DeviceCall& call) { return Workspace(call, geometry_of(call.in)).size_bytes; }
 
-cudaError_t enqueue(const DeviceCall& call, const Limits& limits, void* workspace, cudaStream_t stream) {
-  if (unsupported(call)) return cudaErrorNotSupported;
+cudaError_t enqueue(const DeviceCall& call, void* workspace, cudaStream_t stream) {
   const Geometry geometry = geometry_of(call.in);
-  const size_t most = limits.shared_bytes_per_block;
-  if (geometry.statistics_shared_bytes > most || geometry.gradient_shared_bytes > most) return cudaErrorNotSupported;
+  if (refusal(call, geometry)) return cudaErrorNotSupported;
   char* base = static_cast<char*>(workspace);
   switch (call.in.predictions.dtype) {
     case DType::float32:
-      return enqueue_as<float>(call, base, stream);
+      return enqueue_as<float>(call, geometry, base, stream);
     case DType::float64:
-      return enqueue_as<double>(call, base, stream);
+      return enqueue_as<double>(call, geometry, base, stream);
     case DType::float16:
-      return enqueue_as<Float16>(call, base, stream);
+      return enqueue_as<Float16>(call, geometry, base, stream);
     case DType::bfloat16:
-      return enqueue_as<BFloat16>(call, base, stream);
+      return enqueue_as<BFloat16>(call, geometry, base, stream);
     default:
       return cudaErrorInvalidValue;
   }

@@ -12,12 +12,7 @@ struct DeviceCall : Call {
   LabelFault* faults = nullptr;  // written where kStatistics is: count 0 when all values are valid; may be null
 };
 
-/// What differs between GPUs. The geometry of a launch, and with it every bit of a result, depends on the shape alone.
-struct Limits {
-  size_t shared_bytes_per_block = 64 * 1024;  // cudaDevAttrMaxSharedMemoryPerBlockOptin
-};
-
-/// Whether enqueue() can do this; else a sentence in words that says what it cannot.
+/// Null when enqueue() can do this, on every GPU; else a sentence that says what it cannot.
 const char* unsupported(const DeviceCall& call);
 
 /// What enqueue() needs as workspace, aligned to 256 bytes. Depends on shapes and options, not on pointers.
@@ -25,7 +20,7 @@ size_t workspace_bytes(const DeviceCall& call);
 
 /// Enqueues kernels and memsets only, so that it can be recorded as nodes of a graph. Invalid labels are no class and
 /// are reported in `faults`; the statistics are computed all the same. workspace: read and written until the stream has
-/// passed the call.
-cudaError_t enqueue(const DeviceCall& call, const Limits& limits, void* workspace, cudaStream_t stream);
+/// passed the call. Enqueues nothing where unsupported() says why: cudaErrorNotSupported.
+cudaError_t enqueue(const DeviceCall& call, void* workspace, cudaStream_t stream);
 
 }  // namespace warpdice::cuda

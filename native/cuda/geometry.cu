@@ -9,6 +9,11 @@ constexpr int64_t kEnoughBlocks = 512;
 // What every supported GPU gives to a block that asks for it.
 constexpr size_t kMostTileBytes = 63 * 1024;
 
+// The kernels count classes by int, with room for what is beside them.
+constexpr int64_t kMostClasses = 1 << 24;
+
+constexpr const char* kTooManyClasses = "So many classes do not fit the shared memory of every GPU.";
+
 bool is_full(const Inputs& in) {
   return !in.labels || in.overlap != Overlap::product || in.cross_entropy || in.uniform || in.focal;
 }
@@ -37,6 +42,7 @@ void share_registers(const Inputs& in, Geometry& it) {
   while (shape.chunk > kLeast && blocks() < kEnoughBlocks) shape.chunk /= 2;
   it.chunks = shape.chunks = (in.voxels + shape.chunk - 1) / shape.chunk;
   it.blocks = blocks();
+  it.slabs = 1;
   it.statistics_shared_bytes = static_cast<size_t>(kWarps * it.held) * sizeof(Sums);
   it.gradient_shared_bytes = 0;
 }
@@ -74,7 +80,7 @@ void share_tiles(const Inputs& in, Geometry& it) {
   while (voxels > 1 && too_many()) voxels /= 2;
   TileShape& shape = it.tile;
   const int slab = kThreads * (it.full ? kSlots<true> : kSlots<false>);
-  shape.slabs = static_cast<int>((in.classes + slab - 1) / slab);
+  it.slabs = static_cast<int>((in.classes + slab - 1) / slab);
   const int64_t tiles = (in.voxels + voxels - 1) / voxels;
   shape.tiles = 16;
   while (shape.tiles > 1 && in.samples * (tiles / shape.tiles) < kEnoughBlocks) shape.tiles /= 2;
@@ -85,36 +91,29 @@ void share_tiles(const Inputs& in, Geometry& it) {
   it.statistics_shared_bytes = exchange > bytes ? exchange : bytes;
 }
 
-}  // namespace
-
-Geometry geometry_of(const Inputs& in) {
-  Geometry it = {};
-  it.full = is_full(in);
-  it.tiled = is_tiled(in);
-  if (it.tiled) share_tiles(in, it);
-  else share_registers(in, it);
-  return it;
-}
-
-Geometry target_geometry_of(const Inputs& in) {
-  Geometry it = {};
-  it.full = it.tiled = true;
-  share_tiles(in, it);
-  return it;
-}
-
-const char* without_geometry(const Inputs& in) {
-  constexpr int64_t kMostBlocks = 0x7fffffff, kMostClasses = 1 << 24;
-  const bool fits_int = in.classes <= kMostClasses;
-  if (!fits_int || (is_tiled(in) && geometry_of(in).gradient_shared_bytes > kMostTileBytes)) {
-    return "So many classes do not fit the shared memory of every GPU.";
-  }
-  const Geometry geometry = geometry_of(in);
-  if (geometry.blocks * (geometry.tiled ? geometry.tile.slabs : 1) > kMostBlocks ||
-      in.samples * in.classes > kMostBlocks) {
-    return "More than 2^31 - 1 blocks of voxels, or pairs of sample and class, do not fit a CUDA grid.";
-  }
+/// What a GPU cannot launch.
+const char* refusal(const Geometry& it) {
+  if (it.gradient_shared_bytes > kMostTileBytes) return kTooManyClasses;
+  if (it.blocks * it.slabs > kMostBlocks) return kTooManyBlocks;
   return nullptr;
 }
+
+Geometry share(const Inputs& in, bool full, bool tiled) {
+  Geometry it = {};
+  it.full = full;
+  it.tiled = tiled;
+  it.refused = in.classes > kMostClasses ? kTooManyClasses : nullptr;
+  if (it.refused) return it;
+  if (tiled) share_tiles(in, it);
+  else share_registers(in, it);
+  it.refused = refusal(it);
+  return it;
+}
+
+}  // namespace
+
+Geometry geometry_of(const Inputs& in) { return share(in, is_full(in), is_tiled(in)); }
+
+Geometry target_geometry_of(const Inputs& in) { return share(in, true, true); }
 
 }  // namespace warpdice::cuda

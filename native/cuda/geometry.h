@@ -7,12 +7,15 @@
 namespace warpdice::cuda {
 
 struct Geometry {
+  /// Null, or why no grid of a GPU is so, in words; the rest is then of no use.
+  const char* refused;
   bool full;       // the long form of formula.cuh
   bool tiled;      // tile.cuh instead of registers.cuh
   int held;        // classes that a thread's registers hold: 1, 2, 4 or 8
   int pack;        // voxels that are read from a tile at once
   int64_t chunks;  // partial sums of a sample and class
   int64_t blocks;  // of step 3; step 1 of tile.cuh has one for each slab
+  int slabs;       // of tile.cuh
   size_t statistics_shared_bytes, gradient_shared_bytes;
   RegisterShape registers;
   TileShape tile;
@@ -22,9 +25,6 @@ Geometry geometry_of(const Inputs& in);
 
 /// That of dL/dt, which is always made by tiles.
 Geometry target_geometry_of(const Inputs& in);
-
-/// Why there is no geometry for these inputs, in words; null when there is.
-const char* without_geometry(const Inputs& in);
 
 /// Steps 1 and 3 of predictions of type P: instantiated in one file per type, which compile side by side.
 template <class P>

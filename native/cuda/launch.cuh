@@ -43,10 +43,10 @@ cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* 
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.statistics_shared_bytes;
   if (geometry.tiled) {
-    const dim3 slabs(grid.x * geometry.tile.slabs);
+    const dim3 slabs(grid.x * geometry.slabs);
     return with_tile<P>(geometry, [&](auto pack, auto full) {
       return launch(tile_statistics_kernel<P, decltype(pack)::value, decltype(full)::value>, slabs, block, shared_bytes,
-                    stream, in, geometry.tile, partials, counters);
+                    stream, in, geometry.tile, geometry.slabs, partials, counters);
     });
   }
   return with_registers(geometry, [&](auto held, auto full) {
@@ -61,11 +61,9 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Sl
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.gradient_shared_bytes;
   if (geometry.tiled) {
-    TileShape shape = geometry.tile;
-    shape.slabs = 1;
     return with_tile<P>(geometry, [&](auto pack, auto full) {
       return launch(tile_gradient_kernel<P, decltype(pack)::value, decltype(full)::value>, grid, block, shared_bytes,
-                    stream, in, shape, slopes, pooled, out);
+                    stream, in, geometry.tile, slopes, pooled, out);
     });
   }
   return with_registers(geometry, [&](auto held, auto full) {
@@ -78,11 +76,9 @@ template <class P>
 cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, const Slope<Accumulator<P>>* slopes,
                                    bool pooled, const GradientOut& out, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
-  TileShape shape = geometry.tile;
-  shape.slabs = 1;
   const auto kernel = geometry.pack == 1 ? tile_target_gradient_kernel<P, 1>
                                          : tile_target_gradient_kernel<P, 16 / sizeof(Accumulator<P>)>;
-  return launch(kernel, grid, block, geometry.gradient_shared_bytes, stream, in, shape, slopes, pooled, out);
+  return launch(kernel, grid, block, geometry.gradient_shared_bytes, stream, in, geometry.tile, slopes, pooled, out);
 }
 
 /// Compiles all kernels of predictions of type P.

@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kThreads) widen_kernel(const T* from, float* t
 
 template <class T>
 cudaError_t launch_widen(const void* from, void* to, int64_t count, cudaStream_t stream) {
-  constexpr int64_t kPerBlock = int64_t{kThreads} * kPackOf<T>, kMostBlocks = 0x7fffffff;
+  constexpr int64_t kPerBlock = int64_t{kThreads} * kPackOf<T>;
   const int64_t blocks = (count + kPerBlock - 1) / kPerBlock;
   if (blocks > kMostBlocks) return cudaErrorInvalidConfiguration;
   return launch(widen_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream,

@@ -8,6 +8,9 @@ namespace warpdice::cuda {
 constexpr int kWarp = 32, kThreads = 256, kWarps = kThreads / kWarp;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
+constexpr int64_t kMostBlocks = 0x7fffffff;  // of a grid
+constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a CUDA grid.";
+
 /// Every lane gets the sum over its team: `lanes` neighbours, a power of two. All lanes of the warp take part.
 template <class A>
 __device__ A team_sum(A x, int lanes) {

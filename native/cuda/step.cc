@@ -5,14 +5,6 @@
 namespace warpdice::cuda {
 namespace {
 
-Limits limits_of(int device) {
-  int bytes = 0;
-  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "cudaDeviceGetAttribute");
-  Limits limits;
-  limits.shared_bytes_per_block = static_cast<size_t>(bytes);
-  return limits;
-}
-
 void use_all(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
   for (const auto& memory : owned.memory) memory->used_on(stream);
 }
@@ -36,7 +28,7 @@ void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
   use_all(owned, stream);
   const auto workspace = DeviceMemory::allocate(stream, workspace_bytes(owned.call));
   use_device(stream->device());
-  check(enqueue(owned.call, limits_of(stream->device()), workspace->data(), stream->handle()), "a kernel launch");
+  check(enqueue(owned.call, workspace->data(), stream->handle()), "a kernel launch");
 }
 
 Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
@@ -45,7 +37,7 @@ Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
       graph_(stream->device(), enqueue_all(owned_)) {}
 
 Graph::Enqueue Plan::enqueue_all(const OwnedCall& owned) const {
-  return [this, &owned] { return enqueue(owned.call, limits_of(workspace_->device()), workspace_->data(), nullptr); };
+  return [this, &owned] { return enqueue(owned.call, workspace_->data(), nullptr); };
 }
 
 void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {

@@ -24,7 +24,6 @@ struct TileShape {
   bool interleaved;                // [N,S,C]
   int tiles;                       // of a block
   int64_t chunks;                  // blocks of a sample and slab
-  int slabs;                       // 1 in step 3, where no thread keeps a class
 };
 
 /// What the classes of a voxel share; the first four are read at once.
@@ -49,12 +48,13 @@ struct Tile {
   int count;                // voxels that exist
   int slab, C;
 
-  __device__ Tile(const Inputs& in_, const TileShape& shape_) : in(in_), shape(shape_) {
+  /// slabs: 1 in step 3, where no thread keeps a class.
+  __device__ Tile(const Inputs& in_, const TileShape& shape_, int slabs) : in(in_), shape(shape_) {
     voxels = shared_memory<TileVoxel<A>>();
     z = reinterpret_cast<A*>(voxels + shape.voxels);
-    slab = static_cast<int>(blockIdx.x % shape.slabs);
-    chunk = blockIdx.x / shape.slabs % shape.chunks;
-    n = blockIdx.x / shape.slabs / shape.chunks;
+    slab = static_cast<int>(blockIdx.x % slabs);
+    chunk = blockIdx.x / slabs % shape.chunks;
+    n = blockIdx.x / slabs / shape.chunks;
     C = static_cast<int>(in.classes);
   }
 
@@ -224,9 +224,9 @@ constexpr int kTileBlocks = sizeof(P) == 8 || kFull ? 2 : 3;
 /// partials: [N][C][chunks]. Shared memory: a Tile, or Sums[kThreads] where several threads have the same class.
 template <class P, int kPack, bool kFull>
 __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
-    tile_statistics_kernel(Inputs in, TileShape shape, Sums* partials, Counters* counters) {
+    tile_statistics_kernel(Inputs in, TileShape shape, int slabs, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
-  Tile<P, kPack, kFull> tile(in, shape);
+  Tile<P, kPack, kFull> tile(in, shape, slabs);
   constexpr int kMine = kSlots<kFull>;
   const int begin = tile.slab * kMine * kThreads, left = tile.C - begin;
   const int span = left < kThreads ? left : kThreads, sharers = kThreads / span;
@@ -280,7 +280,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
     tile_gradient_kernel(Inputs in, TileShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
-  Tile<P, kPack, kFull> tile(in, shape);
+  Tile<P, kPack, kFull> tile(in, shape, 1);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   if (!pooled) slopes += tile.n * in.classes;
 
@@ -346,20 +346,22 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, true>)
     tile_target_gradient_kernel(Inputs in, TileShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
                                 GradientOut out) {
   using A = Accumulator<P>;
-  Tile<P, kPack, true> tile(in, shape);
+  Tile<P, kPack, true> tile(in, shape, 1);
   if (!pooled) slopes += tile.n * in.classes;
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
     __syncthreads();  // the tile before has been written
     tile.load_all(nullptr);
     tile.normalize();
-    for (int c = 0; c < tile.C; c++) {
-      for (int v = threadIdx.x; v < tile.count; v += kThreads) {
-        const A w = tile.voxels[v].weight, t = tile.target(c, v, nullptr);
-        const bool costs = in.overlap == Overlap::wasserstein && w != 0;
-        const Point<A> at = tile.point(tile.voxels[v], *tile.place(c, v));
-        const A slope = slopes[c].for_target(in, at, t, costs ? tile.cost(c, v) : A(0));
-        store_target_gradient(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
-      }
+    // Neighbouring threads write what lies beside each other.
+    for (int i = threadIdx.x; i < tile.C * shape.voxels; i += kThreads) {
+      const int c = shape.interleaved ? i % tile.C : i / shape.voxels;
+      const int v = shape.interleaved ? i / tile.C : i % shape.voxels;
+      if (v >= tile.count) continue;
+      const A w = tile.voxels[v].weight, t = tile.target(c, v, nullptr);
+      const bool costs = in.overlap == Overlap::wasserstein && w != 0;
+      const Point<A> at = tile.point(tile.voxels[v], *tile.place(c, v));
+      const A slope = slopes[c].for_target(in, at, t, costs ? tile.cost(c, v) : A(0));
+      store_target_gradient(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
     }
   }
 }

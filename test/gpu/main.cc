@@ -63,7 +63,7 @@ int leak_check() {
 
   size_t before = 0, after = 0, total = 0;
   for (int64_t step = -1000; step < kSteps; step++) {
-    REQUIRE(cuda::enqueue(call, cuda::Limits{}, workspace, stream));
+    REQUIRE(cuda::enqueue(call, workspace, stream));
     if (step == -1) {
       REQUIRE(cudaDeviceSynchronize());
       REQUIRE(cudaMemGetInfo(&before, &total));

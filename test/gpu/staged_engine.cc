@@ -131,7 +131,7 @@ int number_from(const char* name) {
 }  // namespace
 
 /// What the tests call in place of enqueue(). The workspace is device memory of its own, filled with NaN.
-cudaError_t enqueue_staged(const DeviceCall& host_call, const Limits& limits, void*, cudaStream_t) {
+cudaError_t enqueue_staged(const DeviceCall& host_call, void*, cudaStream_t) {
   DeviceCall call = host_call;
   Arrays arrays;
   stage(call, arrays);
@@ -145,7 +145,7 @@ cudaError_t enqueue_staged(const DeviceCall& host_call, const Limits& limits, vo
   for (int i = 0; i < times && status == cudaSuccess; i++) {
     arrays.upload();
     if (fills) check(cudaMemsetAsync(workspace, 0xff, workspace_size, stream), "cudaMemsetAsync");
-    status = enqueue(call, limits, workspace, stream);
+    status = enqueue(call, workspace, stream);
     if (status != cudaSuccess) break;
     check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
     std::vector<char> written = arrays.download();

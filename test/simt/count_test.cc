@@ -99,6 +99,14 @@ bool run(const CountCase& x) {
   return status == cudaSuccess && got == want && faults[0].count == 0 && faults[1].count == 0;
 }
 
+/// What does not fit a grid is refused before anything is written.
+bool refuses() {
+  cuda::DeviceCount call;
+  call.decision = Decision::threshold;
+  call.in.samples = int64_t{1} << 16, call.in.classes = 1 << 15, call.in.voxels = 1;
+  return cuda::enqueue(call, nullptr, nullptr) == cudaErrorInvalidConfiguration;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -139,6 +147,10 @@ int main(int argc, char** argv) {
         }
       }
     }
+  }
+  if (!refuses()) {
+    failures++;
+    std::printf("FAILED counts: 2^31 rows are taken\n");
   }
   std::printf("%d cases, %d failures\n", done, failures);
   return failures == 0 ? 0 : 1;

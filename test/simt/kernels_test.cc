@@ -29,7 +29,7 @@ void enqueue(const cuda::DeviceCall& call) {
   expect(!reason, reason ? reason : "");
   if (reason) return;
   Buffer workspace(DType::uint8, cuda::workspace_bytes(call));
-  const cudaError_t status = cuda::enqueue(call, cuda::Limits{}, workspace.data(), nullptr);
+  const cudaError_t status = cuda::enqueue(call, workspace.data(), nullptr);
   expect(status == cudaSuccess, "error " + std::to_string(status) + " " + simt::last_fault());
 }
 
@@ -280,7 +280,7 @@ void same_bits() {
       simt::config().seed++;
       Buffer value(DType::float64, static_cast<size_t>(shape.N * shape.C)), gradient(DType::float32, elements);
       call.value = value.doubles(), call.grad.data = gradient.data();
-      expect(cuda::enqueue(call, cuda::Limits{}, workspace.data(), nullptr) == cudaSuccess, simt::last_fault());
+      expect(cuda::enqueue(call, workspace.data(), nullptr) == cudaSuccess, simt::last_fault());
       std::string bits(gradient.data(), elements * sizeof(float));
       bits.append(value.data(), sizeof(double));
       if (first.empty()) first = bits;
@@ -332,9 +332,12 @@ void refusals() {
   cuda::DeviceCall call = call_of(test, arrays);
   call.in.classes = 100000;
   expect(cuda::unsupported(call) != nullptr, "100000 classes of a softmax are taken");
-  expect(cuda::enqueue(call, cuda::Limits{}, nullptr, nullptr) == cudaErrorNotSupported, "and enqueued");
+  expect(cuda::enqueue(call, nullptr, nullptr) == cudaErrorNotSupported, "and enqueued");
   call.in.activation = Activation::sigmoid;
   expect(cuda::unsupported(call) == nullptr, "100000 classes of a sigmoid are refused");
+  call.steps |= kTargetGradient, call.target_grad.dtype = DType::float32;  // which is made by tiles
+  expect(cuda::unsupported(call) != nullptr, "the gradient of a target of 100000 classes is taken");
+  expect(cuda::enqueue(call, nullptr, nullptr) == cudaErrorNotSupported, "and enqueued");
 }
 
 }  // namespace
