@@ -9,6 +9,7 @@ const root = path.dirname(__dirname);
 const sources = [
   'native/cuda/memory.cc',
   'native/cuda/completion.cc',
+  'native/cuda/graph.cc',
   'test/fake/devices.cc',
   'test/fake/memory.cc',
   'test/fake/streams.cc',
@@ -28,7 +29,7 @@ describe('the host runtime on a fake CUDA runtime', () => {
   }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('memory, streams, events, errors and completion', () => {
+  test('memory, streams, events, graphs, errors and completion', () => {
     expect(execFileSync(program, { encoding: 'utf8' })).toMatch(/ 0 failures\n$/);
   });
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Stream, Tensor } from '../lib/index.js';
 import { reference } from './reference.js';
 import { type Case, expectSolution, full, gradOptions, makeCase } from './util.js';
-import { fake, gpu, held, onDevice, otherGpu } from './util-device.js';
+import { cudaError, fake, gpu, held, onDevice, otherGpu } from './util-device.js';
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const driverCalls = () =>
@@ -124,6 +124,19 @@ describe('bind', () => {
     total.forEach((g, i) => {
       expect(g).toBeCloseTo((first?.[i] as number) + (second?.[i] as number), 7);
     });
+  });
+
+  test.each([0, 1, 2])('that fails at node %i leaves the plan as it was', async (after) => {
+    const a = await setUp(1);
+    const b = await setUp(2);
+    using plan = a.c.loss.plan(a.x, a.y).execute();
+    fake.failNext('cudaGraphExecKernelNodeSetParams', cudaError.noDevice, after);
+    expect(() => plan.bind(b.x, b.y)).toThrow(/^cudaGraphExecKernelNodeSetParams failed/);
+    plan.execute();
+    expect(await bytes(plan.value)).toEqual(a.value);
+    expect(await bytes(plan.grad)).toEqual(a.grad);
+    plan.bind(b.x, b.y).execute();
+    expect(await bytes(plan.grad)).toEqual(b.grad);
   });
 
   test('refuses other shapes, dtypes and devices; the plan stays as it was', async () => {

@@ -54,6 +54,8 @@ class Updater : public Recorder {
     return cudaGraphExecMemsetNodeSetParams(executable_, nodes_[next_++], &params);
   }
 
+  bool is_done() const { return next_ == nodes_.size(); }
+
  private:
   const cudaGraphExec_t executable_;
   const std::vector<cudaGraphNode_t>& nodes_;
@@ -98,11 +100,15 @@ Graph::~Graph() {
 
 void Graph::update(const Enqueue& enqueue) {
   use_device(device_);
+  is_whole_ = false;
   Updater updater(executable_, nodes_);
   record(updater, enqueue, "cudaGraphExecKernelNodeSetParams");
+  if (!updater.is_done()) throw Error("ERR_CUDA", "Expected as many launches as the graph has");
+  is_whole_ = true;
 }
 
 void Graph::launch(const Stream& stream) {
+  if (!is_whole_) throw Error("ERR_CUDA", "Expected a graph whose last update succeeded");
   use_device(device_);
   check(cudaGraphLaunch(executable_, stream.handle()), "cudaGraphLaunch");
 }

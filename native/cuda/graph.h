@@ -20,7 +20,8 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
   ~Graph();
 
-  /// Gives every node its arguments anew. Launches that are under way keep theirs.
+  /// Gives every node its arguments anew. Launches that are under way keep theirs. When it throws, launch() throws as
+  /// well until another update has succeeded: some nodes would have new arguments, others old ones.
   void update(const Enqueue& enqueue);
 
   /// Enqueues everything by one call.
@@ -29,6 +30,7 @@ class Graph {
  private:
   const int device_;
   std::vector<cudaGraphNode_t> nodes_;
+  bool is_whole_ = true;         // all nodes have the arguments of one call
   cudaGraph_t graph_ = nullptr;  // kept: the nodes are its
   cudaGraphExec_t executable_ = nullptr;
 };

@@ -34,7 +34,12 @@ void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
 Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
     : owned_((refuse_unsupported(owned.call), std::move(owned))),
       workspace_(DeviceMemory::allocate(stream, workspace_bytes(owned_.call))),
-      graph_(stream->device(), enqueue_all(owned_)) {}
+      graph_(stream->device(), enqueue_all(owned_)) {
+  static_assert(sizeof(LabelFault) == 3 * sizeof(int64_t), "all bits 0 are no fault");
+  if (!owned_.call.faults) return;  // else it may be read before the first execute()
+  use_device(stream->device());
+  check(cudaMemsetAsync(owned_.call.faults, 0, sizeof(LabelFault), stream->handle()), "cudaMemsetAsync");
+}
 
 Graph::Enqueue Plan::enqueue_all(const OwnedCall& owned) const {
   return [this, &owned] { return enqueue(owned.call, workspace_->data(), nullptr); };
@@ -45,7 +50,12 @@ void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {
   if (workspace_bytes(owned.call) > workspace_->size_bytes() || stream->device() != workspace_->device()) {
     throw Error("ERR_UNSUPPORTED", "A plan keeps its shapes and its device.");
   }
-  graph_.update(enqueue_all(owned));
+  try {
+    graph_.update(enqueue_all(owned));
+  } catch (...) {
+    graph_.update(enqueue_all(owned_));  // it goes on as it was
+    throw;
+  }
   owned_ = std::move(owned);
 }
 

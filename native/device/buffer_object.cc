@@ -13,10 +13,6 @@ namespace {
 /// handles that nobody disposed.
 constexpr size_t kMostReportedBytes = 1 << 20;
 
-const std::shared_ptr<cuda::Stream>& to_stream(const Napi::CallbackInfo& info, size_t argument) {
-  return unwrap<StreamObject>(info.Env(), info[argument], "stream").stream();
-}
-
 /// A copy on its way to the host, and the faults of the call that made what it copies.
 struct Arriving {
   std::shared_ptr<cuda::Download> data, faults;
@@ -34,7 +30,7 @@ struct Arriving {
     if (!faults) return;
     LabelFault fault;
     std::memcpy(&fault, faults->data(), sizeof fault);
-    if (fault.count > 0) throw label_error(env, fault);
+    if (fault.count != 0) throw label_error(env, fault);
   }
 };
 

@@ -12,10 +12,6 @@ namespace {
 
 enum ExtraArgument : size_t { kStream = kArguments, kScaleBuffer, kScaleType, kAllArguments };
 
-const std::shared_ptr<cuda::Stream>& to_stream(const Napi::CallbackInfo& info, size_t argument) {
-  return unwrap<StreamObject>(info.Env(), info[argument], "stream").stream();
-}
-
 /// A call that can be enqueued, and the buffers that it writes.
 struct Prepared {
   cuda::OwnedCall owned;
@@ -53,7 +49,7 @@ class LossOnDevices {
     }
     use_constants(owned, stream);
     if (bound.call.steps & kStatistics) {
-      if (!faults) faults = no_faults(stream);
+      if (!faults) faults = cuda::DeviceMemory::allocate(stream, sizeof(LabelFault));
       owned.call.faults = owned.keep<LabelFault>(faults);
       prepared.faults = std::move(faults);
     }
@@ -71,14 +67,6 @@ class LossOnDevices {
   struct Constants {
     std::shared_ptr<cuda::DeviceMemory> class_weights, distances;
   };
-
-  static std::shared_ptr<cuda::DeviceMemory> no_faults(const std::shared_ptr<cuda::Stream>& stream) {
-    static_assert(sizeof(LabelFault) == 3 * sizeof(int64_t), "all bits 0 are no fault");
-    auto faults = cuda::DeviceMemory::allocate(stream, sizeof(LabelFault));
-    cuda::use_device(stream->device());
-    cuda::check(cudaMemsetAsync(faults->data(), 0, sizeof(LabelFault), stream->handle()), "cudaMemsetAsync");
-    return faults;
-  }
 
   void use_constants(cuda::OwnedCall& owned, const std::shared_ptr<cuda::Stream>& stream) {
     if (constants_.count(stream->device()) == 0) {

@@ -24,8 +24,8 @@ State& state() {
 Call::Call(const char* name) : lock_(mutex()), status_(state().fault) {
   state().calls[name]++;
   const auto planted = state().planted.find(name);
-  if (planted == state().planted.end()) return;
-  status_ = planted->second;
+  if (planted == state().planted.end() || planted->second.after-- > 0) return;
+  status_ = planted->second.status;
   state().planted.erase(planted);
 }
 
@@ -51,9 +51,13 @@ void set_fault(cudaError_t status) {
   state().fault = status;
   last_error = status;
 }
-void fail_next(const std::string& name, cudaError_t status) {
+void fail_next(const std::string& name, cudaError_t status, int after) {
   const Call call("fail_next");
-  state().planted[name] = status;
+  state().planted[name] = {status, after};
+}
+void act_as_another_process(bool other) {
+  const Call call("act_as_another_process");
+  state().other_process = other;
 }
 int calls(const std::string& name) {
   const Call call("calls");

@@ -10,8 +10,12 @@ void set_total_bytes(size_t);                                  // of the memory 
 void set_pools_supported(bool);                                // before the first allocation
 void set_devices(int count, int driver_version, cudaError_t);  // what the queries of devices give; 2 devices at first
 void hold(cudaStream_t, bool held);                            // a held stream does no work
-void set_fault(cudaError_t);                           // what every later call returns; cudaSuccess: works again
-void fail_next(const std::string& call, cudaError_t);  // what the next call of this function returns, once
+void set_fault(cudaError_t);  // what every later call returns; cudaSuccess: works again
+/// What the next call of this function returns, once; or one after it.
+void fail_next(const std::string& call, cudaError_t, int after = 0);
+/// A process cannot open what it has exported. While this is set, one opens handles as another process would, but at
+/// the exporter's own addresses, where CUDA gives others.
+void act_as_another_process(bool);
 size_t allocated_bytes();            // really allocated on devices now; frees in queues are not done yet
 int calls(const std::string& call);  // how often a function was called
 cudaError_t enqueue(cudaStream_t, std::function<cudaError_t()> work);

@@ -7,6 +7,7 @@
 
 #include "completion.h"
 #include "fake.h"
+#include "graph.h"
 #include "memory.h"
 
 using namespace warpdice;
@@ -155,6 +156,43 @@ static void survives_a_lost_context() {
   fake::hold(stream->handle(), false);
 }
 
+/// A graph that fills one array after the other, and whether it has done so.
+struct Filled {
+  std::shared_ptr<Stream> stream = Stream::create(0);
+  std::vector<std::shared_ptr<DeviceMemory>> arrays;
+
+  explicit Filled(int count) {
+    for (int i = 0; i < count; i++) arrays.push_back(DeviceMemory::allocate(stream, 4));
+  }
+  Graph::Enqueue first(size_t count) const {
+    return [this, count] {
+      cudaError_t status = cudaSuccess;
+      for (size_t i = 0; i < count && status == cudaSuccess; i++) status = recorder->zero(arrays[i]->data(), 4);
+      return status;
+    };
+  }
+  bool is_zero(size_t i) const {
+    stream->synchronize();
+    return *static_cast<const int*>(arrays[i]->data()) == 0;
+  }
+};
+
+static void updates_whole_graphs() {
+  const Filled old(2), other(3);
+  Graph graph(0, old.first(2));
+  graph.launch(*old.stream);
+  expect(old.is_zero(0) && old.is_zero(1), "a graph launches what it recorded");
+  for (const size_t count : {1, 3}) {
+    expect(!error_of([&] { graph.update(other.first(count)); }).empty(), "other launches are refused");
+    expect(error_of([&] { graph.launch(*other.stream); }) == "ERR_CUDA: Expected a graph whose last update succeeded",
+           "a graph that was updated in part does not run");
+  }
+  expect(!other.is_zero(0), "nothing of it ran");
+  graph.update(other.first(2));
+  graph.launch(*other.stream);
+  expect(other.is_zero(0) && other.is_zero(1) && !other.is_zero(2), "the next whole update runs");
+}
+
 int main(int argc, char**) {
   const bool pools = argc == 1;
   fake::set_pools_supported(pools);
@@ -167,6 +205,7 @@ int main(int argc, char**) {
   orders_by_events();
   calls_back();
   ends_before_the_work();
+  updates_whole_graphs();
   survives_a_lost_context();
   std::printf("%d checks, %d failures\n", checks, failures);
   return failures == 0 ? 0 : 1;

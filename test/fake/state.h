@@ -20,6 +20,12 @@ struct Allocation {
   size_t size_bytes = 0;
   int device = 0;
   bool pooled = false;
+  int opened = 0;  // by another process
+};
+
+struct Planted {
+  cudaError_t status = cudaSuccess;
+  int after = 0;  // so many calls that do not fail
 };
 
 struct State {
@@ -27,11 +33,11 @@ struct State {
   std::map<char*, Allocation> allocations;
   std::map<char*, size_t> pinned;
   std::map<std::string, int> calls;
-  std::map<std::string, cudaError_t> planted;
+  std::map<std::string, Planted> planted;
   size_t used_bytes = 0, total_bytes = size_t{64} << 20;
   cudaError_t fault = cudaSuccess, device_error = cudaSuccess;
   int devices = 2, driver_version = 13000;
-  bool pools_supported = true;
+  bool pools_supported = true, other_process = false;
 };
 
 /// Never destroyed, as a driver that outlives static destructors.
