@@ -147,7 +147,8 @@ export type ResampleArguments = [
 ];
 
 export interface CudaDevices {
-  devices: { name: string; computeCapability: string; memoryBytes: number }[];
+  /** index: CUDA's; devices that cannot be asked are left out. */
+  devices: { index: number; name: string; computeCapability: string; memoryBytes: number }[];
   /** Why there is none, in CUDA's words. */
   error: string;
   /** 13000 for CUDA 13.0; 0: no driver. */

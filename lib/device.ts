@@ -59,12 +59,12 @@ export class Device {
   static cuda(index = 0): Device {
     checkInteger(index, 'index', 0, Number.MAX_SAFE_INTEGER);
     const gpus = Device.#cuda();
-    const gpu = gpus[index];
+    const gpu = gpus.find((gpu) => gpu.index === index);
     if (gpu !== undefined) return gpu;
     const why =
       gpus.length === 0
         ? whyNoGpu()
-        : `there are ${gpus.length}, from cuda:0 to cuda:${gpus.length - 1}`;
+        : `there is only ${gpus.map((gpu) => `cuda:${gpu.index}`).join(', ')}`;
     throw new WarpDiceError('ERR_NO_DEVICE', `Expected a GPU for cuda:${index}, but ${why}`);
   }
 
@@ -99,8 +99,8 @@ export class Device {
   /** Asked once; a driver does not come or go while a process runs. */
   static #cuda(): readonly Device[] {
     Device.#gpus ??= (native.cuda?.devices().devices ?? []).map(
-      ({ name, computeCapability }, i) =>
-        new Device('cuda', i, `cuda:${i} (${name})`, computeCapability),
+      ({ index, name, computeCapability }) =>
+        new Device('cuda', index, `cuda:${index} (${name})`, computeCapability),
     );
     return Device.#gpus;
   }

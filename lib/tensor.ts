@@ -198,6 +198,9 @@ export class Tensor implements Disposable {
     }
     checkInteger(ipc.offsetBytes, 'ipc.offsetBytes', 0, Number.MAX_SAFE_INTEGER);
     const { type, size, device } = checkForeign(shape, dtype, options);
+    if (ipc.offsetBytes % bytesOf(type) !== 0) {
+      throw rangeError(`a multiple of ${bytesOf(type)}`, 'ipc.offsetBytes', ipc.offsetBytes);
+    }
     const storage = DeviceStorage.open(device, ipc, size * bytesOf(type));
     return new Tensor(storage, Object.freeze([...shape]), type, size, device);
   }

@@ -3,8 +3,17 @@
  *
  * @jest-environment ./test/support/emulated-environment.cjs
  */
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { Device, Stream, Tensor, type TypedArray, WarpDiceError } from '../lib/index.js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { native } from '../lib/binding.js';
+import {
+  Device,
+  type IpcHandle,
+  Stream,
+  StreamEvent,
+  Tensor,
+  type TypedArray,
+  WarpDiceError,
+} from '../lib/index.js';
 import { type DType, numbers, tensor } from './util.js';
 import { cudaError, fake, gpu, held, otherGpu } from './util-device.js';
 
@@ -31,7 +40,7 @@ describe('devices', () => {
 
   test('there is none of that number', () => {
     expect(() => Device.cuda(2)).toThrow(
-      'Expected a GPU for cuda:2, but there are 2, from cuda:0 to cuda:1',
+      'Expected a GPU for cuda:2, but there is only cuda:0, cuda:1',
     );
     expect(() => Device.cuda(2)).toThrow(code('ERR_NO_DEVICE'));
     expect(() => Device.cuda(-1)).toThrow(RangeError);
@@ -61,6 +70,12 @@ describe('devices', () => {
     } finally {
       fake.setDevices(2, 13000, 0);
     }
+  });
+
+  test('one that cannot be asked is left out, and the others keep their numbers', () => {
+    fake.failNext('cudaGetDeviceProperties', cudaError.noDevice);
+    expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([1]);
+    expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([0, 1]);
   });
 
   test('memory is the driver’s count and our own', () => {
@@ -316,6 +331,89 @@ describe('sharing with another process', () => {
       }),
     ).toThrow(TypeError);
     expect(() => Tensor.empty([8], 'float32', { exportable: true })).toThrow(TypeError);
+  });
+});
+
+describe('the other process', () => {
+  const open = (ipc: IpcHandle, shape: number[]) =>
+    Tensor.fromIpcHandle(ipc, shape, 'float32', { device: gpu });
+  const closed = () => fake.calls('cudaIpcCloseMemHandle');
+
+  beforeAll(() => fake.actAsAnotherProcess(true));
+  afterAll(() => fake.actAsAnotherProcess(false));
+
+  test('reads and writes what was exported, from the offset on, and does not count it as its own', async () => {
+    const mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
+    await mine.write(Float32Array.from({ length: 8 }, (_, i) => i));
+    const alive = gpu.memory().aliveBytes;
+    const theirs = open({ ...mine.ipcHandle(), offsetBytes: 12 }, [3]);
+    expect(await theirs.read()).toEqual(Float32Array.of(3, 4, 5));
+    await theirs.write(Float32Array.of(30, 40, 50));
+    expect(gpu.memory().aliveBytes).toBe(alive);
+    theirs.dispose();
+    expect(await mine.read()).toEqual(Float32Array.of(0, 1, 2, 30, 40, 50, 6, 7));
+    mine.dispose();
+  });
+
+  test('opens it twice, and closes each once', async () => {
+    const mine = Tensor.from(Float32Array.of(1, 2), [2]).to(gpu);
+    using shared = Tensor.empty([2], 'float32', { device: gpu, exportable: true });
+    await shared.write((await mine.read()) as Float32Array);
+    const before = closed();
+    const [first, second] = [open(shared.ipcHandle(), [2]), open(shared.ipcHandle(), [2])];
+    const view = first.view([1], 1);
+    first.dispose();
+    first.dispose();
+    expect(closed()).toBe(before); // its view is in use
+    view.dispose();
+    expect(closed()).toBe(before + 1);
+    expect(await second.read()).toEqual(Float32Array.of(1, 2));
+    second.dispose();
+    expect(closed()).toBe(before + 2);
+    mine.dispose();
+  });
+
+  test('cannot go beyond what was exported, nor between its elements', () => {
+    using mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
+    const { handle } = mine.ipcHandle();
+    const before = closed();
+    expect(() => open({ handle, offsetBytes: 4 }, [8])).toThrow(
+      'Expected memory of cuda:0 at the pointer and 36 bytes from it',
+    );
+    expect(() => open({ handle, offsetBytes: 4 }, [8])).toThrow(code('ERR_CUDA'));
+    expect(closed()).toBe(before + 2);
+    expect(() => open({ handle, offsetBytes: 2 }, [3])).toThrow(
+      'Expected a multiple of 4 for ipc.offsetBytes but received 2',
+    );
+    expect(() =>
+      Tensor.fromIpcHandle({ handle, offsetBytes: 0 }, [8], 'float32', { device: otherGpu }),
+    ).toThrow('Expected memory of cuda:1 at the pointer and 32 bytes from it');
+    open({ handle, offsetBytes: 4 }, [7]).dispose();
+  });
+
+  test('a handle that the driver refuses is an error, and the next one opens', () => {
+    using mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
+    fake.failNext('cudaIpcOpenMemHandle', cudaError.memoryAllocation);
+    expect(() => open(mine.ipcHandle(), [8])).toThrow(/^cudaIpcOpenMemHandle failed/);
+    expect(() => open({ handle: new Uint8Array(64), offsetBytes: 0 }, [8])).toThrow(
+      code('ERR_CUDA'),
+    );
+    open(mine.ipcHandle(), [8]).dispose();
+  });
+
+  test('waits for the exporter by an event', async () => {
+    using done = new StreamEvent(gpu, { interprocess: true });
+    using opened = StreamEvent.fromIpcHandle(gpu, done.ipcHandle());
+    using side = new Stream(gpu);
+    await held(async () => {
+      done.record(gpu.stream);
+      side.wait(opened);
+      using after = new StreamEvent(gpu);
+      after.record(side);
+      expect([opened.reached, after.reached]).toEqual([false, false]);
+    });
+    await side.done();
+    expect(opened.reached).toBe(true);
   });
 });
 

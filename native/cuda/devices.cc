@@ -21,16 +21,9 @@ DeviceList list_devices() {
       list.error = cudaGetErrorString(cudaGetLastError());
       continue;
     }
-    list.devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem});
+    list.devices.push_back({i, properties.name, properties.major, properties.minor, properties.totalGlobalMem});
   }
   return list;
-}
-
-MemoryInfo memory_info(int device) {
-  use_device(device);
-  MemoryInfo info;
-  check(cudaMemGetInfo(&info.free_bytes, &info.total_bytes), "cudaMemGetInfo");
-  return info;
 }
 
 }  // namespace warpdice::cuda

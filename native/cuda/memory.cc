@@ -69,11 +69,10 @@ void* allocate_bytes(const Stream& stream, size_t size_bytes, cudaMemPool_t pool
   }
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    size_t free_bytes = 0, total_bytes = 0;
-    check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
+    const MemoryInfo info = memory_info(stream.device());
     throw Error("ERR_OUT_OF_MEMORY", "Out of memory on cuda:" + std::to_string(stream.device()) + ": " +
                                          std::to_string(size_bytes) + " bytes were asked for, " +
-                                         std::to_string(free_bytes) + " of " + std::to_string(total_bytes) +
+                                         std::to_string(info.free_bytes) + " of " + std::to_string(info.total_bytes) +
                                          " are free");
   }
   check(status, pool ? "cudaMallocFromPoolAsync" : "cudaMalloc");
@@ -87,7 +86,25 @@ void count(int device, size_t size_bytes) {
   use.peak_bytes = std::max(use.peak_bytes, use.alive_bytes);
 }
 
+/// Throws unless these bytes are memory of the stream's GPU.
+void expect_device_memory(const Stream& stream, const void* data, size_t size_bytes) {
+  for (const size_t offset : {size_t{0}, size_bytes - 1}) {
+    cudaPointerAttributes found{};
+    check(cudaPointerGetAttributes(&found, static_cast<const char*>(data) + offset), "cudaPointerGetAttributes");
+    if (found.type == cudaMemoryTypeDevice && found.device == stream.device()) continue;
+    throw Error("ERR_CUDA", "Expected memory of cuda:" + std::to_string(stream.device()) + " at the pointer and " +
+                                std::to_string(size_bytes) + " bytes from it");
+  }
+}
+
 }  // namespace
+
+MemoryInfo memory_info(int device) {
+  use_device(device);
+  MemoryInfo info;
+  check(cudaMemGetInfo(&info.free_bytes, &info.total_bytes), "cudaMemGetInfo");
+  return info;
+}
 
 MemoryUse memory_use(int device) {
   std::lock_guard<std::mutex> lock(mutex);
@@ -113,15 +130,8 @@ std::shared_ptr<DeviceMemory> DeviceMemory::allocate_exportable(std::shared_ptr<
 }
 
 std::shared_ptr<DeviceMemory> DeviceMemory::wrap(std::shared_ptr<Stream> stream, void* data, size_t size_bytes) {
-  const std::string device = "cuda:" + std::to_string(stream->device());
   use_device(stream->device());
-  for (const size_t offset : {size_t{0}, size_bytes - 1}) {
-    cudaPointerAttributes found{};
-    check(cudaPointerGetAttributes(&found, static_cast<char*>(data) + offset), "cudaPointerGetAttributes");
-    if (found.type == cudaMemoryTypeDevice && found.device == stream->device()) continue;
-    throw Error("ERR_CUDA", "Expected memory of " + device + " at the pointer and " + std::to_string(size_bytes) +
-                                " bytes from it");
-  }
+  expect_device_memory(*stream, data, size_bytes);
   return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::foreign));
 }
 
@@ -130,7 +140,10 @@ std::shared_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Stream> stream,
   use_device(stream->device());
   void* data = nullptr;
   check(cudaIpcOpenMemHandle(&data, handle, cudaIpcMemLazyEnablePeerAccess), "cudaIpcOpenMemHandle");
-  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::opened));
+  // Closes it when there is less than was said.
+  const auto memory = std::shared_ptr<DeviceMemory>(new DeviceMemory(stream, data, size_bytes, Ownership::opened));
+  expect_device_memory(*stream, data, size_bytes);
+  return memory;
 }
 
 cudaIpcMemHandle_t DeviceMemory::handle() const {

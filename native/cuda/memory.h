@@ -9,6 +9,13 @@
 
 namespace warpdice::cuda {
 
+/// Of one device, as the driver counts it now, over all processes.
+struct MemoryInfo {
+  size_t free_bytes = 0, total_bytes = 0;
+};
+
+MemoryInfo memory_info(int device);
+
 /// What this process has allocated through DeviceMemory on one device, without what the pool keeps.
 struct MemoryUse {
   size_t alive_bytes = 0;
@@ -38,7 +45,8 @@ class DeviceMemory {
   /// Memory that somebody else owns and keeps for as long as this lives. Throws unless it is on the stream's device.
   static std::shared_ptr<DeviceMemory> wrap(std::shared_ptr<Stream> stream, void* data, size_t size_bytes);
 
-  /// What another process has exported: the whole allocation that holds the exported bytes.
+  /// What another process has exported: the whole allocation that holds the exported bytes, the first size_bytes of
+  /// which are used. Throws unless it has as many.
   static std::shared_ptr<DeviceMemory> open(std::shared_ptr<Stream> stream, const cudaIpcMemHandle_t& handle,
                                             size_t size_bytes);
 

@@ -2,6 +2,7 @@
 // The classes of devices in binding.d.ts: Stream, Event and Buffer.
 #include <napi.h>
 
+#include <cstring>
 #include <memory>
 
 #include "cuda/engine.h"
@@ -36,6 +37,21 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
   void dispose(const Napi::CallbackInfo& info);
   std::shared_ptr<cuda::Stream> stream_;
 };
+
+/// The stream of an argument; throws when disposed.
+inline const std::shared_ptr<cuda::Stream>& to_stream(const Napi::CallbackInfo& info, size_t argument) {
+  return unwrap<StreamObject>(info.Env(), info[argument], "stream").stream();
+}
+
+/// The bytes of an IPC handle.
+template <class Handle>
+Handle to_handle(Napi::Env env, const Napi::Value& value) {
+  const Memory memory = memory_of(env, value, "handle");
+  Handle handle;
+  if (memory.size_bytes != sizeof handle) throw Napi::RangeError::New(env, "Expected 64 bytes for handle");
+  std::memcpy(&handle, memory.data, sizeof handle);
+  return handle;
+}
 
 class EventObject : public Napi::ObjectWrap<EventObject> {
  public:

@@ -1,16 +1,10 @@
 // What the addon exports for devices: the classes, and functions that make Buffers or ask devices.
-#include <cstring>
-
 #include "classes.h"
 #include "cuda/devices.h"
 #include "environment.h"
 
 namespace warpdice::device {
 namespace {
-
-const std::shared_ptr<cuda::Stream>& to_stream(const Napi::CallbackInfo& info) {
-  return unwrap<StreamObject>(info.Env(), info[0], "stream").stream();
-}
 
 size_t to_size(const Napi::Value& value) {
   const int64_t size = value.As<Napi::Number>().Int64Value();
@@ -25,6 +19,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   Napi::Array devices = Napi::Array::New(env);
   for (const cuda::DeviceInfo& device : list.devices) {
     Napi::Object entry = Napi::Object::New(env);
+    entry.Set("index", device.index);
     entry.Set("name", device.name);
     entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
     entry.Set("memoryBytes", static_cast<double>(device.memory_bytes));
@@ -56,9 +51,10 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const size_t size = to_size(info[1]);
+    const auto& stream = to_stream(info, 0);
     const bool exportable = info[2].ToBoolean();
-    return BufferObject::create(info.Env(), {exportable ? cuda::DeviceMemory::allocate_exportable(to_stream(info), size)
-                                                        : cuda::DeviceMemory::allocate(to_stream(info), size),
+    return BufferObject::create(info.Env(), {exportable ? cuda::DeviceMemory::allocate_exportable(stream, size)
+                                                        : cuda::DeviceMemory::allocate(stream, size),
                                              0, size, nullptr});
   });
 }
@@ -69,23 +65,21 @@ Napi::Value wrap(const Napi::CallbackInfo& info) {
     bool lossless = false;
     void* data = reinterpret_cast<void*>(info[1].As<Napi::BigInt>().Uint64Value(&lossless));
     const size_t size = to_size(info[2]);
-    return BufferObject::create(info.Env(), {cuda::DeviceMemory::wrap(to_stream(info), data, size), 0, size, nullptr});
+    return BufferObject::create(info.Env(),
+                                {cuda::DeviceMemory::wrap(to_stream(info, 0), data, size), 0, size, nullptr});
   });
 }
 
 /// open(stream, handle, offsetBytes, sizeBytes)
 Napi::Value open(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Memory from = memory_of(info.Env(), info[1], "handle");
-    cudaIpcMemHandle_t handle;
-    if (from.size_bytes != sizeof handle) throw Napi::RangeError::New(info.Env(), "Expected 64 bytes for handle");
-    std::memcpy(&handle, from.data, sizeof handle);
+    const auto handle = to_handle<cudaIpcMemHandle_t>(info.Env(), info[1]);
     const int64_t offset = info[2].As<Napi::Number>().Int64Value();
     const size_t size = to_size(info[3]);
     if (offset < 0) throw Napi::RangeError::New(info.Env(), "Expected an offset from 0");
     const auto begin = static_cast<size_t>(offset);
     return BufferObject::create(
-        info.Env(), {cuda::DeviceMemory::open(to_stream(info), handle, begin + size), begin, size, nullptr});
+        info.Env(), {cuda::DeviceMemory::open(to_stream(info, 0), handle, begin + size), begin, size, nullptr});
   });
 }
 

@@ -1,6 +1,4 @@
 // The classes Stream and Event of binding.d.ts.
-#include <cstring>
-
 #include "classes.h"
 #include "environment.h"
 
@@ -12,16 +10,6 @@ Error disposed(const char* what) {
 }
 
 int to_device(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
-
-/// The bytes of an IPC handle.
-template <class Handle>
-Handle to_handle(Napi::Env env, const Napi::Value& value) {
-  const Memory memory = memory_of(env, value, "handle");
-  Handle handle;
-  if (memory.size_bytes != sizeof handle) throw Napi::RangeError::New(env, "Expected 64 bytes for handle");
-  std::memcpy(&handle, memory.data, sizeof handle);
-  return handle;
-}
 
 }  // namespace
 
@@ -98,11 +86,11 @@ cuda::Event& EventObject::event() const {
 }
 
 void EventObject::record(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { event().record(*unwrap<StreamObject>(info.Env(), info[0], "stream").stream()); });
+  guarded(info.Env(), [&] { event().record(*to_stream(info, 0)); });
 }
 
 void EventObject::make_wait(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { event().make_wait(*unwrap<StreamObject>(info.Env(), info[0], "stream").stream()); });
+  guarded(info.Env(), [&] { event().make_wait(*to_stream(info, 0)); });
 }
 
 void EventObject::synchronize(const Napi::CallbackInfo& info) {

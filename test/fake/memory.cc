@@ -17,7 +17,7 @@ cudaError_t allocate(void** data, size_t size_bytes, bool pooled) {
   if (size_bytes > s.total_bytes - s.used_bytes) return cudaErrorMemoryAllocation;
   char* memory = new char[size_bytes];
   std::memset(memory, 0xff, size_bytes);  // what is read before it is written shows
-  s.allocations[memory] = {size_bytes, fake::current_device(), pooled};
+  s.allocations[memory] = {size_bytes, fake::current_device(), pooled, 0};
   s.used_bytes += size_bytes;
   *data = memory;
   return cudaSuccess;
@@ -26,8 +26,8 @@ cudaError_t allocate(void** data, size_t size_bytes, bool pooled) {
 void release(void* data, bool pooled) {
   fake::State& s = state();
   const auto it = s.allocations.find(static_cast<char*>(data));
-  if (it == s.allocations.end() || it->second.pooled != pooled) {
-    s.fault = cudaErrorIllegalAddress;  // freed twice, or by the wrong function
+  if (it == s.allocations.end() || it->second.pooled != pooled || it->second.opened > 0) {
+    s.fault = cudaErrorIllegalAddress;  // freed twice, by the wrong function, or while another process has it open
     return;
   }
   s.used_bytes -= it->second.size_bytes;
@@ -161,9 +161,18 @@ cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* data) {
 }
 cudaError_t cudaIpcOpenMemHandle(void** data, cudaIpcMemHandle_t handle, unsigned) {
   const Call call(__func__);
+  if (call.fails()) return call.result();
   std::memcpy(data, handle.reserved, sizeof *data);
-  // One's own handle cannot be opened. Any other would be of another process, whose memory cannot be had here.
-  const bool own = fake::is_device_memory(*data, 1);
-  return call.result(own ? cudaErrorDeviceUninitialized : cudaErrorInvalidResourceHandle);
+  const auto it = state().allocations.find(static_cast<char*>(*data));
+  if (it == state().allocations.end()) return call.result(cudaErrorInvalidResourceHandle);
+  if (!state().other_process) return call.result(cudaErrorDeviceUninitialized);
+  it->second.opened++;
+  return call.result();
 }
-cudaError_t cudaIpcCloseMemHandle(void*) { return Call(__func__).result(); }
+cudaError_t cudaIpcCloseMemHandle(void* data) {
+  const Call call(__func__);
+  const auto it = state().allocations.find(static_cast<char*>(data));
+  if (it == state().allocations.end() || it->second.opened == 0) return call.result(cudaErrorInvalidValue);
+  it->second.opened--;
+  return call.result();
+}

@@ -12,6 +12,7 @@ struct Marks {
 };
 struct FakeEvent {
   std::shared_ptr<Marks> marks = std::make_shared<Marks>();
+  bool interprocess = false;
 };
 
 using Work = std::function<cudaError_t()>;
@@ -100,9 +101,11 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   });
   return call.result();
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* made, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* made, unsigned flags) {
   const Call call(__func__);
-  if (!call.fails()) *made = new FakeEvent;
+  if (call.fails()) return call.result();
+  *made = new FakeEvent;
+  (*made)->interprocess = flags & cudaEventInterprocess;
   return call.result();
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -129,12 +132,18 @@ cudaError_t cudaEventSynchronize(cudaEvent_t) {
 }
 cudaError_t cudaIpcGetEventHandle(cudaIpcEventHandle_t* handle, cudaEvent_t event) {
   const Call call(__func__);
+  if (!event->interprocess) return call.result(cudaErrorInvalidResourceHandle);
   *handle = {};
   std::memcpy(handle->reserved, &event, sizeof event);
   return call.result();
 }
-cudaError_t cudaIpcOpenEventHandle(cudaEvent_t*, cudaIpcEventHandle_t) {
-  return Call(__func__).result(cudaErrorDeviceUninitialized);  // of this process; no other's can be had
+cudaError_t cudaIpcOpenEventHandle(cudaEvent_t* made, cudaIpcEventHandle_t handle) {
+  const Call call(__func__);
+  if (!state().other_process) return call.result(cudaErrorDeviceUninitialized);
+  cudaEvent_t exported = nullptr;  // which must be alive
+  std::memcpy(&exported, handle.reserved, sizeof exported);
+  *made = new FakeEvent{exported->marks, false};
+  return call.result();
 }
 
 // --- graphs -----------------------------------------------------------------------------------------------
