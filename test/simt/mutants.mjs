@@ -20,6 +20,7 @@ const kernelFlags = ['-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
 const units = {
   engine: { source: 'native/cuda/engine.cu', flags: kernelFlags },
   geometry: { source: 'native/cuda/geometry.cu', flags: kernelFlags },
+  readable: { source: 'native/cuda/readable.cu', flags: kernelFlags },
   float32: { source: 'native/cuda/float32.cu', flags: kernelFlags },
   others: { source: 'test/simt/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
   tests: { source: 'test/simt/kernels_test.cc', flags: [] },
