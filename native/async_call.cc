@@ -1,16 +1,13 @@
 // A call that runs on a pool thread of Node's.
 #include "async_call.h"
 
-#include <cstdlib>
-#include <cstring>
-
+#include "async_array.h"
 #include "async_work.h"
 
 namespace warpdice {
 namespace {
 
-/// Memory that JavaScript could detach meanwhile is copied: inputs before, outputs after. Shared memory is used where
-/// it is, and referenced until the call is done.
+/// Holds on to the arrays: shared memory is used where it is.
 class AsyncCall : public AsyncWork {
  public:
   AsyncCall(const BoundCall& bound, const Napi::CallbackInfo& info) : bound_(bound) {
@@ -25,13 +22,8 @@ class AsyncCall : public AsyncWork {
  private:
   void take_copies() {
     for (size_t i = 0; i < aCount; i++) {
-      Array& array = bound_.arrays[i];
-      if (!array.memory.data || array.memory.shared) continue;
-      copies_[i].reset(static_cast<char*>(std::malloc(array.used_bytes)));
-      if (!copies_[i]) throw std::bad_alloc();
-      const bool read = !array.output || ((i == aGrad || i == aTargetGrad) && bound_.call.grad.accumulate);
-      if (read) cpu::copy(copies_[i].get(), array.memory.data, array.used_bytes, false);
-      array.memory.data = copies_[i].get();
+      const bool read = !bound_.writes(i) || ((i == aGrad || i == aTargetGrad) && bound_.call.grad.accumulate);
+      copies_[i].take(bound_.arrays[i], read);
     }
     bound_.connect();
   }
@@ -43,29 +35,21 @@ class AsyncCall : public AsyncWork {
     hand_over(env);
   }
 
-  /// Copies the results to where the caller wants them, if that is still there.
+  /// Copies the results to where the caller wants them, or none.
   void hand_over(Napi::Env env) {
     std::array<Memory, aCount> to;
     for (size_t i = 0; i < aCount; i++) {
-      const Array& array = bound_.arrays[i];
-      if (!array.output || !copies_[i]) continue;
-      to[i] = memory_of(env, arrays_.Value().Get(static_cast<uint32_t>(i)), kArrayNames[i]);
-      if (to[i].size_bytes < array.used_bytes) {
-        throw Napi::TypeError::New(env, std::string("Expected ") + kArrayNames[i] +
-                                            " to keep its memory during the call but it was detached or shrunk");
-      }
+      if (!bound_.writes(i) || !copies_[i]) continue;
+      const Napi::Value array = arrays_.Value().Get(static_cast<uint32_t>(i));
+      to[i] = memory_after(env, array, kArrayNames[i], bound_.arrays[i].used_bytes);
     }
     for (size_t i = 0; i < aCount; i++) {
-      if (to[i].data) cpu::copy(to[i].data, copies_[i].get(), bound_.arrays[i].used_bytes, false);
+      if (to[i].data) cpu::copy(to[i].data, copies_[i].data(), bound_.arrays[i].used_bytes, false);
     }
   }
 
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-
   BoundCall bound_;
-  std::array<std::unique_ptr<char, Free>, aCount> copies_;
+  std::array<OwnCopy, aCount> copies_;
   Napi::ObjectReference arrays_;
   LabelFault faults_;
 };

@@ -3,12 +3,6 @@
 namespace warpdice {
 namespace {
 
-bool overlap(const Array& a, const Array& b) {
-  if (a.used_bytes == 0 || b.used_bytes == 0) return false;
-  const char *a0 = static_cast<const char*>(a.memory.data), *b0 = static_cast<const char*>(b.memory.data);
-  return a0 < b0 + b.used_bytes && b0 < a0 + a.used_bytes;
-}
-
 /// A Float64Array of the options, or nothing.
 std::vector<double> numbers(Napi::Env env, const Napi::Object& from, const char* name) {
   const Napi::Value value = from.Get(name);
@@ -87,15 +81,7 @@ BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::Callback
   read_arguments(info);
   const std::array<size_t, aCount> needs = needed_bytes(info);
   for (size_t i = 0; i < aCount; i++) {
-    if (needs[i] == 0) continue;
-    Array& array = arrays[i];
-    array.memory = memory(env, info[kArrayArguments[i]], kArrayNames[i]);
-    array.used_bytes = needs[i];
-    array.output = i >= aValue || (i == aStatistics && (call.steps & kStatistics));
-    if (array.memory.size_bytes < needs[i] || !array.memory.data) {
-      throw Napi::RangeError::New(env, std::string("Expected at least ") + std::to_string(needs[i]) + " bytes for " +
-                                           kArrayNames[i] + " but received " + std::to_string(array.memory.size_bytes));
-    }
+    if (needs[i] > 0) arrays[i] = bind_array(env, info[kArrayArguments[i]], kArrayNames[i], needs[i], memory);
   }
   check_types(env);
   check_overlaps(env);
@@ -179,9 +165,8 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
 
 void BoundCall::check_types(Napi::Env env) const {
   const Inputs& in = call.in;
-  const DType p = in.predictions.dtype, t = in.target.dtype, w = in.weight.dtype, g = call.grad.dtype;
-  bool fits = is_float(w) || w == DType::uint8;
-  if (call.reads()) fits = fits && is_float(p) && (in.labels ? is_label(t) : is_float(t) || t == DType::uint8);
+  const DType p = in.predictions.dtype, t = in.target.dtype, g = call.grad.dtype;
+  bool fits = !call.reads() || (is_float(p) && operands_fit(in));
   if (call.steps & kGradient) fits = fits && (g == p || (size_of(p) == 2 && g == DType::float32));
   if (call.steps & kTargetGradient) fits = fits && !in.labels && is_float(t);
   if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
@@ -189,7 +174,7 @@ void BoundCall::check_types(Napi::Env env) const {
 
 void BoundCall::check_overlaps(Napi::Env env) const {
   for (size_t i = 0; i < aCount; i++) {
-    if (!arrays[i].output) continue;
+    if (!writes(i)) continue;
     for (size_t j = 0; j < aCount; j++) {
       if (i == j || !overlap(arrays[i], arrays[j])) continue;
       // The gradient may replace the predictions, element by element.

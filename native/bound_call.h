@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "bound_array.h"
 #include "call.h"
-#include "napi_util.h"
 
 namespace warpdice {
 
@@ -67,22 +67,16 @@ struct LossSetup {
   LossSetup(Napi::Env env, const Napi::Object& from);
 };
 
-struct Array {
-  Memory memory;          // data is null when absent
-  size_t used_bytes = 0;  // what the call reads or writes
-  bool output = false;
-};
-
 struct BoundCall {
   Call call;
   std::array<Array, aCount> arrays;
   std::shared_ptr<const LossSetup> setup;  // owns what call.options and call.in point at
 
-  /// What an argument's array is: memory of the host, or of a device.
-  using MemoryOf = Memory (*)(Napi::Env env, napi_value array, const char* name);
-
   /// The call that `info` asks for, checked.
   BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
+
+  /// Whether the call writes the array.
+  bool writes(size_t array) const { return array >= aValue || (array == aStatistics && (call.steps & kStatistics)); }
 
   /// Points the call at the arrays' memory.
   void connect();

@@ -27,21 +27,17 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
   in.target.dtype = to_dtype(env, info[kTargetType]);
   in.weight.dtype = to_dtype(env, info[kWeightType]);
-  const DType p = in.predictions.dtype, t = in.target.dtype, w = in.weight.dtype;
-  const bool fits = (maps ? is_label(p) && in.labels : is_float(p)) &&
-                    (in.labels ? is_label(t) : is_float(t) || t == DType::uint8) && (is_float(w) || w == DType::uint8);
+  const DType p = in.predictions.dtype;
+  const bool fits = (maps ? is_label(p) && in.labels : is_float(p)) && operands_fit(in);
   if (!fits || C > kMostClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 
   // Of at least a * b * c elements, which are sizes from 1.
   const auto take = [&](Argument argument, const char* name, size_t element, int64_t a, int64_t b, int64_t c) {
-    const Memory found = memory(env, info[argument], name);
-    const size_t bytes = bytes_of(env, {a, b, c}, element);
-    if (found.data && found.size_bytes >= bytes) return Array{found, bytes};
-    throw Napi::RangeError::New(env, std::string("Expected at least ") + std::to_string(bytes) + " bytes for " + name);
+    return bind_array(env, info[argument], name, bytes_of(env, {a, b, c}, element), memory);
   };
   predictions = take(kPredictions, "predictions", size_of(p), N, maps ? 1 : C, S);
-  target = take(kTarget, "target", size_of(t), N, in.labels ? 1 : C, S);
-  if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", size_of(w), N, 1, S);
+  target = take(kTarget, "target", size_of(in.target.dtype), N, in.labels ? 1 : C, S);
+  if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", size_of(in.weight.dtype), N, 1, S);
   counts = take(kCounts, "counts", sizeof(double), N, inputs.cells(), 1);
   connect();
 }

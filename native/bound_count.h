@@ -1,8 +1,8 @@
 #pragma once
 // One call of the function `count` of binding.d.ts. lib/ checks what arguments mean; here only what memory safety needs
 // is checked.
+#include "bound_array.h"
 #include "counts.h"
-#include "napi_util.h"
 
 namespace warpdice {
 
@@ -26,14 +26,6 @@ struct BoundCount {
     kCounts,
     kArguments
   };
-
-  struct Array {
-    Memory memory;  // data is null when absent
-    size_t used_bytes = 0;
-  };
-
-  /// What an argument's array is: memory of the host, or of a device.
-  using MemoryOf = Memory (*)(Napi::Env env, napi_value array, const char* name);
 
   CountInputs inputs;
   Array predictions, target, weight, counts;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "async_array.h"
 #include "async_work.h"
 #include "bound_count.h"
 
@@ -19,18 +20,11 @@ void throw_faults(Napi::Env env, const CountFaults& faults) {
   throw error;
 }
 
-/// Counts on copies of what JavaScript could take away meanwhile. Shared memory is used where it is.
 class CountWork : public AsyncWork {
  public:
   explicit CountWork(const Napi::CallbackInfo& info) : bound_(info) {
-    BoundCount::Array* inputs[] = {&bound_.predictions, &bound_.target, &bound_.weight};
-    for (size_t i = 0; i < 3; i++) {
-      Memory& memory = inputs[i]->memory;
-      if (!memory.data || memory.shared) continue;
-      copies_[i].reset(new char[inputs[i]->used_bytes]);
-      cpu::copy(copies_[i].get(), memory.data, inputs[i]->used_bytes, false);
-      memory.data = copies_[i].get();
-    }
+    Array* inputs[] = {&bound_.predictions, &bound_.target, &bound_.weight};
+    for (size_t i = 0; i < 3; i++) copies_[i].take(*inputs[i], true);
     bound_.connect();
     counts_.resize(bound_.counts.used_bytes / sizeof(double));
     Napi::Array kept = Napi::Array::New(info.Env());
@@ -46,13 +40,12 @@ class CountWork : public AsyncWork {
 
   void settle(Napi::Env env) override {
     throw_faults(env, faults_);
-    const Memory to = memory_of(env, arrays_.Value().Get(uint32_t{0}), "counts");
-    if (to.size_bytes < bound_.counts.used_bytes) throw Napi::TypeError::New(env, "Expected counts to keep its memory");
+    const Memory to = memory_after(env, arrays_.Value().Get(uint32_t{0}), "counts", bound_.counts.used_bytes);
     std::copy(counts_.begin(), counts_.end(), static_cast<double*>(to.data));
   }
 
   BoundCount bound_;
-  std::unique_ptr<char[]> copies_[3];
+  OwnCopy copies_[3];
   std::vector<double> counts_;
   Napi::ObjectReference arrays_;  // keeps shared memory alive
   CountFaults faults_;

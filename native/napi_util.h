@@ -63,9 +63,6 @@ inline DType to_dtype(Napi::Env env, const Napi::Value& value) {
   return static_cast<DType>(code);
 }
 
-inline bool is_float(DType dtype) { return dtype <= DType::bfloat16; }
-inline bool is_label(DType dtype) { return dtype >= DType::uint8; }
-
 /// The product of sizes, in bytes, or an error that it does not fit.
 inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size_t element_bytes) {
   int64_t total = static_cast<int64_t>(element_bytes);

@@ -1,5 +1,5 @@
 #pragma once
-// Nearest resampling of [outer, ...sizes, unit]: to[i] = from[floor(i * from_size / to_size)] along each axis.
+// Nearest resampling of [outer, ...sizes, inner]: to[i] = from[floor(i * from_size / to_size)] along each axis.
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -9,7 +9,8 @@ namespace warpdice {
 struct Resampling {
   int64_t outer = 1;
   std::vector<int64_t> from_sizes, to_sizes;  // of the axes, as many; their products fit in 63 bits
-  size_t unit_bytes = 1;                      // of elements that stay together
+  int64_t inner = 1;                          // elements that stay together
+  size_t element_bytes = 1;
 };
 
 namespace cpu {

@@ -1,14 +1,8 @@
 // The function `resampleNearest` of binding.d.ts.
 #include "resample_binding.h"
 
-#include "napi_util.h"
-#include "resample.h"
-
 namespace warpdice {
 namespace {
-
-/// The arguments, in order.
-enum Argument : size_t { kFrom, kElementBytes, kOuter, kFromSizes, kToSizes, kInner, kTo, kArguments };
 
 std::vector<int64_t> sizes_of(Napi::Env env, const Napi::Value& value) {
   if (!value.IsArray()) throw Napi::TypeError::New(env, "Expected an array of sizes");
@@ -27,35 +21,36 @@ size_t bytes_of_all(Napi::Env env, int64_t outer, const std::vector<int64_t>& si
 
 }  // namespace
 
-Napi::Value resample_nearest(const Napi::CallbackInfo& info) {
+BoundResample::BoundResample(const Napi::CallbackInfo& info, MemoryOf memory) {
   Napi::Env env = info.Env();
-  if (info.Length() != kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
+  if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
   const auto count = [&](Argument argument) { return info[argument].As<Napi::Number>().Int64Value(); };
-  const Memory from = memory_of(env, info[kFrom], "from"), to = memory_of(env, info[kTo], "to");
-  Resampling shape;
   shape.outer = count(kOuter);
   shape.from_sizes = sizes_of(env, info[kFromSizes]);
   shape.to_sizes = sizes_of(env, info[kToSizes]);
-  shape.unit_bytes = bytes_of(env, {count(kElementBytes), count(kInner)}, 1);
+  shape.element_bytes = bytes_of(env, {count(kElementBytes)}, 1);
+  shape.inner = count(kInner);
   if (shape.from_sizes.empty() || shape.from_sizes.size() != shape.to_sizes.size()) {
     throw Napi::RangeError::New(env, "Expected as many sizes of from as of to, at least one");
   }
   for (size_t axis = 0; axis < shape.to_sizes.size(); axis++) {  // products of which the engine makes indices
     bytes_of(env, {shape.from_sizes[axis], shape.to_sizes[axis]}, 1);
   }
-  const size_t from_bytes = bytes_of_all(env, shape.outer, shape.from_sizes, shape.unit_bytes);
-  const size_t to_bytes = bytes_of_all(env, shape.outer, shape.to_sizes, shape.unit_bytes);
-  if (!from.data || !to.data || from.size_bytes < from_bytes || to.size_bytes < to_bytes) {
-    throw Napi::RangeError::New(env, "Expected at least " + std::to_string(from_bytes) + " and " +
-                                         std::to_string(to_bytes) + " bytes but received " +
-                                         std::to_string(from.size_bytes) + " and " + std::to_string(to.size_bytes));
-  }
-  const char *f = static_cast<const char*>(from.data), *t = static_cast<const char*>(to.data);
-  if (f < t + to_bytes && t < f + from_bytes) {
+  const size_t unit_bytes = bytes_of(env, {shape.inner}, shape.element_bytes);
+  const auto bind = [&](Argument argument, const char* name, const std::vector<int64_t>& sizes) {
+    return bind_array(env, info[argument], name, bytes_of_all(env, shape.outer, sizes, unit_bytes), memory);
+  };
+  from = bind(kFrom, "from", shape.from_sizes);
+  to = bind(kTo, "to", shape.to_sizes);
+  if (overlap(from, to)) {
     throw Napi::RangeError::New(env, "Expected memory of its own for to but received an array that overlaps from");
   }
-  guarded(env, [&] { cpu::resample_nearest(shape, from.data, to.data); });
-  return env.Undefined();
+}
+
+Napi::Value resample_nearest(const Napi::CallbackInfo& info) {
+  const BoundResample bound(info);
+  guarded(info.Env(), [&] { cpu::resample_nearest(bound.shape, bound.from.memory.data, bound.to.memory.data); });
+  return info.Env().Undefined();
 }
 
 }  // namespace warpdice

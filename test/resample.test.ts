@@ -69,8 +69,14 @@ test('what does not fit is an error, and nothing is written', () => {
     expect(() => native.resampleNearest(...args)).toThrow(message);
     expect(Buffer.from(args[6] as Uint8Array)).toEqual(before);
   };
-  refuse((args) => (args[0] = new Uint8Array(11)), /Expected at least 12 and 4 bytes/);
-  refuse((args) => (args[6] = new Uint8Array(3)), /Expected at least 12 and 4 bytes/);
+  refuse(
+    (args) => (args[0] = new Uint8Array(11)),
+    /Expected at least 12 bytes for from but received 11/,
+  );
+  refuse(
+    (args) => (args[6] = new Uint8Array(3)),
+    /Expected at least 4 bytes for to but received 3/,
+  );
   refuse((args) => (args[3] = [12]), /as many sizes/);
   refuse((args) => (args[3] = args[4] = []), /as many sizes/);
   refuse((args) => (args[4] = [0, 2]), /Expected sizes from 1/);

@@ -47,9 +47,10 @@ void resample_nearest(const Resampling& shape, const void* from, void* to) {
     const int64_t most = shape.from_sizes[axis], count = shape.to_sizes[axis];
     for (int64_t i = 0; i < count; i++) index[axis].push_back(i * most / count);
   }
+  const size_t unit_bytes = static_cast<size_t>(shape.inner) * shape.element_bytes;
   const int64_t to_row = shape.to_sizes.back(), from_row = shape.from_sizes.back();
   const int64_t rows = product(shape.to_sizes) / to_row, from_rows = product(shape.from_sizes) / from_row;
-  const int64_t bytes = static_cast<int64_t>(shape.unit_bytes), grain = std::max<int64_t>(1, 32768 / (to_row * bytes));
+  const int64_t bytes = static_cast<int64_t>(unit_bytes), grain = std::max<int64_t>(1, 32768 / (to_row * bytes));
   Pool::instance().parallel_for(shape.outer * rows, grain, [&](int64_t r) {
     // The row's place along the axes before the last, from the innermost on.
     int64_t left = r % rows, source = 0, stride = 1;
@@ -57,7 +58,7 @@ void resample_nearest(const Resampling& shape, const void* from, void* to) {
       source += index[axis][static_cast<size_t>(left % shape.to_sizes[axis])] * stride;
     }
     source += r / rows * from_rows;
-    gather(index.back(), shape.unit_bytes, static_cast<const char*>(from) + source * from_row * bytes,
+    gather(index.back(), unit_bytes, static_cast<const char*>(from) + source * from_row * bytes,
            static_cast<char*>(to) + r * to_row * bytes);
   });
 }

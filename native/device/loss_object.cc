@@ -57,7 +57,7 @@ class LossOnDevices {
       if (!bound.arrays[i].memory.data) continue;
       Span& span = unwrap<BufferObject>(env, info[kArrayArguments[i]], kArrayNames[i]).span();
       owned.memory.push_back(span.memory);
-      if (bound.arrays[i].output) prepared.outputs.push_back(&span);
+      if (bound.writes(i)) prepared.outputs.push_back(&span);
       else if (i == aStatistics) prepared.faults = span.faults;
     }
     return prepared;
