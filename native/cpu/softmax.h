@@ -94,6 +94,8 @@ WARPDICE_INLINE Vec<T> entropy_slope(const Steps<T, Target>& steps, const Slope<
 /// dz_c = p_c * (dp_c - sum_j p_j dp_j + sum_j q_j) - q_c. slopes: [C]. p and dp: [C][kUnroll].
 template <class T, bool kWeighted, bool kKept, bool kEntropy, class Target>
 void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* p, Vec<T>* dp, Sink<T> sink) {
+  // Narrow vectors wait for what was kept. Of more classes the caches would lose it again before it is used.
+  const bool prefetches = kKept && kVectorBytes < 64 && steps.classes <= 32;
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     Vec<T> inverse[kUnroll], mean[kUnroll] = {};
     if constexpr (!kKept) {
@@ -102,6 +104,7 @@ void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* p,
     }
     for (int64_t c = 0; c < steps.classes; c++) {
       const Slope<T> slope = slopes[c];
+      if (prefetches) steps.z.prefetch(c);
       for (int u = 0; u < kUnroll; u++) {
         const Vec<T> pu = kKept ? steps.z.get(c, u) : p[c * kUnroll + u] * inverse[u];
         const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, pu, pu - splat<T>(1));
