@@ -233,6 +233,19 @@ export interface CudaBinding {
    * invalid predictions (label maps) and of invalid targets, count 0 for none. With one, the counts are of no use.
    */
   count(...args: [...args: CountArguments, stream: NativeStream]): void;
+  /** ResampleArguments whose arrays are NativeBuffers. */
+  resampleNearest(...args: [...args: ResampleArguments, stream: NativeStream]): void;
+  /**
+   * sum += weight * value, or sum = weight * value for the first term, in float64; weight 0 adds nothing. Whoever reads
+   * the sum gets the faults of the first value that has some.
+   */
+  addWeighted(
+    sum: NativeBuffer,
+    value: NativeBuffer,
+    weight: number,
+    first: boolean,
+    stream: NativeStream,
+  ): void;
   devices(): CudaDevices;
   /** free and total: the driver's. alive and peak: of this process's tensors and workspaces. */
   memory(device: number): {

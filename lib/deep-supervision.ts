@@ -1,12 +1,12 @@
-import { toTensor } from './argument.js';
+import { toTensor, toTensorOn } from './argument.js';
 import { float64Buffer } from './call.js';
 import { checkKeys, checkNonNegative, rangeError, typeError } from './check.js';
-import { Device } from './device.js';
 import { Loss } from './loss.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
 import { Resampler } from './resample.js';
 import type { LossValue, LossValueAndGrad } from './result.js';
 import type { Tensor, TensorLike } from './tensor.js';
+import { addUp } from './weighted-sum.js';
 
 /** What a call of {@link DeepSupervision.value} adds. */
 export interface ScalesOptions<Out = ValueOptions['out']> {
@@ -46,8 +46,9 @@ const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate'];
  *
  * The target, and a weight per voxel, are resampled to the nearest voxel, index floor(i * from / to) along each axis, into
  * small buffers that are kept; predictions of the target's own size take it as it is. Arguments are those of the loss;
- * all are checked before anything is written. Labels out of range throw where they are met, largest scale first.
- * Tensors in host memory only, with at least one spatial axis; reductions `'mean'` and `'sum'`.
+ * all are checked before anything is written. Labels out of range throw where they are met, largest scale first; on a
+ * GPU when the value, or a result of that scale, is read. Tensors with at least one spatial axis, all on one device;
+ * reductions `'mean'` and `'sum'`.
  *
  * @example
  * const supervision = new DeepSupervision(new DiceLoss({ smoothDenominator: 0 }), [0.75, 0.25]);
@@ -89,11 +90,9 @@ export class DeepSupervision {
     options: ScalesOptions = none,
   ): ScalesValue {
     checkKeys(options, 'options', valueKeys);
-    const calls = this.#calls(predictions, target, options, (x, y, given) =>
+    return this.#run(predictions, target, options, (x, y, given) =>
       this.#loss.prepareValue(x, y, given),
     );
-    const into = this.#into(options);
-    return this.#result(into, runLargestFirst(calls));
   }
 
   /** The same with the gradient for the predictions of every scale, its weight included. */
@@ -105,7 +104,7 @@ export class DeepSupervision {
     checkKeys(options, 'options', gradKeys);
     const { gradScale = 1, gradDtype, accumulate } = options;
     if (typeof gradScale !== 'number') throw typeError('a number', 'gradScale', gradScale);
-    const calls = this.#calls(predictions, target, options, (x, y, given, weight) =>
+    return this.#run(predictions, target, options, (x, y, given, weight) =>
       this.#loss.prepareValueAndGrad(x, y, {
         ...given,
         gradScale: weight * gradScale,
@@ -113,8 +112,28 @@ export class DeepSupervision {
         ...(accumulate !== undefined && { accumulate }),
       }),
     );
-    const into = this.#into(options);
-    return this.#result(into, runLargestFirst(calls));
+  }
+
+  #run<Out, Result extends LossValue>(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesOptions<Out>,
+    prepare: PrepareScale<Out, Result>,
+  ): ScalesValue<Result> {
+    const made: Tensor[] = []; // on a GPU, for this call alone: what is enqueued still finds them
+    try {
+      const calls = this.#calls(predictions, target, options, prepare, made);
+      calls.sort((a, b) => b.x.size - a.x.size);
+      const { device } = (calls[0] as Call<Result>).x;
+      const value = float64Buffer(options.out?.value, 'out.value', [], device);
+      const scales: Result[] = [];
+      for (const { i, run } of calls) scales[i] = run();
+      const terms = calls.map(({ i, weight }) => ({ weight, value: (scales[i] as Result).value }));
+      addUp(terms, value);
+      return { value, scales };
+    } finally {
+      for (const tensor of made) tensor.dispose();
+    }
   }
 
   /** One call for each scale, checked. */
@@ -122,12 +141,8 @@ export class DeepSupervision {
     predictions: readonly TensorLike[],
     target: TensorLike,
     options: ScalesOptions<Out>,
-    prepare: (
-      x: Tensor,
-      y: Tensor,
-      given: { weight?: Tensor; out?: NonNullable<Out> },
-      weight: number,
-    ) => () => Result,
+    prepare: PrepareScale<Out, Result>,
+    made: Tensor[],
   ): Call<Result>[] {
     if (!Array.isArray(predictions)) {
       throw typeError('an array of tensors', 'predictions', predictions);
@@ -140,53 +155,36 @@ export class DeepSupervision {
     const outs = options.out?.scales ?? [];
     if (!Array.isArray(outs)) throw typeError('an array', 'out.scales', outs);
     if (outs.length > count) throw rangeError(`at most ${count}`, 'out.scales', outs.length);
-    const y = onHost(target, 'target');
-    const w = options.weight === undefined ? undefined : onHost(options.weight, 'weight');
+    const { device } = toTensor(predictions[0], 'predictions[0]');
+    const y = toTensorOn(device, target, 'target');
+    const w =
+      options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
     return predictions.map((like, i) => {
-      const x = onHost(like, `predictions[${i}]`);
+      const x = toTensorOn(device, like, `predictions[${i}]`);
       if (x.shape.length < 3)
         throw rangeError('rank 3 or more', `the shape of predictions[${i}]`, x.shape);
       const out = outs[i];
       const given = {
-        ...(w !== undefined && { weight: this.#weight.at(i, w, x) }),
+        ...(w !== undefined && { weight: this.#weight.at(i, w, x, made) }),
         ...(out != null && { out }),
       };
-      const run = prepare(x, this.#target.at(i, y, x), given, this.#weights[i] as number);
-      return { size: x.size, run };
-    });
-  }
-
-  #into({ out }: ScalesOptions<unknown>): Tensor {
-    return float64Buffer(out?.value, 'out.value', [], Device.cpu);
-  }
-
-  #result<Scale extends LossValue>(into: Tensor, scales: Scale[]): ScalesValue<Scale> {
-    // A scale of weight 0 must not turn the sum into NaN.
-    const terms = scales.map(({ value }, i) => {
       const weight = this.#weights[i] as number;
-      return weight === 0 ? 0 : weight * value.itemSync();
+      return { x, i, weight, run: prepare(x, this.#target.at(i, y, x, made), given, weight) };
     });
-    into.data[0] = terms.reduce((a, b) => a + b, 0);
-    return { value: into, scales };
   }
 }
+
+type PrepareScale<Out, Result> = (
+  x: Tensor,
+  y: Tensor,
+  given: { weight?: Tensor; out?: NonNullable<Out> },
+  weight: number,
+) => () => Result;
 
 interface Call<Result> {
-  size: number;
+  x: Tensor;
+  /** Of the scale. */
+  i: number;
+  weight: number;
   run: () => Result;
-}
-
-function runLargestFirst<Result>(calls: readonly Call<Result>[]): Result[] {
-  const results: Result[] = [];
-  const order = calls.map((call, i) => ({ ...call, i })).sort((a, b) => b.size - a.size);
-  for (const { i, run } of order) results[i] = run();
-  return results;
-}
-
-function onHost(like: TensorLike, name: string): Tensor {
-  const tensor = toTensor(like, name);
-  if (tensor.device.kind === 'cpu') return tensor;
-  throw new TypeError(
-    `Expected a tensor in host memory for ${name} but received one on ${tensor.device.name}`,
-  );
 }

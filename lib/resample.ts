@@ -1,10 +1,17 @@
 // Targets at the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
+import type { ResampleArguments } from '../binding.js';
 import { native } from './binding.js';
+import { memoryOf } from './call.js';
 import { rangeError, sameShape, showShape } from './check.js';
-import { makeArray } from './dtype.js';
+import { cuda } from './cuda.js';
+import { bytesOf } from './dtype.js';
+import { callNative } from './native-call.js';
 import { Tensor } from './tensor.js';
 
-/** Resamples targets, or weights, into buffers that are kept from call to call, one for each scale. */
+/**
+ * Resamples targets, or weights. On the host into buffers that are kept from call to call, one for each scale; on a GPU,
+ * where another stream may still read those, into new ones.
+ */
 export class Resampler {
   readonly #name: string;
   readonly #channelsLast: boolean;
@@ -18,9 +25,9 @@ export class Resampler {
 
   /**
    * `full` at the size of the predictions: itself where it has that size already. Its shape is theirs in other spatial
-   * lengths, with or without the class axis.
+   * lengths, with or without the class axis. What is new on a GPU is added to `made`, to be disposed.
    */
-  at(scale: number, full: Tensor, predictions: Tensor): Tensor {
+  at(scale: number, full: Tensor, predictions: Tensor, made: Tensor[]): Tensor {
     const { shape } = predictions;
     const dense = full.shape.length === shape.length;
     const classAxis = this.#channelsLast ? shape.length - 1 : 1;
@@ -41,25 +48,34 @@ export class Resampler {
     if (sameShape(full.shape, wanted)) return full;
 
     const to = this.#buffer(scale, full, wanted);
-    native.resampleNearest(
-      full.data,
-      full.data.BYTES_PER_ELEMENT,
-      product(wanted.slice(0, first)),
-      full.shape.slice(first, last),
-      wanted.slice(first, last),
-      product(wanted.slice(last)),
-      to.data,
+    if (to.device.kind === 'cuda') made.push(to);
+    resample(
+      [
+        memoryOf(full),
+        bytesOf(full.dtype),
+        product(wanted.slice(0, first)),
+        full.shape.slice(first, last),
+        wanted.slice(first, last),
+        product(wanted.slice(last)),
+        memoryOf(to),
+      ],
+      to,
     );
     return to;
   }
 
-  #buffer(scale: number, { dtype }: Tensor, shape: number[]): Tensor {
+  #buffer(scale: number, { dtype, device }: Tensor, shape: number[]): Tensor {
     const kept = this.#buffers[scale];
-    if (kept?.dtype === dtype && sameShape(kept.shape, shape)) return kept;
-    const made = Tensor.from(makeArray(dtype, product(shape)), shape, { dtype });
-    this.#buffers[scale] = made;
+    if (device.kind === 'cpu' && kept?.dtype === dtype && sameShape(kept.shape, shape)) return kept;
+    const made = Tensor.forResult(shape, dtype, device);
+    if (device.kind === 'cpu') this.#buffers[scale] = made;
     return made;
   }
+}
+
+function resample(args: ResampleArguments, { device }: Tensor): void {
+  if (device.kind === 'cpu') native.resampleNearest(...args);
+  else callNative(() => cuda().resampleNearest(...args, device.stream.native));
 }
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);

@@ -117,6 +117,10 @@ Memory memory_of_buffer(Napi::Env env, napi_value buffer, const char* name);
 /// The function `count`.
 Napi::Value count_classes(const Napi::CallbackInfo& info);
 
+/// The functions `resampleNearest` and `addWeighted`.
+Napi::Value resample_on_device(const Napi::CallbackInfo& info);
+Napi::Value add_weighted(const Napi::CallbackInfo& info);
+
 /// The class `DeviceLoss`.
 Napi::Function make_device_loss_class(Napi::Env env);
 /// The class `DevicePlan`, whose objects DeviceLoss makes.

@@ -94,6 +94,8 @@ void export_devices(Napi::Env env, Napi::Object exports) {
   cuda.Set("Event", EventObject::make_class(env));
   cuda.Set("DeviceLoss", make_device_loss_class(env));
   cuda.Set("count", Napi::Function::New<count_classes>(env, "count"));
+  cuda.Set("resampleNearest", Napi::Function::New<resample_on_device>(env, "resampleNearest"));
+  cuda.Set("addWeighted", Napi::Function::New<add_weighted>(env, "addWeighted"));
   cuda.Set("devices", Napi::Function::New<devices>(env, "devices"));
   cuda.Set("memory", Napi::Function::New<memory>(env, "memory"));
   cuda.Set("allocate", Napi::Function::New<allocate>(env, "allocate"));

@@ -1,0 +1,31 @@
+// The sum of the losses of several scales.
+import { cuda } from './cuda.js';
+import { callNative } from './native-call.js';
+import type { Tensor } from './tensor.js';
+
+interface Term {
+  weight: number;
+  /** One float64. */
+  value: Tensor;
+}
+
+/**
+ * sum = sum_i weight_i * value_i; a weight of 0 must not turn it into NaN. On a GPU it is enqueued, and who reads the sum
+ * gets the first fault of the calls that made the values.
+ */
+export function addUp(terms: readonly Term[], sum: Tensor): void {
+  if (sum.device.kind === 'cuda') addUpOnDevice(terms, sum);
+  else sum.data[0] = terms.reduce((total, term) => total + numberOf(term), 0);
+}
+
+const numberOf = ({ weight, value }: Term): number =>
+  weight === 0 ? 0 : weight * value.itemSync();
+
+function addUpOnDevice(terms: readonly Term[], sum: Tensor): void {
+  const { native } = sum.device.stream;
+  const to = sum.storage;
+  terms.forEach(({ weight, value: { storage } }, i) => {
+    callNative(() => cuda().addWeighted(to.buffer, storage.buffer, weight, i === 0, native));
+    to.words = storage.words; // the same for all scales of one loss
+  });
+}
