@@ -9,6 +9,8 @@ import { buildNative, reportBuildErrors } from './build-native.mjs';
 reportBuildErrors(() => {
   // ON unless said otherwise: a CPU-only published binary would leave GPU users on the CPU.
   process.env.WARPDICE_CUDA ||= 'ON';
+  // A kernel that spills registers, on any of the GPUs, would be published slow and unseen.
+  process.env.WARPDICE_WERROR ||= 'ON';
   buildNative(['--out', 'build-prebuilt', '--CDWARPDICE_PREBUILT=ON']);
   rmSync('build/Release', { recursive: true, force: true });
   cpSync('build-prebuilt/Release', 'build/Release', { recursive: true });
