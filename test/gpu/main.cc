@@ -1,4 +1,4 @@
-// gpu_tests [arguments of kernels_test]: the tests of the emulator on the first GPU.
+// gpu_tests [arguments of kernels_test and count_test]: the tests of the emulator on the first GPU.
 // gpu_tests leak: 100,000 steps, after which the device has as much free memory as before.
 #include <cuda_runtime.h>
 
@@ -8,7 +8,8 @@
 
 #include "../../native/cuda/engine.h"
 
-int run_kernel_tests(int argc, char** argv);
+int run_kernels_test(int argc, char** argv);
+int run_count_test(int argc, char** argv);
 
 namespace {
 
@@ -81,5 +82,6 @@ int leak_check() {
 int main(int argc, char** argv) {
   if (!describe_gpu()) return 77;
   if (argc > 1 && std::strcmp(argv[1], "leak") == 0) return leak_check();
-  return run_kernel_tests(argc, argv);
+  const int losses = run_kernels_test(argc, argv), counts = run_count_test(argc, argv);
+  return losses == 0 ? counts : losses;
 }

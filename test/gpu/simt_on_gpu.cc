@@ -1,5 +1,5 @@
-// What kernels_test.cc asks of the emulator, where there is a GPU instead: half-precision numbers are CUDA's own, and
-// the order of threads is the GPU's.
+// What kernels_test.cc and count_test.cc ask of the emulator, where there is a GPU instead: half-precision numbers are
+// CUDA's own, and the order of threads is the GPU's.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>

@@ -1,6 +1,7 @@
 // The engine on a real GPU behind the interface that the emulator's tests use: pointers to host memory. Every array of
 // a call is copied to device memory of exactly its size, as far from a 16-byte boundary as it is on the host, and what
-// the call writes is copied back. So the same kernels_test.cc runs on both.
+// the call writes is copied back. So the same kernels_test.cc and count_test.cc run on
+// both.
 //
 // WARPDICE_REPEAT=100: every call is made that often from the same memory, and must leave the same bits each time.
 // WARPDICE_FILL=0: the workspace is not filled before, so that compute-sanitizer's initcheck sees what is read too
@@ -13,6 +14,7 @@
 #include <map>
 #include <vector>
 
+#include "../../native/cuda/count.h"
 #include "../../native/cuda/engine.h"
 
 namespace warpdice::cuda {
@@ -117,6 +119,17 @@ void stage(DeviceCall& call, Arrays& arrays) {
   if (call.steps & kStatistics) arrays.stage(call.faults, sizeof(LabelFault), true);
 }
 
+void stage(DeviceCount& count, Arrays& arrays) {
+  Inputs& in = count.in;
+  const size_t voxels = in.samples * in.voxels, elements = voxels * in.classes;
+  const bool maps = count.decision == Decision::labels;
+  arrays.stage(in.predictions.data, (maps ? voxels : elements) * size_of(in.predictions.dtype));
+  arrays.stage(in.target.data, (in.labels ? voxels : elements) * size_of(in.target.dtype));
+  arrays.stage(in.weight.data, voxels * size_of(in.weight.dtype));
+  arrays.stage(count.counts, in.samples * count.cells() * sizeof *count.counts, true);
+  arrays.stage(count.faults, 2 * sizeof(LabelFault), true);
+}
+
 cudaStream_t our_stream() {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
@@ -128,11 +141,9 @@ int number_from(const char* name) {
   return text ? std::atoi(text) : 1;
 }
 
-}  // namespace
-
-/// What the tests call in place of enqueue(). The workspace is device memory of its own, filled with NaN.
-cudaError_t enqueue_staged(const DeviceCall& host_call, void*, cudaStream_t) {
-  DeviceCall call = host_call;
+/// Makes a DeviceCall or a DeviceCount. The workspace is device memory of its own, filled with NaN.
+template <class AnyCall>
+cudaError_t run_staged(AnyCall call) {
   Arrays arrays;
   stage(call, arrays);
   void* workspace = nullptr;
@@ -146,8 +157,8 @@ cudaError_t enqueue_staged(const DeviceCall& host_call, void*, cudaStream_t) {
     arrays.upload();
     if (fills) check(cudaMemsetAsync(workspace, 0xff, workspace_size, stream), "cudaMemsetAsync");
     status = enqueue(call, workspace, stream);
-    if (status != cudaSuccess) break;
     check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    if (status != cudaSuccess) break;
     std::vector<char> written = arrays.download();
     if (i > 0 && written != first) {
       std::printf("FAILED: run %d of the same call left other bits than the first\n", i + 1);
@@ -159,5 +170,11 @@ cudaError_t enqueue_staged(const DeviceCall& host_call, void*, cudaStream_t) {
   check(cudaFree(workspace), "cudaFree");
   return status;
 }
+
+}  // namespace
+
+// What the tests call in place of enqueue().
+cudaError_t enqueue_staged(const DeviceCall& call, void*, cudaStream_t) { return run_staged(call); }
+cudaError_t enqueue_staged(const DeviceCount& count, void*, cudaStream_t) { return run_staged(count); }
 
 }  // namespace warpdice::cuda

@@ -7,7 +7,7 @@
 //
 //   node test/simt/mutants.mjs [expression]     those whose layer and name match, as in '^values tile-'
 //
-// Only what the fault changes is compiled again, for float32.
+// Only what the fault changes is compiled again, for float32 where it is the losses' kernels.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -24,21 +24,29 @@ const units = {
   float32: { source: 'native/cuda/float32.cu', flags: kernelFlags },
   others: { source: 'test/simt/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
   tests: { source: 'test/simt/kernels_test.cc', flags: [] },
+  count: { source: 'native/cuda/count.cu', flags: kernelFlags },
+  countTests: { source: 'test/simt/count_test.cc', flags: [] },
 };
+/** What is linked together; count.cu is no part of the losses. */
+const programs = {
+  losses: ['engine', 'geometry', 'readable', 'float32', 'others', 'tests'],
+  counts: ['count', 'readable', 'countTests'],
+};
+const programOf = (file) => (file === 'count.cu' ? 'counts' : 'losses');
 const recover = '-fno-sanitize-recover=all';
 
-/** Flags, what the emulator must know, the arguments of kernels_test and what the output of a find looks like. */
+/** Flags, what the emulator must know, the arguments of the tests: the order, and that each nth case is run. */
 const builds = {
-  plain: { flags: [], emulator: [], args: ['0', '7', 'float32'] },
+  plain: { flags: [], emulator: [], args: ['0', '7'] },
   address: {
     flags: ['-fsanitize=address,undefined', recover],
     emulator: ['-DSIMT_ASAN'],
-    args: ['0', '23', 'float32'],
+    args: ['0', '23'],
   },
   thread: {
     flags: ['-fsanitize=thread', recover],
     emulator: ['-DSIMT_TSAN'],
-    args: ['0', '61', 'float32'],
+    args: ['0', '61'],
   },
 };
 const layers = {
@@ -78,9 +86,9 @@ async function compile(names, build, folder, to) {
   }
 }
 
-/** The objects of the kernels as they are. */
-async function compileBase(build) {
-  const to = path.join(scratch, build);
+/** The objects of the kernels as they are, for one program. */
+async function compileBase(build, program) {
+  const to = path.join(scratch, `${build}-${program}`);
   mkdirSync(to);
   const include = ['test/simt', 'test/fake'].map((part) => `-I${part}`);
   const emulator = [
@@ -92,13 +100,16 @@ async function compileBase(build) {
   ];
   const object = path.join(to, 'simt.o');
   await mustRun(compiler, [...emulator, '-c', 'test/simt/simt.cc', '-o', object], root);
-  await compile(Object.keys(units), build, root, to);
+  await compile(programs[program], build, root, to);
   return to;
 }
 
-async function linkAndRun(build, objects, program, folder) {
-  await mustRun(compiler, [...objects, ...builds[build].flags, '-o', program], folder);
-  return run(program, builds[build].args, folder);
+/** Links a program of objects, each from the folder that `from` says, into the file `output`, and runs it. */
+async function linkAndRun(build, program, from, output) {
+  const objects = ['simt', ...programs[program]].map((unit) => path.join(from(unit), `${unit}.o`));
+  await mustRun(compiler, [...objects, ...builds[build].flags, '-o', output], root);
+  const text = program === 'losses' ? ['float32'] : [];
+  return run(output, [...builds[build].args, ...text], root);
 }
 
 /** What depends on a file that a fault changes. */
@@ -116,11 +127,11 @@ function readFault(name) {
   const file = /^\+\+\+ b\/(\S+)/m.exec(text)?.[1];
   if (!(layer in layers) || !file)
     throw new Error(`${patch} does not say which layer, or which file.`);
-  return { name, patch, layer, file: path.basename(file) };
+  return { name, patch, layer, file: path.basename(file), program: programOf(path.basename(file)) };
 }
 
 /** Why the fault was not found, or nothing. */
-async function plant({ name, patch, layer: layerName, file }, bases) {
+async function plant({ name, patch, layer: layerName, file, program }, bases) {
   const layer = layers[layerName];
   const folder = path.join(scratch, name);
   for (const part of ['native', 'test/simt', 'test/fake']) {
@@ -130,14 +141,12 @@ async function plant({ name, patch, layer: layerName, file }, bases) {
   if (applied.status !== 0) return `it does not apply: ${applied.output.trim()}`;
   const again = changedUnits(file);
   await compile(again, layer.build, folder, folder);
-  const objects = ['simt', ...Object.keys(units)].map((unit) =>
-    path.join(again.includes(unit) ? folder : bases[layer.build], `${unit}.o`),
-  );
+  const base = bases[`${layer.build}-${program}`];
   const { status, output } = await linkAndRun(
     layer.build,
-    objects,
+    program,
+    (unit) => (again.includes(unit) ? folder : base),
     path.join(folder, 'program'),
-    folder,
   );
   rmSync(folder, { recursive: true, force: true });
   if (status === 0) return 'nothing complains';
@@ -164,19 +173,19 @@ const report = (name, problem) => {
 try {
   const bases = {};
   await inParallel(
-    [...new Set(faults.map(({ layer }) => layers[layer].build))].map((build) => async () => {
-      bases[build] = await compileBase(build);
-      const objects = ['simt', ...Object.keys(units)].map((unit) =>
-        path.join(bases[build], `${unit}.o`),
-      );
-      const { status, output } = await linkAndRun(
-        build,
-        objects,
-        path.join(bases[build], 'program'),
-        root,
-      );
-      report(`the kernels as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
-    }),
+    [...new Set(faults.map(({ layer, program }) => `${layers[layer].build}-${program}`))].map(
+      (base) => async () => {
+        const [build, program] = base.split('-');
+        bases[base] = await compileBase(build, program);
+        const { status, output } = await linkAndRun(
+          build,
+          program,
+          () => bases[base],
+          path.join(bases[base], 'program'),
+        );
+        report(`the ${program} as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
+      },
+    ),
   );
   await inParallel(
     faults.map(

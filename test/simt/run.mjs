@@ -55,7 +55,7 @@ const builds = {
   staged: {
     kernels: ['-O2'],
     emulator: ['-O2'],
-    tests: ['-O1', '-Denqueue=enqueue_staged', '-Dmain=run_kernel_tests'],
+    tests: ['-O1', '-Denqueue=enqueue_staged'],
     link: ['-pthread'],
     more: ['gpu/main', 'gpu/staged_engine', 'fake/devices', 'fake/memory', 'fake/streams'],
   },
@@ -87,30 +87,40 @@ function compile(args) {
 const args = process.argv.slice(2);
 const name = args[0] in builds ? args.shift() : 'plain';
 const build = builds[name];
-const tests = build.more ? ['kernels_test'] : ['kernels_test', 'count_test'];
+const tests = ['kernels_test', 'count_test'];
 const units = [
   ...kernels.map((name) => [`native/cuda/${name}.cu`, [...build.kernels, ...kernelFlags]]),
   ['test/simt/simt.cc', [...build.emulator, '-U_FORTIFY_SOURCE']],
-  ...tests.map((name) => [`test/simt/${name}.cc`, build.tests]),
+  ...tests.map((name) => [
+    `test/simt/${name}.cc`,
+    build.more ? [...build.tests, `-Dmain=run_${name}`] : build.tests,
+  ]),
   ...(build.more ?? []).map((name) => [`test/${name}.cc`, ['-O1']]),
 ];
 const tag = fingerprint(units);
 const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
-const programs = tests.map((name) => path.join(folder, `${name}-${tag}`));
-if (!programs.every(existsSync)) {
+/** Each test is a program of its own; test/gpu is one that calls them all. */
+const programs = new Map(
+  build.more
+    ? [[path.join(folder, `gpu_tests-${tag}`), tests]]
+    : tests.map((name) => [path.join(folder, `${name}-${tag}`), [name]]),
+);
+if (![...programs.keys()].every(existsSync)) {
   mkdirSync(folder, { recursive: true });
   await Promise.all(
     units.map(([source, flags]) =>
       compile([...common, ...flags, '-c', source, '-o', object(source)]),
     ),
   );
-  for (const [i, name] of tests.entries()) {
-    const others = tests.filter((other) => other !== name).map((other) => `test/simt/${other}.cc`);
+  for (const [program, names] of programs) {
+    const others = tests
+      .filter((name) => !names.includes(name))
+      .map((name) => `test/simt/${name}.cc`);
     const sources = units.map(([source]) => source).filter((source) => !others.includes(source));
-    await compile([...sources.map(object), ...build.link, '-o', programs[i]]);
+    await compile([...sources.map(object), ...build.link, '-o', program]);
   }
 }
-for (const program of programs) {
+for (const program of programs.keys()) {
   const { status, signal } = spawnSync(program, args, { stdio: 'inherit' });
   if (signal) console.error(`${program} was ended by ${signal}`);
   process.exitCode ||= (status === 77 ? 1 : status) ?? 1; // 77, no GPU: the emulator has one
