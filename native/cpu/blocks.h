@@ -7,8 +7,23 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Steps that share one stretch of staged labels and weights.
+/// Steps of a block at most: they share one stretch of staged labels and weights.
 constexpr int kBlockSteps = 16;
+
+/// Steps of a block that is staged class by class: as many as leave the L1 cache to it, its target and its gradient.
+template <class T>
+int staged_steps(int64_t classes) {
+  constexpr int64_t kStagedBytes = 12 << 10;
+  const int64_t fit = kStagedBytes / (classes * kStep<T> * static_cast<int64_t>(sizeof(T)));
+  return fit < 1 ? 1 : fit > kBlockSteps ? kBlockSteps : static_cast<int>(fit);
+}
+
+/// Elements from class to class of such a block: with a line to spare, so that the classes share no set of the cache.
+template <class T>
+int64_t staged_stride(int64_t classes) {
+  const int steps = staged_steps<T>(classes);
+  return steps * kStep<T> + (steps > 1 ? 64 / static_cast<int>(sizeof(T)) : 0);
+}
 
 /// Voxels to do at once: whole steps, or what is left of a run, padded to a step.
 struct Block {
@@ -22,7 +37,7 @@ class Blocks {
  public:
   /// scratch: [C][kStep<T>], used within view() and store_staged() only.
   Blocks(const Inputs& in, const Run& run, T* scratch)
-      : stager_{in.classes, in.voxels, in.interleaved(), scratch}, in_(in), run_(run) {}
+      : stager_{in.classes, in.voxels, in.interleaved(), scratch, staged_stride<T>(in.classes)}, in_(in), run_(run) {}
 
   /// Whether there are weights, or voxels that have none.
   bool weighted() const { return in_.weight.data || in_.has_ignore; }
@@ -31,9 +46,9 @@ class Blocks {
   bool direct(DType dtype) const { return dtype == kDType<T> && !stager_.channels_last; }
   bool direct_target() const { return in_.labels || direct(in_.target.dtype); }
 
-  /// What is staged class by class goes step by step, to stay in the cache.
+  /// direct: nothing is staged class by class.
   Block next_block(int64_t s, int64_t end, bool direct) const {
-    const int64_t left = end - s, whole = left / kStep<T>, most = direct ? kBlockSteps : 1;
+    const int64_t left = end - s, whole = left / kStep<T>, most = direct ? kBlockSteps : staged_steps<T>(in_.classes);
     if (whole == 0) return {s, static_cast<int>(left), true};
     return {s, static_cast<int>((whole < most ? whole : most) * kStep<T>), false};
   }
@@ -66,15 +81,16 @@ class Blocks {
       storage = static_cast<decltype(storage)>(const_cast<void*>(array.data));
       stager_.load(storage, run_.n, block.s, block.voxels, staged);
     });
-    return {staged, kStep<T>};
+    return {staged, stager_.stride};
   }
 
-  /// A staged step to the caller's array.
-  void store_staged(const GradientOut& out, const Block& block, const T* staged) const {
+  /// A staged block to the caller's array.
+  void store_staged(const GradientOut& out, const Block& block, const T* staged, bool streaming) const {
+    const Write how = out.accumulate ? Write::accumulate : streaming ? Write::stream : Write::replace;
     with_storage(out.dtype, [&](auto* storage) {
       using Storage = typename Pointee<decltype(storage)>::type;
       if constexpr (!kSame<Storage, uint8_t>) {
-        stager_.store(static_cast<Storage*>(out.data), run_.n, block.s, block.voxels, staged, out.accumulate);
+        stager_.store(static_cast<Storage*>(out.data), run_.n, block.s, block.voxels, staged, how);
       }
     });
   }

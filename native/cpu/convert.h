@@ -15,6 +15,12 @@ struct Float16 {
 struct BFloat16 {
   uint16_t bits;
 };
+template <class Storage>
+constexpr bool kHalf = false;
+template <>
+constexpr bool kHalf<Float16> = true;
+template <>
+constexpr bool kHalf<BFloat16> = true;
 
 // Conversions of one row of kStep<T>. Plain loops where the compiler turns them into vector code by itself.
 
@@ -77,39 +83,52 @@ WARPDICE_INLINE void narrow(const T* row, Storage* to) {
   for (int i = 0; i < kStep<T>; i++) to[i] = static_cast<Storage>(row[i]);
 }
 
-/// To nearest, ties to even; NaN stays NaN.
-WARPDICE_INLINE void narrow(const float* row, BFloat16* to) {
-  typedef typename Alike<float, uint16_t>::V Halves;
+// Two vectors of floats to one of halves: to nearest, ties to even; NaN stays NaN.
+
+WARPDICE_INLINE HalfWords pack(Vec<float> a, Vec<float> b, BFloat16*) {
   typedef typename Alike<float, uint32_t>::V Bits;
-  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
-    const Bits bits = load<Bits>(row + i), rounded = bits + 0x7fff + (bits >> 16 & 1), nan = bits | 0x400000;
-    store(to + i, __builtin_convertvector(((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded) >> 16, Halves));
-  }
+  const auto rounded = [](Vec<float> v) {
+    const Bits bits = (Bits)v;
+    return (Mask<float>)(v == v ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000);
+  };
+  return high_words(rounded(a), rounded(b));
 }
 
-/// To nearest, ties to even; NaN stays NaN.
-WARPDICE_INLINE void narrow(const float* row, Float16* to) {
+WARPDICE_INLINE HalfWords pack(Vec<float> a, Vec<float> b, Float16*) {
 #if defined(__AVX512F__)
   constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  for (int i = 0; i < kStep<float>; i += 16) store(to + i, _mm512_cvtps_ph(load<__m512>(row + i), kNearest));
+  const __m512i low = _mm512_castsi256_si512(_mm512_cvtps_ph((__m512)a, kNearest));
+  return (HalfWords)_mm512_inserti64x4(low, _mm512_cvtps_ph((__m512)b, kNearest), 1);
 #elif defined(__F16C__)
   constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  for (int i = 0; i < kStep<float>; i += 8) store(to + i, _mm256_cvtps_ph(load<__m256>(row + i), kNearest));
+  return (HalfWords)_mm256_set_m128i(_mm256_cvtps_ph((__m256)b, kNearest), _mm256_cvtps_ph((__m256)a, kNearest));
 #else
   typedef typename Alike<float, uint32_t>::V Bits;
-  uint32_t half[kStep<float>];
-  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
-    const Bits bits = load<Bits>(row + i), magnitude = bits & 0x7fffffff;
+  const auto half = [](Vec<float> v) {  // in the high words
+    const Bits bits = (Bits)v, magnitude = bits & 0x7fffffff;
     const Bits normal = (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13;
     const Bits subnormal = (Bits)((Vec<float>)magnitude + 0.5f) - 0x3f000000;  // 0.5 has a unit of 2^-24
     const Bits infinite = Bits{} + 0x7c00, nan = Bits{} + 0x7e00;
     const Bits special = magnitude > 0x7f800000 ? nan : infinite;
     const Bits finite = magnitude < 0x38800000 ? subnormal : normal;
-    store(half + i, (magnitude >= 0x47800000 ? special : finite) | (bits >> 16 & 0x8000));
-  }
-  for (int i = 0; i < kStep<float>; i++) to[i].bits = static_cast<uint16_t>(half[i]);
+    return (Mask<float>)((magnitude >= 0x47800000 ? special : finite) << 16 | (bits & 0x80000000));
+  };
+  return high_words(half(a), half(b));
 #endif
 }
+
+/// kStream: around the caches; `to` is aligned to the vector.
+template <bool kStream, class Half>
+WARPDICE_INLINE void narrow_halves(const float* row, Half* to) {
+  constexpr int kLanes = Simd<float>::lanes;
+  for (int i = 0; i < kStep<float>; i += 2 * kLanes) {
+    const HalfWords halves = pack(load<Vec<float>>(row + i), load<Vec<float>>(row + i + kLanes), to);
+    if constexpr (kStream) stream(to + i, halves);
+    else store(to + i, halves);
+  }
+}
+WARPDICE_INLINE void narrow(const float* row, BFloat16* to) { narrow_halves<false>(row, to); }
+WARPDICE_INLINE void narrow(const float* row, Float16* to) { narrow_halves<false>(row, to); }
 
 /// The gradient of half-precision targets beside float64 predictions: through a float row.
 template <class Half>
@@ -133,14 +152,24 @@ WARPDICE_INLINE void load_row(const Storage* from, int count, T* row) {
   widen(padded, row);
 }
 
+/// How a row is written.
+enum class Write {
+  replace,
+  accumulate,  // add to what is there
+  stream,      // around the caches, halves in whole rows
+};
+
 /// The first `count` elements of a row.
 template <class T, class Storage>
-WARPDICE_INLINE void store_row(Storage* to, int count, const T* row, bool accumulate) {
+WARPDICE_INLINE void store_row(Storage* to, int count, const T* row, Write how) {
   T sum[kStep<T>];
-  if (accumulate) {
+  if (how == Write::accumulate) {
     load_row(to, count, sum);
     for (int i = 0; i < kStep<T>; i++) sum[i] += row[i];
     row = sum;
+  }
+  if constexpr (kHalf<Storage> && sizeof(T) == 4) {
+    if (how == Write::stream && count == kStep<T>) return narrow_halves<true>(row, to);
   }
   if (count == kStep<T>) return narrow(row, to);
   Storage padded[kStep<T>];
@@ -183,29 +212,29 @@ void transpose(int64_t rows, int64_t columns, const T* __restrict from, int64_t 
   }
 }
 
-/// from: [count][C]; staged: [C][kStep<T>], whose rest is set to 0. kClasses: C, or 0 for any.
+/// from: [count][C]; staged: [C][kStep<T>], class c at c * stride, whose rest is set to 0. kClasses: C, or 0 for any.
 template <class T, int kClasses>
-void deinterleave(int64_t classes, int count, const T* __restrict from, T* __restrict staged) {
+void deinterleave(int64_t classes, int count, const T* __restrict from, T* __restrict staged, int64_t stride) {
   if (kClasses && count == kStep<T>) {
     for (int j = 0; j < kStep<T>; j++) {
-      for (int c = 0; c < kClasses; c++) staged[c * kStep<T> + j] = from[j * kClasses + c];
+      for (int c = 0; c < kClasses; c++) staged[c * stride + j] = from[j * kClasses + c];
     }
     return;
   }
-  if (count < kStep<T>) memset(staged, 0, classes * kStep<T> * sizeof(T));
-  transpose(count, classes, from, classes, staged, kStep<T>);
+  for (int64_t c = 0; c < classes && count < kStep<T>; c++) memset(staged + c * stride, 0, kStep<T> * sizeof(T));
+  transpose(count, classes, from, classes, staged, stride);
 }
 
 /// The reverse.
 template <class T, int kClasses>
-void interleave(int64_t classes, int count, const T* __restrict staged, T* __restrict to) {
+void interleave(int64_t classes, int count, const T* __restrict staged, int64_t stride, T* __restrict to) {
   if (kClasses && count == kStep<T>) {
     for (int j = 0; j < kStep<T>; j++) {
-      for (int c = 0; c < kClasses; c++) to[j * kClasses + c] = staged[c * kStep<T> + j];
+      for (int c = 0; c < kClasses; c++) to[j * kClasses + c] = staged[c * stride + j];
     }
     return;
   }
-  transpose(classes, count, staged, kStep<T>, to, classes);
+  transpose(classes, count, staged, stride, to, classes);
 }
 
 template <int kValue>
@@ -235,48 +264,87 @@ constexpr bool kSame = false;
 template <class A>
 constexpr bool kSame<A, A> = true;
 
-/// A whole array [N,C,S] or [N,S,C] by steps: `count` <= kStep<T> voxels from (n, s), all classes.
+/// A whole array [N,C,S] or [N,S,C] by blocks of steps: `count` voxels from (n, s), all classes.
 template <class T>
 struct Stager {
   int64_t classes, voxels;
   bool channels_last;
-  T* scratch;  // [C][kStep<T>]
+  T* scratch;                 // [C][kStep<T>]
+  int64_t stride = kStep<T>;  // elements from class to class of what is staged: a multiple of kStep<T> or more
 
   int64_t offset(int64_t n, int64_t s) const {
     return channels_last ? (n * voxels + s) * classes : n * classes * voxels + s;
   }
 
-  /// staged: [C][kStep<T>]
+  /// staged: [C][whole steps], the rest of the last step 0.
   template <class Storage>
   void load(const Storage* array, int64_t n, int64_t s, int count, T* staged) const {
     const Storage* from = array + offset(n, s);
     if (!channels_last) {
-      for (int64_t c = 0; c < classes; c++) load_row<T>(from + c * voxels, count, staged + c * kStep<T>);
+      for (int64_t c = 0; c < classes; c++) {
+        for_steps(count, [&](int at, int filled) {
+          const Storage* row = from + c * voxels + at;
+          prefetch(row + count, filled);
+          load_row<T>(row, filled, staged + c * stride + at);
+        });
+      }
       return;
     }
-    const T* converted = scratch;
-    if constexpr (kSame<T, Storage>) converted = from;
-    else for_rows(count, [&](int64_t at, int filled) { load_row<T>(from + at, filled, scratch + at); });
-    with_few_classes(
-        classes, [&](auto constant) { deinterleave<T, decltype(constant)::value>(classes, count, converted, staged); });
+    for_steps(count, [&](int at, int filled) {
+      prefetch(from + (at + count) * classes, filled * classes);
+      load_step(from + at * classes, filled, staged + at);
+    });
   }
 
   template <class Storage>
-  void store(Storage* array, int64_t n, int64_t s, int count, const T* staged, bool accumulate) const {
+  void store(Storage* array, int64_t n, int64_t s, int count, const T* staged, Write how) const {
     Storage* to = array + offset(n, s);
     if (!channels_last) {
-      for (int64_t c = 0; c < classes; c++) store_row(to + c * voxels, count, staged + c * kStep<T>, accumulate);
+      for (int64_t c = 0; c < classes; c++) {
+        for_steps(count,
+                  [&](int at, int filled) { store_row(to + c * voxels + at, filled, staged + c * stride + at, how); });
+      }
       return;
     }
-    T* converted = scratch;
-    if constexpr (kSame<T, Storage>) converted = accumulate ? scratch : to;
-    with_few_classes(
-        classes, [&](auto constant) { interleave<T, decltype(constant)::value>(classes, count, staged, converted); });
-    if (converted != scratch) return;
-    for_rows(count, [&](int64_t at, int filled) { store_row(to + at, filled, scratch + at, accumulate); });
+    for_steps(count, [&](int at, int filled) { store_step(to + at * classes, filled, staged + at, how); });
   }
 
  private:
+  /// Visits a block step by step; only the last may be partial.
+  template <class Visit>
+  static WARPDICE_INLINE void for_steps(int count, Visit visit) {
+    for (int at = 0; at < count; at += kStep<T>) visit(at, count - at < kStep<T> ? count - at : kStep<T>);
+  }
+
+  /// Asks for the next block's elements while this one's are worked on.
+  template <class Storage>
+  static WARPDICE_INLINE void prefetch(const Storage* from, int64_t count) {
+    constexpr int64_t kLine = 64 / sizeof(Storage);
+    for (int64_t at = 0; at < count; at += kLine) __builtin_prefetch(from + at);
+  }
+
+  /// One step of interleaved classes.
+  template <class Storage>
+  void load_step(const Storage* from, int count, T* staged) const {
+    const T* converted = scratch;
+    if constexpr (kSame<T, Storage>) converted = from;
+    else for_rows(count, [&](int64_t at, int filled) { load_row<T>(from + at, filled, scratch + at); });
+    with_few_classes(classes, [&](auto constant) {
+      deinterleave<T, decltype(constant)::value>(classes, count, converted, staged, stride);
+    });
+  }
+
+  template <class Storage>
+  void store_step(Storage* to, int count, const T* staged, Write how) const {
+    T* converted = scratch;
+    if constexpr (kSame<T, Storage>) converted = how == Write::accumulate ? scratch : to;
+    with_few_classes(classes, [&](auto constant) {
+      interleave<T, decltype(constant)::value>(classes, count, staged, stride, converted);
+    });
+    if (converted != scratch) return;
+    for_rows(count, [&](int64_t at, int filled) { store_row(to + at, filled, scratch + at, how); });
+  }
+
   /// Visits the elements of a step of `count` voxels by rows.
   template <class Visit>
   WARPDICE_INLINE void for_rows(int count, Visit visit) const {

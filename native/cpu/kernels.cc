@@ -33,15 +33,17 @@ class Runner {
         run_(run),
         full_(full),
         step_(static_cast<size_t>(in.classes) * kStep<T>),
+        staged_size_(static_cast<size_t>(in.classes) * staged_stride<T>(in.classes)),
         memory_(reserve(workspace)),
         // dp is computed after the last load and read before the store: its place serves both as scratch.
-        blocks_(in, run, memory_ + 2 * step_) {
-    staged_ = memory_;
-    staged_target_ = memory_ + step_;
-    dp_ = vectors(2);
-    if (full) odds_ = {vectors(3), vectors(4), vectors(5), vectors(6)};
+        blocks_(in, run, memory_) {
+    dp_ = vectors(0);
+    work_ = vectors(1);
+    if (full) odds_ = {vectors(1), vectors(2), vectors(3), vectors(4)};
+    staged_ = memory_ + steps() * step_;
+    staged_target_ = staged_ + staged_size_;
     // In the order of their alignment.
-    totals_ = reinterpret_cast<Totals*>(memory_ + steps() * step_);
+    totals_ = reinterpret_cast<Totals*>(staged_target_ + staged_size_);
     counts_ = reinterpret_cast<int64_t*>(totals_ + in.classes);
     slopes_ = reinterpret_cast<Slope<T>*>(counts_ + in.classes);
   }
@@ -73,7 +75,7 @@ class Runner {
       if (keep && block.partial) {
         const Sink<T> to = kept_at(*keep, block);
         for (int64_t c = 0; c < in_.classes; c++) {
-          memcpy(to.data + c * to.class_stride, staged_ + c * kStep<T>, block.voxels * sizeof(T));
+          memcpy(to.data + c * to.class_stride, staged_ + c * blocks_.stager().stride, block.voxels * sizeof(T));
         }
       }
       s += block.voxels;
@@ -109,7 +111,7 @@ class Runner {
     }
     const bool direct_from = kept || blocks_.direct(in_.predictions.dtype);
     const bool direct_out = blocks_.direct(out.dtype) && !out.accumulate;
-    const int64_t head = kept || !direct_out ? -1 : streaming_head(out);
+    const int64_t head = kept ? -1 : streaming_head(out);
     for (int64_t s = run_.begin; s < run_.end;) {
       // First up to where whole lines can be streamed.
       const int64_t end = head > 0 && s == run_.begin && head < run_.end - s ? s + head : run_.end;
@@ -123,7 +125,7 @@ class Runner {
         else if (steps.weight) differentiate<true>(steps, kept, sink);
         else differentiate<false>(steps, kept, sink);
       });
-      if (stage_out) blocks_.store_staged(out, block, staged_);
+      if (stage_out) blocks_.store_staged(out, block, staged_, head >= 0);
       s += block.voxels;
     }
     if (head >= 0) stream_fence();
@@ -141,18 +143,19 @@ class Runner {
       const View<T> z = blocks_.view(in_.predictions, block, staged_);
       blocks_.with_steps(z, block, blocks_.weighted(), staged_target_,
                          [&](auto steps) { general(steps).target_gradient(steps, coefficients, sink); });
-      if (stage_out) blocks_.store_staged(out, block, staged_);
+      if (stage_out) blocks_.store_staged(out, block, staged_, false);
       s += block.voxels;
     }
   }
 
  private:
-  /// Steps that the workspace holds.
-  size_t steps() const { return full_ ? 7 : 3; }
+  /// Steps that the workspace holds beside what is staged.
+  size_t steps() const { return full_ ? 5 : 2; }
 
   T* reserve(Workspace& workspace) const {
     const size_t per_class = sizeof(Totals) + sizeof(int64_t) + sizeof(Slope<T>);
-    return static_cast<T*>(workspace.reserve(steps() * step_ * sizeof(T) + in_.classes * per_class));
+    return static_cast<T*>(
+        workspace.reserve((steps() * step_ + 2 * staged_size_) * sizeof(T) + in_.classes * per_class));
   }
 
   Vec<T>* vectors(int64_t i) const { return reinterpret_cast<Vec<T>*>(memory_ + i * step_); }
@@ -162,7 +165,7 @@ class Runner {
     return {in_, odds_};
   }
 
-  Sink<T> staged_sink() const { return {staged_, kStep<T>, false}; }
+  Sink<T> staged_sink() const { return {staged_, blocks_.stager().stride, false}; }
 
   /// Where a block is kept: class by class, whatever the layout, since only step 3 reads it.
   Sink<T> kept_at(const GradientOut& out, const Block& block) const {
@@ -174,22 +177,24 @@ class Runner {
     const Sink<T> from = kept_at(out, block);
     if (!block.partial) return {from.data, from.class_stride};
     for (int64_t c = 0; c < in_.classes; c++) {
-      load_row<T>(from.data + c * from.class_stride, block.voxels, staged_ + c * kStep<T>);
+      load_row<T>(from.data + c * from.class_stride, block.voxels, staged_ + c * blocks_.stager().stride);
     }
-    return {staged_, kStep<T>};
+    return {staged_, blocks_.stager().stride};
   }
 
   /// Voxels before the first that streaming stores may write; -1 when they may not be used: not asked for, the
-  /// gradient replaces the predictions, or its rows begin at different places of a line.
+  /// gradient is added to what is there or replaces the predictions, its classes are interleaved, or its rows begin at
+  /// different places of a line.
   int64_t streaming_head(const GradientOut& out) const {
     constexpr int64_t kLineBytes = 64;
-    const int64_t row_bytes = in_.voxels * static_cast<int64_t>(sizeof(T));
+    const int64_t element_bytes = static_cast<int64_t>(size_of(out.dtype)), row_bytes = in_.voxels * element_bytes;
     if (out.data == in_.predictions.data || !out.streaming) return -1;
+    if (out.accumulate || blocks_.stager().channels_last) return -1;
     if (in_.samples * in_.classes > 1 && row_bytes % kLineBytes != 0) return -1;
     const int64_t at = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out.data)) +
-                       blocks_.stager().offset(run_.n, run_.begin) * static_cast<int64_t>(sizeof(T));
-    if (at % static_cast<int64_t>(sizeof(T)) != 0) return -1;
-    return (kLineBytes - at % kLineBytes) % kLineBytes / static_cast<int64_t>(sizeof(T));
+                       blocks_.stager().offset(run_.n, run_.begin) * element_bytes;
+    if (at % element_bytes != 0) return -1;
+    return (kLineBytes - at % kLineBytes) % kLineBytes / element_bytes;
   }
 
   template <bool kWeighted, class Target>
@@ -205,8 +210,7 @@ class Runner {
             case Activation::sigmoid:
               return pointwise_statistics<T, true, kSquared, kWeighted, kKeep, kEntropy>(steps, totals_, sink);
             case Activation::softmax:
-              return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, kEntropy ? dp_ : work(),
-                                                                                 totals_, sink);
+              return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, totals_, sink);
           }
         });
       });
@@ -224,7 +228,7 @@ class Runner {
           case Activation::sigmoid:
             return pointwise_gradient<T, true, kWeighted, kKept, kEntropy>(steps, slopes_, sink);
           case Activation::softmax:
-            return softmax_gradient<T, kWeighted, kKept, kEntropy>(steps, slopes_, work(), dp_, sink);
+            return softmax_gradient<T, kWeighted, kKept, kEntropy>(steps, slopes_, work_, dp_, sink);
         }
       });
     });
@@ -233,17 +237,15 @@ class Runner {
   /// Whether E or U are asked for.
   bool entropy() const { return in_.cross_entropy || in_.uniform; }
 
-  /// Numerators may replace the staged predictions: each is written after the last read of its place.
-  Vec<T>* work() { return reinterpret_cast<Vec<T>*>(staged_); }
-
   const Inputs& in_;
   const Run& run_;
   const bool full_;
-  const size_t step_;  // elements of a step: [C][kStep<T>]
+  const size_t step_;         // elements of a step: [C][kStep<T>]
+  const size_t staged_size_;  // elements of a staged block
   T* const memory_;
   Blocks<T> blocks_;
-  T *staged_, *staged_target_;  // [C][kStep<T>]: predictions, then numerators, then gradient; target
-  Vec<T>* dp_;                  // [C][kUnroll]: dp
+  T *staged_, *staged_target_;  // a staged block of predictions, then of the gradient; of the target
+  Vec<T>*dp_, *work_;           // [C][kUnroll]: dp; numerators, then p
   Odds<T> odds_ = {};           // only where full
   Totals* totals_;              // [C]
   Slope<T>* slopes_;            // [C]
