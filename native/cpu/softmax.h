@@ -61,6 +61,7 @@ void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals, Si
       if constexpr (kEntropy) log_sum[u] = log_positive(shared.sum[u]);
     }
     for (int64_t c = 0; c < steps.classes; c++) {
+      if constexpr (!Target::kLabels) steps.target.view.prefetch(c);
       if constexpr (kEntropy) {  // before z is replaced by what is kept
         Vec<T> entropy[kUnroll], even[kUnroll];
         for (int u = 0; u < kUnroll; u++) {
@@ -105,6 +106,7 @@ void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* p,
     for (int64_t c = 0; c < steps.classes; c++) {
       const Slope<T> slope = slopes[c];
       if (prefetches) steps.z.prefetch(c);
+      if constexpr (!Target::kLabels) steps.target.view.prefetch(c);
       for (int u = 0; u < kUnroll; u++) {
         const Vec<T> pu = kKept ? steps.z.get(c, u) : p[c * kUnroll + u] * inverse[u];
         const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, pu, pu - splat<T>(1));
