@@ -1,5 +1,5 @@
 // Gathers in one folder what a machine with a GPU needs to do `npm run gpu` without Node, nvcc or this repository: the
-// programs of test/gpu, the addon and the library's JavaScript, the benchmark and a Node binary.
+// programs and the suites of test/gpu, the addon and the library's JavaScript, the benchmark and a Node binary.
 //
 //   node scripts/gpu-bundle.mjs [--out gpu-bundle] [--architectures 90-real] [--node <binary>]
 //
@@ -8,8 +8,10 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -17,6 +19,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { commitOf } from './commit.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const mostMegabytes = 60;
@@ -53,8 +56,10 @@ for (const program of ['gpu_tests', 'libwarpdice_gpu.so']) {
   copy(`${build}/test/gpu/${program}`, `programs/${program}`);
 }
 copy(`${build}-addon/Release/warpdice.node`, 'build/Release/warpdice.node');
-copy('node_modules/node-gyp-build');
-for (const part of ['dist', 'package.json', 'scripts/gpu.mjs', 'test/gpu/check.mjs']) copy(part);
+for (const name of ['node-gyp-build', 'expect']) copyPackage(name, root);
+const parts = ['dist', 'package.json', 'scripts/gpu.mjs', 'scripts/commit.mjs'];
+for (const part of [...parts, 'test/gpu/check.mjs', 'test/gpu/suite.mjs']) copy(part);
+run(process.execPath, 'test/gpu/compile.mjs', path.join(bundle, 'programs/suites'));
 for (const name of readdirSync(path.join(root, 'bench/gpu'))) {
   if (/\.(py|md)$/.test(name)) copy(`bench/gpu/${name}`);
 }
@@ -67,7 +72,7 @@ const strip = [
 ];
 for (const file of strip) run('strip', '--strip-unneeded', path.join(bundle, file));
 run('xz', '-T0', path.join(bundle, 'node'));
-writeFileSync(path.join(bundle, 'COMMIT'), `${commit()}\n`);
+writeFileSync(path.join(bundle, 'COMMIT'), `${commitOf(root)}\n`);
 const script = path.join(bundle, 'run');
 writeFileSync(
   script,
@@ -81,10 +86,21 @@ exec ./node scripts/gpu.mjs --programs programs --out results "$@"
 );
 chmodSync(script, 0o755);
 
-function commit() {
-  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout ?? '';
-  const changed = git('status', '--porcelain', '--untracked-files=no') !== '';
-  return git('rev-parse', '--short=12', 'HEAD').trim() + (changed ? '+' : '');
+/** Copies a package that is required from `folder`, and what that requires, to where it lies here. */
+function copyPackage(name, folder) {
+  const from = path.join(folder, 'node_modules', name);
+  if (!existsSync(from)) {
+    copyPackage(name, path.dirname(folder));
+    return;
+  }
+  const to = path.join(bundle, path.relative(root, from));
+  if (existsSync(to)) return;
+  const filter = (file) => !file.includes(path.join(name, 'node_modules'));
+  cpSync(from, to, { recursive: true, filter });
+  const { dependencies = {} } = JSON.parse(readFileSync(path.join(from, 'package.json'), 'utf8'));
+  for (const dependency of Object.keys(dependencies)) {
+    if (!dependency.startsWith('@types/')) copyPackage(dependency, from);
+  }
 }
 
 const bytes = readdirSync(bundle, { recursive: true })

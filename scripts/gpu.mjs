@@ -3,13 +3,14 @@
 //
 //   node scripts/gpu.mjs [--programs <folder>] [--out <folder>] [--quick] [--only <step>]
 //
-// --programs: the folder with gpu_tests and libwarpdice_gpu.so; without it they are built in build-gpu.
+// --programs: the folder with gpu_tests, libwarpdice_gpu.so and the compiled tests; without it they are built in build-gpu.
 // Exit status: 0 when no step failed, 1 when one did, 2 without a GPU.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { commitOf } from './commit.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const { values: options } = parseArgs({
@@ -33,14 +34,6 @@ function describeGpu() {
   if (status !== 0) return { fault: (stdout + stderr).trim() };
   const [name, capability, driver, memory] = stdout.trim().split(', ');
   return { name, capability, driver, memory };
-}
-
-function commit() {
-  const file = path.join(root, 'COMMIT'); // a bundle has no .git
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout ?? '';
-  const changed = git('status', '--porcelain', '--untracked-files=no') !== '';
-  return git('rev-parse', '--short=12', 'HEAD').trim() + (changed ? '+' : '');
 }
 
 /** Runs a command, shows and keeps what it prints. */
@@ -67,7 +60,9 @@ async function buildPrograms() {
   if (configured.status !== 0) return configured;
   const targets = ['--target', 'gpu_tests', 'warpdice_gpu'];
   const jobs = ['--parallel', String(os.availableParallelism())];
-  return run('cmake', ['--build', 'build-gpu', ...targets, ...jobs]);
+  const built = await run('cmake', ['--build', 'build-gpu', ...targets, ...jobs]);
+  if (built.status !== 0) return built;
+  return run(process.execPath, ['test/gpu/compile.mjs', suites]);
 }
 
 const gpu = describeGpu();
@@ -77,6 +72,7 @@ if (gpu.fault) {
 }
 const programs = path.resolve(options.programs ?? path.join(root, 'build-gpu/test/gpu'));
 const tests = path.join(programs, 'gpu_tests');
+const suites = path.join(programs, 'suites');
 const date = new Date().toISOString();
 const stem = path.join(
   options.out,
@@ -106,6 +102,11 @@ const steps = [
   })),
   { name: '100,000 steps leave no memory behind', run: () => run(tests, ['leak']) },
   {
+    name: 'the test suite, on the GPU',
+    skip: options.programs && !existsSync(suites) && 'there are no compiled tests',
+    run: () => run(process.execPath, ['test/gpu/suite.mjs', suites]),
+  },
+  {
     name: 'the library, through its API',
     run: () =>
       run(process.execPath, ['test/gpu/check.mjs', ...(options.quick ? ['--steps', '1000'] : [])]),
@@ -120,7 +121,7 @@ const steps = [
           ...['bench/gpu/bench.py', '--library', path.join(programs, 'libwarpdice_gpu.so')],
           ...['--json', benchmark, ...(options.quick ? ['--quick'] : [])],
         ],
-        { WARPDICE_COMMIT: commit(), PYTHONDONTWRITEBYTECODE: '1' },
+        { WARPDICE_COMMIT: commitOf(root), PYTHONDONTWRITEBYTECODE: '1' },
       ),
   },
 ];
@@ -149,7 +150,7 @@ const report = {
   node: process.version,
   system: `${os.type()} ${os.release()}`,
   cpu: os.cpus()[0]?.model,
-  commit: commit(),
+  commit: commitOf(root),
   command: ['node', path.relative(root, process.argv[1]), ...process.argv.slice(2)].join(' '),
   date,
   steps: results,

@@ -6,7 +6,7 @@
 import { expect, test } from '@jest/globals';
 import { type AllReduce, DiceLoss, Statistics, Stream, Tensor } from '../lib/index.js';
 import { expectClose, full, gradTolerance, makeCase, numbers, tensor } from './util.js';
-import { gpu, onDevice, otherGpu } from './util-device.js';
+import { gpu, onDevice, otherGpu, planted } from './util-device.js';
 
 const whole = makeCase({ N: 1, C: 3, spatial: [600] });
 const options = { activation: 'softmax', layout: 'channels-last' } as const;
@@ -121,24 +121,29 @@ test('calls that cannot wait are refused, and work without the hook', async () =
   expect(calls).toBe(1);
 });
 
-test('wrong arguments throw at the call, wrong labels and a wrong result of the hook reject', async () => {
-  let calls = 0;
-  const loss = withHook((own) => {
-    calls++;
-    return own;
-  });
-  const [x, y] = there(mine);
-  const memory = Tensor.empty([604], 'float32', { device: gpu });
-  const place = memory.view([1, 201, 3]);
-  const grad = memory.view([1, 201, 3], 1);
-  expect(() => loss.valueAndGradAsync(place, y, { out: { grad } })).toThrow(/overlaps predictions/);
-  expect(() => loss.valueAsync(x, onDevice(otherGpu, mine[1]))).toThrow(TypeError);
-  const wrong = mine[1].data.slice();
-  wrong[5] = 3 as never;
-  const labels = onDevice(gpu, { ...mine[1], data: wrong });
-  await expect(loss.valueAsync(x, labels)).rejects.toThrow('the first 3 at index 5');
-  expect(calls).toBe(0);
-  const twice = withHook((own) => Statistics.concat([own, own]));
-  await expect(twice.valueAsync(x, y)).rejects.toThrow(/for the result of allReduce/);
-  expect(await loss.valueAsync(x, y)).toHaveProperty('value');
-});
+planted(
+  'wrong arguments throw at the call, wrong labels and a wrong result of the hook reject',
+  async () => {
+    let calls = 0;
+    const loss = withHook((own) => {
+      calls++;
+      return own;
+    });
+    const [x, y] = there(mine);
+    const memory = Tensor.empty([604], 'float32', { device: gpu });
+    const place = memory.view([1, 201, 3]);
+    const grad = memory.view([1, 201, 3], 1);
+    expect(() => loss.valueAndGradAsync(place, y, { out: { grad } })).toThrow(
+      /overlaps predictions/,
+    );
+    expect(() => loss.valueAsync(x, onDevice(otherGpu, mine[1]))).toThrow(TypeError);
+    const wrong = mine[1].data.slice();
+    wrong[5] = 3 as never;
+    const labels = onDevice(gpu, { ...mine[1], data: wrong });
+    await expect(loss.valueAsync(x, labels)).rejects.toThrow('the first 3 at index 5');
+    expect(calls).toBe(0);
+    const twice = withHook((own) => Statistics.concat([own, own]));
+    await expect(twice.valueAsync(x, y)).rejects.toThrow(/for the result of allReduce/);
+    expect(await loss.valueAsync(x, y)).toHaveProperty('value');
+  },
+);

@@ -6,7 +6,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss, type Statistics, Tensor, WarpDiceError } from '../lib/index.js';
 import { full, makeCase, type Spec, type Typed, tensor } from './util.js';
-import { fake, gpu, held, onDevice, otherGpu, solveOn } from './util-device.js';
+import { fake, gpu, held, onDevice, otherGpu, planted, solveOn } from './util-device.js';
 
 const code = (name: string) => expect.objectContaining({ code: name });
 
@@ -41,7 +41,7 @@ describe('the same numbers as on the CPU', () => {
 });
 
 describe('calls return at once', () => {
-  test('nothing is done before the device does it, and nothing blocks', async () => {
+  planted('nothing is done before the device does it, and nothing blocks', async () => {
     const { x, y } = labelled();
     const { result } = await held(async () => {
       const result = new DiceLoss().valueAndGrad(x, y);
@@ -76,7 +76,7 @@ describe('calls return at once', () => {
     await gpu.synchronize();
   });
 
-  test('the Async calls resolve when the work is done', async () => {
+  planted('the Async calls resolve when the work is done', async () => {
     const { x, y } = labelled();
     let done = false;
     const pending = await held(async () => {
@@ -227,7 +227,7 @@ describe('devices are not mixed', () => {
   const { x, y } = labelled();
   const hostY = tensor(new Uint8Array(10), [1, 10], 'uint8');
   const loss = new DiceLoss();
-  test.each<[string, () => unknown, string]>([
+  planted.each<[string, () => unknown, string]>([
     ['a target on the host', () => loss.value(x, hostY), 'target but received one on cpu'],
     [
       'predictions on the host',
@@ -274,7 +274,7 @@ test('what CUDA does not compute is said, and the next call works', async () => 
   expect(await new JaccardLoss().value(x, y).value.item()).toBeGreaterThan(0);
 });
 
-test('a launch that fails is named; out of memory is said; the next call works', async () => {
+planted('a launch that fails is named; out of memory is said; the next call works', async () => {
   const { x, y } = labelled();
   fake.failNext('cudaLaunchKernel', 9);
   expect(() => new DiceLoss().value(x, y)).toThrow(code('ERR_CUDA'));

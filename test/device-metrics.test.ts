@@ -6,7 +6,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { SegmentationMetrics, Tensor, WarpDiceError } from '../lib/index.js';
 import { full, type Typed, tensor } from './util.js';
-import { gpu, held, onDevice, otherGpu } from './util-device.js';
+import { gpu, held, onDevice, otherGpu, planted } from './util-device.js';
 import { type Case, make, small, total } from './util-metrics.js';
 
 const labelsOn = (labels: number[], shape: number[]) =>
@@ -75,7 +75,7 @@ test('a dense float target beside a voxel of no class', () => {
   expect([...metrics.confusion()]).toEqual([1, 0, 1, 0]);
 });
 
-test('updateAsync enqueues, does not block, and counts when it resolves', async () => {
+planted('updateAsync enqueues, does not block, and counts when it resolves', async () => {
   const { predictions, target, counts, options } = make({ ...small, S: 4099 });
   const metrics = new SegmentationMetrics(options);
   const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
@@ -149,7 +149,7 @@ test.each(['float64', 'float32', 'float16', 'bfloat16'] as const)(
   },
 );
 
-test('arguments that do not fit', () => {
+planted('arguments that do not fit', () => {
   const metrics = new SegmentationMetrics({ classes: 2 });
   const x = onDevice(gpu, full([1, 2, 5], 0));
   const y = full([1, 5], 0, 'uint8');

@@ -8,7 +8,7 @@ import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Stream, Tensor } from '../lib/index.js';
 import { reference } from './reference.js';
 import { type Case, expectSolution, full, gradOptions, makeCase } from './util.js';
-import { cudaError, fake, gpu, held, onDevice, otherGpu } from './util-device.js';
+import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from './util-device.js';
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const driverCalls = () =>
@@ -61,7 +61,7 @@ describe('a plan gives the bits of the plain call', () => {
   });
 });
 
-test('execute allocates nothing, waits for nothing and makes one launch', async () => {
+planted('execute allocates nothing, waits for nothing and makes one launch', async () => {
   const { c, x, y } = await setUp();
   using plan = c.loss.plan(x, y);
   plan.execute();
@@ -94,7 +94,7 @@ test('execute makes no garbage', async () => {
 });
 
 describe('bind', () => {
-  test('swaps the tensors without a new graph; the results stay where they are', async () => {
+  planted('swaps the tensors without a new graph; the results stay where they are', async () => {
     const a = await setUp(1);
     const b = await setUp(2);
     using plan = a.c.loss.plan(a.x, a.y).execute();
@@ -126,7 +126,7 @@ describe('bind', () => {
     });
   });
 
-  test.each([0, 1, 2])('that fails at node %i leaves the plan as it was', async (after) => {
+  planted.each([0, 1, 2])('that fails at node %i leaves the plan as it was', async (after) => {
     const a = await setUp(1);
     const b = await setUp(2);
     using plan = a.c.loss.plan(a.x, a.y).execute();
@@ -139,7 +139,7 @@ describe('bind', () => {
     expect(await bytes(plan.grad)).toEqual(b.grad);
   });
 
-  test('refuses other shapes, dtypes and devices; the plan stays as it was', async () => {
+  planted('refuses other shapes, dtypes and devices; the plan stays as it was', async () => {
     const a = await setUp(1);
     const other = await setUp(2, { spatial: [4] });
     const double = await setUp(2, { dtype: 'float64' });
@@ -230,7 +230,7 @@ test('on another stream', async () => {
   expect(await bytes(plan.grad)).toEqual(grad);
 });
 
-test('graphs that fail are named, and the next plan works', async () => {
+planted('graphs that fail are named, and the next plan works', async () => {
   const { c, x, y, grad } = await setUp();
   for (const name of ['cudaGraphCreate', 'cudaGraphAddKernelNode', 'cudaGraphInstantiate']) {
     fake.failNext(name, 2);

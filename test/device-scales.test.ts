@@ -9,7 +9,7 @@ import { memoryOf } from '../lib/call.js';
 import { cuda } from '../lib/cuda.js';
 import { DeepSupervision, DiceLoss, Tensor } from '../lib/index.js';
 import { expectClose, full, gradTolerance, makeCase, numbers, type Spec, tensor } from './util.js';
-import { gpu, held, onDevice, otherGpu } from './util-device.js';
+import { gpu, held, onDevice, otherGpu, planted } from './util-device.js';
 
 const read = async (from: Tensor) => numbers({ data: await from.read(), dtype: from.dtype });
 
@@ -141,7 +141,7 @@ test('labels out of range are an error of the value, and of their scale', async 
   expect(await value.item()).toBeGreaterThan(0);
 });
 
-test('tensors are all on one device', () => {
+planted('tensors are all on one device', () => {
   const supervision = new DeepSupervision(new DiceLoss(), [1, 1]);
   const [fine, coarse, labels] = [full([1, 2, 4], 0), full([1, 2, 2], 0), full([1, 4], 0, 'uint8')];
   const message = (name: string, where: string) =>

@@ -15,15 +15,15 @@ import {
   WarpDiceError,
 } from '../lib/index.js';
 import { type DType, numbers, tensor } from './util.js';
-import { cudaError, fake, gpu, held, otherGpu } from './util-device.js';
+import { cudaError, emulated, fake, gpu, held, otherGpu, planted } from './util-device.js';
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const numbersOf = (from: { data: TypedArray; dtype: DType }) => [...numbers(from as never)];
 
-afterEach(() => fake.setTotalBytes(64 << 20));
+afterEach(() => fake?.setTotalBytes(64 << 20));
 
 describe('devices', () => {
-  test('are listed after the CPU, and the first one is the default', () => {
+  planted('are listed after the CPU, and the first one is the default', () => {
     expect(Device.list().map(String)).toEqual([
       Device.cpu.name,
       'cuda:0 (emulated GPU)',
@@ -47,7 +47,7 @@ describe('devices', () => {
     expect(() => Device.cuda('0' as never)).toThrow(TypeError);
   });
 
-  test.each([
+  planted.each([
     ['no driver', 0, 0, cudaError.insufficientDriver, 'no NVIDIA driver was found'],
     [
       'a driver that is too old',
@@ -72,13 +72,13 @@ describe('devices', () => {
     }
   });
 
-  test('one that cannot be asked is left out, and the others keep their numbers', () => {
+  planted('one that cannot be asked is left out, and the others keep their numbers', () => {
     fake.failNext('cudaGetDeviceProperties', cudaError.noDevice);
     expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([1]);
     expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([0, 1]);
   });
 
-  test('memory is the driver’s count and our own', () => {
+  planted('memory is the driver’s count and our own', () => {
     const before = gpu.memory();
     const other = otherGpu.memory();
     expect(before.totalBytes).toBe(64 << 20);
@@ -124,7 +124,7 @@ describe('a tensor goes to a device and back', () => {
     expect(await x.read()).toEqual(new Float32Array(7));
   });
 
-  test('more than one chunk of the staging memory', async () => {
+  planted('more than one chunk of the staging memory', async () => {
     fake.setTotalBytes(512 << 20);
     const data = Float64Array.from({ length: (9 << 20) + 5 }, (_, i) => i % 1013); // 72 MB
     using x = Tensor.from(data, [data.length]).to(gpu);
@@ -188,7 +188,7 @@ describe.each([
 });
 
 describe('reads wait without blocking', () => {
-  test('the event loop goes on while the device does not', async () => {
+  planted('the event loop goes on while the device does not', async () => {
     using x = Tensor.from(Float32Array.of(1, 2), [2]).to(gpu);
     let settled = false;
     const reading = await held(async () => {
@@ -259,7 +259,7 @@ describe('dispose', () => {
     await gpu.synchronize();
   });
 
-  test('in steady state nothing but the pool is asked for memory', async () => {
+  planted('in steady state nothing but the pool is asked for memory', async () => {
     const step = () => Tensor.from(new Float32Array(1000), [1000]).to(gpu).dispose();
     for (let i = 0; i < 5; i++) step();
     await gpu.synchronize();
@@ -289,7 +289,7 @@ describe('memory of somebody else', () => {
     owner.dispose();
   });
 
-  test('is checked: address, size, device', async () => {
+  planted('is checked: address, size, device', async () => {
     using owner = Tensor.empty([4], 'float32', { device: gpu });
     const p = owner.devicePointer;
     const wrap = (...args: unknown[]) =>
@@ -317,7 +317,7 @@ describe('sharing with another process', () => {
     expect(part.ipcHandle()).toEqual({ handle: x.ipcHandle().handle, offsetBytes: 12 });
   });
 
-  test('pooled memory has none, and a process cannot open its own', () => {
+  planted('pooled memory has none, and a process cannot open its own', () => {
     using pooled = Tensor.empty([8], 'float32', { device: gpu });
     expect(() => pooled.ipcHandle()).toThrow(/cudaIpcGetMemHandle failed/);
     expect(() => pooled.ipcHandle()).toThrow(code('ERR_CUDA'));
@@ -334,7 +334,7 @@ describe('sharing with another process', () => {
   });
 });
 
-describe('the other process', () => {
+(emulated ? describe : describe.skip)('the other process', () => {
   const open = (ipc: IpcHandle, shape: number[]) =>
     Tensor.fromIpcHandle(ipc, shape, 'float32', { device: gpu });
   const closed = () => fake.calls('cudaIpcCloseMemHandle');
@@ -355,7 +355,7 @@ describe('the other process', () => {
     mine.dispose();
   });
 
-  test('opens it twice, and closes each once', async () => {
+  planted('opens it twice, and closes each once', async () => {
     const mine = Tensor.from(Float32Array.of(1, 2), [2]).to(gpu);
     using shared = Tensor.empty([2], 'float32', { device: gpu, exportable: true });
     await shared.write((await mine.read()) as Float32Array);
@@ -373,7 +373,7 @@ describe('the other process', () => {
     mine.dispose();
   });
 
-  test('cannot go beyond what was exported, nor between its elements', () => {
+  planted('cannot go beyond what was exported, nor between its elements', () => {
     using mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
     const { handle } = mine.ipcHandle();
     const before = closed();
@@ -391,7 +391,7 @@ describe('the other process', () => {
     open({ handle, offsetBytes: 4 }, [7]).dispose();
   });
 
-  test('a handle that the driver refuses is an error, and the next one opens', () => {
+  planted('a handle that the driver refuses is an error, and the next one opens', () => {
     using mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
     fake.failNext('cudaIpcOpenMemHandle', cudaError.memoryAllocation);
     expect(() => open(mine.ipcHandle(), [8])).toThrow(/^cudaIpcOpenMemHandle failed/);
@@ -428,20 +428,23 @@ test('a tensor on a device has no host data, and says so', () => {
 });
 
 describe('faults', () => {
-  test('out of memory says what was asked and free, and the next smaller one works', async () => {
-    await gpu.synchronize(); // frees what is queued
-    fake.setTotalBytes(1 << 20);
-    const before = fake.allocatedBytes();
-    expect(() => Tensor.empty([1 << 20], 'float32', { device: gpu })).toThrow(
-      `Out of memory on cuda:0: 4194304 bytes were asked for, ${(1 << 20) - before} of 1048576 are free`,
-    );
-    expect(() => Tensor.empty([1 << 20], 'float32', { device: gpu })).toThrow(
-      code('ERR_OUT_OF_MEMORY'),
-    );
-    Tensor.empty([1 << 10], 'float32', { device: gpu }).dispose();
-  });
+  planted(
+    'out of memory says what was asked and free, and the next smaller one works',
+    async () => {
+      await gpu.synchronize(); // frees what is queued
+      fake.setTotalBytes(1 << 20);
+      const before = fake.allocatedBytes();
+      expect(() => Tensor.empty([1 << 20], 'float32', { device: gpu })).toThrow(
+        `Out of memory on cuda:0: 4194304 bytes were asked for, ${(1 << 20) - before} of 1048576 are free`,
+      );
+      expect(() => Tensor.empty([1 << 20], 'float32', { device: gpu })).toThrow(
+        code('ERR_OUT_OF_MEMORY'),
+      );
+      Tensor.empty([1 << 10], 'float32', { device: gpu }).dispose();
+    },
+  );
 
-  test.each([
+  planted.each([
     ['cudaMallocFromPoolAsync', () => Tensor.empty([2], 'float32', { device: gpu })],
     ['cudaMemsetAsync', () => Tensor.empty([2], 'float32', { device: gpu })],
     ['cudaMemcpyAsync', () => Tensor.from(new Float32Array(3), [3]).to(gpu)],
@@ -456,19 +459,22 @@ describe('faults', () => {
     use();
   });
 
-  test('a sticky fault: pending and later reads say that the context is lost; the CPU goes on', async () => {
-    using x = Tensor.from(Float32Array.of(1), [1]).to(gpu);
-    const reading = await held(() => ({ read: x.read() }));
-    fake.setFault(cudaError.illegalAddress);
-    try {
-      const lost =
-        /cudaErrorIllegalAddress.*the CUDA context of this process is lost, only the CPU goes on/;
-      await expect(reading.read).rejects.toThrow(lost);
-      await expect(x.read()).rejects.toThrow(code('ERR_CUDA'));
-      expect(() => x.readSync()).toThrow(lost);
-      expect(Tensor.from(Float32Array.of(3), [1]).itemSync()).toBe(3);
-    } finally {
-      fake.setFault(0);
-    }
-  });
+  planted(
+    'a sticky fault: pending and later reads say that the context is lost; the CPU goes on',
+    async () => {
+      using x = Tensor.from(Float32Array.of(1), [1]).to(gpu);
+      const reading = await held(() => ({ read: x.read() }));
+      fake.setFault(cudaError.illegalAddress);
+      try {
+        const lost =
+          /cudaErrorIllegalAddress.*the CUDA context of this process is lost, only the CPU goes on/;
+        await expect(reading.read).rejects.toThrow(lost);
+        await expect(x.read()).rejects.toThrow(code('ERR_CUDA'));
+        expect(() => x.readSync()).toThrow(lost);
+        expect(Tensor.from(Float32Array.of(3), [1]).itemSync()).toBe(3);
+      } finally {
+        fake.setFault(0);
+      }
+    },
+  );
 });

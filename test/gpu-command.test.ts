@@ -44,8 +44,29 @@ test('without a GPU: one sentence and exit status 2', () => {
   expect(status).toBe(2);
 });
 
+const addon = path.join(__dirname, '..', 'build/emulated/warpdice_emulated.node');
+
+test('suites run without Jest, on the emulated device; without a GPU they are skipped', () => {
+  const suites = path.join(__dirname, '..', 'build', 'suites');
+  const node = (script: string, args: string[], env = {}) =>
+    spawnSync(process.execPath, [path.join(__dirname, 'gpu', script), suites, ...args], {
+      env: { ...process.env, CUDA_VISIBLE_DEVICES: '', ...env },
+      encoding: 'utf8',
+    });
+  expect(node('compile.mjs', []).status).toBe(0);
+  const { stdout, status } = node('suite.mjs', ['central', 'stream'], {
+    WARPDICE_TEST_ADDON: addon,
+  });
+  expect(stdout).toMatch(/^central.test.js: 14 passed, 0 failed, /m);
+  expect(stdout).toMatch(/^skipped: stream.test.js: an event orders/m);
+  expect(stdout).toMatch(/^18 tests passed, 0 failed, 4 skipped$/m);
+  expect(status).toBe(0);
+  const without = node('suite.mjs', []);
+  expect(without.stdout).toMatch(/^no GPU: /);
+  expect(without.status).toBe(77);
+}, 60_000);
+
 test('the check of the library runs, on the emulated device', () => {
-  const addon = path.join(__dirname, '..', 'build/emulated/warpdice_emulated.node');
   const check = path.join(__dirname, 'gpu', 'check.mjs');
   const { status, stdout } = spawnSync(process.execPath, [check, '--steps', '20'], {
     env: { ...process.env, WARPDICE_TEST_ADDON: addon },
@@ -88,6 +109,7 @@ test('steps run one by one, also after a failure, and are written down', () => {
     'initcheck: ok',
     'synccheck: ok',
     '100,000 steps leave no memory behind: ok',
+    'the test suite, on the GPU: skipped',
     'the library, through its API: skipped',
     'benchmark: skipped',
   ]);

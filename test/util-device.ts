@@ -1,9 +1,12 @@
-// The emulated device, and what tests plant in its CUDA runtime.
-import { jest } from '@jest/globals';
+// The device of the tests: the emulated one, with what is planted in its CUDA runtime, or a GPU (test/gpu/suite.mjs).
+import { jest, test } from '@jest/globals';
 import { native } from '../lib/binding.js';
-import { Device, Tensor } from '../lib/index.js';
+import { Device } from '../lib/index.js';
 import { reference } from './reference.js';
-import { type Case, expectSolution, gradOptions, type Typed } from './util.js';
+import { type Case, expectSolution } from './util.js';
+import { solveThere } from './util-there.js';
+
+export { onDevice } from './util-there.js';
 
 jest.setTimeout(60_000); // a busy machine emulates slowly
 
@@ -24,7 +27,12 @@ interface Fake {
   allocatedBytes(): number;
 }
 
+/** Not there on a GPU. */
 export const fake = (native as unknown as { fake: Fake }).fake;
+
+export const emulated = process.env.WARPDICE_TEST_GPU === undefined;
+/** A test that plants something, holds a stream or needs two devices. */
+export const planted = (emulated ? test : test.skip) as typeof test;
 
 /** CUDA's numbers. */
 export const cudaError = {
@@ -35,10 +43,12 @@ export const cudaError = {
 };
 
 export const gpu = Device.cuda(0);
-export const otherGpu = Device.cuda(1);
+/** Where there is one GPU, that. */
+export const otherGpu = Device.list()[2] ?? gpu;
 
-/** Runs `body` while the device's stream does nothing. */
+/** Runs `body` while the device's stream does nothing, where a device can be told so. */
 export async function held<Result>(body: () => Result | Promise<Result>): Promise<Result> {
+  if (!emulated) return body();
   const { handle } = gpu.stream;
   fake.hold(handle, true);
   try {
@@ -48,29 +58,8 @@ export async function held<Result>(body: () => Result | Promise<Result>): Promis
   }
 }
 
-/** A tensor on a device with what `from` holds. */
-export const onDevice = (device: Device, from: Typed): Tensor =>
-  Tensor.from(from.data, from.shape, { dtype: from.dtype }).to(device);
-
 /** Solves a case on a device and compares value, per-class values and gradient with the reference. */
 export async function solveOn(device: Device, c: Case): Promise<void> {
-  const { spec, loss, predictions, target } = c;
-  const options = Object.entries(gradOptions(c)).map(([name, value]) => [
-    name,
-    typeof value === 'object' ? onDevice(device, value) : value,
-  ]);
-  const results = loss.valueAndGrad(
-    onDevice(device, predictions),
-    onDevice(device, target),
-    Object.fromEntries(options),
-  );
-  const { value, perClass, grad } = results;
-  const read = async (from: Tensor) => ({ data: await from.read(), dtype: from.dtype });
-  const outcome = {
-    value: await read(value),
-    perClass: await read(perClass),
-    grad: await read(grad),
-  };
-  const { dtype = 'float32' } = spec;
-  expectSolution(outcome, reference(c.problem), dtype, spec.options?.classWeights);
+  const { dtype = 'float32', options } = c.spec;
+  expectSolution(solveThere(device, c), reference(c.problem), dtype, options?.classWeights);
 }
