@@ -8,11 +8,10 @@ import type { Device } from './device.js';
 import { countOnDevice, countOnDeviceAsync } from './device-count.js';
 import { codeOf, isInteger, makeArray } from './dtype.js';
 import { inWords } from './faults.js';
-import { Geometry } from './geometry.js';
+import { checkWeightDType, Geometry } from './geometry.js';
 import { decisions, type ResolvedMetrics } from './metrics-options.js';
 import { callNative } from './native-call.js';
 import type { CallOptions } from './options.js';
-import { resolveOptions } from './resolve.js';
 import type { Tensor, TensorLike } from './tensor.js';
 
 /** Receives what was counted: [samples, cells], to be read at once and not kept. */
@@ -32,10 +31,7 @@ export class BatchCounter {
     const { classes, decision, layout, ignoreIndex } = options;
     this.#options = options;
     this.cells = decision === 'threshold' ? 4 * classes : (classes + 1) ** 2;
-    // The losses' own reading of how shapes fit together.
-    this.#geometry = new Geometry(
-      resolveOptions({ layout, ...(ignoreIndex !== undefined && { ignoreIndex }) }, { kind: 0 }),
-    );
+    this.#geometry = new Geometry({ channelsLast: layout === 'channels-last', ignoreIndex });
   }
 
   count(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): void {
@@ -133,9 +129,7 @@ function fitMaps(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
       `Expected dtype uint8, int32 or int64 for ${name}, as decision is 'labels', but received ${tensor.dtype}`,
     );
   }
-  if (w !== undefined && (w.dtype === 'int32' || w.dtype === 'int64')) {
-    throw new TypeError(`Expected dtype uint8 or a float dtype for weight but received ${w.dtype}`);
-  }
+  if (w !== undefined) checkWeightDType(w);
   for (const [tensor, name] of [
     [y, 'target'],
     [w, 'weight'],

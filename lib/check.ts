@@ -30,6 +30,9 @@ export function rangeError(expected: string, name: string, received: unknown): R
   return new RangeError(`Expected ${expected} for ${name} but received ${show(received)}`);
 }
 
+/** Options that were left out. */
+export const none: Record<string, never> = Object.freeze({});
+
 /** A plain object (or undefined) with known keys only. */
 export function checkKeys(value: unknown, name: string, known: readonly string[]): void {
   if (value === undefined) return;
@@ -67,6 +70,18 @@ export function checkNonNegative(value: unknown, name: string, fallback: number)
   if (typeof value !== 'number') throw typeError('a number', name, value);
   if (!Number.isFinite(value) || value < 0) throw rangeError('a finite number >= 0', name, value);
   return value;
+}
+
+/** Finite numbers >= 0. */
+export function checkNumbers(value: unknown, name: string): Float64Array {
+  const isArray =
+    Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  if (!isArray) throw typeError('an array of numbers', name, value);
+  const numbers = Array.from(value as ArrayLike<unknown>, (number, c) => {
+    if (number === undefined) throw typeError('a number', `${name}[${c}]`, number);
+    return checkNonNegative(number, `${name}[${c}]`, 0);
+  });
+  return Float64Array.from(numbers);
 }
 
 /** A finite number above 0. */

@@ -1,6 +1,6 @@
 import { toTensor, toTensorOn } from './argument.js';
 import { float64Buffer } from './call.js';
-import { checkKeys, checkNonNegative, rangeError, typeError } from './check.js';
+import { checkKeys, checkNumbers, none, rangeError, typeError } from './check.js';
 import { Loss } from './loss.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
 import { Resampler } from './resample.js';
@@ -34,7 +34,6 @@ export interface ScalesValue<Scale = LossValue> {
   readonly scales: readonly Scale[];
 }
 
-const none: Record<string, never> = Object.freeze({});
 const valueKeys = ['weight', 'out'];
 const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate'];
 
@@ -61,7 +60,7 @@ const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate'];
  */
 export class DeepSupervision {
   readonly #loss: Loss;
-  readonly #weights: readonly number[];
+  readonly #weights: Float64Array;
   readonly #target: Resampler;
   readonly #weight: Resampler;
 
@@ -72,13 +71,10 @@ export class DeepSupervision {
    */
   constructor(loss: Loss, weights: readonly number[]) {
     if (!(loss instanceof Loss)) throw typeError('a loss', 'loss', loss);
-    if (!Array.isArray(weights)) throw typeError('an array of numbers', 'weights', weights);
+    this.#weights = checkNumbers(weights, 'weights');
     if (weights.length === 0) throw rangeError('one weight per scale', 'weights', weights);
     if (loss.unreduced) throw rangeError("'mean' or 'sum'", 'the reduction of loss', 'none');
     this.#loss = loss;
-    this.#weights = weights.map((weight, i) =>
-      checkNonNegative(weight === undefined ? null : weight, `weights[${i}]`, 0),
-    );
     this.#target = new Resampler('target', loss.channelsLast);
     this.#weight = new Resampler('weight', loss.channelsLast);
   }

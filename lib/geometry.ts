@@ -4,6 +4,10 @@ import { rangeError, sameShape, sameShapeWithout, showShape } from './check.js';
 import { isFloat, isInteger } from './dtype.js';
 import type { Tensor } from './tensor.js';
 
+/** What of a loss's options says how shapes fit. */
+export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
+  Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
+
 /** N, C, S of a call and the kind of its target; one per loss, filled anew by every call. */
 export class Geometry {
   samples = 0;
@@ -12,9 +16,9 @@ export class Geometry {
   labels = false;
   #axis = -1; // of the classes; -1 for rank 1
 
-  readonly #options: NativeLossOptions;
+  readonly #options: GeometryOptions;
 
-  constructor(options: NativeLossOptions) {
+  constructor(options: GeometryOptions) {
     this.#options = options;
   }
 
@@ -43,7 +47,7 @@ export class Geometry {
         "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
       );
     }
-    if (this.classes === 1 && !background) {
+    if (this.classes === 1 && background === false) {
       throw new RangeError('Expected 2 or more classes for background: false but received 1');
     }
     if (classWeights !== undefined && classWeights.length !== this.classes) {
@@ -103,11 +107,7 @@ export class Geometry {
   }
 
   #checkWeight(predictions: Tensor, weight: Tensor): void {
-    if (!isFloat(weight.dtype) && weight.dtype !== 'uint8') {
-      throw new TypeError(
-        `Expected dtype uint8 or a float dtype for weight but received ${weight.dtype}`,
-      );
-    }
+    checkWeightDType(weight);
     const { shape } = predictions;
     const fits =
       this.#axis < 0
@@ -120,4 +120,9 @@ export class Geometry {
       `Expected shape ${showShape(wanted)} for weight, as predictions have ${showShape(shape)}, but received ${showShape(weight.shape)}`,
     );
   }
+}
+
+export function checkWeightDType({ dtype }: Tensor): void {
+  if (isFloat(dtype) || dtype === 'uint8') return;
+  throw new TypeError(`Expected dtype uint8 or a float dtype for weight but received ${dtype}`);
 }

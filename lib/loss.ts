@@ -13,6 +13,7 @@ import {
   valueAndGradKeys,
   valueKeys,
 } from './call.js';
+import { none } from './check.js';
 import type {
   CallOptions,
   GradientOptions,
@@ -27,8 +28,6 @@ import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } fr
 import { Runner } from './runner.js';
 import type { Statistics } from './statistics.js';
 import type { Tensor, TensorLike } from './tensor.js';
-
-const none: Record<string, never> = Object.freeze({});
 
 /**
  * What all losses share: three steps (statistics, value from statistics, gradient from statistics) and their fusion.

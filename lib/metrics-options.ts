@@ -8,13 +8,12 @@ import {
   show,
   typeError,
 } from './check.js';
-import { resolveOptions } from './resolve.js';
-import type { Absent } from './scores.js';
+import { checkIgnoreIndex, checkLayout } from './resolve.js';
+import { type Absent, absentPolicies } from './scores.js';
 
 /** In the order of the codes of binding.d.ts. */
 export const decisions = ['argmax', 'threshold', 'labels'] as const;
 const aggregates = ['global', 'samples'] as const;
-const absents = ['formula', 'skip', 'perfect', 'worst'] as const;
 
 /** What {@link SegmentationMetrics} count, and how scores are made of it. */
 export interface MetricsOptions {
@@ -71,7 +70,8 @@ const optionKeys: readonly (keyof MetricsOptions)[] = [
 export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   if (options === undefined) throw typeError('an object', 'options', options);
   checkKeys(options, 'options', optionKeys);
-  const { ignoreIndex, layout, threshold } = options;
+  const { threshold } = options;
+  const ignoreIndex = checkIgnoreIndex(options.ignoreIndex);
   const classes = checkInteger(options.classes, 'classes', 1, 65_536);
   const decision = checkOneOf(options.decision, 'decision', decisions, 'argmax');
   if (decision === 'argmax' && classes === 1) {
@@ -84,17 +84,13 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   if (!background && classes === 1) {
     throw new RangeError('Expected 2 or more classes for background: false but received 1');
   }
-  const { channelsLast } = resolveOptions(
-    { ...(layout !== undefined && { layout }), ...(ignoreIndex !== undefined && { ignoreIndex }) },
-    { kind: 0 },
-  );
   return Object.freeze({
     classes,
     decision,
     aggregate: checkOneOf(options.aggregate, 'aggregate', aggregates, 'global'),
-    absent: checkOneOf(options.absent, 'absent', absents, 'skip'),
+    absent: checkOneOf(options.absent, 'absent', absentPolicies, 'skip'),
     background,
-    layout: channelsLast ? 'channels-last' : 'channels-first',
+    layout: checkLayout(options.layout),
     ...(threshold !== undefined && { threshold }),
     ...(ignoreIndex !== undefined && { ignoreIndex }),
   });

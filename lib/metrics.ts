@@ -1,5 +1,5 @@
 import { BatchCounter } from './batch-counter.js';
-import { checkInteger, checkKeys, checkOneOf, rangeError, typeError } from './check.js';
+import { checkInteger, checkKeys, checkOneOf, none, rangeError, typeError } from './check.js';
 import { binaryCounts, type ClassCounts, checkCounts, confusionCounts } from './counts.js';
 import { makeArray } from './dtype.js';
 import { type MetricsOptions, type ResolvedMetrics, resolveMetrics } from './metrics-options.js';
@@ -24,8 +24,6 @@ export interface MetricsState {
   /** TN, FP, FN and TP of every sample and class, [samples, C, 4], for aggregate `'samples'`; else empty. */
   readonly perSample: readonly number[];
 }
-
-const none: Record<string, never> = Object.freeze({});
 
 /**
  * Hard segmentation metrics over a dataset: `update` counts a batch in one pass over predictions and target, without

@@ -5,6 +5,7 @@ import {
   checkInteger,
   checkKeys,
   checkNonNegative,
+  checkNumbers,
   checkOneOf,
   checkPositive,
   rangeError,
@@ -19,7 +20,7 @@ import type {
   LossOptions,
   TverskyOptions,
 } from './options.js';
-import type { Absent } from './scores.js';
+import { type Absent, absentPolicies } from './scores.js';
 
 /** The kind whose overlap is made of distances between classes. */
 const WASSERSTEIN = 4;
@@ -72,9 +73,7 @@ type Activation = (typeof activations)[number];
 const overlaps = ['product', 'minimum'] as const;
 const reductions = ['none', 'mean', 'sum'] as const;
 const denominators = ['squared', 'linear'] as const;
-const layouts = ['channels-first', 'channels-last'] as const;
 const weightings = ['square', 'simple', 'uniform'] as const;
-const absentPolicies: readonly Absent[] = ['formula', 'skip', 'perfect', 'worst'];
 
 const transforms = ['none', 'log', 'log-cosh'] as const;
 const transformCodes = { none: 0, log: 2, 'log-cosh': 3 } as const; // 1 is the power
@@ -97,8 +96,7 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
     reduction: reductions.indexOf(checkOneOf(options.reduction, 'reduction', reductions, 'mean')),
     pooled: checkFlag(options.batch, 'batch', false),
     background: checkFlag(options.background, 'background', true),
-    channelsLast:
-      checkOneOf(options.layout, 'layout', layouts, 'channels-first') === 'channels-last',
+    channelsLast: checkLayout(options.layout) === 'channels-last',
     smoothNumerator: checkNonNegative(options.smoothNumerator, 'smoothNumerator', 0),
     smoothDenominator: checkNonNegative(options.smoothDenominator, 'smoothDenominator', 1e-7),
     ignoreIndex: checkIgnoreIndex(options.ignoreIndex),
@@ -227,7 +225,12 @@ function focalOf(
   };
 }
 
-function checkIgnoreIndex(value: unknown): number | undefined {
+const layouts = ['channels-first', 'channels-last'] as const;
+
+export const checkLayout = (value: unknown) =>
+  checkOneOf(value, 'layout', layouts, 'channels-first');
+
+export function checkIgnoreIndex(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number') throw typeError('an integer', 'ignoreIndex', value);
   if (!Number.isSafeInteger(value)) throw rangeError('an integer', 'ignoreIndex', value);
@@ -239,16 +242,4 @@ function checkClassWeights(value: unknown): Float64Array | undefined {
   const weights = checkNumbers(value, 'classWeights');
   if (weights.length === 0) throw rangeError('one weight per class', 'classWeights', value);
   return weights;
-}
-
-/** Finite numbers >= 0. */
-function checkNumbers(value: unknown, name: string): Float64Array {
-  const isArray =
-    Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
-  if (!isArray) throw typeError('an array of numbers', name, value);
-  const numbers = Array.from(value as ArrayLike<unknown>, (number, c) => {
-    if (number === undefined) throw typeError('a number', `${name}[${c}]`, number);
-    return checkNonNegative(number, `${name}[${c}]`, 0);
-  });
-  return Float64Array.from(numbers);
 }

@@ -20,6 +20,9 @@ export type ScoreName =
 
 /** What a class with no target voxel does: see {@link LossOptions.absent} and {@link MetricsOptions.absent}. */
 export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
+/** In the order of the codes of binding.d.ts. */
+export const absentPolicies: readonly Absent[] = ['formula', 'skip', 'perfect', 'worst'];
+
 /** How {@link SegmentationMetrics.average} goes from classes to one number. */
 export type Average =
   /** The mean of the counted classes' scores. */
