@@ -47,9 +47,14 @@ void share_registers(const Inputs& in, Geometry& it) {
   it.gradient_shared_bytes = 0;
 }
 
+int most_in_pack(const Inputs& in, bool full) {
+  if (in.predictions.dtype == DType::float64) return full ? kTilePack<double, true> : kTilePack<double, false>;
+  return full ? kTilePack<float, true> : kTilePack<float, false>;
+}
+
 /// Sets the tile to this many voxels; returns the bytes it then takes.
 size_t set_tile_voxels(const Inputs& in, int voxels, Geometry& it) {
-  const int C = static_cast<int>(in.classes), pack = static_cast<int>(16 / computed_bytes(in));
+  const int C = static_cast<int>(in.classes);
   TileShape& shape = it.tile;
   shape.interleaved = is_interleaved(in);
   shape.voxels = voxels;
@@ -59,7 +64,7 @@ size_t set_tile_voxels(const Inputs& in, int voxels, Geometry& it) {
     shape.class_stride = 1, shape.voxel_stride = C % 8 == 0 ? C + 4 : C;
   } else {
     // Likewise between classes; while packs are read it stays a multiple of the pack.
-    it.pack = voxels >= kWarp ? pack : 1;
+    it.pack = voxels >= kWarp ? most_in_pack(in, it.full) : 1;
     shape.class_stride = voxels + it.pack, shape.voxel_stride = 1;
   }
   shape.team = kThreads / (voxels / it.pack) < kWarp ? kThreads / (voxels / it.pack) : kWarp;

@@ -32,9 +32,11 @@ cudaError_t with_registers(const Geometry& geometry, Launch launch) {
 /// Calls launch(Number of voxels read at once, Flag full).
 template <class P, class Launch>
 cudaError_t with_tile(const Geometry& geometry, Launch launch) {
-  const auto with = [&](auto pack) { return geometry.full ? launch(pack, Flag<true>{}) : launch(pack, Flag<false>{}); };
-  if (geometry.pack == 1) return with(Number<1>{});
-  return with(Number<16 / sizeof(Accumulator<P>)>{});
+  const auto with = [&](auto full) {
+    constexpr int kPack = kTilePack<Accumulator<P>, decltype(full)::value>;
+    return geometry.pack == 1 ? launch(Number<1>{}, full) : launch(Number<kPack>{}, full);
+  };
+  return geometry.full ? with(Flag<true>{}) : with(Flag<false>{});
 }
 
 template <class P>
@@ -77,7 +79,7 @@ cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, c
                                    bool pooled, const GradientOut& out, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const auto kernel = geometry.pack == 1 ? tile_target_gradient_kernel<P, 1>
-                                         : tile_target_gradient_kernel<P, 16 / sizeof(Accumulator<P>)>;
+                                         : tile_target_gradient_kernel<P, kTilePack<Accumulator<P>, true>>;
   return launch(kernel, grid, block, geometry.gradient_shared_bytes, stream, in, geometry.tile, slopes, pooled, out);
 }
 

@@ -7,7 +7,8 @@
 //   normalize         a team of neighbouring lanes shares the classes of kPack voxels, and adds up by shuffles
 //   class by class    a thread has a class, so that its sums need no exchange until the block ends
 //
-// kPack: neighbouring voxels of a class that are read from the tile at once; 1 where the classes lie closer.
+// kPack: neighbouring voxels of a class that are read from the tile at once: kTilePack, or 1 where the classes lie
+// closer.
 #include "formula.cuh"
 #include "reduce.cuh"
 
@@ -16,6 +17,10 @@ namespace warpdice::cuda {
 /// Classes that one thread adds up at most: a slab has kSlots * kThreads. The long form has more sums per class.
 template <bool kFull>
 constexpr int kSlots = kFull ? 1 : 2;
+
+/// 16 bytes, or 8 where registers would run out.
+template <class A, bool kFull>
+constexpr int kTilePack = sizeof(A) == 8 && kFull ? 1 : 16 / sizeof(A);
 
 struct TileShape {
   int voxels;                      // of a tile, a power of two
