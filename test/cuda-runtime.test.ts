@@ -10,6 +10,7 @@ const sources = [
   'native/cuda/memory.cc',
   'native/cuda/completion.cc',
   'native/cuda/graph.cc',
+  'native/cuda/transfer.cc',
   'test/fake/devices.cc',
   'test/fake/memory.cc',
   'test/fake/streams.cc',

@@ -2,11 +2,48 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
 
 namespace warpdice::cuda {
 
+/// All that have a thread. exit() takes CUDA's runtime apart, and a thread that still asked it would crash the process:
+/// they end before that, since what was registered last is called first, and the runtime was there before them.
+struct Completion::Running {
+  std::mutex mutex;
+  std::set<Completion*> all;
+
+  /// Never destroyed: environments may end after static destructors have begun.
+  static Running& only() {
+    static auto* running = new Running;
+    return *running;
+  }
+
+  static void end_all() {
+    Running& running = only();
+    std::lock_guard<std::mutex> lock(running.mutex);
+    for (Completion* completion : running.all) completion->end();
+  }
+};
+
 Completion::~Completion() {
+  Running& running = Running::only();
+  std::lock_guard<std::mutex> lock(running.mutex);
+  running.all.erase(this);
+  end();
+}
+
+void Completion::start() {
+  static const int registered = std::atexit(Running::end_all);
+  (void)registered;
+  Running& running = Running::only();
+  std::lock_guard<std::mutex> lock(running.mutex);
+  running.all.insert(this);
+  thread_ = std::thread([this] { run(); });
+}
+
+/// With the lock of Running.
+void Completion::end() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     ending_ = true;
@@ -18,8 +55,8 @@ Completion::~Completion() {
 void Completion::when_done(std::shared_ptr<Stream> stream, Callback callback) {
   auto event = std::make_unique<Event>(stream->device());
   event->record(*stream);
+  std::call_once(started_, [this] { start(); });
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   added_.push_back({std::move(stream), std::move(event), std::move(callback)});
   changed_.notify_one();
 }

@@ -20,7 +20,7 @@ class Completion {
   Completion() = default;
   Completion(const Completion&) = delete;
   Completion& operator=(const Completion&) = delete;
-  /// Ends the thread. Callbacks whose work is not done are destroyed without a call: it may never end.
+  /// Ends the thread, as exit() does. Callbacks whose work is not done are destroyed without a call: it may never end.
   ~Completion();
 
   /// Returns at once. Callbacks of one stream come in the order of these calls.
@@ -33,13 +33,18 @@ class Completion {
     Callback callback;
   };
 
+  struct Running;
+
+  void start();
+  void end();
   void run();
 
-  std::mutex mutex_;
+  std::once_flag started_;
+  std::thread thread_;  // started by the first call
+  std::mutex mutex_;    // of what follows
   std::condition_variable changed_;
   std::list<Pending> added_;  // not yet seen by the thread
   bool ending_ = false;
-  std::thread thread_;  // started by the first call
 };
 
 }  // namespace warpdice::cuda

@@ -1,14 +1,19 @@
 // The host runtime of native/cuda on the fake CUDA runtime. Prints one line per failure, and exits with 1 if there is
 // any. With the argument "no-pools", the device has no stream-ordered allocation.
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <future>
 #include <string>
+#include <thread>
 
 #include "completion.h"
 #include "fake.h"
 #include "graph.h"
 #include "memory.h"
+#include "transfer.h"
 
 using namespace warpdice;
 using namespace warpdice::cuda;
@@ -137,6 +142,56 @@ static void ends_before_the_work() {
   fake::hold(stream->handle(), false);
 }
 
+/// Steps of several threads, each on its own stream, with what they share: pools, staging, counters, one Completion.
+static void serves_threads() {
+  constexpr int kThreads = 4, kSteps = 25;
+  std::vector<std::thread> threads;
+  std::atomic<int> done{0}, wrong{0};
+  Completion completion;
+  for (int t = 0; t < kThreads; t++) {
+    threads.emplace_back([&, t] {
+      const auto stream = Stream::create(t % 2);
+      for (int step = 0; step < kSteps; step++) {
+        const std::vector<int> sent(100 + step, t * kSteps + step);
+        const size_t size_bytes = sent.size() * sizeof(int);
+        const auto memory = DeviceMemory::allocate(stream, size_bytes);
+        upload(sent.data(), *memory, 0, size_bytes, stream);
+        const auto arriving = std::make_shared<Download>(*memory, 0, size_bytes);
+        std::promise<cudaError_t> promise;
+        auto arrived = promise.get_future();
+        completion.when_done(stream, [&promise](cudaError_t status) { promise.set_value(status); });
+        if (settled(arrived) != cudaSuccess) wrong++;
+        else if (std::memcmp(arriving->data(), sent.data(), size_bytes) != 0) wrong++;
+        done++;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  expect(done == kThreads * kSteps && wrong == 0, "every thread got back what it sent");
+  expect(memory_use(0).alive_bytes == 0 && memory_use(1).alive_bytes == 0, "and left nothing");
+}
+
+/// Dies after main(), as CUDA's runtime does: from then on nobody may ask it anything.
+struct LastOfAll {
+  ~LastOfAll() {
+    const int before = fake::calls("cudaEventQuery");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (fake::calls("cudaEventQuery") == before) return;
+    std::printf("failed: CUDA is asked while the process ends\n");
+    std::fflush(stdout);
+    std::_Exit(1);
+  }
+};
+static const LastOfAll last_of_all;
+
+/// As process.exit() does, which destroys nothing.
+static void leaves_work_behind() {
+  const auto stream = Stream::create(0);
+  auto* completion = new Completion;
+  fake::hold(stream->handle(), true);
+  completion->when_done(stream, [stream](cudaError_t) {});
+}
+
 static void survives_a_lost_context() {
   const auto stream = Stream::create(0);
   auto memory = DeviceMemory::allocate(stream, 64);
@@ -206,7 +261,10 @@ int main(int argc, char**) {
   calls_back();
   ends_before_the_work();
   updates_whole_graphs();
+  serves_threads();
   survives_a_lost_context();
+  fake::set_fault(cudaSuccess);
+  leaves_work_behind();
   std::printf("%d checks, %d failures\n", checks, failures);
   return failures == 0 ? 0 : 1;
 }
