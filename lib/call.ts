@@ -25,6 +25,8 @@ export interface Prepared {
   /** dL/dpredictions or, of TARGET_GRADIENT, dL/dtarget. */
   grad: Tensor | undefined;
   statistics: Statistics | undefined;
+  /** Those of the results that are not the caller's. */
+  made: Tensor[];
   /** Where it runs; every array of `args` is there, as a NativeBuffer on a GPU. */
   device: Device;
 }
@@ -86,14 +88,20 @@ export function blankArguments(steps: number): RunArguments {
 export const memoryOf = (tensor: Tensor): TypedArray =>
   tensor.device.kind === 'cpu' ? tensor.data : (tensor.storage.buffer as unknown as TypedArray);
 
+/** Lets go of the results of a call that failed: the garbage collector would do so late, and on a GPU too late. */
+export function release({ made }: Prepared): void {
+  for (const result of made) result.dispose();
+}
+
 /** The caller's float64 buffer, or a new one. */
 export function float64Buffer(
   out: TensorLike | undefined,
   name: string,
   shape: number[],
   device: Device,
+  made: Tensor[] = [],
 ): Tensor {
-  if (out === undefined) return Tensor.forResult(shape, 'float64', device);
+  if (out === undefined) return makeResult(shape, 'float64', device, made);
   const tensor = toTensorOn(device, out, name);
   if (tensor.dtype !== 'float64') {
     throw new TypeError(`Expected dtype float64 for ${name} but received ${tensor.dtype}`);
@@ -102,19 +110,31 @@ export function float64Buffer(
   return tensor;
 }
 
+function makeResult(
+  shape: readonly number[],
+  dtype: DType,
+  device: Device,
+  made: Tensor[],
+): Tensor {
+  const result = Tensor.forResult(shape, dtype, device);
+  made.push(result);
+  return result;
+}
+
 /** The caller's gradient buffer, or a new one. */
 export function gradBuffer(
   predictions: Tensor,
   out: TensorLike | undefined,
   dtype: DType | undefined,
   accumulate: boolean,
+  made: Tensor[],
 ): Tensor {
   const { dtype: own } = predictions;
   const allowed: DType[] = isHalf(own) ? [own, 'float32'] : [own];
   if (dtype !== undefined && !allowed.includes(dtype)) {
     throw typeError(`${allowed.join(' or ')} (predictions are ${own})`, 'gradDtype', dtype);
   }
-  return slopeBuffer(predictions, 'out.grad', out, dtype ? [dtype] : allowed, accumulate);
+  return slopeBuffer(predictions, 'out.grad', out, dtype ? [dtype] : allowed, accumulate, made);
 }
 
 /** The same for the gradient with respect to the target. */
@@ -122,13 +142,14 @@ export function targetGradBuffer(
   target: Tensor,
   out: TensorLike | undefined,
   accumulate: boolean,
+  made: Tensor[],
 ): Tensor {
   if (!isFloat(target.dtype)) {
     throw new TypeError(
       `Expected a dense target of floats for target, as its gradient is asked for, but received ${target.dtype} of shape ${showShape(target.shape)}`,
     );
   }
-  return slopeBuffer(target, 'out.targetGrad', out, [target.dtype], accumulate);
+  return slopeBuffer(target, 'out.targetGrad', out, [target.dtype], accumulate, made);
 }
 
 /** In the shape of `like`; of the first of the allowed dtypes when new. */
@@ -138,6 +159,7 @@ function slopeBuffer(
   out: TensorLike | undefined,
   allowed: DType[],
   accumulate: boolean,
+  made: Tensor[],
 ): Tensor {
   const { shape, device } = like;
   if (out === undefined) {
@@ -146,7 +168,7 @@ function slopeBuffer(
         `Expected a tensor for ${name}, as accumulate is set, but received undefined`,
       );
     }
-    return Tensor.forResult(shape, allowed[0] as DType, device);
+    return makeResult(shape, allowed[0] as DType, device, made);
   }
   const tensor = toTensorOn(device, out, name);
   if (!allowed.includes(tensor.dtype)) {

@@ -8,7 +8,7 @@ import type {
   RunArguments,
 } from '../binding.js';
 import { afterSeam, beforeSeam, inputArguments } from './all-reduce.js';
-import { memoryOf, type Prepared } from './call.js';
+import { memoryOf, type Prepared, release } from './call.js';
 import { cuda } from './cuda.js';
 import { codeOf } from './dtype.js';
 import { callNative } from './native-call.js';
@@ -61,9 +61,13 @@ export class DeviceRunner {
 
   run(call: Prepared): void {
     const words = (error: unknown) => this.#words(error, call);
-    const sums = uploadedSums(call);
+    let sums: Tensor | undefined;
     try {
+      sums = uploadedSums(call);
       callNative(() => this.#native.run(...argumentsOf(call, sums)), words);
+    } catch (error) {
+      release(call);
+      throw error;
     } finally {
       sums?.dispose(); // what is enqueued still finds them
     }
@@ -98,6 +102,10 @@ export class DeviceRunner {
         stream.run(() => this.run(rest));
         return this.settled(rest);
       })
+      .catch((error) => {
+        release(call);
+        throw error;
+      })
       .finally(() => {
         local.dispose();
         kept.dispose();
@@ -106,14 +114,24 @@ export class DeviceRunner {
 
   /** Resolves when the work is done; rejects when the labels were wrong. */
   async settled(call: Prepared): Promise<void> {
-    await resultsOf(call)[0]?.storage.settled();
+    try {
+      await resultsOf(call)[0]?.storage.settled();
+    } catch (error) {
+      release(call);
+      throw error;
+    }
   }
 
   plan(call: Prepared): PlanRunner {
     const words = (error: unknown) => this.#words(error, call);
-    const native = callNative(() => this.#native.plan(...argumentsOf(call)), words);
-    for (const result of resultsOf(call)) result.storage.words = words;
-    return new DevicePlanRunner(native, this.#words);
+    try {
+      const native = callNative(() => this.#native.plan(...argumentsOf(call)), words);
+      for (const result of resultsOf(call)) result.storage.words = words;
+      return new DevicePlanRunner(native, this.#words);
+    } catch (error) {
+      release(call);
+      throw error;
+    }
   }
 }
 

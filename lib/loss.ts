@@ -236,7 +236,7 @@ export abstract class Loss {
     const prepare: Prepare = (x, y, out) =>
       this.#preparer.call(ALL, x, y, { ...fixed, ...(out && { out }) }, valueAndGradKeys);
     const first = prepare(predictions, target, undefined);
-    return new Plan(prepare, first, this.#runner.plan(first), fixed.out);
+    return new Plan(prepare, first, this.#runner.plan(first));
   }
 
   #gradientCall(

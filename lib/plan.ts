@@ -32,22 +32,15 @@ const targetArguments = [7, 8] as const;
 export class Plan implements Disposable {
   readonly #prepare: Prepare;
   readonly #runner: PlanRunner;
-  readonly #made: readonly (Tensor | undefined)[];
+  readonly #made: readonly Tensor[];
   #call: Prepared;
 
   /** runner: for `first` and calls like it. @internal */
-  constructor(
-    prepare: Prepare,
-    first: Prepared,
-    runner: PlanRunner,
-    given: ValueAndGradOptions['out'],
-  ) {
+  constructor(prepare: Prepare, first: Prepared, runner: PlanRunner) {
     this.#prepare = prepare;
     this.#call = first;
     this.#runner = runner;
-    const { value, perClass, parts, grad } = first;
-    const taken: unknown[] = Object.values(given ?? {});
-    this.#made = [value, perClass, parts, grad].filter((result) => !taken.includes(result));
+    this.#made = first.made;
   }
 
   /** The loss of the last `execute()`. Always the same tensor. */
@@ -105,7 +98,7 @@ export class Plan implements Disposable {
    */
   dispose(): void {
     this.#runner.dispose();
-    if (this.#call.device.kind === 'cuda') for (const result of this.#made) result?.dispose();
+    if (this.#call.device.kind === 'cuda') for (const result of this.#made) result.dispose();
   }
 
   /** {@link Plan.dispose}, for `using`. */

@@ -13,6 +13,7 @@ import {
   type Prepared,
   REDUCTION_NONE,
   readUpstream,
+  release,
   STATISTICS,
   TARGET_GRADIENT,
   targetGradBuffer,
@@ -68,6 +69,9 @@ function fingerprint(numbers: Float64Array): string {
 /** What a value is made of: overlap, cross-entropy, focal. */
 const PARTS = 3;
 
+/** Those of every call that reads predictions and target. */
+type CallOptionsOfAny = Omit<ValueAndGradOptions, 'out'> & { out?: unknown };
+
 /** Prepares the calls of one loss. */
 export class Preparer {
   readonly #options: NativeLossOptions;
@@ -85,7 +89,7 @@ export class Preparer {
     steps: number,
     predictionsLike: TensorLike,
     targetLike: TensorLike,
-    options: Omit<ValueAndGradOptions, 'out'> & { out?: unknown },
+    options: CallOptionsOfAny,
     keys: Keys,
     statistics?: Statistics,
   ): Prepared {
@@ -98,7 +102,6 @@ export class Preparer {
     const geometry = this.#geometry;
     geometry.fit(predictions, target, weight);
     const { samples, classes, voxels } = geometry;
-    const groups = this.#options.pooled ? 1 : samples;
 
     const call = blankCall(steps, device);
     const { args } = call;
@@ -114,10 +117,30 @@ export class Preparer {
       args[9] = memoryOf(weight);
       args[10] = codeOf(weight.dtype);
     }
+    try {
+      this.#placeResults(call, predictions, target, options, keys, statistics);
+    } catch (error) {
+      release(call);
+      throw error;
+    }
+    return call;
+  }
+
+  #placeResults(
+    call: Prepared,
+    predictions: Tensor,
+    target: Tensor,
+    options: CallOptionsOfAny,
+    keys: Keys,
+    statistics: Statistics | undefined,
+  ): void {
+    const { args, device, made } = call;
+    const [steps, samples, classes] = args;
+    const groups = this.#options.pooled ? 1 : samples;
     if (steps === STATISTICS) {
-      call.statistics = this.#statisticsBuffer(options.out, groups, classes, samples, device);
+      call.statistics = this.#statisticsBuffer(options.out, call);
       args[11] = sumsOn(device, call.statistics);
-      return call;
+      return;
     }
     checkKeys(options.out, 'options.out', keys.out);
     const out = options.out as ValueAndGradOptions['out'];
@@ -137,15 +160,14 @@ export class Preparer {
       args[18] = checkFlag(options.accumulate, 'accumulate', false);
       if (steps === TARGET_GRADIENT) {
         const { targetGrad } = (options as TargetGradientOptions).out ?? {};
-        call.grad = targetGradBuffer(target, targetGrad, args[18]);
+        call.grad = targetGradBuffer(target, targetGrad, args[18], made);
         args[20] = memoryOf(call.grad);
       } else {
-        call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18]);
+        call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18], made);
         args[16] = memoryOf(call.grad);
         args[17] = codeOf(call.grad.dtype);
       }
     }
-    return call;
   }
 
   /** A call of step 2 alone. */
@@ -176,14 +198,18 @@ export class Preparer {
     args[3] = 1;
     args[11] = sumsOn(device, statistics);
     call.statistics = statistics;
-    this.#placeValue(call, options.out, groups, classes);
+    try {
+      this.#placeValue(call, options.out, groups, classes);
+    } catch (error) {
+      release(call);
+      throw error;
+    }
     return call;
   }
 
   /** New statistics for the predictions of a call. */
-  localStatistics({ args: [, samples, classes], device }: Prepared): Statistics {
-    const groups = this.#options.pooled ? 1 : samples;
-    return this.#statisticsBuffer(undefined, groups, classes, samples, device);
+  localStatistics(call: Prepared): Statistics {
+    return this.#statisticsBuffer(undefined, call);
   }
 
   /** What an allReduce hook made of statistics, if it can take their place. */
@@ -218,15 +244,15 @@ export class Preparer {
     args[11] = sumsOn(call.device, statistics as Statistics);
   }
 
+  /** The caller's statistics, or new ones, for the predictions of a call. */
   #statisticsBuffer(
     out: unknown,
-    groups: number,
-    classes: number,
-    samples: number,
-    device: Device,
+    { args: [, samples, classes], device, made }: Prepared,
   ): Statistics {
+    const groups = this.#options.pooled ? 1 : samples;
     if (out === undefined) {
       const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device);
+      if (device.kind === 'cuda') made.push(sums);
       const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
       return new Statistics(data, groups, classes, samples, this.#signature);
     }
@@ -273,16 +299,16 @@ export class Preparer {
   }
 
   #placeValue(call: Prepared, out: ValueOptions['out'], groups: number, classes: number): void {
-    const { args, device } = call;
+    const { args, device, made } = call;
     const valueShape = this.#valueShape(groups, classes);
     const perClassShape = this.#perClassShape(groups, classes);
-    call.value = float64Buffer(out?.value, 'out.value', valueShape, device);
-    call.perClass = float64Buffer(out?.perClass, 'out.perClass', perClassShape, device);
+    call.value = float64Buffer(out?.value, 'out.value', valueShape, device, made);
+    call.perClass = float64Buffer(out?.perClass, 'out.perClass', perClassShape, device, made);
     args[14] = memoryOf(call.value) as Float64Array;
     args[15] = memoryOf(call.perClass) as Float64Array;
     if (isCompound(this.#options)) {
       const shape = [...call.value.shape, PARTS];
-      call.parts = float64Buffer(out?.parts, 'out.parts', shape, device);
+      call.parts = float64Buffer(out?.parts, 'out.parts', shape, device, made);
       args[19] = memoryOf(call.parts) as Float64Array;
     } else if (out?.parts !== undefined) {
       throw typeError('nothing, as the loss is not compound,', 'out.parts', out.parts);
@@ -340,5 +366,6 @@ function blankCall(steps: number, device: Device): Prepared {
     parts: undefined,
     grad: undefined,
     statistics: undefined,
+    made: [],
   };
 }

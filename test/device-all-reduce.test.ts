@@ -86,15 +86,10 @@ test('nothing is left on the device', async () => {
   const before = gpu.memory().aliveBytes;
   for (let i = 0; i < 10; i++) await step();
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
-  const out = {
-    value: Tensor.empty([], 'float64', { device: gpu }),
-    perClass: Tensor.empty([1, 3], 'float64', { device: gpu }),
-  };
   const [x, y] = there(mine);
   const now = gpu.memory().aliveBytes;
-  await expect(fails.valueAsync(x, y, { out })).rejects.toThrow('the network is down');
+  await expect(fails.valueAndGradAsync(x, y)).rejects.toThrow('the network is down');
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(now);
-  expect(await out.value.item()).toBe(0);
 });
 
 test('calls that cannot wait are refused, and work without the hook', async () => {

@@ -301,19 +301,41 @@ test('nothing is left on the device by calls whose tensors are disposed', async 
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
 });
 
+planted('a call that fails leaves nothing on the device', async () => {
+  const { x, y } = labelled();
+  const wrong = labelled([3]);
+  const loss = new DiceLoss({ activation: 'softmax' });
+  const statistics = loss.statistics(x, y);
+  const sums = await statistics.read();
+  await loss.valueAsync(x, y);
+  const before = gpu.memory().aliveBytes;
+  const fails = (name: string, call: () => unknown) => {
+    fake.failNext(name, 9);
+    expect(call).toThrow(code('ERR_CUDA'));
+  };
+  fails('cudaLaunchKernel', () => loss.valueAndGrad(x, y));
+  fails('cudaLaunchKernel', () => loss.statistics(x, y));
+  fails('cudaLaunchKernel', () => loss.gradient(x, y, sums));
+  fails('cudaLaunchKernel', () => loss.fromStatistics(statistics));
+  fails('cudaLaunchKernel', () => loss.valueAndGradAsync(x, y));
+  fails('cudaGraphAddKernelNode', () => loss.plan(x, y));
+  const gradScale = onDevice(gpu, full([], 1, 'uint8'));
+  expect(() => loss.valueAndGrad(x, y, { gradScale })).toThrow(TypeError);
+  gradScale.dispose();
+  await expect(loss.valueAndGradAsync(wrong.x, wrong.y)).rejects.toThrow(code('ERR_LABEL_RANGE'));
+  await expect(loss.statisticsAsync(wrong.x, wrong.y)).rejects.toThrow(code('ERR_LABEL_RANGE'));
+  expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
+});
+
 test('statistics of the host leave nothing on the device', async () => {
   const { x, y } = labelled();
   const loss = new DiceLoss({ activation: 'softmax' });
   const statistics = await loss.statistics(x, y).read();
   const grad = loss.gradient(x, y, statistics);
-  loss.fromStatistics(statistics).value.dispose();
   await gpu.synchronize();
   const before = gpu.memory().aliveBytes;
   for (let i = 0; i < 20; i++) {
     loss.gradient(x, y, statistics, { out: { grad } });
-    const { value, perClass } = loss.fromStatistics(statistics);
-    value.dispose();
-    perClass.dispose();
     expect(() => loss.gradient(x, x, statistics, { out: { grad: y } })).toThrow(TypeError);
   }
   await gpu.synchronize();
