@@ -12,7 +12,7 @@ import { type LossName, type Sums, sumNames, valueOfSums } from './reference-val
 import { activate, likelihoods, overlapOf, type Voxel } from './reference-voxel.js';
 import { Variable } from './variable.js';
 
-const { abs, exp } = Math; // looked up once: under Jest a global costs 100 ns
+const { abs, exp, floor } = Math; // looked up once: under Jest a global costs 100 ns
 
 /** The options of a loss, with the defaults of the library. */
 export interface ReferenceOptions {
@@ -137,7 +137,7 @@ export function reference(problem: Problem): Solution {
   const sums = Array.from({ length: groups * C }, () => each(() => new Sum()));
   const entropies = crossEntropy || focal ? likelihoods(activation, focal?.gamma ?? 2) : undefined;
   for (let i = 0; i < N * S; i++) {
-    const n = Math.floor(i / S);
+    const n = floor(i / S);
     if (!read(n, i % S)) continue;
     const { w, p, t } = voxel;
     const L = entropies?.(voxel);
@@ -170,7 +170,7 @@ export function reference(problem: Problem): Solution {
   const dp = new Float64Array(C);
   const dI = new Float64Array(C);
   for (let i = 0; i < N * S; i++) {
-    const [n, s] = [Math.floor(i / S), i % S];
+    const [n, s] = [floor(i / S), i % S];
     if (!read(n, s)) continue;
     const { w, z, p, t } = voxel;
     const d = (c: number) => slopes[group(n) * C + c] as Sums<number>;

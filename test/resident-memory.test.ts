@@ -5,12 +5,12 @@ import { runWell } from './util-process.js';
 const MB = 2 ** 20;
 
 test.concurrent.each([
-  ["caller's buffers", 3000],
-  ['step by step, and a plan', 2000],
-  ['allocating the gradient', 2000],
+  ["caller's buffers", 2000],
+  ['step by step, and a plan', 1000],
+  ['allocating the gradient', 1000],
   ['allocating everything', 1000],
   ['async', 1000],
-  ['async, shared memory', 2000],
+  ['async, shared memory', 1000],
   ['async, allocating', 1000],
   ['metrics', 1000],
   ['metrics, async', 1000],

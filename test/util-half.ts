@@ -1,6 +1,7 @@
 // Half-precision numbers, kept in 16 bits: float16 (IEEE binary16) and bfloat16 (the upper half of a float32).
 
 const { abs, floor, max, min } = Math; // looked up once: under Jest a global costs 100 ns
+const { isNaN: notANumber, POSITIVE_INFINITY: inf } = Number;
 
 export type Half = 'float16' | 'bfloat16';
 
@@ -21,9 +22,9 @@ export function encodeHalf(x: number, half: Half): number {
   const { fraction, minExponent, maxExponent } = FORMAT[half];
   const sign = x < 0 || 1 / x < 0 ? 0x8000 : 0;
   const infinity = (maxExponent * 2 + 1) << fraction;
-  if (Number.isNaN(x)) return infinity | (1 << (fraction - 1));
+  if (notANumber(x)) return infinity | (1 << (fraction - 1));
   const steps = roundToEven(abs(x) / ulp(x, half)); // exact: a division by a power of two
-  if (steps === Infinity) return sign | infinity;
+  if (steps === inf) return sign | infinity;
   // Subnormals are their number of steps. Otherwise steps has an implied leading bit: the bits of the exponent are added to
   // it, and a step too far in the fraction carries into the exponent, as it should, up to infinity.
   const biased = max(exponentOf(x), minExponent) - minExponent;
@@ -36,7 +37,7 @@ export function decodeHalf(bits: number, half: Half): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits & 0x7fff) >> fraction;
   const mantissa = bits & ((1 << fraction) - 1);
-  if (exponent === maxExponent * 2 + 1) return mantissa ? NaN : sign * Infinity;
+  if (exponent === maxExponent * 2 + 1) return mantissa ? NaN : sign * inf;
   const smallest = 2 ** (minExponent - fraction);
   if (exponent === 0) return sign * mantissa * smallest;
   return sign * (mantissa + 2 ** fraction) * smallest * 2 ** (exponent - 1);

@@ -89,8 +89,9 @@ export function make(k: Case, seed = 1) {
         if (!t[c] && p[c]) one.fp++;
         if (t[c] && !p[c]) one.fn++;
         if (!t[c] && !p[c]) one.tn++;
+        if (!t[c]) continue;
         for (let d = 0; d < C; d++)
-          if (t[c] && p[d]) confusion[c * C + d] = (confusion[c * C + d] as number) + 1;
+          if (p[d]) confusion[c * C + d] = (confusion[c * C + d] as number) + 1;
       }
     }
   const options: MetricsOptions = {
