@@ -2,7 +2,8 @@
 // prebuildify knows node-gyp only. It calls this in its place as
 //   rebuild --target=<version> --devdir=<folder> --arch=<arch> --release
 // and then moves build/Release/*.node to prebuilds/. The build has its own folder, so that the
-// options of a published binary do not mix with those of build/.
+// options of a published binary do not mix with those of build/. WARPDICE_PREBUILT_FOLDER=build takes what is
+// compiled there, for a machine that has compiled it with these options already.
 import { cpSync, rmSync } from 'node:fs';
 import { buildNative, reportBuildErrors } from './build-native.mjs';
 
@@ -11,7 +12,9 @@ reportBuildErrors(() => {
   process.env.WARPDICE_CUDA ||= 'ON';
   // A kernel that spills registers, on any of the GPUs, would be published slow and unseen.
   process.env.WARPDICE_WERROR ||= 'ON';
-  buildNative(['--out', 'build-prebuilt', '--CDWARPDICE_PREBUILT=ON']);
+  const folder = process.env.WARPDICE_PREBUILT_FOLDER ?? 'build-prebuilt';
+  buildNative(['--out', folder, '--CDWARPDICE_PREBUILT=ON']);
+  if (folder === 'build') return;
   rmSync('build/Release', { recursive: true, force: true });
-  cpSync('build-prebuilt/Release', 'build/Release', { recursive: true });
+  cpSync(`${folder}/Release`, 'build/Release', { recursive: true });
 });

@@ -5,6 +5,7 @@ import * as library from '../lib/index.js';
 import { entryOf, type LossKey, lossKeys } from './losses.js';
 import type { ReferenceOptions } from './reference.js';
 import { check, type DType } from './util.js';
+import { due } from './util-part.js';
 
 const axes = {
   activation: ['none', 'sigmoid', 'softmax'],
@@ -24,7 +25,7 @@ test('every loss that is exported is in the matrix', () => {
 /** All that does not need its own axis takes turns. */
 function turns(seed: number, without: readonly string[]): ReferenceOptions {
   return {
-    ...(seed % 2 && { batch: true }),
+    ...(Math.floor(seed / 3) % 2 && { batch: true }),
     ...(seed % 3 === 1 && !without.includes('background') && { background: false }),
     ...(seed % 5 < 2 && { classWeights: [0.5, 0.75, 3] }),
     ...(seed % 7 < 3 && { smoothNumerator: 0.5, smoothDenominator: 2 }),
@@ -56,6 +57,8 @@ describe.each(['float64', 'float32', 'float16', 'bfloat16'] as const)('%s', (dty
         for (const target of axes.target)
           for (const layout of axes.layout)
             for (const reduction of axes.reduction) {
+              seed++;
+              if (!due()) continue;
               check({
                 loss: key,
                 dtype,
@@ -66,7 +69,7 @@ describe.each(['float64', 'float32', 'float16', 'bfloat16'] as const)('%s', (dty
                 ...(seed % 4 === 3 && { missing: 2 }),
                 ignored: 0.3,
                 gradDtype: dtype === 'float64' ? 'float64' : 'float32',
-                seed: seed++,
+                seed,
                 options: {
                   ...turns(seed, without),
                   ...variant,

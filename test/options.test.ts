@@ -1,6 +1,7 @@
 // Every combination of options against the reference.
 import { describe, expect, test } from '@jest/globals';
 import { check } from './util.js';
+import { due } from './util-part.js';
 
 const axes = {
   loss: ['dice', 'jaccard'],
@@ -28,7 +29,9 @@ describe.each(['float64', 'float32'] as const)('%s', (dtype) => {
                 for (const smooth of axes.smooth)
                   for (const classWeights of axes.classWeights)
                     for (const target of axes.target)
-                      for (const weight of axes.weight)
+                      for (const weight of axes.weight) {
+                        seed++;
+                        if (!due()) continue;
                         check({
                           loss,
                           dtype,
@@ -36,7 +39,7 @@ describe.each(['float64', 'float32'] as const)('%s', (dtype) => {
                           target: target === 'dense' ? 'dense' : 'labels',
                           ...(weight ? { weight } : {}),
                           ignored: 0.3,
-                          seed: seed++,
+                          seed,
                           options: {
                             activation,
                             denominator,
@@ -49,6 +52,7 @@ describe.each(['float64', 'float32'] as const)('%s', (dtype) => {
                             ...(target === 'ignored' ? { ignoreIndex: 250 } : {}),
                           },
                         });
+                      }
       expect(seed).toBe(2 * 3 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
     });
   });
