@@ -5,8 +5,8 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Statistics } from '../lib/index.js';
-import { entryOf, type LossKey, lossKeys } from './losses.js';
-import { type ReferenceOptions, reference } from './reference.js';
+import { activationsOf, type Cell, cells } from './losses.js';
+import { reference } from './reference.js';
 import {
   callOptions,
   expectClose,
@@ -67,17 +67,12 @@ describe.each(pairs)('predictions of $dtype, a target of $targetDtype', (types) 
   });
 });
 
-const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
-
 let seed = 0;
 test.each(cells)(
   'the gradient of the target: $key $variant',
-  async ({ key, variant }: { key: LossKey; variant: ReferenceOptions }) => {
-    const { defaults, without = [] } = entryOf(key);
-    const { crossEntropy, focal } = { ...defaults, ...variant };
-    for (const activation of ['none', 'sigmoid', 'softmax'] as const) {
-      if (without.includes(activation) || ((crossEntropy || focal) && activation === 'none'))
-        continue;
+  async (cell: Cell) => {
+    const { key, variant } = cell;
+    for (const activation of activationsOf(cell)) {
       const c = makeCase({
         loss: key,
         target: 'dense',

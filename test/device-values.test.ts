@@ -6,12 +6,11 @@
  * @jest-environment ./test/support/emulated-environment.cjs
  */
 import { describe, test } from '@jest/globals';
-import { entryOf, type LossKey, lossKeys } from './losses.js';
+import { activationsOf, type Cell, cells } from './losses.js';
 import type { ReferenceOptions } from './reference.js';
 import { makeCase, type Spec } from './util.js';
 import { gpu, solveOn } from './util-device.js';
 
-const activations = ['none', 'sigmoid', 'softmax'] as const;
 const dtypes = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 const reductions = ['mean', 'none', 'sum'] as const;
 
@@ -49,19 +48,17 @@ async function solve(spec: Spec): Promise<void> {
   }
 }
 
-const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
-
 let i = 0;
 test.each(cells)(
   '$key $variant',
-  async ({ key, variant }: { key: LossKey; variant: ReferenceOptions }) => {
-    const { defaults, without = [] } = entryOf(key);
-    const { crossEntropy, focal } = { ...defaults, ...variant };
-    const compound = crossEntropy !== undefined || focal !== undefined;
-    for (const activation of activations) {
-      if (without.includes(activation) || (compound && activation === 'none')) continue;
+  async (cell: Cell) => {
+    for (const activation of activationsOf(cell)) {
       const { options, ...spec } = turn(i++);
-      await solve({ ...spec, loss: key, options: { ...options, ...variant, activation } });
+      await solve({
+        ...spec,
+        loss: cell.key,
+        options: { ...options, ...cell.variant, activation },
+      });
     }
   },
   60_000,

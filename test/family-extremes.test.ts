@@ -1,8 +1,8 @@
 // The ends of the range for every loss of the family: perfect and worst predictions, absent classes, full masks, no voxel at all.
 // Value and gradient stay finite, and the value is that of the reference.
 import { describe, expect, test } from '@jest/globals';
-import { entryOf, lossKeys, makeLoss } from './losses.js';
-import { type ReferenceOptions, reference } from './reference.js';
+import { activationsOf, cells, entryOf, isCompound, makeLoss } from './losses.js';
+import { reference } from './reference.js';
 import { expectClose, type FloatDType, full, numbers, tensor, valueTolerance } from './util.js';
 import { due } from './util-part.js';
 
@@ -30,15 +30,11 @@ function predictionsFor(
   });
 }
 
-const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
-
-describe.each(cells)('$key $variant', ({ key, variant }) => {
-  const { loss: name, defaults, without = [] } = entryOf(key);
-  const { crossEntropy, focal } = { ...defaults, ...variant } as ReferenceOptions;
-  const compound = crossEntropy !== undefined || focal !== undefined;
-  const activations = (['none', 'sigmoid', 'softmax'] as const).filter(
-    (activation) => !(compound && activation === 'none') && !without.includes(activation),
-  );
+describe.each(cells)('$key $variant', (cell) => {
+  const { key, variant } = cell;
+  const { loss: name, defaults } = entryOf(key);
+  const compound = isCompound(cell);
+  const activations = activationsOf(cell);
 
   test.each(activations)('%s', (activation) => {
     for (const dtype of ['float64', 'float16'] as FloatDType[])

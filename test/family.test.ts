@@ -2,7 +2,7 @@
 // and dtypes of targets, dtypes of predictions, layouts and reductions.
 import { describe, expect, test } from '@jest/globals';
 import * as library from '../lib/index.js';
-import { entryOf, type LossKey, lossKeys } from './losses.js';
+import { activationsOf, type Cell, cells, entryOf, lossKeys } from './losses.js';
 import type { ReferenceOptions } from './reference.js';
 import { check, type DType } from './util.js';
 import { due } from './util-part.js';
@@ -40,47 +40,39 @@ function targetOf(target: (typeof axes.target)[number], dtype: DType) {
   return { target: 'labels', targetDtype: target } as const;
 }
 
-const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
-
 describe.each(['float64', 'float32', 'float16', 'bfloat16'] as const)('%s', (dtype) => {
-  test.each(cells)(
-    '$key $variant',
-    ({ key, variant }: { key: LossKey; variant: ReferenceOptions }) => {
-      const { defaults, without = [] } = entryOf(key);
-      const { crossEntropy, focal } = { ...defaults, ...variant };
-      const compound = crossEntropy !== undefined || focal !== undefined;
-      const activations = axes.activation.filter(
-        (activation) => !(compound && activation === 'none') && !without.includes(activation),
-      );
-      let seed = 0;
-      for (const activation of activations)
-        for (const target of axes.target)
-          for (const layout of axes.layout)
-            for (const reduction of axes.reduction) {
-              seed++;
-              if (!due()) continue;
-              check({
-                loss: key,
-                dtype,
-                N: 1 + (seed % 3),
-                spatial: [seed % 4 ? 11 : 37],
-                ...targetOf(target, dtype),
-                ...(seed % 2 && { weight: 'float32' }),
-                ...(seed % 4 === 3 && { missing: 2 }),
-                ignored: 0.3,
-                gradDtype: dtype === 'float64' ? 'float64' : 'float32',
-                seed,
-                options: {
-                  ...turns(seed, without),
-                  ...variant,
-                  activation,
-                  layout,
-                  reduction,
-                  ...(target === 'ignored' && { ignoreIndex: 250 }),
-                },
-              });
-            }
-      expect(activations).not.toHaveLength(0);
-    },
-  );
+  test.each(cells)('$key $variant', (cell: Cell) => {
+    const { key, variant } = cell;
+    const { without = [] } = entryOf(key);
+    const activations = activationsOf(cell);
+    let seed = 0;
+    for (const activation of activations)
+      for (const target of axes.target)
+        for (const layout of axes.layout)
+          for (const reduction of axes.reduction) {
+            seed++;
+            if (!due()) continue;
+            check({
+              loss: key,
+              dtype,
+              N: 1 + (seed % 3),
+              spatial: [seed % 4 ? 11 : 37],
+              ...targetOf(target, dtype),
+              ...(seed % 2 && { weight: 'float32' }),
+              ...(seed % 4 === 3 && { missing: 2 }),
+              ignored: 0.3,
+              gradDtype: dtype === 'float64' ? 'float64' : 'float32',
+              seed,
+              options: {
+                ...turns(seed, without),
+                ...variant,
+                activation,
+                layout,
+                reduction,
+                ...(target === 'ignored' && { ignoreIndex: 250 }),
+              },
+            });
+          }
+    expect(activations).not.toHaveLength(0);
+  });
 });

@@ -115,6 +115,30 @@ export const lossKeys = Object.keys(losses) as LossKey[];
 
 export const entryOf = (key: LossKey): Entry => losses[key];
 
+/** A row of the matrices: a loss and some of its options. */
+export interface Cell {
+  key: LossKey;
+  variant: ReferenceOptions;
+}
+
+export const cells: Cell[] = lossKeys.flatMap((key) =>
+  entryOf(key).variants.map((variant) => ({ key, variant })),
+);
+
+/** Whether there is a cross-entropy or a focal loss beside the overlap. */
+export function isCompound({ key, variant }: Cell): boolean {
+  const { crossEntropy, focal } = { ...entryOf(key).defaults, ...variant };
+  return crossEntropy !== undefined || focal !== undefined;
+}
+
+/** The activations that it takes: a likelihood needs logits. */
+export function activationsOf(cell: Cell) {
+  const { without = [] } = entryOf(cell.key);
+  return (['none', 'sigmoid', 'softmax'] as const).filter(
+    (activation) => !(activation === 'none' && isCompound(cell)) && !without.includes(activation),
+  );
+}
+
 export function makeLoss(key: LossKey, options: ReferenceOptions): Loss {
   return new (entryOf(key).Class)(options as never);
 }

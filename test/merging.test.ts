@@ -1,7 +1,7 @@
 // Merged statistics against the whole, for every loss of the family: tiles of one volume, micro-batches, shards of a batch.
 import { describe, expect, test } from '@jest/globals';
 import { Statistics } from '../lib/index.js';
-import { type LossKey, losses, lossKeys, makeLoss } from './losses.js';
+import { cells, type LossKey, makeLoss } from './losses.js';
 import type { ReferenceOptions } from './reference.js';
 import { expectClose, gradTolerance, makeCase, numbers, type Typed, tensor } from './util.js';
 
@@ -56,10 +56,6 @@ function partOf(
     weight: cut(whole.weight as Typed, 1, 'float64'),
   };
 }
-
-const cells = lossKeys.flatMap((key) =>
-  losses[key].variants.map((variant) => ({ key, variant: variant as ReferenceOptions })),
-);
 
 describe.each(cells)('$key $variant', ({ key, variant }) => {
   const whole = makeWhole(key, variant);

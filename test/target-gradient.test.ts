@@ -1,7 +1,7 @@
 // dL/dtarget against the reference: every loss and option, activations, dtypes of predictions and target, layouts, reductions.
 import { describe, expect, test } from '@jest/globals';
 import { Statistics } from '../lib/index.js';
-import { entryOf, lossKeys, makeLoss } from './losses.js';
+import { activationsOf, cells, makeLoss } from './losses.js';
 import { reference } from './reference.js';
 import {
   callOptions,
@@ -21,17 +21,9 @@ const reductions = ['mean', 'none', 'sum'] as const;
 const coarser = (a: FloatDType, b: FloatDType): FloatDType =>
   a === 'float64' && b === 'float64' ? 'float64' : 'float32';
 
-const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
-
-describe.each(cells)('$key $variant', ({ key, variant }) => {
-  const { defaults, without = [] } = entryOf(key);
-  const { crossEntropy, focal } = { ...defaults, ...variant };
-  const activations = (['none', 'sigmoid', 'softmax'] as const).filter(
-    (activation) =>
-      !((crossEntropy || focal) && activation === 'none') && !without.includes(activation),
-  );
-
-  test.each(activations)('%s', (activation) => {
+describe.each(cells)('$key $variant', (cell) => {
+  const { key, variant } = cell;
+  test.each(activationsOf(cell))('%s', (activation) => {
     let seed = 0;
     for (const dtype of dtypes)
       for (const targetDtype of dtypes)

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
 import { type LossClass, tfLoss } from '../lib/tfjs.js';
-import { entryOf, lossKeys } from './losses.js';
+import { cells, entryOf } from './losses.js';
 import { reference } from './reference.js';
 import { valueShape } from './reference-value.js';
 import { expectClose, gradTolerance, makeCase, numbers, valueTolerance } from './util.js';
@@ -11,8 +11,6 @@ beforeAll(async () => {
   tf.env().set('IS_TEST', true); // no advice to install tfjs-node
   await tf.setBackend('cpu');
 });
-
-const cells = lossKeys.flatMap((key) => entryOf(key).variants.map((variant) => ({ key, variant })));
 
 describe.each(cells)('$key $variant', ({ key, variant }) => {
   const { Class, loss, defaults } = entryOf(key);
