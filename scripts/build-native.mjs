@@ -4,7 +4,7 @@
 //   node scripts/build-native.mjs [--out <folder>] [arguments of cmake-js, such as --CDWARPDICE_CUDA=OFF]
 //
 // Environment: WARPDICE_CUDA = AUTO | ON | OFF, WARPDICE_SANITIZE = address,undefined | thread,
-// WARPDICE_WERROR = 1, CXX.
+// WARPDICE_WERROR = ON, CXX.
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
