@@ -35,7 +35,12 @@ function enqueue(device: Device, args: CountArguments, cells: number): Tensor {
   const counts = Tensor.forResult([args[2] * cells + faultWords], 'int64', device);
   const onDevice: CountArguments = [...args];
   onDevice[14] = counts.storage.buffer as unknown as Float64Array;
-  callNative(() => cuda().count(...onDevice, device.stream.native));
+  try {
+    callNative(() => cuda().count(...onDevice, device.stream.native));
+  } catch (error) {
+    counts.dispose();
+    throw error;
+  }
   return counts;
 }
 

@@ -6,7 +6,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { SegmentationMetrics, Tensor, WarpDiceError } from '../lib/index.js';
 import { full, type Typed, tensor } from './util.js';
-import { gpu, held, onDevice, otherGpu, planted } from './util-device.js';
+import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from './util-device.js';
 import { type Case, make, small, total } from './util-metrics.js';
 
 const labelsOn = (labels: number[], shape: number[]) =>
@@ -160,4 +160,16 @@ planted('arguments that do not fit', () => {
   gone.dispose();
   expect(() => metrics.update(x, gone)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
   expect(metrics.samples).toBe(0);
+});
+
+planted('a launch that fails leaves nothing on the device, and the next update counts', () => {
+  const metrics = new SegmentationMetrics({ classes: 2 });
+  const [x, y] = [onDevice(gpu, full([1, 2, 5], 0)), onDevice(gpu, full([1, 5], 0, 'uint8'))];
+  const before = gpu.memory().aliveBytes;
+  for (const update of [() => metrics.update(x, y), () => metrics.updateAsync(x, y)]) {
+    fake.failNext('cudaLaunchKernel', cudaError.noDevice);
+    expect(update).toThrow(expect.objectContaining({ code: 'ERR_CUDA' }));
+  }
+  expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
+  expect(metrics.update(x, y).samples).toBe(1);
 });
