@@ -31,6 +31,27 @@ export class DeviceStorage {
     return new DeviceStorage(device, () => cuda().allocate(native, sizeBytes, exportable));
   }
 
+  static zeros(device: Device, sizeBytes: number, exportable: boolean): DeviceStorage {
+    const storage = DeviceStorage.allocate(device, sizeBytes, exportable);
+    return storage.#filled(() => storage.buffer.fill(device.stream.native));
+  }
+
+  static copyOf(device: Device, data: TypedArray): DeviceStorage {
+    const storage = DeviceStorage.allocate(device, data.byteLength);
+    return storage.#filled(() => storage.write(data));
+  }
+
+  /** Itself, or nothing when that fails. */
+  #filled(fill: () => void): this {
+    try {
+      callNative(fill);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+    return this;
+  }
+
   static wrap(device: Device, pointer: bigint, sizeBytes: number): DeviceStorage {
     const { native } = device.stream;
     return new DeviceStorage(device, () => cuda().wrap(native, pointer, sizeBytes));
@@ -50,10 +71,6 @@ export class DeviceStorage {
     const part = new DeviceStorage(this.#device, () => this.buffer.view(offsetBytes, sizeBytes));
     part.words = this.words;
     return part;
-  }
-
-  fill(): void {
-    callNative(() => this.buffer.fill(this.#device.stream.native));
   }
 
   write(data: TypedArray): void {

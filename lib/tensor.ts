@@ -137,8 +137,7 @@ export class Tensor implements Disposable {
       if (exportable) throw typeError('a GPU', 'options.device of an exportable tensor', device);
       return new Tensor(makeArray(type, size, true), fixed, type, size);
     }
-    const storage = DeviceStorage.allocate(device, size * bytesOf(type), exportable);
-    storage.fill();
+    const storage = DeviceStorage.zeros(device, size * bytesOf(type), exportable);
     return new Tensor(storage, fixed, type, size, device);
   }
 
@@ -318,9 +317,7 @@ export class Tensor implements Disposable {
     }
     const data = this.device.kind === 'cpu' ? this.data : this.readSync();
     if (device.kind === 'cpu') return new Tensor(data, shape, dtype, size);
-    const storage = DeviceStorage.allocate(device, this.byteLength);
-    storage.write(data);
-    return new Tensor(storage, shape, dtype, size, device);
+    return new Tensor(DeviceStorage.copyOf(device, data), shape, dtype, size, device);
   }
 
   /**

@@ -451,11 +451,13 @@ describe('faults', () => {
     ['cudaSetDevice', () => Tensor.from(new Float32Array(3), [3]).to(gpu)],
     ['cudaStreamCreateWithFlags', () => new Stream(gpu)],
     ['cudaMemGetInfo', () => gpu.memory()],
-  ])('%s that fails is named, and the next call works', (name, use) => {
+  ])('%s that fails is named and leaves nothing, and the next call works', (name, use) => {
+    const before = gpu.memory().aliveBytes;
     fake.failNext(name, cudaError.noDevice);
     expect(use).toThrow(code('ERR_CUDA'));
     fake.failNext(name, cudaError.noDevice);
     expect(use).toThrow(new RegExp(`^${name} failed with \\w+: no CUDA-capable device`));
+    expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
     use();
   });
 
