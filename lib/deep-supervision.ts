@@ -1,12 +1,20 @@
 import { toTensor, toTensorOn } from './argument.js';
 import { float64Buffer } from './call.js';
-import { checkKeys, checkNumbers, none, rangeError, typeError } from './check.js';
+import {
+  checkKeys,
+  checkNumbers,
+  none,
+  rangeError,
+  sameShape,
+  showShape,
+  typeError,
+} from './check.js';
 import { Loss } from './loss.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
 import { Resampler } from './resample.js';
-import type { LossValue, LossValueAndGrad } from './result.js';
+import type { Checked, LossValue, LossValueAndGrad } from './result.js';
 import type { Tensor, TensorLike } from './tensor.js';
-import { addUp } from './weighted-sum.js';
+import { addUp as addUpTerms } from './weighted-sum.js';
 
 /** What a call of {@link DeepSupervision.value} adds. */
 export interface ScalesOptions<Out = ValueOptions['out']> {
@@ -24,18 +32,20 @@ export interface ScalesAndGradsOptions extends ScalesOptions<ValueAndGradOptions
   gradDtype?: ValueAndGradOptions['gradDtype'];
   /** Adds the gradients to those in `out.scales`. Default false. */
   accumulate?: boolean;
+  /** dL/dvalue for reduction `'none'`, where it is needed: in the shape of the value. */
+  upstream?: TensorLike;
 }
 
 /** The value of all scales, and what each has to say. */
 export interface ScalesValue<Scale = LossValue> {
-  /** sum of weight_i * value_i, float64, in the shape of the values. */
+  /** sum of weight_i * value_i, float64, in the shape of the values: one number, or one for each with `'none'`. */
   readonly value: Tensor;
   /** In the order of the predictions. Their values are without the weights, their gradients with them. */
   readonly scales: readonly Scale[];
 }
 
 const valueKeys = ['weight', 'out'];
-const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate'];
+const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstream'];
 
 /**
  * Deep supervision: one loss of predictions at several scales against one target of full size (Lee et al. 2015, arXiv
@@ -46,8 +56,9 @@ const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate'];
  * The target, and a weight per voxel, are resampled to the nearest voxel, index floor(i * from / to) along each axis, into
  * small buffers that are kept; predictions of the target's own size take it as it is. Arguments are those of the loss;
  * all are checked before anything is written. Labels out of range throw where they are met, largest scale first; on a
- * GPU when the value, or a result of that scale, is read. Tensors with at least one spatial axis, all on one device;
- * reductions `'mean'` and `'sum'`.
+ * GPU when the value, or a result of that scale, is read. The `...Async` calls begin all scales at once: with labels out
+ * of range they reject when all are done, and other scales may have been written. Tensors with at least one spatial
+ * axis, all on one device.
  *
  * @example
  * const supervision = new DeepSupervision(new DiceLoss({ smoothDenominator: 0 }), [0.75, 0.25]);
@@ -73,7 +84,6 @@ export class DeepSupervision {
     if (!(loss instanceof Loss)) throw typeError('a loss', 'loss', loss);
     this.#weights = checkNumbers(weights, 'weights');
     if (weights.length === 0) throw rangeError('one weight per scale', 'weights', weights);
-    if (loss.unreduced) throw rangeError("'mean' or 'sum'", 'the reduction of loss', 'none');
     this.#loss = loss;
     this.#target = new Resampler('target', loss.channelsLast);
     this.#weight = new Resampler('weight', loss.channelsLast);
@@ -85,10 +95,7 @@ export class DeepSupervision {
     target: TensorLike,
     options: ScalesOptions = none,
   ): ScalesValue {
-    checkKeys(options, 'options', valueKeys);
-    return this.#run(predictions, target, options, (x, y, given) =>
-      this.#loss.prepareValue(x, y, given),
-    );
+    return this.#run(predictions, target, options, this.#values(options));
   }
 
   /** The same with the gradient for the predictions of every scale, its weight included. */
@@ -97,17 +104,46 @@ export class DeepSupervision {
     target: TensorLike,
     options: ScalesAndGradsOptions = none,
   ): ScalesValue<LossValueAndGrad> {
+    return this.#run(predictions, target, options, this.#valuesAndGrads(options));
+  }
+
+  /** {@link DeepSupervision.value} off the event loop. */
+  valueAsync(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesOptions = none,
+  ): Promise<ScalesValue> {
+    return this.#runAsync(predictions, target, options, this.#values(options));
+  }
+
+  /** {@link DeepSupervision.valueAndGrad} off the event loop. */
+  valueAndGradAsync(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesAndGradsOptions = none,
+  ): Promise<ScalesValue<LossValueAndGrad>> {
+    return this.#runAsync(predictions, target, options, this.#valuesAndGrads(options));
+  }
+
+  #values(options: ScalesOptions): PrepareScale<ValueOptions['out'], LossValue> {
+    checkKeys(options, 'options', valueKeys);
+    return (x, y, given) => this.#loss.prepareValue(x, y, given);
+  }
+
+  #valuesAndGrads(
+    options: ScalesAndGradsOptions,
+  ): PrepareScale<ValueAndGradOptions['out'], LossValueAndGrad> {
     checkKeys(options, 'options', gradKeys);
-    const { gradScale = 1, gradDtype, accumulate } = options;
+    const { gradScale = 1, gradDtype, accumulate, upstream } = options;
     if (typeof gradScale !== 'number') throw typeError('a number', 'gradScale', gradScale);
-    return this.#run(predictions, target, options, (x, y, given, weight) =>
+    return (x, y, given, weight) =>
       this.#loss.prepareValueAndGrad(x, y, {
         ...given,
         gradScale: weight * gradScale,
         ...(gradDtype !== undefined && { gradDtype }),
         ...(accumulate !== undefined && { accumulate }),
-      }),
-    );
+        ...(upstream !== undefined && { upstream }),
+      });
   }
 
   #run<Out, Result extends LossValue>(
@@ -116,17 +152,57 @@ export class DeepSupervision {
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
   ): ScalesValue<Result> {
+    return this.#prepared(predictions, target, options, prepare, (calls, value) => {
+      const results = calls.map(({ call }) => call.run());
+      addUp(calls, results, value);
+      return { value, scales: inOrder(calls, results) };
+    });
+  }
+
+  /** All scales begin at once. What they read is theirs from then on: the kept buffers may be written again. */
+  #runAsync<Out, Result extends LossValue>(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesOptions<Out>,
+    prepare: PrepareScale<Out, Result>,
+  ): Promise<ScalesValue<Result>> {
+    return this.#prepared(predictions, target, options, prepare, async (calls, value) => {
+      const { device } = value;
+      const stream = device.kind === 'cuda' ? device.stream : undefined;
+      const begun = await Promise.allSettled(calls.map(async ({ call }) => call.runAsync()));
+      const results = begun.map((one) => {
+        if (one.status === 'rejected') throw one.reason;
+        return one.value;
+      });
+      const add = () => addUp(calls, results, value);
+      if (stream === undefined) add();
+      else stream.run(add);
+      return { value, scales: inOrder(calls, results) };
+    });
+  }
+
+  /** Checks everything and gives `work` the calls, largest first, and the tensor for the value. */
+  #prepared<Out, Result extends LossValue, Given>(
+    predictions: readonly TensorLike[],
+    target: TensorLike,
+    options: ScalesOptions<Out>,
+    prepare: PrepareScale<Out, Result>,
+    work: (calls: Scale<Result>[], value: Tensor) => Given,
+  ): Given {
     const made: Tensor[] = []; // on a GPU, for this call alone: what is enqueued still finds them
     try {
       const calls = this.#calls(predictions, target, options, prepare, made);
+      const [{ call, x }] = calls as [Scale<Result>];
+      for (const other of calls) {
+        const { shape } = other.call.value;
+        if (!sameShape(shape, call.value.shape)) {
+          const expected = `shape ${showShape(call.value.shape)}, as that of predictions[0],`;
+          throw rangeError(expected, `the value of predictions[${other.i}]`, shape);
+        }
+      }
+      const value = float64Buffer(options.out?.value, 'out.value', [...call.value.shape], x.device);
       calls.sort((a, b) => b.x.size - a.x.size);
-      const { device } = (calls[0] as Call<Result>).x;
-      const value = float64Buffer(options.out?.value, 'out.value', [], device);
-      const scales: Result[] = [];
-      for (const { i, run } of calls) scales[i] = run();
-      const terms = calls.map(({ i, weight }) => ({ weight, value: (scales[i] as Result).value }));
-      addUp(terms, value);
-      return { value, scales };
+      return work(calls, value);
     } finally {
       for (const tensor of made) tensor.dispose();
     }
@@ -139,7 +215,7 @@ export class DeepSupervision {
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
     made: Tensor[],
-  ): Call<Result>[] {
+  ): Scale<Result>[] {
     if (!Array.isArray(predictions)) {
       throw typeError('an array of tensors', 'predictions', predictions);
     }
@@ -165,7 +241,7 @@ export class DeepSupervision {
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
-      return { x, i, weight, run: prepare(x, this.#target.at(i, y, x, made), given, weight) };
+      return { x, i, weight, call: prepare(x, this.#target.at(i, y, x, made), given, weight) };
     });
   }
 }
@@ -175,12 +251,25 @@ type PrepareScale<Out, Result> = (
   y: Tensor,
   given: { weight?: Tensor; out?: NonNullable<Out> },
   weight: number,
-) => () => Result;
+) => Checked<Result>;
 
-interface Call<Result> {
+interface Scale<Result> {
   x: Tensor;
-  /** Of the scale. */
+  /** Its place among the predictions. */
   i: number;
   weight: number;
-  run: () => Result;
+  call: Checked<Result>;
+}
+
+function addUp(scales: readonly Scale<unknown>[], results: readonly LossValue[], sum: Tensor) {
+  const terms = scales.map(({ weight }, i) => ({ weight, value: (results[i] as LossValue).value }));
+  addUpTerms(terms, sum);
+}
+
+function inOrder<Result>(scales: readonly Scale<Result>[], results: readonly Result[]): Result[] {
+  const ordered: Result[] = [];
+  scales.forEach(({ i }, at) => {
+    ordered[i] = results[at] as Result;
+  });
+  return ordered;
 }

@@ -5,7 +5,6 @@ import {
   GRADIENT,
   gradientKeys,
   type Prepared,
-  REDUCTION_NONE,
   STATISTICS,
   statisticsKeys,
   TARGET_GRADIENT,
@@ -24,7 +23,13 @@ import type {
 import { Plan, type Prepare } from './plan.js';
 import { Preparer } from './prepare.js';
 import { type Definition, resolveOptions } from './resolve.js';
-import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
+import {
+  type Checked,
+  type LossValue,
+  type LossValueAndGrad,
+  lossValue,
+  lossValueAndGrad,
+} from './result.js';
 import { Runner } from './runner.js';
 import type { Statistics } from './statistics.js';
 import type { Tensor, TensorLike } from './tensor.js';
@@ -42,14 +47,11 @@ export abstract class Loss {
   readonly #runner: Runner;
   /** @internal */
   readonly channelsLast: boolean;
-  /** Whether the reduction is 'none'. @internal */
-  readonly unreduced: boolean;
 
   /** @internal */
   protected constructor(options: { allReduce?: AllReduce }, definition: Definition) {
     const resolved = resolveOptions(options, definition);
     this.channelsLast = resolved.channelsLast;
-    this.unreduced = resolved.reduction === REDUCTION_NONE;
     this.#preparer = new Preparer(resolved);
     this.#runner = new Runner(resolved, this.#preparer, checkAllReduce(options.allReduce));
   }
@@ -264,13 +266,10 @@ export abstract class Loss {
     );
   }
 
-  /** value() in two parts: all checks, and then, when the result is called, the work. @internal */
-  prepareValue(x: TensorLike, y: TensorLike, options: ValueOptions): () => LossValue {
+  /** value() in two parts: all checks, and then, when the result says so, the work. @internal */
+  prepareValue(x: TensorLike, y: TensorLike, options: ValueOptions): Checked<LossValue> {
     const call = this.#preparer.call(STATISTICS | FINALIZE, x, y, options, valueKeys);
-    return () => {
-      this.#runner.run(call);
-      return lossValue(call, options.out);
-    };
+    return this.#checked(call, () => lossValue(call, options.out));
   }
 
   /** valueAndGrad() in the same two parts. @internal */
@@ -278,11 +277,19 @@ export abstract class Loss {
     x: TensorLike,
     y: TensorLike,
     options: ValueAndGradOptions,
-  ): () => LossValueAndGrad {
+  ): Checked<LossValueAndGrad> {
     const call = this.#preparer.call(ALL, x, y, options, valueAndGradKeys);
-    return () => {
-      this.#runner.run(call);
-      return lossValueAndGrad(call, options.out);
+    return this.#checked(call, () => lossValueAndGrad(call, options.out));
+  }
+
+  #checked<Result>(call: Prepared, result: () => Result): Checked<Result> {
+    return {
+      value: call.value as Tensor,
+      run: () => {
+        this.#runner.run(call);
+        return result();
+      },
+      runAsync: () => this.#runner.runAsync(call, result),
     };
   }
 

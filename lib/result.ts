@@ -28,6 +28,13 @@ export interface LossValueAndGrad extends LossValue {
   readonly grad: Tensor;
 }
 
+/** A call whose arguments are right: where its value will be, and the work, at once or off the event loop. */
+export interface Checked<Result> {
+  readonly value: Tensor;
+  run(): Result;
+  runAsync(): Promise<Result>;
+}
+
 /** `out` itself when it holds the very tensors, so that nothing is allocated. */
 export function lossValue(call: Prepared, out: ValueOptions['out']): LossValue {
   return holds(out, call) ? (out as LossValue) : valueTensors(call);

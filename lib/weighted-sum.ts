@@ -5,7 +5,7 @@ import type { Tensor } from './tensor.js';
 
 interface Term {
   weight: number;
-  /** One float64. */
+  /** float64, in the shape of the sum. */
   value: Tensor;
 }
 
@@ -15,11 +15,14 @@ interface Term {
  */
 export function addUp(terms: readonly Term[], sum: Tensor): void {
   if (sum.device.kind === 'cuda') addUpOnDevice(terms, sum);
-  else sum.data[0] = terms.reduce((total, term) => total + numberOf(term), 0);
+  else {
+    for (let i = 0; i < sum.size; i++)
+      sum.data[i] = terms.reduce((total, term) => total + numberOf(term, i), 0);
+  }
 }
 
-const numberOf = ({ weight, value }: Term): number =>
-  weight === 0 ? 0 : weight * value.itemSync();
+const numberOf = ({ weight, value }: Term, i: number): number =>
+  weight === 0 ? 0 : weight * (value.data[i] as number);
 
 function addUpOnDevice(terms: readonly Term[], sum: Tensor): void {
   const { native } = sum.device.stream;

@@ -1,6 +1,6 @@
 // A loss at several scales against the loss of each scale with a target that is resampled here, index by index.
 import { describe, expect, test } from '@jest/globals';
-import { DeepSupervision, DiceCELoss, DiceLoss, TverskyLoss } from '../lib/index.js';
+import { DeepSupervision, DiceCELoss, DiceLoss } from '../lib/index.js';
 import { expectClose, full, makeCase, numbers, type Spec, type Typed, tensor } from './util.js';
 
 const weights = [0.5, 0.3, 0.2];
@@ -191,9 +191,6 @@ describe('errors', () => {
       'Expected a finite number >= 0 for weights[1] but received -1',
     );
     expect(make(new DiceLoss(), [1, undefined])).toThrow(TypeError);
-    expect(make(new TverskyLoss({ reduction: 'none' }), [1])).toThrow(
-      "Expected 'mean' or 'sum' for the reduction of loss but received 'none'",
-    );
   });
 
   test('of a call: nothing is written', () => {
@@ -228,9 +225,10 @@ describe('errors', () => {
     refuse(
       [fine, coarse],
       labels,
-      { upstream: fine },
-      "for a key of options but received 'upstream'",
+      { sampleOffset: 1 },
+      "for a key of options but received 'sampleOffset'",
     );
+    refuse([fine, coarse], labels, { upstream: fine }, 'Expected no upstream for a reduced loss');
     refuse(
       [fine, coarse],
       labels,

@@ -76,6 +76,18 @@ describe.each(specs)('%s', (_, spec, sizes) => {
     const alone = supervision.value(there, target, optionsThere);
     expect(await read(alone.value)).toEqual(await read(got.value));
   });
+
+  test('off the event loop', async () => {
+    const want = supervision.valueAndGrad(there, target, optionsThere);
+    const got = await supervision.valueAndGradAsync(there, target, optionsThere);
+    expect(await read(got.value)).toEqual(await read(want.value));
+    for (const [i, { grad }] of got.scales.entries()) {
+      expect(await read(grad)).toEqual(await read((want.scales[i] as (typeof got.scales)[0]).grad));
+    }
+    expect(await read((await supervision.valueAsync(there, target, optionsThere)).value)).toEqual(
+      await read(want.value),
+    );
+  });
 });
 
 test("into the caller's tensors, and nothing else is left on the device", async () => {
@@ -182,4 +194,15 @@ describe('resampling', () => {
     expect(() => call(from, to, 1, 1, [8], [5], 1)).toThrow('at least 5 bytes for to');
     expect(() => call(from, from.view([4], 2), 1, 1, [8], [4], 1)).toThrow('overlaps from');
   });
+});
+
+test("reduction 'none': a value for every class", async () => {
+  const c = makeCase({ spatial: [9, 5], options: { activation: 'softmax', reduction: 'none' } });
+  const supervision = new DeepSupervision(c.loss, [0.75, 0.25]);
+  const scales = [c.predictions, full([2, 3, 4, 2], 0)];
+  const { value } = supervision.value(scales, c.target);
+  const there = scales.map((x) => onDevice(gpu, x));
+  const got = supervision.value(there, onDevice(gpu, c.target));
+  expect(got.value.shape).toEqual([2, 3]);
+  expectClose('value', await read(got.value), numbers(value), 1e-6);
 });
