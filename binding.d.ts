@@ -199,6 +199,8 @@ export type DeviceRunArguments = [
   stream: NativeStream,
   scaleBuffer: NativeBuffer | undefined,
   scaleType: DTypeCode,
+  /** float32 or float64 */
+  upstreamType: DTypeCode,
 ];
 
 export interface NativePlan {

@@ -168,12 +168,14 @@ function uploadedSums({ statistics, device }: Prepared): Tensor | undefined {
   return Tensor.from(statistics.sums, statistics.shape).to(device);
 }
 
-function argumentsOf({ args, device, gradScale }: Prepared, sums?: Tensor): DeviceRunArguments {
+function argumentsOf(call: Prepared, sums?: Tensor): DeviceRunArguments {
+  const { args, device, gradScale } = call;
   const { native } = device.stream;
+  const upstream = codeOf(call.upstream?.dtype ?? 'float64');
   const all: DeviceRunArguments =
     typeof gradScale === 'number'
-      ? [...args, native, undefined, 0]
-      : [...args, native, gradScale.storage.buffer, codeOf(gradScale.dtype)];
+      ? [...args, native, undefined, 0, upstream]
+      : [...args, native, gradScale.storage.buffer, codeOf(gradScale.dtype), upstream];
   if (sums !== undefined) all[11] = memoryOf(sums) as Float64Array;
   return all;
 }

@@ -334,10 +334,9 @@ export class Preparer {
       );
     }
     const upstream = toTensorOn(device, like, 'upstream');
-    const allowed = device.kind === 'cpu' ? ['float64', 'float32'] : ['float64'];
-    if (!allowed.includes(upstream.dtype)) {
+    if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
       throw new TypeError(
-        `Expected dtype ${allowed.join(' or ')} for upstream but received ${upstream.dtype}`,
+        `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
       );
     }
     checkShape(upstream, shape, 'upstream');

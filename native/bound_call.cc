@@ -74,12 +74,13 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   options.distances = in.distances = distances.data();
 }
 
-BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory)
+BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory,
+                     DType upstream)
     : setup(std::move(loss)) {
   Napi::Env env = info.Env();
   if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
   read_arguments(info);
-  const std::array<size_t, aCount> needs = needed_bytes(info);
+  const std::array<size_t, aCount> needs = needed_bytes(info, upstream);
   for (size_t i = 0; i < aCount; i++) {
     if (needs[i] > 0) arrays[i] = bind_array(env, info[kArrayArguments[i]], kArrayNames[i], needs[i], memory);
   }
@@ -138,14 +139,15 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
 }
 
 /// Of each array; 0 where the call has no use for it.
-std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info) const {
+std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info, DType upstream) const {
   Napi::Env env = info.Env();
   const int64_t N = call.in.samples, C = call.in.classes, S = call.in.voxels, groups = call.groups();
   const bool finalizes = call.steps & kFinalize;
   const bool differentiates = call.steps & (kGradient | kTargetGradient);
   const auto given = [&](Argument argument) { return !info[argument].IsUndefined(); };
   const size_t per_class = bytes_of(env, {groups, C}, sizeof(double));
-  const size_t value = static_cast<size_t>(call.options.value_count(groups, C)) * sizeof(double);
+  const auto values = static_cast<size_t>(call.options.value_count(groups, C));
+  const size_t value = values * sizeof(double);
   const size_t target_element = size_of(call.in.target.dtype);
   std::array<size_t, aCount> needs = {};
   if (call.reads()) {
@@ -154,7 +156,7 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
     if (given(kWeight)) needs[aWeight] = bytes_of(env, {N, S}, size_of(call.in.weight.dtype));
   }
   if (!(call.steps & kStatistics) || given(kStatisticsArray)) needs[aStatistics] = kSumCount * per_class;
-  if (differentiates && call.options.reduction == Reduction::none) needs[aUpstream] = value;
+  if (differentiates && call.options.reduction == Reduction::none) needs[aUpstream] = values * size_of(upstream);
   if (finalizes) needs[aValue] = value;
   if (finalizes && given(kParts)) needs[aParts] = kPartCount * value;
   if (finalizes && given(kPerClass)) needs[aPerClass] = per_class;

@@ -73,7 +73,8 @@ struct BoundCall {
   std::shared_ptr<const LossSetup> setup;  // owns what call.options and call.in point at
 
   /// The call that `info` asks for, checked.
-  BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
+  BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of,
+            DType upstream = DType::float64);
 
   /// Whether the call writes the array.
   bool writes(size_t array) const { return array >= aValue || (array == aStatistics && (call.steps & kStatistics)); }
@@ -83,7 +84,7 @@ struct BoundCall {
 
  private:
   void read_arguments(const Napi::CallbackInfo& info);
-  std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info) const;
+  std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream) const;
   void check_types(Napi::Env env) const;
   void check_overlaps(Napi::Env env) const;
 };

@@ -213,6 +213,23 @@ describe('results in the caller’s tensors', () => {
     }
   });
 
+  test('an upstream of float32, which a plan reads each time', async () => {
+    const { x, y } = labelled();
+    const loss = new DiceLoss({ reduction: 'none' });
+    const wide = onDevice(gpu, tensor([3, -1, 0.5], [1, 3], 'float64'));
+    const narrow = onDevice(gpu, tensor([3, -1, 0.5], [1, 3], 'float32'));
+    const expected = await loss.valueAndGrad(x, y, { upstream: wide }).grad.read();
+    expect(await loss.valueAndGrad(x, y, { upstream: narrow }).grad.read()).toEqual(expected);
+    await narrow.write(new Float32Array(3));
+    using plan = loss.plan(x, y, { upstream: narrow });
+    await narrow.write(Float32Array.of(3, -1, 0.5));
+    expect(await plan.execute().grad.read()).toEqual(expected);
+    const half = onDevice(gpu, tensor([3, -1, 0.5], [1, 3], 'float16'));
+    expect(() => loss.valueAndGrad(x, y, { upstream: half })).toThrow(
+      'Expected dtype float64 or float32 for upstream but received float16',
+    );
+  });
+
   test('partial overlap is an error', () => {
     const { y } = labelled();
     const all = Tensor.empty([40], 'float32', { device: gpu });

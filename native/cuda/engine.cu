@@ -68,7 +68,7 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   work.value = call.steps & kFinalize ? call.value : nullptr;
   work.parts = call.steps & kFinalize ? call.parts : nullptr;
   work.per_class = call.steps & kFinalize ? call.per_class : nullptr;
-  work.upstream = call.upstream;
+  work.upstream = {call.upstream, call.upstream_dtype};
   work.scale = call.scale;
   work.device_scale = call.device_scale;
   work.slopes = slopes;

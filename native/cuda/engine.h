@@ -8,6 +8,7 @@ namespace warpdice::cuda {
 
 /// A Call whose every pointer is to device memory (those in `in` and `options` too).
 struct DeviceCall : Call {
+  DType upstream_dtype = DType::float64;  // of `upstream`; float32 too
   Operand device_scale;          // float32 or float64, one number that `scale` is multiplied by; data may be null
   LabelFault* faults = nullptr;  // written where kStatistics is: count 0 when all values are valid; may be null
 };

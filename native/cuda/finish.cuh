@@ -20,7 +20,7 @@ struct FinishWork {
   double* value;         // may be null, as may parts and per_class
   double* parts;
   double* per_class;
-  const double* upstream;
+  Operand upstream;  // float32 or float64; data may be null
   double scale;
   Operand device_scale;
   Slope<A>* slopes;    // [groups,C]; null without a gradient
@@ -76,10 +76,11 @@ __device__ inline void warp_sum(Coupling& x) {
   }
 }
 
-__device__ inline double read_scale(double scale, const Operand& device) {
-  if (!device.data) return scale;
-  const bool wide = device.dtype == DType::float64;
-  return scale * (wide ? *static_cast<const double*>(device.data) : *static_cast<const float*>(device.data));
+/// Element i of an array of float32 or float64; 1 where there is none.
+__device__ inline double factor_at(const Operand& factors, int64_t i) {
+  if (!factors.data) return 1;
+  return factors.dtype == DType::float64 ? static_cast<const double*>(factors.data)[i]
+                                         : static_cast<const float*>(factors.data)[i];
 }
 
 __device__ inline int64_t target_value(const Operand& target, int64_t i) {
@@ -130,7 +131,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   __syncthreads();  // the total is there
 
   const bool none = options.reduction == Reduction::none, per_group = options.value_per_group();
-  const double scale = read_scale(work.scale, work.device_scale);
+  const double scale = work.scale * factor_at(work.device_scale, 0);
   double reduced = 0;  // of this lane
   for (int64_t g = warp; g < groups; g += kWarps) {
     const Coupling& group = work.couplings[g];  // a copy would lie in local memory: term() chooses by address
@@ -142,7 +143,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
       if (none && !per_group) put_value(options, i, it.overlap, group, work.value, work.parts);
       of_group += it.overlap;
       if (!work.slopes) continue;
-      const double factor = scale * (work.upstream ? work.upstream[per_group ? g : i] : 1);
+      const double factor = scale * factor_at(work.upstream, per_group ? g : i);
       it.d.intersection *= factor;
       it.d.prediction *= factor;
       it.d.target *= factor;

@@ -1,5 +1,5 @@
 // The classes DeviceLoss and DevicePlan of binding.d.ts. Their calls are those of the class Loss, whose arrays are
-// Buffers; then come the stream, and a scalar on the device that multiplies the gradient, and its dtype.
+// Buffers; then come the stream, a scalar on the device that multiplies the gradient, its dtype and the upstream's.
 #include <map>
 
 #include "bound_call.h"
@@ -10,7 +10,14 @@
 namespace warpdice::device {
 namespace {
 
-enum ExtraArgument : size_t { kStream = kArguments, kScaleBuffer, kScaleType, kAllArguments };
+enum ExtraArgument : size_t { kStream = kArguments, kScaleBuffer, kScaleType, kUpstreamType, kAllArguments };
+
+/// float32 or float64.
+DType to_factor_dtype(Napi::Env env, const Napi::Value& value) {
+  const DType dtype = to_dtype(env, value);
+  if (dtype == DType::float32 || dtype == DType::float64) return dtype;
+  throw Napi::TypeError::New(env, "Expected float32 or float64 for gradScale and upstream");
+}
 
 /// A call that can be enqueued, and the buffers that it writes.
 struct Prepared {
@@ -35,13 +42,15 @@ class LossOnDevices {
     Napi::Env env = info.Env();
     if (info.Length() != kAllArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
     const auto& stream = to_stream(info, kStream);
-    const BoundCall bound(setup_, info, memory_of_buffer);
+    const DType upstream = to_factor_dtype(env, info[kUpstreamType]);
+    const BoundCall bound(setup_, info, memory_of_buffer, upstream);
     Prepared prepared;
     cuda::OwnedCall& owned = prepared.owned;
     static_cast<Call&>(owned.call) = bound.call;
+    owned.call.upstream_dtype = upstream;
     if (!info[kScaleBuffer].IsUndefined()) {
       const Span& scale = unwrap<BufferObject>(env, info[kScaleBuffer], "gradScale").span();
-      owned.call.device_scale = {scale.data(), to_dtype(env, info[kScaleType])};
+      owned.call.device_scale = {scale.data(), to_factor_dtype(env, info[kScaleType])};
       if (scale.size_bytes < size_of(owned.call.device_scale.dtype)) {
         throw Napi::RangeError::New(env, "Expected a number for gradScale");
       }

@@ -108,7 +108,7 @@ void stage(DeviceCall& call, Arrays& arrays) {
   arrays.stage(in.distances, C * C * bytes);
   arrays.stage(call.options.distances, C * C * bytes);
   arrays.stage(call.options.class_weights, C * bytes);
-  if (call.steps & kGradient) arrays.stage(call.upstream, values * bytes);
+  if (call.steps & kGradient) arrays.stage(call.upstream, values * size_of(call.upstream_dtype));
   arrays.stage(call.device_scale.data, size_of(call.device_scale.dtype));
   arrays.stage(call.statistics, rows * sizeof(Sums), call.steps & kStatistics);
   if (call.steps & kFinalize) {

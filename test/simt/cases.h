@@ -114,7 +114,7 @@ struct Arrays {
         weight(weight_type(test), voxels(test)),
         class_weights(DType::float64, static_cast<size_t>(test.shape.C)),
         distances(DType::float64, static_cast<size_t>(test.shape.C * test.shape.C)),
-        upstream(DType::float64, static_cast<size_t>(test.shape.N * test.shape.C)),
+        upstream(test.bit(14) ? DType::float32 : DType::float64, static_cast<size_t>(test.shape.N * test.shape.C)),
         weighted(test.bit(6)),
         ignores(test.labels() && test.bit(7)) {
     const LossCase& loss = *test.loss;
@@ -166,7 +166,7 @@ struct Arrays {
     }
     const auto take = [&](Buffer& buffer, ref::Array& array, size_t count) {
       array.resize(count);
-      for (size_t i = 0; i < count; i++) buffer.set(i, array[i] = 0.5 + unit(random));
+      for (size_t i = 0; i < count; i++) buffer.set(i, 0.5 + unit(random)), array[i] = buffer.get(i);
     };
     take(class_weights, x.class_weights, static_cast<size_t>(x.C));
     take(upstream, x.upstream, static_cast<size_t>(x.N * x.C));
@@ -208,6 +208,7 @@ inline warpdice::cuda::DeviceCall call_of(const Case& test, const Arrays& arrays
   options.focal_factor = x.focal_factor;
   options.distances = arrays.distances.doubles();
   options.class_weights = arrays.class_weights.doubles();
+  call.upstream_dtype = arrays.upstream.dtype;
   call.upstream = x.reduction == ref::Reduction::none ? arrays.upstream.doubles() : nullptr;
   return call;
 }
