@@ -60,18 +60,14 @@ export class DeviceRunner {
   }
 
   run(call: Prepared): void {
-    const words = (error: unknown) => this.#words(error, call);
-    let sums: Tensor | undefined;
-    try {
-      sums = uploadedSums(call);
-      callNative(() => this.#native.run(...argumentsOf(call, sums)), words);
-    } catch (error) {
-      release(call);
-      throw error;
-    } finally {
-      sums?.dispose(); // what is enqueued still finds them
-    }
-    for (const result of resultsOf(call)) result.storage.words = words;
+    this.#begin(call, () => {
+      const sums = uploadedSums(call);
+      try {
+        this.#native.run(...argumentsOf(call, sums));
+      } finally {
+        sums?.dispose(); // what is enqueued still finds them
+      }
+    });
   }
 
   /**
@@ -84,10 +80,7 @@ export class DeviceRunner {
     merge: (own: Statistics) => Promise<Statistics>,
   ): Promise<void> {
     // The second half begins too late to throw, and must not find its outputs wrong then.
-    callNative(
-      () => this.#native.check(...argumentsOf(call)),
-      (error) => this.#words(error, call),
-    );
+    this.#begin(call, () => this.#native.check(...argumentsOf(call)));
     const { device } = call;
     const { stream } = device;
     const args = beforeSeam(call.args, sumsOn(device, local) as Float64Array);
@@ -123,11 +116,17 @@ export class DeviceRunner {
   }
 
   plan(call: Prepared): PlanRunner {
+    const native = this.#begin(call, () => this.#native.plan(...argumentsOf(call)));
+    return new DevicePlanRunner(native, this.#words);
+  }
+
+  /** Gives the results words for faults that are found later, or lets them go. */
+  #begin<Result>(call: Prepared, begin: () => Result): Result {
     const words = (error: unknown) => this.#words(error, call);
     try {
-      const native = callNative(() => this.#native.plan(...argumentsOf(call)), words);
+      const begun = callNative(begin, words);
       for (const result of resultsOf(call)) result.storage.words = words;
-      return new DevicePlanRunner(native, this.#words);
+      return begun;
     } catch (error) {
       release(call);
       throw error;

@@ -128,9 +128,11 @@ planted(
     const memory = Tensor.empty([604], 'float32', { device: gpu });
     const place = memory.view([1, 201, 3]);
     const grad = memory.view([1, 201, 3], 1);
+    const before = gpu.memory().aliveBytes;
     expect(() => loss.valueAndGradAsync(place, y, { out: { grad } })).toThrow(
       /overlaps predictions/,
     );
+    expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
     expect(() => loss.valueAsync(x, onDevice(otherGpu, mine[1]))).toThrow(TypeError);
     const wrong = mine[1].data.slice();
     wrong[5] = 3 as never;
