@@ -166,45 +166,58 @@ export class DeepSupervision {
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
   ): Promise<ScalesValue<Result>> {
-    return this.#prepared(predictions, target, options, prepare, async (calls, value) => {
+    return this.#prepared(predictions, target, options, prepare, async (calls, value, made) => {
       const { device } = value;
       const stream = device.kind === 'cuda' ? device.stream : undefined;
       const begun = await Promise.allSettled(calls.map(async ({ call }) => call.runAsync()));
-      const results = begun.map((one) => {
-        if (one.status === 'rejected') throw one.reason;
-        return one.value;
-      });
-      const add = () => addUp(calls, results, value);
-      if (stream === undefined) add();
-      else stream.run(add);
-      return { value, scales: inOrder(calls, results) };
+      try {
+        const results = begun.map((one) => {
+          if (one.status === 'rejected') throw one.reason;
+          return one.value;
+        });
+        const add = () => addUp(calls, results, value);
+        if (stream === undefined) add();
+        else stream.run(add);
+        return { value, scales: inOrder(calls, results) };
+      } catch (error) {
+        disposeAll(made);
+        throw error;
+      }
     });
   }
 
-  /** Checks everything and gives `work` the calls, largest first, and the tensor for the value. */
+  /**
+   * Checks everything and gives `work` the calls, largest first, the tensor for the value, and those of the results that
+   * are not the caller's: to be disposed when it fails, which for a promise is up to `work`.
+   */
   #prepared<Out, Result extends LossValue, Given>(
     predictions: readonly TensorLike[],
     target: TensorLike,
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
-    work: (calls: Scale<Result>[], value: Tensor) => Given,
+    work: (calls: Scale<Result>[], value: Tensor, made: readonly Tensor[]) => Given,
   ): Given {
-    const made: Tensor[] = []; // on a GPU, for this call alone: what is enqueued still finds them
+    const inputs: Tensor[] = []; // on a GPU, for this call alone: what is enqueued still finds them
+    const made: Tensor[] = [];
     try {
-      const calls = this.#calls(predictions, target, options, prepare, made);
-      const [{ call, x }] = calls as [Scale<Result>];
-      for (const other of calls) {
-        const { shape } = other.call.value;
-        if (!sameShape(shape, call.value.shape)) {
-          const expected = `shape ${showShape(call.value.shape)}, as that of predictions[0],`;
-          throw rangeError(expected, `the value of predictions[${other.i}]`, shape);
+      const calls = this.#calls(predictions, target, options, prepare, inputs, made);
+      const [first] = calls as [Scale<Result>];
+      const { shape } = first.call.value;
+      for (const { i, call } of calls) {
+        if (!sameShape(call.value.shape, shape)) {
+          const expected = `shape ${showShape(shape)}, as that of predictions[0],`;
+          throw rangeError(expected, `the value of predictions[${i}]`, call.value.shape);
         }
       }
-      const value = float64Buffer(options.out?.value, 'out.value', [...call.value.shape], x.device);
+      const { device } = first.x;
+      const value = float64Buffer(options.out?.value, 'out.value', [...shape], device, made);
       calls.sort((a, b) => b.x.size - a.x.size);
-      return work(calls, value);
+      return work(calls, value, made);
+    } catch (error) {
+      disposeAll(made);
+      throw error;
     } finally {
-      for (const tensor of made) tensor.dispose();
+      disposeAll(inputs);
     }
   }
 
@@ -214,6 +227,7 @@ export class DeepSupervision {
     target: TensorLike,
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
+    inputs: Tensor[],
     made: Tensor[],
   ): Scale<Result>[] {
     if (!Array.isArray(predictions)) {
@@ -237,11 +251,13 @@ export class DeepSupervision {
         throw rangeError('rank 3 or more', `the shape of predictions[${i}]`, x.shape);
       const out = outs[i];
       const given = {
-        ...(w !== undefined && { weight: this.#weight.at(i, w, x, made) }),
+        ...(w !== undefined && { weight: this.#weight.at(i, w, x, inputs) }),
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
-      return { x, i, weight, call: prepare(x, this.#target.at(i, y, x, made), given, weight) };
+      const call = prepare(x, this.#target.at(i, y, x, inputs), given, weight);
+      made.push(...call.made);
+      return { x, i, weight, call };
     });
   }
 }
@@ -264,6 +280,10 @@ interface Scale<Result> {
 function addUp(scales: readonly Scale<unknown>[], results: readonly LossValue[], sum: Tensor) {
   const terms = scales.map(({ weight }, i) => ({ weight, value: (results[i] as LossValue).value }));
   addUpTerms(terms, sum);
+}
+
+function disposeAll(tensors: readonly Tensor[]) {
+  for (const tensor of tensors) tensor.dispose();
 }
 
 function inOrder<Result>(scales: readonly Scale<Result>[], results: readonly Result[]): Result[] {

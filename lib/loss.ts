@@ -285,6 +285,7 @@ export abstract class Loss {
   #checked<Result>(call: Prepared, result: () => Result): Checked<Result> {
     return {
       value: call.value as Tensor,
+      made: call.made,
       run: () => {
         this.#runner.run(call);
         return result();

@@ -31,6 +31,8 @@ export interface LossValueAndGrad extends LossValue {
 /** A call whose arguments are right: where its value will be, and the work, at once or off the event loop. */
 export interface Checked<Result> {
   readonly value: Tensor;
+  /** Those of its results that are not the caller's. */
+  readonly made: readonly Tensor[];
   run(): Result;
   runAsync(): Promise<Result>;
 }

@@ -9,7 +9,7 @@ import {
   withCopies,
 } from './all-reduce.js';
 import { native } from './binding.js';
-import { type Prepared, readUpstream } from './call.js';
+import { type Prepared, readUpstream, release } from './call.js';
 import { DeviceRunner } from './device-runner.js';
 import { inWords } from './faults.js';
 import { callNative } from './native-call.js';
@@ -88,9 +88,14 @@ export class Runner {
       devices.run(call);
       return devices.settled(call);
     }
-    return devices.runMerging(call, this.#preparer.localStatistics(call), async (own) =>
-      this.#preparer.checkMerged(await allReduce(own), own),
-    );
+    try {
+      return devices.runMerging(call, this.#preparer.localStatistics(call), async (own) =>
+        this.#preparer.checkMerged(await allReduce(own), own),
+      );
+    } catch (error) {
+      release(call); // the statistics too
+      throw error;
+    }
   }
 
   get #devices(): DeviceRunner {
@@ -101,8 +106,10 @@ export class Runner {
   }
 
   /** The hook reads sums on the host, for which a call on a GPU does not wait. */
-  #refuseHook({ args, device }: Prepared): void {
+  #refuseHook(call: Prepared): void {
+    const { args, device } = call;
     if (this.#allReduce === undefined || !hasSeam(args[0])) return;
+    release(call);
     throw new TypeError(
       `Expected a call that can wait for allReduce on ${device}: use valueAsync or valueAndGradAsync`,
     );

@@ -89,6 +89,10 @@ test('nothing is left on the device', async () => {
   const [x, y] = there(mine);
   const now = gpu.memory().aliveBytes;
   await expect(fails.valueAndGradAsync(x, y)).rejects.toThrow('the network is down');
+  const overlapped = { weight: x.view([1, 201]), out: { grad: x } };
+  expect(() => loss.valueAndGradAsync(x, y, overlapped)).toThrow('overlaps');
+  expect(() => loss.valueAndGrad(x, y)).toThrow('that can wait');
+  expect(() => loss.plan(x, y)).toThrow('that can wait');
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(now);
 });
 

@@ -9,7 +9,7 @@ import { memoryOf } from '../lib/call.js';
 import { cuda } from '../lib/cuda.js';
 import { DeepSupervision, DiceLoss, Tensor } from '../lib/index.js';
 import { expectClose, full, gradTolerance, makeCase, numbers, type Spec, tensor } from './util.js';
-import { gpu, held, onDevice, otherGpu, planted } from './util-device.js';
+import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from './util-device.js';
 
 const read = async (from: Tensor) => numbers({ data: await from.read(), dtype: from.dtype });
 
@@ -151,6 +151,28 @@ test('labels out of range are an error of the value, and of their scale', async 
   data[3] = 0;
   const { value } = supervision.value(x, onDevice(gpu, y), { out: { value: bad.value } });
   expect(await value.item()).toBeGreaterThan(0);
+});
+
+planted('a call that fails leaves nothing on the device', async () => {
+  const supervision = new DeepSupervision(new DiceLoss(), [1, 1]);
+  const x = [9, 4].map((size) => onDevice(gpu, full([1, 2, size], 0.25)));
+  const [fine] = x as [Tensor];
+  const y = onDevice(gpu, full([1, 9], 1, 'uint8'));
+  const noClass = onDevice(gpu, full([1, 9], 7, 'uint8'));
+  const before = gpu.memory().aliveBytes;
+  // Found at the second scale, at the value, when the work is queued, and when it is done.
+  const ofSecond = { out: { scales: [{}, { grad: fine }] } };
+  for (const call of ['valueAndGrad', 'valueAndGradAsync'] as const) {
+    expect(() => supervision[call](x, y, ofSecond)).toThrow('for out.grad');
+    expect(() => supervision[call](x, y, { out: { value: fine } })).toThrow('for out.value');
+  }
+  for (const after of [0, 4, 7]) {
+    fake.failNext('cudaLaunchKernel', cudaError.noDevice, after);
+    expect(() => supervision.valueAndGrad(x, y)).toThrow('a kernel launch');
+  }
+  await expect(supervision.valueAndGradAsync(x, noClass)).rejects.toThrow('the first 7');
+  await gpu.synchronize();
+  expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
 });
 
 planted('tensors are all on one device', () => {
