@@ -8,7 +8,7 @@
 //   generalized Dice          r = (2 sum_c w_c*I_c + s_n) / (sum_c w_c*(P_c+T_c) + s_d)       Sudre 2017, 1707.03237
 //   generalized Wasserstein   r = (2A + s_n) / (2A + sum_c I_c + s_d),
 //                             A = sum_{c != b} (M[c,b]*V_c - I_c), I by Overlap::wasserstein  Fidon 2017, 1707.00478
-//                             The implementations in NiftyNet and MONAI have M[c,b]*(1 - W) and (1 - W) per voxel in A
+//                             The authors' NiftyNet has M[c,b]*(1 - W) per voxel in A and their later program 1 - W
 //                             instead of M[c,b] - W: the same where every class is at distance 1 from b.
 //
 // The overlap loss is L = f(r), f(r) = 1 - r unless a Transform says otherwise. The value is
