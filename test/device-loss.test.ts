@@ -7,8 +7,7 @@ import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss, type Statistics, Tensor, WarpDiceError } from '../lib/index.js';
 import { full, makeCase, type Spec, type Typed, tensor } from './util.js';
 import { fake, gpu, held, onDevice, otherGpu, planted, solveOn } from './util-device.js';
-
-const code = (name: string) => expect.objectContaining({ code: name });
+import { code } from './util-errors.js';
 
 /** Probabilities and labels of which `wrong` are no class. */
 function labelled(wrong: readonly number[] = []) {

@@ -7,25 +7,12 @@ import { describe, expect, test } from '@jest/globals';
 import { SegmentationMetrics, Tensor, WarpDiceError } from '../lib/index.js';
 import { full, type Typed, tensor } from './util.js';
 import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from './util-device.js';
-import { type Case, make, small, total } from './util-metrics.js';
+import { type Case, checkCounts, make, small, total } from './util-metrics.js';
 
 const labelsOn = (labels: number[], shape: number[]) =>
   onDevice(gpu, tensor(labels, shape, 'uint8'));
 
-function check(k: Case): void {
-  const { predictions, target, call, counts, confusion, options } = make(k);
-  const metrics = new SegmentationMetrics({ ...options, aggregate: 'samples' });
-  const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
-  metrics.update(x, y, call.weight ? { weight: onDevice(gpu, call.weight) } : {});
-  const { perSample } = metrics.toJSON();
-  try {
-    expect(metrics.counts()).toEqual(total(counts));
-    expect(perSample).toEqual(counts.flat().flatMap(({ tp, fp, fn, tn }) => [tn, fp, fn, tp]));
-    if (k.decision !== 'threshold') expect([...metrics.confusion()]).toEqual([...confusion]);
-  } catch (error) {
-    throw new Error(`${JSON.stringify(k)}: ${(error as Error).message}`, { cause: error });
-  }
-}
+const check = (k: Case) => checkCounts(k, (t) => onDevice(gpu, t));
 
 describe('counts are those of a loop over the voxels', () => {
   test.each([1, 31, 33, 1031, 70_001])('%d voxels', (S) => {

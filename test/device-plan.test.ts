@@ -9,8 +9,8 @@ import { DiceLoss, Stream, Tensor } from '../lib/index.js';
 import { reference } from './reference.js';
 import { type Case, expectSolution, full, gradOptions, makeCase } from './util.js';
 import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from './util-device.js';
+import { code } from './util-errors.js';
 
-const code = (name: string) => expect.objectContaining({ code: name });
 const driverCalls = () =>
   [
     'cudaMallocFromPoolAsync',

@@ -16,8 +16,8 @@ import {
 } from '../lib/index.js';
 import { type DType, numbers, tensor } from './util.js';
 import { cudaError, emulated, fake, gpu, held, otherGpu, planted } from './util-device.js';
+import { code } from './util-errors.js';
 
-const code = (name: string) => expect.objectContaining({ code: name });
 const numbersOf = (from: { data: TypedArray; dtype: DType }) => [...numbers(from as never)];
 
 afterEach(() => fake?.setTotalBytes(64 << 20));

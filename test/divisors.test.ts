@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { NativeLossOptions } from '../binding.js';
 import { native } from '../lib/binding.js';
 import { blankArguments } from '../lib/call.js';
+import { plainOptions } from './util-native.js';
 
 const N = 3;
 const S = 300;
@@ -30,16 +31,10 @@ test.each(cases)('%s', (_, given) => {
   ] as const) {
     const classWeights = Float64Array.from({ length: C }, (_, c) => 1 + (c % 3) / 4);
     const loss = new native.Loss({
-      kind: 0,
-      reduction: 1,
+      ...plainOptions,
       activation: C === 1 ? 1 : 2,
-      pooled: false,
-      background: true,
-      squared: true,
-      channelsLast: false,
       smoothNumerator: 0.1,
       smoothDenominator: 0.1,
-      ignoreIndex: undefined,
       classWeights,
       ...given,
     });

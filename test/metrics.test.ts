@@ -9,24 +9,10 @@ import {
   WarpDiceError,
 } from '../lib/index.js';
 import { type DType, full, numbers, type Typed, tensor } from './util.js';
-import { type Case, make, small, total } from './util-metrics.js';
+import { checkCounts, make, small, total } from './util-metrics.js';
 
 const threads = getThreads();
 afterAll(() => setThreads(threads));
-
-function check(k: Case): void {
-  const { predictions, target, call, counts, confusion, options } = make(k);
-  const metrics = new SegmentationMetrics({ ...options, aggregate: 'samples' });
-  metrics.update(predictions, target, call);
-  const { perSample } = metrics.toJSON();
-  try {
-    expect(metrics.counts()).toEqual(total(counts));
-    expect(perSample).toEqual(counts.flat().flatMap(({ tp, fp, fn, tn }) => [tn, fp, fn, tp]));
-    if (k.decision !== 'threshold') expect([...metrics.confusion()]).toEqual([...confusion]);
-  } catch (error) {
-    throw new Error(`${JSON.stringify(k)}: ${(error as Error).message}`, { cause: error });
-  }
-}
 
 describe('counts are those of a loop over the voxels', () => {
   test.each([1, 31, 33, 127, 128, 129, 257, 4099, 70_001])('%d voxels', (S) => {
@@ -35,21 +21,28 @@ describe('counts are those of a loop over the voxels', () => {
         for (const decision of ['argmax', 'threshold', 'labels'] as const) {
           if (C === 1 && decision === 'argmax') continue;
           if (S > 5000 && C > 2) continue;
-          check({ ...small, S, last, C, decision });
+          checkCounts({ ...small, S, last, C, decision });
         }
   });
 
   test.each([8, 9, 14, 15, 19, 32, 33, 150, 300])('%d classes', (C) => {
     for (const last of [false, true])
       for (const decision of ['argmax', 'threshold', 'labels'] as const)
-        check({ ...small, C, decision, S: 1031, last, labelDtype: C > 255 ? 'int32' : 'uint8' });
+        checkCounts({
+          ...small,
+          C,
+          decision,
+          S: 1031,
+          last,
+          labelDtype: C > 255 ? 'int32' : 'uint8',
+        });
   });
 
   test.each(['float32', 'float64', 'float16', 'bfloat16'] as const)('%s', (dtype) => {
     for (const last of [false, true])
       for (const decision of ['argmax', 'threshold'] as const)
         for (const labelDtype of ['uint8', 'int32', 'int64'] as const)
-          check({ ...small, dtype, last, decision, labelDtype, NaNs: true });
+          checkCounts({ ...small, dtype, last, decision, labelDtype, NaNs: true });
   });
 
   test('dense targets, weights, ignored labels, NaN and infinities, in every combination', () => {
@@ -62,7 +55,7 @@ describe('counts are those of a loop over the voxels', () => {
                 if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
                 const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
                 if (decision === 'labels' && ignoreIndex === 1) continue;
-                check({ ...small, decision, dense, weighted, NaNs, last, ...ignore });
+                checkCounts({ ...small, decision, dense, weighted, NaNs, last, ...ignore });
               }
   });
 

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { NativeLossOptions } from '../binding.js';
 import { native } from '../lib/binding.js';
 import { blankArguments } from '../lib/call.js';
+import { plainOptions } from './util-native.js';
 
 const [N, C, S] = [1, 3, 70];
 const size = N * C * S;
@@ -31,20 +32,7 @@ function run(
   args[14] = new Float64Array(1);
   args[16] = x.slice();
   args[20] = new Float32Array(size);
-  new native.Loss({
-    kind: 0,
-    reduction: 1,
-    activation: 2,
-    pooled: false,
-    background: true,
-    squared: true,
-    channelsLast: false,
-    smoothNumerator: 0,
-    smoothDenominator: 1e-7,
-    ignoreIndex: undefined,
-    classWeights: undefined,
-    ...given,
-  }).run(...args);
+  new native.Loss({ ...plainOptions, smoothDenominator: 1e-7, ...given }).run(...args);
   return {
     value: args[14][0] as number,
     grads: (y instanceof Float32Array ? [args[16], args[20]] : [args[16]]) as Float32Array[],

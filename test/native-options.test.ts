@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { NativeLossOptions } from '../binding.js';
 import { native } from '../lib/binding.js';
 import { blankArguments } from '../lib/call.js';
+import { plainOptions } from './util-native.js';
 
 const [N, C, S] = [2, 3, 5];
 const labels = Uint8Array.from([0, 1, 1, 2, 0, 0, 0, 1, 1, 1]); // sample 1 has no voxel of class 2
@@ -29,19 +30,7 @@ function call(
   return { value: args[14][0] as number, grad: args[16] as Float64Array, parts: args[19] };
 }
 
-const plain: NativeLossOptions = {
-  kind: 0,
-  reduction: 1,
-  activation: 2,
-  pooled: false,
-  background: true,
-  squared: true,
-  channelsLast: false,
-  smoothNumerator: 0.1,
-  smoothDenominator: 0.1,
-  ignoreIndex: undefined,
-  classWeights: undefined,
-};
+const plain = { ...plainOptions, smoothNumerator: 0.1, smoothDenominator: 0.1 };
 
 test('cross-entropy by hand: (ln 2 + ln 4/3) / 2', () => {
   const z = Float64Array.of(0, 0, 0, Math.log(3));

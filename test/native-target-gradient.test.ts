@@ -1,23 +1,12 @@
 // dL/dt of soft targets in the addon: by hand, in every float dtype and both layouts, and off the event loop.
 import { expect, test } from '@jest/globals';
-import type { NativeLossOptions, RunArguments } from '../binding.js';
+import type { RunArguments } from '../binding.js';
 import { native } from '../lib/binding.js';
 import { blankArguments } from '../lib/call.js';
 import { decodeHalf, encodeHalf } from './util-half.js';
+import { plainOptions } from './util-native.js';
 
-const plain: NativeLossOptions = {
-  kind: 0,
-  reduction: 1,
-  activation: 0,
-  pooled: false,
-  background: true,
-  squared: false,
-  channelsLast: false,
-  smoothNumerator: 0,
-  smoothDenominator: 0,
-  ignoreIndex: undefined,
-  classWeights: undefined,
-};
+const plain = { ...plainOptions, activation: 0, squared: false };
 
 function argumentsFor(
   [N, C, S]: [number, number, number],

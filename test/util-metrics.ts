@@ -1,6 +1,7 @@
 // Cases for the metrics, and what is to be counted in them: voxel by voxel, the slow and obvious way.
-import type { MetricsOptions } from '../lib/index.js';
-import { type FloatDType, tensor } from './util.js';
+import { expect } from '@jest/globals';
+import { type MetricsOptions, SegmentationMetrics, type Tensor } from '../lib/index.js';
+import { type FloatDType, type Typed, tensor } from './util.js';
 import { Random } from './util-random.js';
 
 export interface Sample {
@@ -124,4 +125,20 @@ export function total(counts: Sample[][]): Sample[] {
       for (const key of ['tp', 'fp', 'fn', 'tn'] as const) sum[key] += (sample[c] as Sample)[key];
     return sum;
   });
+}
+
+/** Counts a case, its tensors placed by `place`, and compares the counts. */
+export function checkCounts(k: Case, place: (tensor: Typed) => Typed | Tensor = (t) => t): void {
+  const { predictions, target, call, counts, confusion, options } = make(k);
+  const metrics = new SegmentationMetrics({ ...options, aggregate: 'samples' });
+  const weight = call.weight ? { weight: place(call.weight) } : {};
+  metrics.update(place(predictions), place(target), weight);
+  const { perSample } = metrics.toJSON();
+  try {
+    expect(metrics.counts()).toEqual(total(counts));
+    expect(perSample).toEqual(counts.flat().flatMap(({ tp, fp, fn, tn }) => [tn, fp, fn, tp]));
+    if (k.decision !== 'threshold') expect([...metrics.confusion()]).toEqual([...confusion]);
+  } catch (error) {
+    throw new Error(`${JSON.stringify(k)}: ${(error as Error).message}`, { cause: error });
+  }
 }
