@@ -465,9 +465,12 @@ describe('faults', () => {
     'a sticky fault: pending and later reads say that the context is lost; the CPU goes on',
     async () => {
       using x = Tensor.from(Float32Array.of(1), [1]).to(gpu);
-      const reading = await held(() => ({ read: x.read() }));
-      fake.setFault(cudaError.illegalAddress);
       try {
+        const reading = await held(() => {
+          const read = x.read();
+          fake.setFault(cudaError.illegalAddress);
+          return { read };
+        });
         const lost =
           /cudaErrorIllegalAddress.*the CUDA context of this process is lost, only the CPU goes on/;
         await expect(reading.read).rejects.toThrow(lost);
