@@ -51,8 +51,8 @@ describe.each(cells)('$key $variant', (cell) => {
               const { value, perClass, grad } = makeLoss(key, options).valueAndGrad(x, y);
               const problem = { loss: name, N, C, S, predictions: numbers(x), labels };
               const expected = reference({ ...problem, options: { ...defaults, ...options } });
-              // Away from 0 and 1 a root or a logarithm enlarges what float32 rounds.
-              const tolerance = dtype === 'float64' ? 1e-9 : 2e-3;
+              // A root enlarges what float32 rounds: (2e-8)^0.3 of a perfect match is 5e-3.
+              const tolerance = dtype === 'float64' ? 1e-9 : 5e-3;
               const near = (v: number) => tolerance * Math.max(1, Math.abs(v));
               expectClose('value', numbers(value), expected.value, near);
               expectClose('perClass', numbers(perClass), expected.perClass, near);

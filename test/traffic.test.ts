@@ -34,6 +34,27 @@ test.each([1, 3, 16, 67, 2 ** 16 + 5])('exponentials of %d numbers', (count) => 
   }
 });
 
+// One of each in a vector of ordinary numbers: AVX-512 scales by a power of two where the others build its bits.
+test('exponentials at the ends: 0 below the smallest normal number, NaN for NaN', () => {
+  const ends: [from: number, to: number][] = [
+    [0, 1],
+    [-0, 1],
+    [87, Math.exp(-87)],
+    [89, 0],
+    [104, 0],
+    [3e38, 0],
+    [-Infinity, 0],
+    [Number.NaN, Number.NaN],
+  ];
+  for (const [from, right] of ends) {
+    const to = new Float32Array(64);
+    native.exponentials(to, new Float32Array(64).fill(1).fill(from, 20, 21), false);
+    expect(Math.abs(Number(to[19]) - Math.exp(-1))).toBeLessThan(1e-6);
+    if (right === 0 || Number.isNaN(right)) expect(to[20]).toBe(right);
+    else expect(Math.abs(Number(to[20]) - right)).toBeLessThanOrEqual(1e-6 * right);
+  }
+});
+
 describe.each(sizes)('%d bytes', (size) => {
   test.each([0, 1, 60])('%d bytes into a line', (offset) => {
     const { whole, part } = region(size, offset);

@@ -65,14 +65,16 @@ template <class T>
 void find_sigmoid(int64_t classes, const View<T>& z, bool logs, const Odds<T>& to) {
   const Vec<T> zero = {};
   for (int64_t c = 0; c < classes; c++) {
+    Vec<T> e[kUnroll];
+    exp_side(z, c, e);
     for (int u = 0; u < kUnroll; u++) {
       const int64_t i = c * kUnroll + u;
-      const Vec<T> x = z.get(c, u), kept = sigmoid_kept<T>(x);
-      const Sigmoid<T> s(kept);
+      const Vec<T> x = z.get(c, u);
+      const Sigmoid<T> s(smaller_side<T>(e[u]), x);
       to.p[i] = s.p;
       to.complement[i] = s.complement;
       if (!logs) continue;
-      const Vec<T> both = log_one_plus<T>(magnitude(kept));
+      const Vec<T> both = log_one_plus<T>(e[u]);
       to.surprisal[i] = both + (x < zero ? -x : zero);
       to.surprised[i] = both + (x > zero ? x : zero);
     }

@@ -4,23 +4,35 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// p = 1 / (1 + e^-z), from e = e^-|z| so that nothing overflows and 1-p does not cancel.
+/// p = 1 / (1 + e^-z) and 1-p, from the smaller of them: nothing overflows or cancels.
 template <class T>
 struct Sigmoid {
   Vec<T> p, complement;
 
-  /// kept: e with the sign of z.
-  WARPDICE_INLINE explicit Sigmoid(Vec<T> kept) {
-    const Vec<T> e = magnitude(kept), larger = static_cast<T>(1) / (static_cast<T>(1) + e), smaller = e * larger;
-    const auto negative = bits_of<T>(kept) < 0;
+  /// sign: z, or what was kept: the smaller with the sign of z.
+  WARPDICE_INLINE Sigmoid(Vec<T> smaller, Vec<T> sign) {
+    const Vec<T> larger = static_cast<T>(1) - smaller;
+    const auto negative = bits_of<T>(sign) < 0;
     p = negative ? smaller : larger;
     complement = negative ? larger : smaller;
   }
 };
 
+/// e = e^-|z| of one class of a step.
 template <class T>
-WARPDICE_INLINE Vec<T> sigmoid_kept(Vec<T> z) {
-  return with_sign(exp_nonpositive(-magnitude(z)), z);
+WARPDICE_INLINE void exp_side(const View<T>& z, int64_t c, Vec<T> (&e)[kUnroll]) {
+  for (int first = 0; first < kUnroll; first += kSideBySide) {
+    Vec<T> x[kSideBySide];
+    for (int i = 0; i < kSideBySide; i++) x[i] = minus_magnitude(z.get(c, first + i));
+    exp_nonpositive(x);
+    for (int i = 0; i < kSideBySide; i++) e[first + i] = x[i];
+  }
+}
+
+/// The smaller of p and 1-p.
+template <class T>
+WARPDICE_INLINE Vec<T> smaller_side(Vec<T> e) {
+  return e / (static_cast<T>(1) + e);
 }
 
 /// t*max(-z, 0) + (1-t)*max(z, 0). NaN for NaN.
@@ -32,14 +44,13 @@ WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target>& steps, int64_t c, int 
   return (t == zero ? zero : t * max(zero, -z)) + (other == zero ? zero : other * max(zero, z));
 }
 
-/// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), e from
-/// `kept`. Without weights the logarithms of a step share one.
+/// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), with e =
+/// e^-|z|. Without weights the logarithms of a step share one.
 template <class T, bool kWeighted, class Target>
 WARPDICE_INLINE void add_logit_loss(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&z)[kUnroll],
-                                    const Vec<T> (&kept)[kUnroll], Totals& totals) {
-  Vec<T> e[kUnroll], x[kUnroll];
+                                    const Vec<T> (&e)[kUnroll], Totals& totals) {
+  Vec<T> x[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
-    e[u] = magnitude(kept[u]);
     x[u] = logit_loss(steps, c, u, z[u]);
     if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
@@ -62,16 +73,18 @@ template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, boo
 void pointwise_statistics(Steps<T, Target> steps, Totals* totals, Sink<T> keep) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
-      Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll];
+      Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll], e[kUnroll];
+      if constexpr (kSigmoid) exp_side(steps.z, c, e);
       for (int u = 0; u < kUnroll; u++) {
         p[u] = steps.z.get(c, u);
         if constexpr (kSigmoid) {
           z[u] = p[u];
-          kept[u] = sigmoid_kept<T>(p[u]);
-          p[u] = Sigmoid<T>(kept[u]).p;
+          const Vec<T> smaller = smaller_side<T>(e[u]);
+          if constexpr (kKeep) kept[u] = with_sign(smaller, z[u]);
+          p[u] = Sigmoid<T>(smaller, z[u]).p;
         }
       }
-      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, z, kept, totals[c]);
+      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, z, e, totals[c]);
       if constexpr (kKeep) keep.put(c, kept);
       add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
     }
@@ -103,11 +116,12 @@ void pointwise_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Sink<T> 
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
       const Slope<T> slope = slopes[c];
-      Vec<T> g[kUnroll];
+      Vec<T> g[kUnroll], e[kUnroll];
+      if constexpr (kSigmoid && !kKept) exp_side(steps.z, c, e);
       for (int u = 0; u < kUnroll; u++) {
         const Vec<T> z = steps.z.get(c, u);
         if constexpr (kSigmoid) {
-          const Sigmoid<T> s(kKept ? z : sigmoid_kept<T>(z));
+          const Sigmoid<T> s(kKept ? magnitude(z) : smaller_side<T>(e[u]), z);
           g[u] = slope_at<T, kWeighted>(steps, slope, c, u, s.p, -s.complement) * (s.p * s.complement);
           if constexpr (kEntropy) g[u] += logit_slope<T, kWeighted>(steps, slope, c, u, s);
         } else {

@@ -94,6 +94,10 @@ WARPDICE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return a > b ? a
 WARPDICE_INLINE Vec<float> magnitude(Vec<float> v) { return (Vec<float>)((Mask<float>)v & INT32_MAX); }
 WARPDICE_INLINE Vec<double> magnitude(Vec<double> v) { return (Vec<double>)((Mask<double>)v & INT64_MAX); }
 
+/// -|v|
+WARPDICE_INLINE Vec<float> minus_magnitude(Vec<float> v) { return (Vec<float>)((Mask<float>)v | INT32_MIN); }
+WARPDICE_INLINE Vec<double> minus_magnitude(Vec<double> v) { return (Vec<double>)((Mask<double>)v | INT64_MIN); }
+
 /// `v`, which is not negative, with the sign of `sign`.
 WARPDICE_INLINE Vec<float> with_sign(Vec<float> v, Vec<float> sign) {
   return (Vec<float>)((Mask<float>)v | ((Mask<float>)sign & INT32_MIN));
@@ -188,14 +192,17 @@ constexpr int kSideBySide = 1;
 /// e^x for x <= 0, within 1e-7 of itself for x > -16 and 4e-7 below; 0 from about -88 down; NaN for NaN.
 ///
 /// x = n*ln 2 + f with |f| <= ln(2)/2: e^f by a polynomial, 2^n from its bits. Adding 1.5 * 2^(mantissa bits)
-/// rounds to an integer and leaves it in the low bits. n is at least -127, whose bits make 0.
+/// rounds to an integer and leaves it in the low bits. n is at least -127, whose bits make 0; AVX-512 scales by n
+/// itself.
 template <int kCount>
 WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
   constexpr float kMagic = 0x1.8p23f;
   // Minimax on the interval: relative error 3e-9 before rounding.
   constexpr float kCoefficients[] = {0x1.123a2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.0f, 1.0f};
   Vec<float> rounded[kCount], p[kCount];
+#if !defined(__AVX512F__)
   for (Vec<float>& v : x) v = max(splat<float>(-127 * 0x1.62e43p-1f), v);
+#endif
   for (int u = 0; u < kCount; u++) rounded[u] = x[u] * 0x1.715476p+0f + kMagic;
   for (int u = 0; u < kCount; u++) {
     const Vec<float> n = rounded[u] - kMagic;
@@ -210,7 +217,13 @@ WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
     for (int u = 0; u < kCount; u++) p[u] = p[u] * x[u] + coefficient;
   }
   for (int u = 0; u < kCount; u++) {
+#if defined(__AVX512F__)
+    const __m512 n = (__m512)(rounded[u] - kMagic);
+    const __mmask16 some = _mm512_cmp_ps_mask(n, _mm512_set1_ps(-127), _CMP_NLE_UQ);
+    x[u] = (Vec<float>)_mm512_maskz_scalef_ps(some, (__m512)p[u], n);
+#else
     x[u] = p[u] * (Vec<float>)(((Alike<float, uint32_t>::V)rounded[u] << 23) + 0x3f800000u);
+#endif
   }
 }
 WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {

@@ -195,6 +195,7 @@ WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target>& steps, int u, Vec<T
 }
 
 // Step 1 can keep what its exponentials gave, and step 3 then start from that: where the gradient will be
-// written, so that it costs no memory. Kept are p for softmax and, for sigmoid, e^-|z| with the sign of z.
+// written, so that it costs no memory. Kept are p for softmax and, for sigmoid, the smaller of p and 1-p with the sign
+// of z.
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET
