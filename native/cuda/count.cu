@@ -156,7 +156,7 @@ __global__ void __launch_bounds__(kThreads) count_pairs_kernel(CountWork work) {
 
 /// Decision threshold: counts[n][c][t][p], a class per block. NaN is above nothing.
 template <class P>
-__global__ void __launch_bounds__(kThreads) count_classes_kernel(CountWork work) {
+__global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(CountWork work) {
   constexpr int kCount = kAtOnce<P>;
   using A = Accumulator<P>;
   const Inputs& in = work.inputs.in;

@@ -55,6 +55,14 @@ __device__ T* shared_memory() {
   return reinterpret_cast<T*>(bytes);
 }
 
+/// The same pointer, of which the compiler does not know it: what it points at is read anew instead of being kept in
+/// registers.
+template <class T>
+__device__ T* read_again(T* data) {
+  asm volatile("" : "+l"(data));
+  return data;
+}
+
 /// Enqueues, or records, the filling of device memory with zero bits.
 inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
   if (recorder) return recorder->zero(data, size_bytes);

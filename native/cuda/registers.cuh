@@ -48,8 +48,8 @@ constexpr int kHeldVoxels = kPackOf<P> / ((kFull && kC > 1) || (sizeof(P) == 2 &
 template <class P, int kC, bool kFull>
 struct Held {
   static constexpr int kVoxels = kHeldVoxels<P, kC, kFull>;
-  /// What is widened and computed at once.
-  static constexpr int kPart = kVoxels < 4 ? kVoxels : 4;
+  /// What is widened and computed at once: fewer where registers would run out.
+  static constexpr int kPart = kC > 4 || (kFull && sizeof(P) == 2 && kC > 1) ? 2 : kVoxels < 4 ? kVoxels : 4;
   using A = Accumulator<P>;
 
   int64_t count;  // voxels that exist
@@ -196,7 +196,7 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
       for (int c = 0; c < kC; c++) {
         if (c >= block.classes) continue;
         const A z = widen(it.z[c][j]);
-        const Slope<A>& slope = slopes[c];
+        const Slope<A>& slope = *(kC > 4 ? read_again(slopes + c) : slopes + c);
         const Point<A> at = softmax ? shared.at(z) : pointwise<kFull>(sigmoid, z);
         A tc, dp;
         if constexpr (kFull) {
