@@ -108,7 +108,7 @@ __device__ void name_dense(const Inputs& in, const Operand& operand, int64_t n, 
 
 /// Decision argmax or labels: counts[n][t][p]. P: what predictions are stored as; no matter for label maps.
 template <class P>
-__global__ void __launch_bounds__(kThreads) count_pairs_kernel(CountWork work) {
+__global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(CountWork work) {
   constexpr int kCount = kAtOnce<P>;
   using A = Accumulator<P>;
   const Inputs& in = work.inputs.in;

@@ -49,7 +49,7 @@ template <class P, int kC, bool kFull>
 struct Held {
   static constexpr int kVoxels = kHeldVoxels<P, kC, kFull>;
   /// What is widened and computed at once: fewer where registers would run out.
-  static constexpr int kPart = kC > 4 || (kFull && sizeof(P) == 2 && kC > 1) ? 2 : kVoxels < 4 ? kVoxels : 4;
+  static constexpr int kPart = kC > 4 || (kFull && sizeof(P) == 2 && kC == 2) ? 2 : kVoxels < 4 ? kVoxels : 4;
   using A = Accumulator<P>;
 
   int64_t count;  // voxels that exist

@@ -44,6 +44,8 @@ template <class P, int kPack, bool kFull>
 struct Tile {
   using A = Accumulator<P>;
   static constexpr int kV = kPackOf<P>;
+  /// Packs that a thread reads at once: a GPU's memory is fast only with many bytes on their way.
+  static constexpr int kBatch = 4;
 
   const Inputs& in;
   const TileShape& shape;
@@ -76,23 +78,26 @@ struct Tile {
     return shape.interleaved ? (n * in.voxels + begin + v) * C + c : (n * C + c) * in.voxels + begin + v;
   }
 
-  /// Calls visit(i, left, at) for packs of kV elements that follow each other in memory: i is the first one's index in
-  /// the predictions, `left` how many there are, `at` its place in z. Neighbouring threads have neighbouring packs.
-  template <class Visit>
-  __device__ void for_packs(Visit visit) const {
+  /// kV elements that follow each other in memory.
+  struct Pack {
+    int64_t index;  // of the first one in the predictions
+    int left;       // how many there are; none when it is not positive
+    A* at;          // its place in z
+  };
+
+  /// Packs of the tile, a row of classes or of voxels after the other.
+  __device__ int packs_per_class() const { return shape.voxels < kV ? 1 : shape.voxels / kV; }
+  __device__ int pack_count() const { return shape.interleaved ? (count * C + kV - 1) / kV : C * packs_per_class(); }
+
+  __device__ Pack pack(int number) const {
     if (shape.interleaved) {
-      for (int e = threadIdx.x * kV; e < count * C; e += kThreads * kV) {
-        // A voxel's classes are padded only where whole packs fit them.
-        const int padding = shape.voxel_stride == C ? 0 : e / C * (shape.voxel_stride - C);
-        visit(index(0, 0) + e, count * C - e, z + e + padding);
-      }
-    } else {
-      const int packs = shape.voxels < kV ? 1 : shape.voxels / kV;
-      for (int i = threadIdx.x; i < C * packs; i += kThreads) {
-        const int c = i / packs, v = i % packs * kV;
-        if (v < count) visit(index(c, v), count - v, z + c * shape.class_stride + v);
-      }
+      const int e = number * kV;
+      // A voxel's classes are padded only where whole packs fit them.
+      const int padding = shape.voxel_stride == C ? 0 : e / C * (shape.voxel_stride - C);
+      return {index(0, 0) + e, count * C - e, z + e + padding};
     }
+    const int c = number / packs_per_class(), v = number % packs_per_class() * kV;
+    return {index(c, v), c < C ? count - v : 0, z + c * shape.class_stride + v};
   }
 
   /// Device memory to the tile. No thread may still read the tile before.
@@ -103,24 +108,34 @@ struct Tile {
       voxels[v] = {0, 0, voxel.weight[0], voxel.klass[0], 0};
     }
     const P* predictions = static_cast<const P*>(in.predictions.data);
-    for_packs([&](int64_t i, int left, A* at) {
-      P raw[kV];
-      A wide[kV];
-      load(predictions + i, left, raw);
-      for (int j = 0; j < kV; j++) wide[j] = widen(raw[j]);
-      store(at, left, wide);
-    });
+    // Neighbouring threads have neighbouring packs, and each thread several on their way at once.
+    for (int first = threadIdx.x; first < pack_count(); first += kBatch * kThreads) {
+      P raw[kBatch][kV];
+#pragma unroll
+      for (int b = 0; b < kBatch; b++) {
+        const Pack it = pack(first + b * kThreads);
+        load(predictions + it.index, it.left, raw[b]);
+      }
+#pragma unroll
+      for (int b = 0; b < kBatch; b++) {
+        const Pack it = pack(first + b * kThreads);
+        A wide[kV];
+        for (int j = 0; j < kV; j++) wide[j] = widen(raw[b][j]);
+        store(it.at, it.left, wide);
+      }
+    }
     __syncthreads();  // the tile is there
   }
 
   /// The tile, with the gradient in place of the logits, to device memory.
   __device__ void store_all(const GradientOut& out) const {
     __syncthreads();  // the gradient is there
-    for_packs([&](int64_t i, int left, const A* at) {
+    for (int number = threadIdx.x; number < pack_count(); number += kThreads) {
+      const Pack it = pack(number);
       A wide[kV];
-      load(at, left, wide);
-      store_gradient<P>(out, i, left, wide);
-    });
+      load(static_cast<const A*>(it.at), it.left, wide);
+      store_gradient<P>(out, it.index, it.left, wide);
+    }
   }
 
   __device__ A* place(int c, int v) const { return z + c * shape.class_stride + v * shape.voxel_stride; }
@@ -224,7 +239,7 @@ __device__ void add_voxels(const Tile<P, kPack, kFull>& tile, int c, int v, Term
 
 /// Blocks that a multiprocessor should have room for.
 template <class P, bool kFull>
-constexpr int kTileBlocks = sizeof(P) == 8 || kFull ? 2 : 3;
+constexpr int kTileBlocks = 3 - (sizeof(P) == 8) - kFull;
 
 /// partials: [N][C][chunks]. Shared memory: a Tile, or Sums[kThreads] where several threads have the same class.
 template <class P, int kPack, bool kFull>
