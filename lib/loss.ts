@@ -148,8 +148,8 @@ export abstract class Loss {
   /**
    * dL/dtarget from the sums: for a soft target that is itself learned, or to be corrected. The target must be dense
    * and of floats; the result has its shape and dtype, or is `options.out.targetGrad`. That class weights made from the
-   * target ({@link GeneralizedDiceLoss}) change with it is taken into account. The slope of a cross-entropy is infinite
-   * where p = 0.
+   * target ({@link GeneralizedDiceLoss}) change with it is taken into account, but that of an absent class is taken as it
+   * is: there it jumps. The slope of a cross-entropy is infinite where p = 0.
    *
    * @throws TypeError, RangeError for arguments that do not fit, or statistics that mean something else
    * @example

@@ -201,11 +201,11 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const bool present = sums.volume != 0;
   const double w = present ? volume_weight(options, sums.volume) : absent;
   if (present) {
-    loss.d.intersection = dA * 2 * k * w;
     const double dw = k * (dA * 2 * sums.intersection + dB * (sums.prediction + sums.target)) +
                       (w == group.largest_weight ? dB * group.absent : 0);
     loss.d.volume = dw * volume_weight_slope(options, sums.volume);
   }
+  loss.d.intersection = dA * 2 * k * w;  // also of an absent class: its I is 0, but grows with its target
   loss.d.prediction = dB * k * w;
   loss.d.target = dB * k * w;
   return loss;

@@ -80,6 +80,7 @@ test.each(cells)(
         target: 'dense',
         C: seed % 4 === 3 && key !== 'wasserstein' ? 19 : 3,
         spatial: [seed % 2 ? 37 : 11],
+        ...(seed % 3 === 1 && { missing: 2 }),
         seed: seed++,
         options: {
           ...variant,

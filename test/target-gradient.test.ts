@@ -36,6 +36,7 @@ describe.each(cells)('$key $variant', (cell) => {
             targetDtype,
             spatial: [seed % 2 ? 37 : 11],
             ...(seed % 4 < 2 && { weight: 'float32' }),
+            ...(seed % 7 === 3 && { missing: seed % 2 }),
             seed: seed++,
             options: {
               ...variant,
