@@ -10,7 +10,7 @@ import { describeMachine, type Machine, root } from './machine.js';
 import type { MeasureMessage, MeasureSettings } from './measure-child.js';
 import type { MemorySettings } from './memory-child.js';
 import { names } from './names.js';
-import { help, type Options, readOptions } from './options.js';
+import { extentOf, help, type Options, readOptions } from './options.js';
 import type { PeersMessage } from './peers-child.js';
 import { processorsFor } from './pin.js';
 import { endProgress, showProgress } from './progress.js';
@@ -229,15 +229,11 @@ async function measureAll(machine: Machine, options: Options): Promise<Saved | u
   return { machine, options: stated, results, peers, memory, scaling, server, verdicts };
 }
 
-function save(found: Saved): void {
+function save(found: Saved, options: Options): void {
   const { cpu, date } = found.machine;
   const folder = path.join(root, 'bench', 'results');
   const name = cpu.toLowerCase().replace(/[^a-z0-9]+/g, '-');
-  const { quick, filter, parts } = found.options;
-  // Lest a part of a run replaces a whole one.
-  const whole = (['times', 'peers', 'memory'] as const).every((part) => parts.includes(part));
-  const extent = quick ? '-quick' : filter || !whole ? '-part' : '';
-  const file = path.join(folder, `${name}-${date.slice(0, 10)}${extent}.json`);
+  const file = path.join(folder, `${name}-${date.slice(0, 10)}${extentOf(options)}.json`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
   console.log(`\nSaved ${path.relative(process.cwd(), file)}`);
@@ -251,7 +247,7 @@ async function main(options: Options, before: Saved | undefined): Promise<void> 
     process.exitCode = 1;
     return;
   }
-  if (options.save) save(found);
+  if (options.save) save(found, options);
   if (faultsOf(found).length > 0) process.exitCode = 1;
   if (before) {
     const comparison = compare(before, found);

@@ -32,6 +32,13 @@ export interface Options {
   readonly help: boolean;
 }
 
+/** Without flags. */
+const defaults = {
+  simd: process.arch === 'arm64' ? 'neon' : 'avx512,avx2',
+  threads: '2',
+  parts: ['times', 'peers', 'memory'],
+} as const;
+
 /** @throws TypeError, RangeError */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
@@ -41,8 +48,8 @@ export function readOptions(args: readonly string[]): Options {
       all: { type: 'boolean', default: false },
       parts: { type: 'string' },
       filter: { type: 'string' },
-      simd: { type: 'string', default: process.arch === 'arm64' ? 'neon' : 'avx512,avx2' },
-      threads: { type: 'string', default: '2' },
+      simd: { type: 'string', default: defaults.simd },
+      threads: { type: 'string', default: defaults.threads },
       save: { type: 'boolean', default: false },
       compare: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -52,7 +59,7 @@ export function readOptions(args: readonly string[]): Options {
   if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
     throw new RangeError(`Expected 1 to 256 for --threads but received ${values.threads}`);
   }
-  const parts = values.all ? partNames.join() : 'times,peers,memory';
+  const parts = values.all ? partNames.join() : defaults.parts.join();
   const options = {
     ...values,
     parts: oneOf(partNames, '--parts', values.parts ?? parts),
@@ -67,6 +74,23 @@ export function readOptions(args: readonly string[]): Options {
     );
   }
   return options;
+}
+
+/** What the name of a file says of a run that has less in it than one without flags, lest it replaces that. */
+export function extentOf({
+  quick,
+  parts,
+  filter,
+  simd,
+  threads,
+}: Options): '-quick' | '-part' | '' {
+  if (quick) return '-quick';
+  const whole =
+    defaults.parts.every((part) => parts.includes(part)) &&
+    filter === undefined &&
+    simd.join() === defaults.simd &&
+    threads === Number(defaults.threads);
+  return whole ? '' : '-part';
 }
 
 function oneOf<Name extends string>(names: readonly Name[], flag: string, list: string): Name[] {

@@ -92,5 +92,5 @@ export function mean(values: readonly number[], weights?: readonly number[]): nu
     sum += weight * value;
     total += weight;
   });
-  return total === 0 ? Number.NaN : sum / total;
+  return sum / total; // 0/0 is NaN
 }

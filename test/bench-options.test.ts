@@ -1,7 +1,7 @@
 // The flags of the benchmark, and which cases they pick.
 import { expect, test } from '@jest/globals';
 import { type Group, groups, lacksMemory, select } from '../bench/cases.js';
-import { readOptions } from '../bench/options.js';
+import { extentOf, readOptions } from '../bench/options.js';
 
 test('without flags: the main shapes, no scaling, two threads', () => {
   const options = readOptions([]);
@@ -14,6 +14,20 @@ test('--all: every shape and every part', () => {
   expect(options.parts).toContain('scaling');
   expect(select(options)).toEqual(groups);
   expect(readOptions(['--all', '--parts', 'times']).parts).toEqual(['times']);
+});
+
+test.each([
+  [[], ''],
+  [['--all'], ''],
+  [['--save', '--threads', '2'], ''],
+  [['--quick'], '-quick'],
+  [['--quick', '--filter', '512'], '-quick'],
+  [['--filter', '512'], '-part'],
+  [['--all', '--parts', 'times,memory'], '-part'],
+  [['--simd', 'baseline'], '-part'],
+  [['--threads', '1'], '-part'],
+])('the file of a run with %j is not that of a whole one: %j', (args, extent) => {
+  expect(extentOf(readOptions(args))).toBe(extent);
 });
 
 test('--filter looks into shape and name, without spaces and case; the first case of a shape stays', () => {
