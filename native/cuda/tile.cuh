@@ -45,7 +45,7 @@ struct Tile {
   using A = Accumulator<P>;
   static constexpr int kV = kPackOf<P>;
   /// Packs that a thread reads at once: a GPU's memory is fast only with many bytes on their way.
-  static constexpr int kBatch = 4;
+  static constexpr int kBatch = 3;
 
   const Inputs& in;
   const TileShape& shape;
