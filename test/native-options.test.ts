@@ -49,6 +49,23 @@ test('focal by hand: -(1/2)^2 ln(1/2) and -(1/4)^2 ln(3/4), a voxel and class at
   expect(parts[2]).toBeCloseTo((Math.log(2) / 4 + Math.log(4 / 3) / 16) / 4, 14);
 });
 
+test.each([1, 2, 3, 4, 5])('focal, gamma %j: as its neighbour that is not whole', (focalGamma) => {
+  const z = Float64Array.of(0.3, -2, 4, 1, 0, -1, -3, 0.5, 2);
+  for (const activation of [1, 2]) {
+    const of = (gamma: number) =>
+      call(
+        { ...plain, activation, focalFactor: 1, focalGamma: gamma },
+        z,
+        [1, 3, 3],
+        Uint8Array.of(0, 1, 2),
+      );
+    const [whole, beside] = [of(focalGamma), of(focalGamma + 1e-13)];
+    expect(whole.parts[2]).toBeCloseTo(beside.parts[2] as number, 12);
+    for (let i = 0; i < z.length; i++)
+      expect(whole.grad[i]).toBeCloseTo(beside.grad[i] as number, 12);
+  }
+});
+
 test('Wasserstein by hand: one of two foreground voxels taken for background', () => {
   // W = 0, 0, M[2,0] = 1. A = (1 - 0) + (1 - 1) = 1, r = 2A / (2A + 1) = 2/3.
   const p = Float64Array.of(1, 0, 1, 0, 1, 0, 0, 0, 0);
@@ -57,7 +74,7 @@ test('Wasserstein by hand: one of two foreground voxels taken for background', (
   expect(call(exact, p, [1, 3, 3], Uint8Array.of(0, 1, 2)).value).toBeCloseTo(1 / 3, 14);
 });
 
-test.each([0, 0.25, 1, 2])(
+test.each([0, 0.25, 1, 2, 3, 4, 5])(
   'focal, gamma %j: finite where p is 0 or 1, exact beside it',
   (focalGamma) => {
     for (const activation of [1, 2]) {

@@ -8,7 +8,8 @@
 // and their derivatives make, with h = (1-p)^g*(1 + g*p*l/(1-p)),
 //   softmax   dz_c = p_c*(dp_c - sum_j p_j*dp_j + sum_j q_j) - q_c,   q = dE*t + dU + dF*t*h
 //   sigmoid   dz = dp*p*(1-p) - q,   q = dE*(t-p) + dU*(1/2-p) + dF*(t*(1-p)*h(p) - (1-t)*p*h(1-p))
-// All powers are e^(-g*o) or e^(-g*l), and nothing is divided by 0: finite for every g >= 0, at p = 0 and 1 too.
+// Powers are products or e^(-g*o) or e^(-g*l), and nothing is divided by 0: finite for every g >= 0, at p = 0 and 1
+// too.
 #include "pointwise.h"
 #include "softmax.h"
 
@@ -86,7 +87,11 @@ template <class T, class Target>
 class General {
  public:
   General(const Inputs& in, const Odds<T>& odds)
-      : in_(in), odds_(odds), sigmoid_(in.activation == Activation::sigmoid), gamma_(static_cast<T>(in.focal_gamma)) {}
+      : in_(in), odds_(odds), sigmoid_(in.activation == Activation::sigmoid), gamma_(static_cast<T>(in.focal_gamma)) {
+    for (int whole = 1; whole <= 4; whole++) {
+      if (gamma_ == static_cast<T>(whole)) whole_gamma_ = whole;
+    }
+  }
 
   /// totals: [C], added to.
   void statistics(Steps<T, Target> steps, Totals* totals) const {
@@ -208,14 +213,21 @@ class General {
 
   WARPDICE_INLINE Pair entropy(int64_t c, int u) const { return {l(c, u), sigmoid_ ? o(c, u) : Vec<T>{}}; }
 
-  /// e^(-g*x): with x = o that is (1-p)^g.
-  WARPDICE_INLINE Vec<T> power(Vec<T> x) const { return exp_nonpositive(finite<T>(x) * -gamma_); }
+  /// x^g for x from 0 to 1. Whole powers are products; surprisal() is -log x for the others.
+  template <class Surprisal>
+  WARPDICE_INLINE Vec<T> power(Vec<T> x, Surprisal surprisal) const {
+    if (whole_gamma_ == 0) return exp_nonpositive(finite<T>(surprisal()) * -gamma_);
+    Vec<T> product = x;
+    for (int i = 1; i < whole_gamma_; i++) product *= x;
+    return product;
+  }
 
   /// Softmax: (1-p)^g*l of the target, or h, in the place of `surprised`. With labels once per voxel, not per class.
   void focus(const Steps<T, Target>& steps, bool slope) const {
     const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l) {
       const Vec<T> one = splat<T>(1);
-      return power(-log_positive(complement)) * (slope ? one + gamma_ * p * finite<T>(l) / complement : l);
+      const Vec<T> rest = power(complement, [&] { return -log_positive(complement); });
+      return rest * (slope ? one + gamma_ * p * finite<T>(l) / complement : l);
     };
     for (int u = 0; u < kUnroll; u++) {
       Vec<T> p_here = {}, complement = {}, l_here = {};
@@ -238,7 +250,7 @@ class General {
     const int64_t i = c * kUnroll + u;
     if (!sigmoid_) return {odds_.surprised[Target::kLabels ? u : i], Vec<T>{}};
     const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l, Vec<T> o) {
-      return power(o) * (slope ? gamma_ * p * finite<T>(l) + complement : l);
+      return power(complement, [&] { return o; }) * (slope ? gamma_ * p * finite<T>(l) + complement : l);
     };
     Pair pair;
     if constexpr (Target::kLabels) {
@@ -346,6 +358,7 @@ class General {
   const Odds<T> odds_;
   const bool sigmoid_;
   const T gamma_;
+  int whole_gamma_ = 0;  // g from 1 to 4, or 0 for any other
 };
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET
