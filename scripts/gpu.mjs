@@ -4,7 +4,7 @@
 //   node scripts/gpu.mjs [--programs <folder>] [--out <folder>] [--quick] [--only <step>]
 //
 // --programs: the folder with gpu_tests, libwarpdice_gpu.so and the compiled tests; without it they are built in build-gpu.
-// Exit status: 0 when no step failed, 1 when one did, 2 without a GPU.
+// Exit status: 0 when no step failed, 1 when one did or all were skipped, 2 without a GPU.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -159,7 +159,8 @@ const report = {
 writeFileSync(`${stem}.json`, `${JSON.stringify(report, null, 1)}\n`);
 writeFileSync(`${stem}.md`, summary(report));
 console.log(`\n${summary(report)}\n${stem}.json`);
-if (results.some(({ outcome }) => outcome === 'FAILED')) process.exitCode = 1;
+const outcomes = results.map(({ outcome }) => outcome);
+if (outcomes.includes('FAILED') || !outcomes.includes('ok')) process.exitCode = 1;
 
 /** The report for people. */
 function summary({ gpu, commit, command, date, steps, benchmark }) {

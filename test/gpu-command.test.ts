@@ -117,3 +117,11 @@ test('steps run one by one, also after a failure, and are written down', () => {
   expect(markdown).toContain('| racecheck | FAILED |');
   expect(markdown).toContain('| benchmark | python3 has no PyTorch |');
 });
+
+test('steps that are all skipped are no proof: exit status 1', () => {
+  program(bin, 'nvidia-smi', 'echo "NVIDIA H100 80GB HBM3, 9.0, 470.1, 81559 MiB"');
+  program(programs, 'gpu_tests', 'echo "no GPU: the driver is too old"; exit 77');
+  const { status, stdout } = run('--only', 'kernels agree with the reference');
+  expect(stdout).toContain('| kernels agree with the reference | no GPU: the driver is too old |');
+  expect(status).toBe(1);
+});
