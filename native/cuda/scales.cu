@@ -67,7 +67,6 @@ __global__ void __launch_bounds__(kThreads) add_term_kernel(WeightedTerm term) {
 }  // namespace
 
 const char* unsupported(const Resampling& shape) {
-  constexpr int64_t kMostBlocks = 0x7fffffff;
   if (shape.to_sizes.size() > kMostAxes) return "More than 6 spatial axes are not resampled on CUDA.";
   if (blocks_of(work_of(shape).count) > kMostBlocks) return "So many voxels do not fit a CUDA grid.";
   return nullptr;
