@@ -13,6 +13,7 @@ namespace warpdice::cpu {
 namespace {
 
 constexpr int kMaxThreads = 256;
+constexpr int kUnknown = -2;  // what a worker avoids, if anything
 
 /// How long an idle thread watches for the next job before it sleeps: a training step's two passes
 /// follow each other within this, and waking a sleeper costs as much.
@@ -30,7 +31,8 @@ inline void relax() {
 int processors() {
 #if defined(__linux__)
   cpu_set_t allowed;
-  const unsigned count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  const bool known = sched_getaffinity(0, sizeof allowed, &allowed) == 0;  // not with more than 1024 of them
+  const unsigned count = known ? CPU_COUNT(&allowed) : std::thread::hardware_concurrency();
 #else
   const unsigned count = std::thread::hardware_concurrency();
 #endif
@@ -55,19 +57,19 @@ int this_processor() {
 }
 
 /// Lets `thread` run wherever the calling thread may, except on `processor` if there is another (-1: no exception).
-/// Returns the exception made.
+/// Returns what `thread` avoids from now on; kUnknown where that does not last longer than the caller's own limits.
 int keep_from(int processor, std::thread& thread) {
 #if defined(__linux__)
   cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -1;
-  if (CPU_COUNT(&allowed) == 1) processor = -1;
-  if (processor >= 0) CPU_CLR(static_cast<size_t>(processor), &allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return processor;
+  const bool one = CPU_COUNT(&allowed) == 1;
+  if (processor >= 0 && !one) CPU_CLR(static_cast<size_t>(processor), &allowed);
   // Where this fails, calls are as right, but slower.
   pthread_setaffinity_np(thread.native_handle(), sizeof allowed, &allowed);
-  return processor;
+  return one ? kUnknown : processor;
 #else
-  (void)processor, (void)thread;
-  return -1;
+  (void)thread;
+  return processor;
 #endif
 }
 
