@@ -142,3 +142,20 @@ test('many classes', () => {
         ]);
       }
 });
+
+test('weights of a batch that is done in parts: each sample as alone', () => {
+  const [N, C, S] = [9, 3, 150_003];
+  const options = { activation: 'softmax', reduction: 'sum' } as const;
+  const c = makeCase({ N, C, spatial: [S], options, weight: 'float32' });
+  const whole = c.loss.valueAndGrad(c.predictions, c.target, gradOptions(c));
+  const part = (from: Typed, n: number, classes: number) => ({
+    data: from.data.slice(n * classes * S, (n + 1) * classes * S) as Typed['data'],
+    shape: classes > 1 ? [1, classes, S] : [1, S],
+  });
+  for (const n of [0, 4, 8]) {
+    const weight = part(c.weight as Typed, n, 1);
+    const alone = c.loss.valueAndGrad(part(c.predictions, n, C), part(c.target, n, 1), { weight });
+    const grad = part(whole.grad as Typed, n, C);
+    expectSameBits(`sample ${n}`, grad.data, alone.grad.data as Typed['data']);
+  }
+});
