@@ -182,26 +182,37 @@ WARPDICE_INLINE void store_row(Storage* to, int count, const T* row, Write how) 
 // Channels last, a step is [voxel][C] in memory; the passes want [C][voxel]. With a constant number of
 // classes and of voxels the compiler makes shuffles of plain loops; else 4 x 4 tiles are transposed.
 
+template <class T>
+using Four __attribute__((vector_size(4 * sizeof(T)))) = T;
+
+/// Four elements of a (0 to 3) and b (4 to 7). Clang has only the one builtin, GCC before 12 only the other.
+template <class T, int i, int j, int k, int l>
+WARPDICE_INLINE Four<T> pick(Four<T> a, Four<T> b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, i, j, k, l);
+#else
+  return __builtin_shuffle(a, b, Four<typename Simd<T>::Int>{i, j, k, l});
+#endif
+}
+
 /// to[c][r] = from[r][c] for `rows` by `columns`; the strides are elements from row to row.
 template <class T>
 void transpose(int64_t rows, int64_t columns, const T* __restrict from, int64_t from_stride, T* __restrict to,
                int64_t to_stride) {
-  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
-  typedef typename Simd<T>::Int Index __attribute__((vector_size(4 * sizeof(T))));
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
     int64_t c = 0;
     for (; c + 4 <= columns; c += 4) {
       const T* f = from + r * from_stride + c;
       T* t = to + c * to_stride + r;
-      const Four a = load<Four>(f), b = load<Four>(f + from_stride), d = load<Four>(f + 2 * from_stride),
-                 e = load<Four>(f + 3 * from_stride);
-      const Four ab = __builtin_shuffle(a, b, Index{0, 4, 1, 5}), AB = __builtin_shuffle(a, b, Index{2, 6, 3, 7});
-      const Four de = __builtin_shuffle(d, e, Index{0, 4, 1, 5}), DE = __builtin_shuffle(d, e, Index{2, 6, 3, 7});
-      store(t, __builtin_shuffle(ab, de, Index{0, 1, 4, 5}));
-      store(t + to_stride, __builtin_shuffle(ab, de, Index{2, 3, 6, 7}));
-      store(t + 2 * to_stride, __builtin_shuffle(AB, DE, Index{0, 1, 4, 5}));
-      store(t + 3 * to_stride, __builtin_shuffle(AB, DE, Index{2, 3, 6, 7}));
+      const auto row = [&](int i) { return load<Four<T>>(f + i * from_stride); };
+      const Four<T> a = row(0), b = row(1), d = row(2), e = row(3);
+      const Four<T> ab = pick<T, 0, 4, 1, 5>(a, b), AB = pick<T, 2, 6, 3, 7>(a, b);
+      const Four<T> de = pick<T, 0, 4, 1, 5>(d, e), DE = pick<T, 2, 6, 3, 7>(d, e);
+      store(t, pick<T, 0, 1, 4, 5>(ab, de));
+      store(t + to_stride, pick<T, 2, 3, 6, 7>(ab, de));
+      store(t + 2 * to_stride, pick<T, 0, 1, 4, 5>(AB, DE));
+      store(t + 3 * to_stride, pick<T, 2, 3, 6, 7>(AB, DE));
     }
     for (; c < columns; c++) {
       for (int i = 0; i < 4; i++) to[c * to_stride + r + i] = from[(r + i) * from_stride + c];
