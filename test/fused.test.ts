@@ -2,6 +2,7 @@
 // them again. Which of the two a call does depends on sizes and dtypes: the bits may not.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, type DType, Tensor, type TypedArray } from '../lib/index.js';
+import { expectSameBits } from './util.js';
 import { Random } from './util-random.js';
 
 const shapes: [name: string, first: number[], last: number[]][] = [
@@ -66,3 +67,32 @@ test('a gradient larger than the cache (written around it) has the bits of the s
     expect(bytes(large.subarray(c * S, c * S + part)).equals(expected)).toBe(true);
   }
 });
+
+/** Beyond the caches gradients are written around them, also where each row begins at another place of a line. */
+test.each([
+  [2, 3, 700_003, 0],
+  [3, 1, 1_100_001, 1],
+  [2, 19, 90_001, 5],
+  [2, 4, 500_000, 3],
+])(
+  '[%d, %d, %d] beyond the caches, %d elements into a line: the bits of a call in place',
+  (N, C, S, offset) => {
+    const size = N * C * S;
+    const whole = new Float32Array(size + offset + 16);
+    const x = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1009) / 100 - 5);
+    const logits = Tensor.from(x, [N, C, S]);
+    const labels = Tensor.from(
+      Uint8Array.from({ length: N * S }, (_, i) => (i >> 3) % Math.max(C, 2)),
+      [N, S],
+    );
+    const grad = Tensor.from(whole.subarray(offset, offset + size), [N, C, S]);
+    const loss = new DiceLoss({ activation: C === 1 ? 'sigmoid' : 'softmax' });
+    loss.valueAndGrad(logits, labels, { out: { grad } });
+    const inPlace = Tensor.from(x.slice(), [N, C, S]);
+    loss.valueAndGrad(inPlace, labels, { out: { grad: inPlace } });
+    expectSameBits('grad', grad.data as Float32Array, inPlace.data as Float32Array);
+    expect([...whole.subarray(0, offset), ...whole.subarray(offset + size)]).toEqual(
+      Array(offset + 16).fill(0),
+    );
+  },
+);

@@ -51,7 +51,8 @@ test('exponentials at the ends: 0 below the smallest normal number, NaN for NaN'
     native.exponentials(to, new Float32Array(64).fill(1).fill(from, 20, 21), false);
     expect(Math.abs(Number(to[19]) - Math.exp(-1))).toBeLessThan(1e-6);
     if (right === 0 || Number.isNaN(right)) expect(to[20]).toBe(right);
-    else expect(Math.abs(Number(to[20]) - right)).toBeLessThanOrEqual(1e-6 * right);
+    // Without fused multiply-add, as the sanitizers compile, the reduction of 87 rounds by up to 87 * 2^-24.
+    else expect(Math.abs(Number(to[20]) - right)).toBeLessThanOrEqual(6e-6 * right);
   }
 });
 

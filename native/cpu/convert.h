@@ -156,7 +156,7 @@ WARPDICE_INLINE void load_row(const Storage* from, int count, T* row) {
 enum class Write {
   replace,
   accumulate,  // add to what is there
-  stream,      // around the caches, halves in whole rows
+  stream,      // around the caches: what needs no conversion, and whole rows of halves
 };
 
 /// The first `count` elements of a row.
@@ -312,6 +312,10 @@ struct Stager {
     Storage* to = array + offset(n, s);
     if (!channels_last) {
       for (int64_t c = 0; c < classes; c++) {
+        if (kSame<T, Storage> && how == Write::stream) {
+          stream_bytes(to + c * voxels, staged + c * stride, count * sizeof(T));
+          continue;
+        }
         for_steps(count,
                   [&](int at, int filled) { store_row(to + c * voxels + at, filled, staged + c * stride + at, how); });
       }

@@ -110,8 +110,11 @@ class Runner {
                     static_cast<T>(d.cross_entropy + d.uniform)};
     }
     const bool direct_from = kept || blocks_.direct(in_.predictions.dtype);
-    const bool direct_out = blocks_.direct(out.dtype) && !out.accumulate;
-    const int64_t head = kept ? -1 : streaming_head(out);
+    const bool streams = !kept && may_stream(out), alike = rows_begin_alike(out);
+    const bool row_by_row = streams && !alike && blocks_.direct(out.dtype);  // staged first
+    const bool direct_out = blocks_.direct(out.dtype) && !out.accumulate && !row_by_row;
+    const int64_t head = streams && alike ? streaming_head(out) : -1;
+    const bool streaming = head >= 0 || row_by_row;
     for (int64_t s = run_.begin; s < run_.end;) {
       // First up to where whole lines can be streamed.
       const int64_t end = head > 0 && s == run_.begin && head < run_.end - s ? s + head : run_.end;
@@ -119,16 +122,16 @@ class Runner {
       const View<T> z = kept ? kept_view(out, block) : blocks_.view(in_.predictions, block, staged_);
       const bool stage_out = !direct_out || block.partial;
       Sink<T> sink = staged_sink();
-      if (!stage_out) sink = {static_cast<T*>(out.data) + blocks_.stager().offset(run_.n, s), in_.voxels, head >= 0};
+      if (!stage_out) sink = {static_cast<T*>(out.data) + blocks_.stager().offset(run_.n, s), in_.voxels, streaming};
       blocks_.with_steps(z, block, blocks_.weighted(), staged_target_, [&](auto steps) {
         if (full_) general(steps).gradient(steps, coefficients, slopes_, dp_, sink);
         else if (steps.weight) differentiate<true>(steps, kept, sink);
         else differentiate<false>(steps, kept, sink);
       });
-      if (stage_out) blocks_.store_staged(out, block, staged_, head >= 0);
+      if (stage_out) blocks_.store_staged(out, block, staged_, streaming);
       s += block.voxels;
     }
-    if (head >= 0) stream_fence();
+    if (streaming) stream_fence();
   }
 
   /// dL/dt of a dense target.
@@ -149,6 +152,8 @@ class Runner {
   }
 
  private:
+  static constexpr int64_t kLineBytes = 64;
+
   /// Steps that the workspace holds beside what is staged.
   size_t steps() const { return full_ ? 5 : 2; }
 
@@ -182,15 +187,20 @@ class Runner {
     return {staged_, blocks_.stager().stride};
   }
 
-  /// Voxels before the first that streaming stores may write; -1 when they may not be used: not asked for, the
-  /// gradient is added to what is there or replaces the predictions, its classes are interleaved, or its rows begin at
-  /// different places of a line.
+  /// Not where the gradient is added to what is there or replaces the predictions, or its classes are interleaved.
+  bool may_stream(const GradientOut& out) const {
+    return out.streaming && !out.accumulate && out.data != in_.predictions.data && !blocks_.stager().channels_last;
+  }
+
+  /// Whether the rows of all classes begin at the same place of a line.
+  bool rows_begin_alike(const GradientOut& out) const {
+    const int64_t row_bytes = in_.voxels * static_cast<int64_t>(size_of(out.dtype));
+    return in_.samples * in_.classes == 1 || row_bytes % kLineBytes == 0;
+  }
+
+  /// Voxels before the first that begins a line; -1 where none does.
   int64_t streaming_head(const GradientOut& out) const {
-    constexpr int64_t kLineBytes = 64;
-    const int64_t element_bytes = static_cast<int64_t>(size_of(out.dtype)), row_bytes = in_.voxels * element_bytes;
-    if (out.data == in_.predictions.data || !out.streaming) return -1;
-    if (out.accumulate || blocks_.stager().channels_last) return -1;
-    if (in_.samples * in_.classes > 1 && row_bytes % kLineBytes != 0) return -1;
+    const int64_t element_bytes = static_cast<int64_t>(size_of(out.dtype));
     const int64_t at = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out.data)) +
                        blocks_.stager().offset(run_.n, run_.begin) * element_bytes;
     if (at % element_bytes != 0) return -1;

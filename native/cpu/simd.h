@@ -120,6 +120,20 @@ WARPDICE_INLINE void stream(void* to, V v) {
 #endif
 }
 
+/// Copies, around the caches what are whole lines of `to`.
+inline void stream_bytes(void* to, const void* from, size_t size_bytes) {
+  constexpr size_t kLineBytes = 64;
+  char* t = static_cast<char*>(to);
+  const char* f = static_cast<const char*>(from);
+  const size_t before_line = -reinterpret_cast<uintptr_t>(to) % kLineBytes;
+  size_t at = before_line < size_bytes ? before_line : size_bytes;
+  memcpy(t, f, at);
+  for (; at + kLineBytes <= size_bytes; at += kLineBytes) {
+    for (size_t i = at; i < at + kLineBytes; i += kVectorBytes) stream(t + i, load<Vec<float>>(f + i));
+  }
+  memcpy(t + at, f + at, size_bytes - at);
+}
+
 /// After the last stream() of a thread, before others read what it wrote.
 WARPDICE_INLINE void stream_fence() {
 #if defined(__x86_64__)

@@ -12,12 +12,7 @@ inline size_t before_vector(const void* to, size_t size_bytes) {
 }
 
 inline void stream_copy(void* to, const void* from, size_t size_bytes) {
-  char* t = static_cast<char*>(to);
-  const char* f = static_cast<const char*>(from);
-  size_t at = before_vector(to, size_bytes);
-  memcpy(t, f, at);
-  for (; at + kVectorBytes <= size_bytes; at += kVectorBytes) stream(t + at, load<Vec<float>>(f + at));
-  memcpy(t + at, f + at, size_bytes - at);
+  stream_bytes(to, from, size_bytes);
   stream_fence();
 }
 
