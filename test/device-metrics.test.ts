@@ -7,7 +7,7 @@ import { describe, expect, test } from '@jest/globals';
 import { SegmentationMetrics, Tensor, WarpDiceError } from '../lib/index.js';
 import { full, type Typed, tensor } from './util.js';
 import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from './util-device.js';
-import { type Case, checkCounts, make, small, total } from './util-metrics.js';
+import { type Case, checkCounts, combinations, make, small, total } from './util-metrics.js';
 
 const labelsOn = (labels: number[], shape: number[]) =>
   onDevice(gpu, tensor(labels, shape, 'uint8'));
@@ -40,17 +40,7 @@ describe('counts are those of a loop over the voxels', () => {
   });
 
   test('dense targets, weights, ignored labels, NaN and infinities, in every combination', () => {
-    for (const decision of ['argmax', 'threshold', 'labels'] as const)
-      for (const dense of [false, true])
-        for (const weighted of [false, true])
-          for (const ignoreIndex of [undefined, 255, 1])
-            for (const NaNs of [false, true])
-              for (const last of [false, true]) {
-                if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
-                const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
-                if (decision === 'labels' && ignoreIndex === 1) continue;
-                check({ ...small, S: 37, decision, dense, weighted, NaNs, last, ...ignore });
-              }
+    for (const combined of combinations()) check({ ...small, S: 37, ...combined });
   });
 });
 

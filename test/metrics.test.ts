@@ -9,7 +9,7 @@ import {
   WarpDiceError,
 } from '../lib/index.js';
 import { type DType, full, numbers, type Typed, tensor } from './util.js';
-import { checkCounts, make, small, total } from './util-metrics.js';
+import { checkCounts, combinations, make, small, total } from './util-metrics.js';
 
 const threads = getThreads();
 afterAll(() => setThreads(threads));
@@ -46,17 +46,7 @@ describe('counts are those of a loop over the voxels', () => {
   });
 
   test('dense targets, weights, ignored labels, NaN and infinities, in every combination', () => {
-    for (const decision of ['argmax', 'threshold', 'labels'] as const)
-      for (const dense of [false, true])
-        for (const weighted of [false, true])
-          for (const ignoreIndex of [undefined, 255, 1])
-            for (const NaNs of [false, true])
-              for (const last of [false, true]) {
-                if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
-                const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
-                if (decision === 'labels' && ignoreIndex === 1) continue;
-                checkCounts({ ...small, decision, dense, weighted, NaNs, last, ...ignore });
-              }
+    for (const combined of combinations()) checkCounts({ ...small, ...combined });
   });
 
   test('the same with any number of threads', () => {

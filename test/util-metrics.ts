@@ -142,3 +142,18 @@ export function checkCounts(k: Case, place: (tensor: Typed) => Typed | Tensor = 
     throw new Error(`${JSON.stringify(k)}: ${(error as Error).message}`, { cause: error });
   }
 }
+
+/** Every combination of decision, kind of target, weights, ignored label, NaN and layout that can be counted. */
+export function* combinations() {
+  for (const decision of ['argmax', 'threshold', 'labels'] as const)
+    for (const dense of [false, true])
+      for (const weighted of [false, true])
+        for (const ignoreIndex of [undefined, 255, 1])
+          for (const NaNs of [false, true])
+            for (const last of [false, true]) {
+              if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
+              if (decision === 'labels' && ignoreIndex === 1) continue;
+              const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
+              yield { decision, dense, weighted, NaNs, last, ...ignore };
+            }
+}
