@@ -1,3 +1,4 @@
+import { expectApart, type Place, placeOf } from './aliasing.js';
 import { toTensor, toTensorOn } from './argument.js';
 import { float64Buffer } from './call.js';
 import {
@@ -211,6 +212,7 @@ export class DeepSupervision {
       }
       const { device } = first.x;
       const value = float64Buffer(options.out?.value, 'out.value', [...shape], device, made);
+      if (options.out !== undefined) expectOwnMemory(calls, value, target, options);
       calls.sort((a, b) => b.x.size - a.x.size);
       return work(calls, value, made);
     } catch (error) {
@@ -256,7 +258,7 @@ export class DeepSupervision {
       };
       const weight = this.#weights[i] as number;
       const call = prepare(x, this.#target.at(i, y, x, inputs), given, weight);
-      made.push(...call.made);
+      made.push(...call.prepared.made);
       return { x, i, weight, call };
     });
   }
@@ -275,6 +277,46 @@ interface Scale<Result> {
   i: number;
   weight: number;
   call: Checked<Result>;
+}
+
+/**
+ * @throws RangeError when what one scale writes is read or written elsewhere; alone a gradient may replace the
+ *   predictions that it belongs to
+ */
+function expectOwnMemory(
+  scales: readonly Scale<unknown>[],
+  value: Tensor,
+  target: TensorLike,
+  { weight, upstream }: { weight?: TensorLike; upstream?: TensorLike },
+): void {
+  const read = scales.map(({ x, i }) => placeOf(`predictions[${i}]`, x));
+  const shared: [string, TensorLike | undefined][] = [
+    ['target', target],
+    ['weight', weight],
+    ['upstream', upstream],
+  ];
+  for (const [name, like] of shared) {
+    if (like !== undefined) read.push(placeOf(name, toTensor(like, name)));
+  }
+  const written: Place[] = [placeOf('out.value', value)];
+  expectApart(written[0] as Place, read);
+  scales.forEach(({ x, i, call: { prepared } }, scale) => {
+    for (const name of ['value', 'perClass', 'parts', 'grad'] as const) {
+      const result = prepared[name];
+      if (result === undefined) continue;
+      const place = placeOf(`out.scales[${i}].${name}`, result);
+      const own = read[scale] as Place;
+      const replaces =
+        name === 'grad' &&
+        place.memory === own.memory &&
+        place.begin === own.begin &&
+        result.dtype === x.dtype &&
+        !prepared.args[18];
+      expectApart(place, replaces ? read.filter((other) => other !== own) : read);
+      expectApart(place, written);
+      written.push(place);
+    }
+  });
 }
 
 function addUp(scales: readonly Scale<unknown>[], results: readonly LossValue[], sum: Tensor) {

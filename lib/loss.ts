@@ -285,7 +285,7 @@ export abstract class Loss {
   #checked<Result>(call: Prepared, result: () => Result): Checked<Result> {
     return {
       value: call.value as Tensor,
-      made: call.made,
+      prepared: call,
       run: () => {
         this.#runner.run(call);
         return result();

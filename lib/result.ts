@@ -28,11 +28,10 @@ export interface LossValueAndGrad extends LossValue {
   readonly grad: Tensor;
 }
 
-/** A call whose arguments are right: where its value will be, and the work, at once or off the event loop. */
+/** A call whose arguments are right: what it reads and writes, and the work, at once or off the event loop. */
 export interface Checked<Result> {
   readonly value: Tensor;
-  /** Those of its results that are not the caller's. */
-  readonly made: readonly Tensor[];
+  readonly prepared: Prepared;
   run(): Result;
   runAsync(): Promise<Result>;
 }

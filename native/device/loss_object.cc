@@ -48,14 +48,7 @@ class LossOnDevices {
     cuda::OwnedCall& owned = prepared.owned;
     static_cast<Call&>(owned.call) = bound.call;
     owned.call.upstream_dtype = upstream;
-    if (!info[kScaleBuffer].IsUndefined()) {
-      const Span& scale = unwrap<BufferObject>(env, info[kScaleBuffer], "gradScale").span();
-      owned.call.device_scale = {scale.data(), to_factor_dtype(env, info[kScaleType])};
-      if (scale.size_bytes < size_of(owned.call.device_scale.dtype)) {
-        throw Napi::RangeError::New(env, "Expected a number for gradScale");
-      }
-      owned.memory.push_back(scale.memory);
-    }
+    if (!info[kScaleBuffer].IsUndefined()) use_scale(info, bound, owned);
     use_constants(owned, stream);
     if (bound.call.steps & kStatistics) {
       if (!faults) faults = cuda::DeviceMemory::allocate(stream, sizeof(LabelFault));
@@ -76,6 +69,20 @@ class LossOnDevices {
   struct Constants {
     std::shared_ptr<cuda::DeviceMemory> class_weights, distances;
   };
+
+  /// The scalar on the device, which no result may replace: a plan reads it again.
+  static void use_scale(const Napi::CallbackInfo& info, const BoundCall& bound, cuda::OwnedCall& owned) {
+    Napi::Env env = info.Env();
+    const DType dtype = to_factor_dtype(env, info[kScaleType]);
+    const Array scale = bind_array(env, info[kScaleBuffer], "gradScale", size_of(dtype), memory_of_buffer);
+    for (size_t i = 0; i < aCount; i++) {
+      if (!bound.writes(i) || !overlap(bound.arrays[i], scale)) continue;
+      throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +
+                                           " but received an array that overlaps gradScale");
+    }
+    owned.call.device_scale = {scale.memory.data, dtype};
+    owned.memory.push_back(unwrap<BufferObject>(env, info[kScaleBuffer], "gradScale").span().memory);
+  }
 
   void use_constants(cuda::OwnedCall& owned, const std::shared_ptr<cuda::Stream>& stream) {
     if (constants_.count(stream->device()) == 0) {
