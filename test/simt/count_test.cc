@@ -127,6 +127,7 @@ int main(int argc, char** argv) {
         "FAILED counts: decision %d, dtype %d, target %d, labels %d, channels last %d, N=%d C=%d S=%d (%u): %s\n",
         static_cast<int>(x.decision), static_cast<int>(x.dtype), static_cast<int>(x.target), x.labels, x.channels_last,
         static_cast<int>(x.N), static_cast<int>(x.C), static_cast<int>(x.S), number, simt::last_fault().c_str());
+    std::fflush(stdout);  // also when what follows never ends
   };
   for (const auto& shape : shapes) {
     const int64_t N = shape[0], C = shape[1], S = shape[2];

@@ -21,7 +21,9 @@ std::string test_name;
 void expect(bool holds, const std::string& what) {
   if (holds) return;
   failures++;
-  if (failures <= 20) std::printf("FAILED %s: %s\n", test_name.c_str(), what.c_str());
+  if (failures > 20) return;
+  std::printf("FAILED %s: %s\n", test_name.c_str(), what.c_str());
+  std::fflush(stdout);  // also when what follows never ends
 }
 
 void enqueue(const cuda::DeviceCall& call) {

@@ -7,7 +7,8 @@
 //
 //   node test/simt/mutants.mjs [expression]     those whose layer and name match, as in '^values tile-'
 //
-// Only what the fault changes is compiled again, for float32 where it is the losses' kernels.
+// Only what the fault changes is compiled again, for float32 where it is the losses' kernels, and not optimised: that takes
+// longer than the cases up to the first that is wrong, where the program is ended.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -35,16 +36,18 @@ const programs = {
 const programOf = (file) => (file === 'count.cu' ? 'counts' : 'losses');
 const recover = '-fno-sanitize-recover=all';
 
-/** Flags, what the emulator must know, the arguments of the tests: the order, and that each nth case is run. */
+/** Flags, how a fault is optimised, what the emulator must know, the arguments of the tests: order, and each nth case. */
 const builds = {
-  plain: { flags: [], emulator: [], args: ['0', '7'] },
+  plain: { flags: [], level: '-O0', emulator: [], args: ['0', '7'] },
   address: {
     flags: ['-fsanitize=address,undefined', recover],
+    level: '-O1',
     emulator: ['-DSIMT_ASAN'],
     args: ['0', '23'],
   },
   thread: {
     flags: ['-fsanitize=thread', recover],
+    level: '-O1',
     emulator: ['-DSIMT_TSAN'],
     args: ['0', '61'],
   },
@@ -56,14 +59,19 @@ const layers = {
   thread: { build: 'thread', found: /ThreadSanitizer: data race/ },
 };
 
-/** Ends with the status and all output; a fault may make a program run for ever. */
-function run(command, args, cwd, timeout = 240_000) {
+/**
+ * Ends with the status and all output, or as soon as a whole line of the output holds what is looked for. A fault may make a
+ * program run for ever.
+ */
+function run(command, args, cwd, found) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, timeout, stdio: ['ignore', 'pipe', 'pipe'] });
+    const options = { cwd, timeout: 240_000, stdio: ['ignore', 'pipe', 'pipe'] };
+    const child = spawn(command, args, options);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         if (output.length < 1e6) output += text;
+        if (found?.test(output.slice(0, output.lastIndexOf('\n') + 1))) child.kill('SIGKILL');
       });
     }
     child.on('error', (error) => resolve({ status: null, output: String(error) }));
@@ -76,12 +84,12 @@ async function mustRun(command, args, cwd) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${output.trim()}`);
 }
 
-/** Compiles `names` of the tree at `folder` into objects at `to`. */
-async function compile(names, build, folder, to) {
+/** Compiles `names` of the tree at `folder` into objects at `to`, optimised as `level` says. */
+async function compile(names, build, folder, to, level = '-O1') {
   const include = ['test/simt', 'test/fake'].map((part) => `-I${path.join(folder, part)}`);
   for (const name of names) {
     const { source, flags } = units[name];
-    const args = ['-std=c++17', '-O1', ...include, ...builds[build].flags, ...flags, '-c', source];
+    const args = ['-std=c++17', level, ...include, ...builds[build].flags, ...flags, '-c', source];
     await mustRun(compiler, [...args, '-o', path.join(to, `${name}.o`)], folder);
   }
 }
@@ -104,12 +112,20 @@ async function compileBase(build, program) {
   return to;
 }
 
-/** Links a program of objects, each from the folder that `from` says, into the file `output`, and runs it. */
-async function linkAndRun(build, program, from, output) {
-  const objects = ['simt', ...programs[program]].map((unit) => path.join(from(unit), `${unit}.o`));
+/**
+ * Links a program of the objects at `base`, but for those in `again`, which lie beside it, into the file `output`, and runs it
+ * until its output holds `found`. Those in `again` come first: of an inline function that several objects have, the first counts.
+ */
+async function linkAndRun(build, program, base, output, again = [], found) {
+  const others = ['simt', ...programs[program]].filter((unit) => !again.includes(unit));
+  const folder = path.dirname(output);
+  const objects = [
+    ...again.map((unit) => path.join(folder, `${unit}.o`)),
+    ...others.map((unit) => path.join(base, `${unit}.o`)),
+  ];
   await mustRun(compiler, [...objects, ...builds[build].flags, '-o', output], root);
   const text = program === 'losses' ? ['float32'] : [];
-  return run(output, [...builds[build].args, ...text], root);
+  return run(output, [...builds[build].args, ...text], root, found);
 }
 
 /** What depends on a file that a fault changes. */
@@ -140,13 +156,14 @@ async function plant({ name, patch, layer: layerName, file, program }, bases) {
   const applied = await run('git', ['apply', patch], folder);
   if (applied.status !== 0) return `it does not apply: ${applied.output.trim()}`;
   const again = changedUnits(file);
-  await compile(again, layer.build, folder, folder);
-  const base = bases[`${layer.build}-${program}`];
+  await compile(again, layer.build, folder, folder, builds[layer.build].level);
   const { status, output } = await linkAndRun(
     layer.build,
     program,
-    (unit) => (again.includes(unit) ? folder : base),
+    bases[`${layer.build}-${program}`],
     path.join(folder, 'program'),
+    again,
+    layer.found,
   );
   rmSync(folder, { recursive: true, force: true });
   if (status === 0) return 'nothing complains';
@@ -180,7 +197,7 @@ try {
         const { status, output } = await linkAndRun(
           build,
           program,
-          () => bases[base],
+          bases[base],
           path.join(bases[base], 'program'),
         );
         report(`the ${program} as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
