@@ -134,7 +134,8 @@ export interface GeneralizedDiceOptions extends Omit<LossOptions, 'absent'> {
   weighting?: 'square' | 'simple' | 'uniform';
   /**
    * An absent class (V_c = 0): `'formula'` gives it the largest w_c of the present classes (1 where there is none), so
-   * that its false positives count like those of the rarest class; `'skip'` leaves it out. Default `'formula'`.
+   * that its false positives count like those of the rarest class (and its I, which is 0 unless overlap `'minimum'` meets
+   * a negative p); `'skip'` leaves it out. Default `'formula'`.
    */
   absent?: 'formula' | 'skip';
 }

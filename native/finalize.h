@@ -29,8 +29,8 @@ namespace warpdice {
 struct Coupling {
   double counted;                 // classes that the overlap counts; in a total, losses that its mean divides by
   double numerator, denominator;  // of losses that sum over the classes, absent classes apart
-  double absent;                  // generalized: sum of class weight * (P+T) of the absent classes
-  double largest_weight;          // generalized: the largest w_c of the present classes
+  double absent_numerator, absent_denominator;  // generalized: of the absent classes, for a w_c of 1
+  double largest_weight, heaviest;  // generalized: the largest w_c of the present classes, and how many have it
   double cross_entropy, cross_entropy_weight;
   double focal, focal_weight;
 };
@@ -39,8 +39,13 @@ WARPDICE_HOST_DEVICE inline void add(Coupling& to, const Coupling& part) {
   to.counted += part.counted;
   to.numerator += part.numerator;
   to.denominator += part.denominator;
-  to.absent += part.absent;
-  to.largest_weight = part.largest_weight > to.largest_weight ? part.largest_weight : to.largest_weight;
+  to.absent_numerator += part.absent_numerator;
+  to.absent_denominator += part.absent_denominator;
+  if (part.largest_weight > to.largest_weight) to.heaviest = 0;
+  if (part.largest_weight >= to.largest_weight) {
+    to.largest_weight = part.largest_weight;
+    to.heaviest += part.heaviest;
+  }
   to.cross_entropy += part.cross_entropy;
   to.cross_entropy_weight += part.cross_entropy_weight;
   to.focal += part.focal;
@@ -106,9 +111,11 @@ WARPDICE_HOST_DEVICE inline Coupling couple(const LossOptions& options, int64_t 
   it.counted = 1;
   if (options.kind == LossKind::generalized) {
     if (sums.volume == 0) {
-      it.absent = k * (sums.prediction + sums.target);
+      it.absent_numerator = k * 2 * sums.intersection;
+      it.absent_denominator = k * (sums.prediction + sums.target);
     } else {
       it.largest_weight = volume_weight(options, sums.volume);
+      it.heaviest = 1;
       it.numerator = k * it.largest_weight * 2 * sums.intersection;
       it.denominator = k * it.largest_weight * (sums.prediction + sums.target);
     }
@@ -184,8 +191,8 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   Loss loss = {};
   if (group.counted == 0) return loss;
   const double absent = absent_weight(group);
-  const double A = group.numerator + options.smooth_numerator;
-  const double B = group.denominator + absent * group.absent + options.smooth_denominator;
+  const double A = group.numerator + absent * group.absent_numerator + options.smooth_numerator;
+  const double B = group.denominator + absent * group.absent_denominator + options.smooth_denominator;
   const double r = A / B;
   const Transformed f = transformed(options, r);
   loss.value = f.value;
@@ -201,11 +208,13 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const bool present = sums.volume != 0;
   const double w = present ? volume_weight(options, sums.volume) : absent;
   if (present) {
-    const double dw = k * (dA * 2 * sums.intersection + dB * (sums.prediction + sums.target)) +
-                      (w == group.largest_weight ? dB * group.absent : 0);
+    double dw = k * (dA * 2 * sums.intersection + dB * (sums.prediction + sums.target));
+    if (w == group.largest_weight) {  // which the absent classes have; several heaviest ones share what follows
+      dw += (dA * group.absent_numerator + dB * group.absent_denominator) / group.heaviest;
+    }
     loss.d.volume = dw * volume_weight_slope(options, sums.volume);
   }
-  loss.d.intersection = dA * 2 * k * w;  // also of an absent class: its I is 0, but grows with its target
+  loss.d.intersection = dA * 2 * k * w;
   loss.d.prediction = dB * k * w;
   loss.d.target = dB * k * w;
   return loss;

@@ -90,6 +90,17 @@ describe('generalized Dice', () => {
     expect(at({ absent: 'skip' })).toBeCloseTo(1 - 4.5 / (2.25 + 3), 14);
   });
 
+  test('an absent class with negative predictions: their minimum with t = 0 counts in I', () => {
+    // Class 0: I = 1.25, sum p = 1.25, V = 2. Class 1: I = -.25, sum p = .25. Both weigh 1/4: A = 2, B = 3.5.
+    const x = tensor([0.75, 0.5, -0.25, 0.5], [1, 2, 2], 'float64');
+    const only0 = tensor([0, 0], [1, 2], 'uint8');
+    const loss = new GeneralizedDiceLoss({ overlap: 'minimum', ...exact });
+    const { value, grad } = loss.valueAndGrad(x, only0);
+    expect(value.itemSync()).toBeCloseTo(1 - 2 / 3.5, 14);
+    const [dI, dP] = [-2 / 3.5, 2 / 3.5 ** 2];
+    close(numbers(grad), dI + dP, dI + dP, dI + dP, dP);
+  });
+
   test('a trace of a class weighs no more than one whole voxel', () => {
     const soft = tensor([1, 1, 1 - 1e-12, 0, 0, 1e-12], [1, 2, 3], 'float64');
     const at = new GeneralizedDiceLoss(exact).value(x, soft).value.itemSync();

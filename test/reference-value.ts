@@ -15,7 +15,6 @@ import {
   product,
   quotient,
   sum,
-  type Term,
   type Variable,
 } from './variable.js';
 
@@ -172,10 +171,9 @@ function generalized(
   if (counted.length === 0) return undefined;
   const present = counted.filter(({ V }) => V.value > 0);
   const weights = present.map(({ V }) => volumeWeight(options, V));
-  const heaviest = weights.reduce<Term>(
-    (a, b) => (typeof a !== 'number' && a.value >= b.value ? a : b),
-    1,
-  );
+  const most = Math.max(...weights.map((w) => w.value));
+  const ties = weights.filter((w) => w.value === most);
+  const heaviest = ties.length === 0 ? 1 : quotient(sum(...ties), ties.length); // each moves it by its part
   const terms = counted.map((sums) => {
     const w = sums.V.value > 0 ? (weights[present.indexOf(sums)] as Variable) : heaviest;
     return { ...sums, w: product(sums.k, w) };

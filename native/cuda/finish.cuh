@@ -66,8 +66,10 @@ __device__ inline void warp_sum(Coupling& x) {
     other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
     other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
     other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
-    other.absent = __shfl_xor_sync(kAllLanes, x.absent, distance);
+    other.absent_numerator = __shfl_xor_sync(kAllLanes, x.absent_numerator, distance);
+    other.absent_denominator = __shfl_xor_sync(kAllLanes, x.absent_denominator, distance);
     other.largest_weight = __shfl_xor_sync(kAllLanes, x.largest_weight, distance);
+    other.heaviest = __shfl_xor_sync(kAllLanes, x.heaviest, distance);
     other.cross_entropy = __shfl_xor_sync(kAllLanes, x.cross_entropy, distance);
     other.cross_entropy_weight = __shfl_xor_sync(kAllLanes, x.cross_entropy_weight, distance);
     other.focal = __shfl_xor_sync(kAllLanes, x.focal, distance);

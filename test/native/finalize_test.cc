@@ -65,11 +65,8 @@ void compare_with_differences(const LossOptions& options) {
   const std::vector<Coefficients> d = coefficients_of(options, sums, upstream);
   for (size_t i = 0; i < sums.size(); i++) {
     for (const Slot& slot : kSlots) {
-      // With more than no voxel an absent class is another one. Where its target grows, so does I, which the value of
-      // generalized Dice takes for the 0 that it is: the gradients of targets show that coefficient.
-      const bool generalized = options.kind == LossKind::generalized;
-      const bool grows = slot.sum == &Sums::volume || (generalized && slot.sum == &Sums::intersection);
-      if (grows && sums[i].volume == 0) continue;
+      // With more than no voxel an absent class is another one.
+      if (slot.sum == &Sums::volume && sums[i].volume == 0) continue;
       double& x = sums[i].*slot.sum;
       const double at = x, h = 1e-4;
       const auto value = [&](double offset) {
