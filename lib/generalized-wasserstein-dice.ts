@@ -14,7 +14,8 @@ import type { GeneralizedWassersteinDiceOptions } from './options.js';
  *
  * Where every class is at distance 1 from b, as in the authors' examples, this is the loss of their own programs. Elsewhere
  * these differ: in A a voxel counts M[c][b]*(1 - W) in NiftyNet and 1 - W in their later one, in which a class taken for
- * background still counts as found in part; M[c][b] - W here is then 0, and M may have any scale.
+ * background still counts as found in part; M[c][b] - W here is then 0, and M may have any scale. The tests compare it with those
+ * programs; it has not been compared with the text of the paper.
  *
  * @example
  * const distances = [[0, 1, 1], [1, 0, 0.5], [1, 0.5, 0]]; // classes 1 and 2 are near each other

@@ -112,12 +112,12 @@ export function monaiDiceFocalLoss(
   return lambda_dice * monaiDiceLoss(input, onehot, dice) + lambda_focal * mean(focal);
 }
 
-/** `similar` is 2 in its source, where the paper has 1: the largest distance. The voxels of all samples meet in true_pos. */
+/** weighting_mode "default". The voxels of all samples meet in true_pos: [N, 1, S] is multiplied with [N, S]. */
 export function monaiWassersteinDiceLoss(
   input: Nested,
   labels: number[][],
   m: number[][],
-  { smooth_nr = 1e-5, smooth_dr = 1e-5, similar = 2 },
+  { smooth_nr = 1e-5, smooth_dr = 1e-5 } = {},
 ): number {
   const probs = input.map((sample) => activate(sample, { softmax: true }));
   const map = labels.map((row, n) =>
@@ -125,7 +125,7 @@ export function monaiWassersteinDiceLoss(
   );
   const loss = labels.map((row, n) => {
     const true_pos = sum(
-      map.flatMap((distances) => distances.map((d, s) => (row[s] === 0 ? 0 : 1) * (similar - d))),
+      map.flatMap((distances) => distances.map((d, s) => (row[s] === 0 ? 0 : 1) * (1 - d))),
     );
     const all_error = sum(map[n] as number[]);
     return 1 - (2 * true_pos + smooth_nr) / (2 * true_pos + all_error + smooth_dr);
