@@ -91,7 +91,6 @@ void upload(const void* from, DeviceMemory& to, size_t offset_bytes, size_t size
             const std::shared_ptr<Stream>& stream) {
   constexpr size_t kChunkBytes = size_t{32} << 20, kMostChunks = 8;
   to.used_on(stream);
-  use_device(stream->device());
   std::deque<std::unique_ptr<Staging>> chunks;
   for (size_t begin = 0; begin < size_bytes; begin += kChunkBytes) {
     const size_t count = std::min(kChunkBytes, size_bytes - begin);
@@ -101,6 +100,7 @@ void upload(const void* from, DeviceMemory& to, size_t offset_bytes, size_t size
     }
     auto staging = std::make_unique<Staging>(stream->device(), count);
     std::memcpy(staging->data(), static_cast<const char*>(from) + begin, count);
+    use_device(stream->device());  // the pool may have asked after another one's copies
     check(cudaMemcpyAsync(static_cast<char*>(to.data()) + offset_bytes + begin, staging->data(), count,
                           cudaMemcpyHostToDevice, stream->handle()),
           "cudaMemcpyAsync");

@@ -1,24 +1,34 @@
 // Memory of the fake CUDA runtime: the host's, known by address, so that work on freed memory is a fault.
+#include <algorithm>
 #include <cstring>
 
 #include "state.h"
-
-struct FakePool {};
 
 using fake::Call;
 using fake::state;
 
 namespace {
 
-FakePool pool;
+size_t free_bytes_of(int device) {
+  const size_t taken_bytes = state().taken_bytes[device];
+  return state().total_bytes > taken_bytes ? state().total_bytes - taken_bytes : 0;
+}
 
-cudaError_t allocate(void** data, size_t size_bytes, bool pooled) {
-  fake::State& s = state();
-  if (size_bytes > s.total_bytes - s.used_bytes) return cudaErrorMemoryAllocation;
+/// From a pool or, where it is null, from the driver.
+cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
+  const int device = fake::current_device();
+  const size_t kept_bytes = pool ? pool->kept_bytes - pool->used_bytes : 0;
+  if (size_bytes > kept_bytes) {
+    const size_t missing_bytes = size_bytes - kept_bytes;
+    if (missing_bytes > free_bytes_of(device)) return cudaErrorMemoryAllocation;
+    state().taken_bytes[device] += missing_bytes;
+    if (pool) pool->kept_bytes += missing_bytes;
+    if (pool) state().calls["a pool grows"]++;
+  }
+  if (pool) pool->used_bytes += size_bytes;
   char* memory = new char[size_bytes];
   std::memset(memory, 0xff, size_bytes);  // what is read before it is written shows
-  s.allocations[memory] = {size_bytes, fake::current_device(), pooled, 0};
-  s.used_bytes += size_bytes;
+  state().allocations[memory] = {size_bytes, device, pool, 0};
   *data = memory;
   return cudaSuccess;
 }
@@ -26,13 +36,20 @@ cudaError_t allocate(void** data, size_t size_bytes, bool pooled) {
 void release(void* data, bool pooled) {
   fake::State& s = state();
   const auto it = s.allocations.find(static_cast<char*>(data));
-  if (it == s.allocations.end() || it->second.pooled != pooled || it->second.opened > 0) {
+  if (it == s.allocations.end() || (it->second.pool != nullptr) != pooled || it->second.opened > 0) {
     s.fault = cudaErrorIllegalAddress;  // freed twice, by the wrong function, or while another process has it open
     return;
   }
-  s.used_bytes -= it->second.size_bytes;
+  if (pooled) it->second.pool->used_bytes -= it->second.size_bytes;
+  else s.taken_bytes[it->second.device] -= it->second.size_bytes;
   delete[] it->first;
   s.allocations.erase(it);
+}
+
+void trim(FakePool& pool, size_t keep_bytes) {
+  const size_t kept_bytes = std::max(pool.used_bytes, std::min(pool.kept_bytes, keep_bytes));
+  state().taken_bytes[pool.device] -= pool.kept_bytes - kept_bytes;
+  pool.kept_bytes = kept_bytes;
 }
 
 /// Freed too early, or never allocated.
@@ -60,7 +77,13 @@ bool is_device_memory(const void* data, size_t size_bytes) {
 
 size_t allocated_bytes() {
   const Call call("allocated_bytes");
-  return state().used_bytes;
+  size_t sum = 0;
+  for (const auto& [address, allocation] : state().allocations) sum += allocation.size_bytes;
+  return sum;
+}
+
+void trim_pools() {
+  for (FakePool* pool : state().pools) trim(*pool, pool->threshold_bytes);
 }
 
 }  // namespace fake
@@ -68,29 +91,45 @@ size_t allocated_bytes() {
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   const Call call(__func__);
   *total_bytes = state().total_bytes;
-  *free_bytes = *total_bytes - state().used_bytes;
+  *free_bytes = free_bytes_of(fake::current_device());
   return call.result();
 }
-cudaError_t cudaMemPoolCreate(cudaMemPool_t* made, const cudaMemPoolProps*) {
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* made, const cudaMemPoolProps* properties) {
   const Call call(__func__);
-  *made = &pool;
+  if (call.fails()) return call.result();
+  state().pools.insert(*made = new FakePool);
+  (*made)->device = properties->location.id;
   return call.result();
 }
-cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return Call(__func__).result(); }
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return Call(__func__).result(); }
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return Call(__func__).result(); }
-cudaError_t cudaMallocFromPoolAsync(void** data, size_t size_bytes, cudaMemPool_t, cudaStream_t) {
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
   const Call call(__func__);
-  return call.result(call.fails() ? cudaSuccess : allocate(data, size_bytes, true));
+  state().pools.erase(pool);
+  delete pool;
+  return call.result();
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* threshold_bytes) {
+  const Call call(__func__);
+  if (!call.fails()) std::memcpy(&pool->threshold_bytes, threshold_bytes, sizeof(uint64_t));
+  return call.result();
+}
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t keep_bytes) {
+  const Call call(__func__);
+  if (!call.fails()) trim(*pool, keep_bytes);
+  return call.result();
+}
+cudaError_t cudaMallocFromPoolAsync(void** data, size_t size_bytes, cudaMemPool_t pool, cudaStream_t stream) {
+  const Call call(__func__);
+  if (stream->device != pool->device) return call.result(cudaErrorInvalidValue);
+  return call.result(call.fails() ? cudaSuccess : allocate(data, size_bytes, pool));
 }
 cudaError_t cudaMalloc(void** data, size_t size_bytes) {
   const Call call(__func__);
-  return call.result(call.fails() ? cudaSuccess : allocate(data, size_bytes, false));
+  return call.result(call.fails() ? cudaSuccess : allocate(data, size_bytes, nullptr));
 }
 cudaError_t cudaFreeAsync(void* data, cudaStream_t stream) {
   const Call call(__func__);
-  if (!call.fails()) fake::enqueue(stream, [data] { return release(data, true), cudaSuccess; });
-  return call.result();
+  if (call.fails()) return call.result();
+  return fake::enqueue(stream, [data] { return release(data, true), cudaSuccess; });
 }
 cudaError_t cudaFree(void* data) {
   const Call call(__func__);
@@ -114,12 +153,11 @@ cudaError_t cudaFreeHost(void* data) {
 cudaError_t cudaMemsetAsync(void* data, int value, size_t size_bytes, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  fake::enqueue(stream, [=] {
+  return fake::enqueue(stream, [=] {
     expect_device_memory(data, size_bytes);
     if (state().fault == cudaSuccess) std::memset(data, value, size_bytes);
     return cudaSuccess;
   });
-  return call.result();
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t size_bytes, cudaMemcpyKind kind) {
   const Call call(__func__);
@@ -131,7 +169,7 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t size_bytes, cudaMemcpy
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size_bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  fake::enqueue(stream, [=] {
+  return fake::enqueue(stream, [=] {
     if (kind == cudaMemcpyHostToDevice) expect_pinned(from);
     else expect_device_memory(from, size_bytes);
     if (kind == cudaMemcpyDeviceToHost) expect_pinned(to);
@@ -139,7 +177,6 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size_bytes, cudaM
     if (state().fault == cudaSuccess) std::memcpy(to, from, size_bytes);
     return cudaSuccess;
   });
-  return call.result();
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* data) {
   const Call call(__func__);
@@ -154,7 +191,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* data) {
   const Call call(__func__);
   const auto it = state().allocations.find(static_cast<char*>(data));
-  if (it == state().allocations.end() || it->second.pooled) return call.result(cudaErrorInvalidValue);
+  if (it == state().allocations.end() || it->second.pool) return call.result(cudaErrorInvalidValue);
   *handle = {};
   std::memcpy(handle->reserved, &data, sizeof data);
   return call.result();

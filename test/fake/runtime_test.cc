@@ -89,6 +89,52 @@ static void waits_for_queued_frees() {
   expect(error_of([&] { DeviceMemory::allocate(stream, kTotalBytes); }).empty(), "the memory is had again");
 }
 
+static void keeps_what_is_freed() {
+  const auto stream = Stream::create(0);
+  const auto step = [&] {
+    DeviceMemory::allocate(stream, 5000), DeviceMemory::allocate(stream, 3000);
+    stream->synchronize();
+  };
+  step();
+  const int before = fake::calls("a pool grows");
+  for (int i = 0; i < 10; i++) step();
+  expect(fake::calls("a pool grows") == before, "a steady state asks the driver for nothing");
+  expect(fake::allocated_bytes() == 0 && memory_info(0).free_bytes < kTotalBytes, "what is freed is kept");
+  expect(error_of([&] { DeviceMemory::allocate_exportable(stream, kTotalBytes); }).empty(),
+         "and given back when memory runs out");
+}
+
+static void uses_each_device() {
+  const auto first = Stream::create(0), second = Stream::create(1);
+  for (int i = 0; i < 2; i++) {
+    // Each finds the other's device current.
+    for (const auto& stream : {first, second}) {
+      const int other = 1 - stream->device();
+      const int sent = 7 + i, size_bytes = sizeof sent;
+      use_device(other);
+      const auto memory = DeviceMemory::allocate(stream, size_bytes);
+      use_device(other);
+      upload(&sent, *memory, 0, size_bytes, stream);
+      use_device(other);
+      const Download arriving(*memory, 0, size_bytes);
+      use_device(other);
+      stream->synchronize();
+      expect(std::memcmp(arriving.data(), &sent, size_bytes) == 0, "every entry uses its own device");
+      use_device(other);
+      Graph graph(stream->device(), [&] { return recorder->zero(memory->data(), size_bytes); });
+      use_device(other);
+      graph.launch(*stream);
+      use_device(other);
+      Event event(stream->device());
+      use_device(other);
+      event.record(*stream);
+      expect(event.query() == cudaSuccess, "events too");
+      use_device(other);
+    }
+  }
+  first->synchronize(), second->synchronize();
+}
+
 static void names_the_failing_call() {
   expect(error_of([] { Stream::create(7); }) ==
              "ERR_CUDA: cudaSetDevice failed with cudaErrorInvalidDevice: invalid device ordinal",
@@ -257,6 +303,8 @@ int main(int argc, char**) {
   frees_after_every_stream(pools);
   says_what_was_asked();
   if (pools) waits_for_queued_frees();
+  if (pools) keeps_what_is_freed();
+  uses_each_device();
   orders_by_events();
   calls_back();
   ends_before_the_work();

@@ -9,9 +9,18 @@
 #include "fake.h"
 
 struct FakeStream {
+  int device = 0;
   /// Each says whether it is done; until then the stream waits.
   std::deque<std::function<bool()>> work;
   bool held = false, destroyed = false;
+};
+
+/// Takes memory from the driver when what it keeps is too little, and gives back what is beyond its threshold when
+/// somebody waits. Any of it serves any size.
+struct FakePool {
+  int device = 0;
+  size_t used_bytes = 0, kept_bytes = 0;  // kept: used ones included
+  size_t threshold_bytes = 0;
 };
 
 namespace fake {
@@ -19,7 +28,7 @@ namespace fake {
 struct Allocation {
   size_t size_bytes = 0;
   int device = 0;
-  bool pooled = false;
+  FakePool* pool = nullptr;
   int opened = 0;  // by another process
 };
 
@@ -30,11 +39,13 @@ struct Planted {
 
 struct State {
   std::set<FakeStream*> streams;
+  std::set<FakePool*> pools;
   std::map<char*, Allocation> allocations;
   std::map<char*, size_t> pinned;
   std::map<std::string, int> calls;
   std::map<std::string, Planted> planted;
-  size_t used_bytes = 0, total_bytes = size_t{64} << 20;
+  std::map<int, size_t> taken_bytes;  // of each device, by pools and by cudaMalloc
+  size_t total_bytes = size_t{64} << 20;
   cudaError_t fault = cudaSuccess, device_error = cudaSuccess;
   int devices = 2, driver_version = 13000;
   bool pools_supported = true, other_process = false;
@@ -60,6 +71,9 @@ int current_device();
 
 /// Runs all that can run: until every stream is empty, held, or waits for a held one.
 void progress();
+
+/// As every call that waits: pools keep no more than they may.
+void trim_pools();
 
 /// Whether all of it lies in one allocation on a device.
 bool is_device_memory(const void* data, size_t size_bytes);

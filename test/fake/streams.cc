@@ -12,6 +12,7 @@ struct Marks {
 };
 struct FakeEvent {
   std::shared_ptr<Marks> marks = std::make_shared<Marks>();
+  int device = 0;
   bool interprocess = false;
 };
 
@@ -55,6 +56,7 @@ void progress() {
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   const Call call("enqueue");
   if (state().streams.count(stream) == 0) return call.result(cudaErrorInvalidResourceHandle);
+  if (stream->device != current_device()) return call.result(cudaErrorInvalidResourceHandle);  // as launches
   if (call.fails()) return call.result();
   stream->work.push_back([work = std::move(work)] {
     if (state().fault != cudaSuccess) return true;
@@ -79,7 +81,9 @@ void hold(cudaStream_t stream, bool held) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* made, unsigned) {
   const Call call(__func__);
-  if (!call.fails()) state().streams.insert(*made = new FakeStream);
+  if (call.fails()) return call.result();
+  state().streams.insert(*made = new FakeStream);
+  (*made)->device = fake::current_device();
   return call.result();
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -91,6 +95,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   const Call call(__func__);
   fake::progress();  // tests synchronize no held stream: it would never end
+  fake::trim_pools();
   return call.result();
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -105,6 +110,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* made, unsigned flags) {
   const Call call(__func__);
   if (call.fails()) return call.result();
   *made = new FakeEvent;
+  (*made)->device = fake::current_device();
   (*made)->interprocess = flags & cudaEventInterprocess;
   return call.result();
 }
@@ -116,6 +122,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();
+  if (event->device != stream->device) return call.result(cudaErrorInvalidResourceHandle);
   const int record = ++event->marks->recorded;
   stream->work.push_back([marks = event->marks, record] { return marks->reached = record, true; });
   return call.result();
@@ -128,6 +135,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   const Call call(__func__);
   fake::progress();  // as cudaStreamSynchronize
+  fake::trim_pools();
   return call.result();
 }
 cudaError_t cudaIpcGetEventHandle(cudaIpcEventHandle_t* handle, cudaEvent_t event) {
@@ -142,7 +150,7 @@ cudaError_t cudaIpcOpenEventHandle(cudaEvent_t* made, cudaIpcEventHandle_t handl
   if (!state().other_process) return call.result(cudaErrorDeviceUninitialized);
   cudaEvent_t exported = nullptr;  // which must be alive
   std::memcpy(&exported, handle.reserved, sizeof exported);
-  *made = new FakeEvent{exported->marks, false};
+  *made = new FakeEvent{exported->marks, fake::current_device(), false};
   return call.result();
 }
 
@@ -224,6 +232,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();
   // With the nodes as they are now: later changes are for later launches.
-  for (FakeNode* node : exec->order) fake::enqueue(stream, exec->work.at(node));
-  return call.result();
+  cudaError_t status = cudaSuccess;
+  for (size_t i = 0; i < exec->order.size() && status == cudaSuccess; i++) {
+    status = fake::enqueue(stream, exec->work.at(exec->order[i]));
+  }
+  return call.result(status);
 }
