@@ -195,13 +195,9 @@ WARPDICE_INLINE int sum_bytes(Bytes v) {
 #endif
 }
 
-/// Vectors whose exponentials are computed side by side, to hide the latency of the polynomial: 4 take 5% off a
-/// pass on a Zen 5 with 32 registers; with 16 the out-of-order core does better alone.
-#if defined(__AVX512F__)
+/// Vectors whose exponentials are computed side by side, to hide the latency of the polynomial: 4 to 5% off a call on a
+/// Zen 5, also with 16 registers, where 2 and 8 cost more than 1.
 constexpr int kSideBySide = 4;
-#else
-constexpr int kSideBySide = 1;
-#endif
 
 /// e^x for x <= 0, within 1e-7 of itself for x > -16 and 4e-7 below; 0 from about -88 down; NaN for NaN.
 ///
