@@ -57,7 +57,11 @@ for (const program of ['gpu_tests', 'libwarpdice_gpu.so']) {
 }
 copy(`${build}-addon/Release/warpdice.node`, 'build/Release/warpdice.node');
 for (const name of ['node-gyp-build', 'expect']) copyPackage(name, root);
-const parts = ['dist', 'package.json', 'scripts/gpu.mjs', 'scripts/commit.mjs'];
+const parts = [
+  'dist',
+  'package.json',
+  ...['gpu', 'gpu-report', 'commit'].map((name) => `scripts/${name}.mjs`),
+];
 for (const part of [...parts, 'test/gpu/check.mjs', 'test/gpu/suite.mjs']) copy(part);
 run(process.execPath, 'test/gpu/compile.mjs', path.join(bundle, 'programs/suites'));
 for (const name of readdirSync(path.join(root, 'bench/gpu'))) {

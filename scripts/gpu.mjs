@@ -1,16 +1,21 @@
 // Proves and measures the CUDA kernels on this machine's GPU: `npm run gpu`. Builds what is missing, runs every step
-// even when one fails, writes bench/results/<gpu>-<date>.json and a summary (.md) beside it.
+// even when one fails, writes bench/results/<gpu>-<date>.json and a summary (.md) beside it, anew after each step.
 //
-//   node scripts/gpu.mjs [--programs <folder>] [--out <folder>] [--quick] [--only <step>]
+//   node scripts/gpu.mjs [--programs <folder>] [--out <folder>] [--quick] [--only <steps>] [--minutes <number>]
 //
 // --programs: the folder with gpu_tests, libwarpdice_gpu.so and the compiled tests; without it they are built in build-gpu.
-// Exit status: 0 when no step failed, 1 when one did or all were skipped, 2 without a GPU.
+// --only: build, kernels, bits, large, sanitizer, leak, suite, library, benchmark; several with commas between them. Steps
+// of earlier runs of the same day, commit and GPU stay in the report.
+// --minutes: when they are over, the step under way is stopped and the others wait for another run.
+// Exit status: 0 when all that was to be run succeeded or could not run here, 1 when not, or when nothing ran, 2 without
+// a GPU or for arguments that are wrong.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { commitOf } from './commit.mjs';
+import { earlierSteps, save } from './gpu-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const { values: options } = parseArgs({
@@ -19,8 +24,19 @@ const { values: options } = parseArgs({
     out: { type: 'string', default: path.join(root, 'bench/results') },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    minutes: { type: 'string', default: 'Infinity' },
   },
 });
+const begin = performance.now();
+const endAt = begin + 60_000 * Number(options.minutes);
+
+function refuse(sentence) {
+  console.error(`gpu: ${sentence}`);
+  process.exit(2);
+}
+if (!(endAt > begin)) {
+  refuse(`Expected a number above 0 for --minutes but received ${options.minutes}`);
+}
 
 /** The words of the GPU's driver, or why there are none. */
 function describeGpu() {
@@ -36,11 +52,23 @@ function describeGpu() {
   return { name, capability, driver, memory };
 }
 
-/** Runs a command, shows and keeps what it prints. */
+/** Runs a command until the time is over, shows and keeps what it prints. */
 function run(command, args, env = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env } });
+    // A group of its own, so that what it has started ends with it.
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      detached: true,
+    });
     let output = '';
+    let stopped = false;
+    const stop = () => {
+      stopped = true;
+      process.kill(-child.pid, 'SIGKILL');
+    };
+    const left = endAt - performance.now();
+    const timer = left < 2 ** 31 ? setTimeout(stop, Math.max(left, 0)) : undefined;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text;
@@ -48,7 +76,10 @@ function run(command, args, env = {}) {
       });
     }
     child.on('error', ({ message }) => resolve({ status: 127, output: message }));
-    child.on('close', (status, signal) => resolve({ status: status ?? signal, output }));
+    child.on('close', (status, signal) => {
+      clearTimeout(timer);
+      resolve({ status: status ?? signal, output, stopped });
+    });
   });
 }
 
@@ -66,10 +97,7 @@ async function buildPrograms() {
 }
 
 const gpu = describeGpu();
-if (gpu.fault) {
-  console.error(`gpu: no NVIDIA GPU can be used here: ${gpu.fault}`);
-  process.exit(2);
-}
+if (gpu.fault) refuse(`no NVIDIA GPU can be used here: ${gpu.fault}`);
 const programs = path.resolve(options.programs ?? path.join(root, 'build-gpu/test/gpu'));
 const tests = path.join(programs, 'gpu_tests');
 const suites = path.join(programs, 'suites');
@@ -85,13 +113,21 @@ const sanitizer = process.env.COMPUTE_SANITIZER ?? 'compute-sanitizer';
 const every = options.quick ? '97' : '23';
 
 const steps = [
-  { name: 'build', skip: options.programs && 'built before', run: buildPrograms },
-  { name: 'kernels agree with the reference', run: () => run(tests, []) },
   {
+    key: 'build',
+    name: 'build',
+    skip: options.programs && 'built before',
+    run: buildPrograms,
+  },
+  { key: 'kernels', name: 'kernels agree with the reference', run: () => run(tests, []) },
+  {
+    key: 'bits',
     name: 'the same bits in 100 runs',
     run: () => run(tests, ['0', options.quick ? '23' : '3'], { WARPDICE_REPEAT: '100' }),
   },
+  { key: 'large', name: 'more than 2^31 elements', run: () => run(tests, ['large']) },
   ...['memcheck', 'racecheck', 'initcheck', 'synccheck'].map((tool) => ({
+    key: 'sanitizer',
     name: tool,
     skip: !has(sanitizer, '--version') && `${sanitizer} is not installed`,
     // initcheck: the workspace must not have been filled by the test.
@@ -100,49 +136,45 @@ const steps = [
         WARPDICE_FILL: tool === 'initcheck' ? '0' : '1',
       }),
   })),
-  { name: '100,000 steps leave no memory behind', run: () => run(tests, ['leak']) },
   {
+    key: 'leak',
+    name: '100,000 steps leave no memory behind',
+    run: () => run(tests, ['leak']),
+  },
+  {
+    key: 'suite',
     name: 'the test suite, on the GPU',
     skip: options.programs && !existsSync(suites) && 'there are no compiled tests',
     run: () => run(process.execPath, ['test/gpu/suite.mjs', suites]),
   },
   {
+    key: 'library',
     name: 'the library, through its API',
     run: () =>
       run(process.execPath, ['test/gpu/check.mjs', ...(options.quick ? ['--steps', '1000'] : [])]),
   },
   {
+    key: 'benchmark',
     name: 'benchmark',
     skip: !has('python3', '-c', 'import torch') && 'python3 has no PyTorch',
-    run: () =>
-      run(
+    run: () => {
+      rmSync(benchmark, { force: true }); // an earlier run's
+      return run(
         'python3',
         [
           ...['bench/gpu/bench.py', '--library', path.join(programs, 'libwarpdice_gpu.so')],
           ...['--json', benchmark, ...(options.quick ? ['--quick'] : [])],
         ],
-        { WARPDICE_COMMIT: commitOf(root), PYTHONDONTWRITEBYTECODE: '1' },
-      ),
+        { WARPDICE_COMMIT: report.commit, PYTHONDONTWRITEBYTECODE: '1' },
+      );
+    },
   },
 ];
 
-const results = [];
-for (const step of steps) {
-  if (options.only && step.name !== options.only) continue;
-  console.log(`\n===== ${step.name}`);
-  const begin = performance.now();
-  if (step.skip) {
-    results.push({ name: step.name, outcome: 'skipped', because: step.skip });
-  } else {
-    const { status, output } = await step.run();
-    const seconds = Math.round((performance.now() - begin) / 100) / 10;
-    const lines = output.trim().split('\n').slice(-12);
-    const outcome = status === 0 ? 'ok' : status === 77 ? 'skipped' : 'FAILED';
-    const because = outcome === 'skipped' ? lines.at(-1) : undefined;
-    results.push({ name: step.name, outcome, because, status, seconds, lines });
-  }
-  const { outcome, because } = results.at(-1);
-  console.log(`===== ${step.name}: ${outcome}${because ? ` (${because})` : ''}`);
+const keys = [...new Set(steps.map(({ key }) => key))];
+const only = options.only?.split(',') ?? keys;
+for (const key of only) {
+  if (!keys.includes(key)) refuse(`Expected ${keys.join(', ')} for --only but received ${key}`);
 }
 
 const report = {
@@ -151,45 +183,39 @@ const report = {
   system: `${os.type()} ${os.release()}`,
   cpu: os.cpus()[0]?.model,
   commit: commitOf(root),
-  command: ['node', path.relative(root, process.argv[1]), ...process.argv.slice(2)].join(' '),
   date,
-  steps: results,
-  benchmark: existsSync(benchmark) ? JSON.parse(readFileSync(benchmark, 'utf8')) : undefined,
 };
-writeFileSync(`${stem}.json`, `${JSON.stringify(report, null, 1)}\n`);
-writeFileSync(`${stem}.md`, summary(report));
-console.log(`\n${summary(report)}\n${stem}.json`);
-const outcomes = results.map(({ outcome }) => outcome);
-if (outcomes.includes('FAILED') || !outcomes.includes('ok')) process.exitCode = 1;
+const command = ['node', path.relative(root, process.argv[1]), ...process.argv.slice(2)].join(' ');
+const found = earlierSteps(stem, report);
 
-/** The report for people. */
-function summary({ gpu, commit, command, date, steps, benchmark }) {
-  const lines = [
-    `# ${gpu.name}, ${date.slice(0, 10)}`,
-    '',
-    `Driver ${gpu.driver}, compute capability ${gpu.capability}, commit ${commit}, \`${command}\``,
-    '',
-    '| step | outcome | seconds |',
-    '|---|---|---|',
-    ...steps.map(
-      (step) => `| ${step.name} | ${step.because ?? step.outcome} | ${step.seconds ?? ''} |`,
-    ),
-  ];
-  for (const { case: name, rows, faults, skipped, targets } of benchmark?.results ?? []) {
-    lines.push('', `## ${name}`, '');
-    if (skipped) lines.push(`Skipped: ${skipped}`);
-    if (rows) lines.push('| | ms | GB/s | of copy | x warpdice |', '|---|---|---|---|---|');
-    for (const [row, { ms, gb_per_s, of_copy, x_warpdice }] of Object.entries(rows ?? {})) {
-      const ratio = x_warpdice ? x_warpdice.median.toFixed(2) : '';
-      lines.push(
-        `| ${row} | ${ms.median.toFixed(4)} | ${gb_per_s.toFixed(0)} | ${of_copy.toFixed(2)} | ${ratio} |`,
-      );
-    }
-    for (const [row, fault] of Object.entries(faults ?? {})) lines.push('', `${row}: ${fault}`);
-    for (const { target, limit, measured, met } of targets ?? []) {
-      const verdict = met ? 'met' : 'not met';
-      lines.push('', `Target: ${target} at least ${limit}: ${measured.toFixed(2)}, ${verdict}.`);
-    }
-  }
-  return `${lines.join('\n')}\n`;
+/** What became of a step. */
+async function outcomeOf({ skip, run }) {
+  if (skip) return { outcome: 'skipped', because: skip };
+  if (performance.now() >= endAt) return { outcome: 'not run', because: 'out of time' };
+  const begin = performance.now();
+  const { status, output, stopped } = await run();
+  const seconds = Math.round((performance.now() - begin) / 100) / 10;
+  const lines = output.trim().split('\n').slice(-12);
+  if (stopped) return { outcome: 'STOPPED', because: 'out of time', seconds, lines };
+  if (status === 77) return { outcome: 'skipped', because: lines.at(-1), seconds };
+  return { outcome: status === 0 ? 'ok' : 'FAILED', status, seconds, lines };
 }
+
+const outcomes = new Set();
+let text = '';
+for (const step of steps) {
+  if (!only.includes(step.key)) continue;
+  const { name } = step;
+  console.log(`\n===== ${name}`);
+  const result = await outcomeOf(step);
+  const { outcome, because } = result;
+  outcomes.add(outcome);
+  console.log(`===== ${name}: ${outcome}${because ? ` (${because})` : ''}`);
+  found.set(name, { name, ...result, command });
+  report.steps = steps.map(({ name }) => found.get(name)).filter((one) => one !== undefined);
+  if (existsSync(benchmark)) report.benchmark = JSON.parse(readFileSync(benchmark, 'utf8'));
+  text = save(stem, report);
+}
+console.log(`\n${text}\n${stem}.json`);
+const isWhole = ['FAILED', 'STOPPED', 'not run'].every((outcome) => !outcomes.has(outcome));
+if (!isWhole || !outcomes.has('ok')) process.exitCode = 1;
