@@ -184,7 +184,6 @@ export interface NativeBuffer {
   fill(stream: NativeStream): void;
   /** Of what `array` holds at the call. */
   write(stream: NativeStream, array: ArrayBufferView): void;
-  copyFrom(stream: NativeStream, buffer: NativeBuffer): void;
   /** Rejects with ERR_LABEL_RANGE when the call that wrote it found invalid labels. Nobody else uses `array` meanwhile. */
   read<A extends ArrayBufferView>(array: A): Promise<A>;
   readSync(array: ArrayBufferView): void;

@@ -25,6 +25,8 @@ interface Fake {
   calls(name: string): number;
   /** On all devices, by the driver's count. */
   allocatedBytes(): number;
+  /** What V8 has been told of memory outside its heap. */
+  externalBytes(): number;
 }
 
 /** Not there on a GPU. */

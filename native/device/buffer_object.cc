@@ -57,9 +57,8 @@ Napi::Function BufferObject::make_class(Napi::Env env) {
       {InstanceAccessor<&BufferObject::pointer>("pointer"), InstanceAccessor<&BufferObject::size>("sizeBytes"),
        InstanceMethod<&BufferObject::view>("view"), InstanceMethod<&BufferObject::ipc_handle>("ipcHandle"),
        InstanceMethod<&BufferObject::fill>("fill"), InstanceMethod<&BufferObject::write>("write"),
-       InstanceMethod<&BufferObject::copy_from>("copyFrom"), InstanceMethod<&BufferObject::read>("read"),
-       InstanceMethod<&BufferObject::read_sync>("readSync"), InstanceMethod<&BufferObject::settled>("settled"),
-       InstanceMethod<&BufferObject::dispose>("dispose")});
+       InstanceMethod<&BufferObject::read>("read"), InstanceMethod<&BufferObject::read_sync>("readSync"),
+       InstanceMethod<&BufferObject::settled>("settled"), InstanceMethod<&BufferObject::dispose>("dispose")});
 }
 
 Napi::Value BufferObject::create(Napi::Env env, Span span) {
@@ -144,24 +143,6 @@ void BufferObject::write(const Napi::CallbackInfo& info) {
     const Memory from = to_memory(info.Env(), info[1], span().size_bytes);
     cuda::upload(from.data, *span().memory, span().offset_bytes, from.size_bytes, to_stream(info, 0));
     span().faults.reset();
-  });
-}
-
-/// copyFrom(stream, buffer), on one device
-void BufferObject::copy_from(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const auto& stream = to_stream(info, 0);
-    const Span& from = unwrap<BufferObject>(info.Env(), info[1], "from").span();
-    if (from.size_bytes != span().size_bytes || from.memory->device() != span().memory->device()) {
-      throw Napi::RangeError::New(info.Env(), "Expected a buffer of the same size and device");
-    }
-    from.memory->used_on(stream);
-    span().memory->used_on(stream);
-    cuda::use_device(stream->device());
-    cuda::check(
-        cudaMemcpyAsync(span().data(), from.data(), from.size_bytes, cudaMemcpyDeviceToDevice, stream->handle()),
-        "cudaMemcpyAsync");
-    span().faults = from.faults;
   });
 }
 

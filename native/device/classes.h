@@ -100,7 +100,6 @@ class BufferObject : public Napi::ObjectWrap<BufferObject> {
   Napi::Value ipc_handle(const Napi::CallbackInfo& info);
   void fill(const Napi::CallbackInfo& info);
   void write(const Napi::CallbackInfo& info);
-  void copy_from(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   void read_sync(const Napi::CallbackInfo& info);
   Napi::Value settled(const Napi::CallbackInfo& info);

@@ -34,6 +34,11 @@ Napi::Value calls(const Napi::CallbackInfo& info) {
 Napi::Value allocated_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(fake::allocated_bytes()));
 }
+/// What V8 has been told of memory outside its heap; its own statistics leave it out.
+Napi::Value external_bytes(const Napi::CallbackInfo& info) {
+  const int64_t bytes = Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0);
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
 
 }  // namespace
 
@@ -48,6 +53,7 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("setTotalBytes", Napi::Function::New<set_total_bytes>(env, "setTotalBytes"));
   fakes.Set("calls", Napi::Function::New<calls>(env, "calls"));
   fakes.Set("allocatedBytes", Napi::Function::New<allocated_bytes>(env, "allocatedBytes"));
+  fakes.Set("externalBytes", Napi::Function::New<external_bytes>(env, "externalBytes"));
   exports.Set("fake", fakes);
   return warpdice::init(env, exports);
 }

@@ -17,6 +17,7 @@ void fail_next(const std::string& call, cudaError_t, int after = 0);
 /// the exporter's own addresses, where CUDA gives others.
 void act_as_another_process(bool);
 size_t allocated_bytes();            // really allocated on devices now; frees in queues are not done yet
+size_t pinned_bytes();               // of the host, now
 int calls(const std::string& call);  // how often a function was called
 cudaError_t enqueue(cudaStream_t, std::function<cudaError_t()> work);
 cudaError_t launch(cudaStream_t, std::function<cudaError_t()> work);  // of a kernel: the call cudaLaunchKernel

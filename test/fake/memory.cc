@@ -82,6 +82,13 @@ size_t allocated_bytes() {
   return sum;
 }
 
+size_t pinned_bytes() {
+  const Call call("pinned_bytes");
+  size_t sum = 0;
+  for (const auto& [address, size_bytes] : state().pinned) sum += size_bytes;
+  return sum;
+}
+
 void trim_pools() {
   for (FakePool* pool : state().pools) trim(*pool, pool->threshold_bytes);
 }

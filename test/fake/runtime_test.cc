@@ -217,6 +217,41 @@ static void serves_threads() {
   expect(memory_use(0).alive_bytes == 0 && memory_use(1).alive_bytes == 0, "and left nothing");
 }
 
+/// However large a copy is, the memory that is pinned for it has an end, and what is kept of it afterwards.
+static void pins_only_so_much() {
+  constexpr size_t kMost = size_t{256} << 20, kLarge = kMost + (size_t{40} << 20) + 3;
+  fake::set_total_bytes(2 * kLarge);
+  {
+    const auto stream = Stream::create(0);
+    const std::vector<char> sent(kLarge, 7);
+    const auto memory = DeviceMemory::allocate(stream, kLarge);
+    const int waits = fake::calls("cudaEventSynchronize");
+    upload(sent.data(), *memory, 0, kLarge, stream);
+    expect(fake::calls("cudaEventSynchronize") == waits + 2, "two parts too many are waited for");
+    expect(fake::pinned_bytes() <= kMost + (size_t{1} << 20), "an upload pins its parts again");
+    const Download arriving(*memory, 0, kLarge);
+    stream->synchronize();
+    expect(std::memcmp(arriving.data(), sent.data(), kLarge) == 0, "and loses nothing");
+  }
+  expect(fake::pinned_bytes() <= kMost, "what is kept for later has an end");
+  fake::set_total_bytes(kTotalBytes);
+}
+
+/// Memory that a copy still uses is not given to the next one.
+static void keeps_pinned_memory_that_is_in_use() {
+  const auto held = Stream::create(0), other = Stream::create(0);
+  const auto first = DeviceMemory::allocate(held, sizeof(int)), second = DeviceMemory::allocate(other, sizeof(int));
+  fake::hold(held->handle(), true);
+  const int one = 1, two = 2;
+  upload(&one, *first, 0, sizeof one, held);
+  upload(&two, *second, 0, sizeof two, other);
+  fake::hold(held->handle(), false);
+  const Download arriving(*first, 0, sizeof one);
+  held->synchronize();
+  expect(std::memcmp(arriving.data(), &one, sizeof one) == 0, "a queued copy keeps its pinned memory");
+  other->synchronize();
+}
+
 /// Dies after main(), as CUDA's runtime does: from then on nobody may ask it anything.
 struct LastOfAll {
   ~LastOfAll() {
@@ -310,6 +345,8 @@ int main(int argc, char**) {
   ends_before_the_work();
   updates_whole_graphs();
   serves_threads();
+  keeps_pinned_memory_that_is_in_use();
+  pins_only_so_much();
   survives_a_lost_context();
   fake::set_fault(cudaSuccess);
   leaves_work_behind();
