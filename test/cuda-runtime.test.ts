@@ -13,6 +13,7 @@ const sources = [
   'native/cuda/transfer.cc',
   'test/fake/devices.cc',
   'test/fake/memory.cc',
+  'test/fake/sharing.cc',
   'test/fake/streams.cc',
   'test/fake/runtime_test.cc',
 ];

@@ -3,10 +3,15 @@
  *
  * @jest-environment ./test/support/emulated-environment.cjs
  */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Device, type IpcHandle, Stream, StreamEvent, Tensor } from '../lib/index.js';
-import { cudaError, emulated, fake, gpu, held, otherGpu, planted } from './util-device.js';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Device, DiceLoss, type IpcHandle, StreamEvent, Tensor } from '../lib/index.js';
+import { cudaError, emulated, fake, gpu, otherGpu, planted } from './util-device.js';
 import { code } from './util-errors.js';
+import { script } from './util-process.js';
+
+const addon = process.env.WARPDICE_TEST_ADDON as string;
 
 describe('memory of somebody else', () => {
   test('is used where it is, and not freed', async () => {
@@ -69,85 +74,137 @@ describe('sharing with another process', () => {
   });
 });
 
-(emulated ? describe : describe.skip)('the other process', () => {
-  const open = (ipc: IpcHandle, shape: number[]) =>
-    Tensor.fromIpcHandle(ipc, shape, 'float32', { device: gpu });
-  const closed = () => fake.calls('cudaIpcCloseMemHandle');
-
-  beforeAll(() => fake.actAsAnotherProcess(true));
-  afterAll(() => fake.actAsAnotherProcess(false));
-
-  test('reads and writes what was exported, from the offset on, and does not count it as its own', async () => {
-    const mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
-    await mine.write(Float32Array.from({ length: 8 }, (_, i) => i));
-    const alive = gpu.memory().aliveBytes;
-    const theirs = open({ ...mine.ipcHandle(), offsetBytes: 12 }, [3]);
-    expect(await theirs.read()).toEqual(Float32Array.of(3, 4, 5));
-    await theirs.write(Float32Array.of(30, 40, 50));
-    expect(gpu.memory().aliveBytes).toBe(alive);
-    theirs.dispose();
-    expect(await mine.read()).toEqual(Float32Array.of(0, 1, 2, 30, 40, 50, 6, 7));
-    mine.dispose();
+/** Another process, which has exported eight floats and an event. */
+class Exporter {
+  readonly #process = fork(script('device-exporter.mjs'), {
+    env: { ...process.env, WARPDICE_TEST_ADDON: addon },
+    serialization: 'advanced',
   });
 
-  planted('opens it twice, and closes each once', async () => {
-    const mine = Tensor.from(Float32Array.of(1, 2), [2]).to(gpu);
-    using shared = Tensor.empty([2], 'float32', { device: gpu, exportable: true });
-    await shared.write((await mine.read()) as Float32Array);
+  async #next<Message>(): Promise<Message> {
+    return ((await once(this.#process, 'message')) as [Message])[0];
+  }
+  exported(): Promise<IpcHandle & { event: Uint8Array }> {
+    return this.#next();
+  }
+  async ask<Answer = void>(what: 'read' | 'later' | 'now'): Promise<Answer> {
+    this.#process.send(what);
+    return (await this.#next<{ answer: Answer }>()).answer;
+  }
+  async end(): Promise<void> {
+    if (this.#process.exitCode !== null) return;
+    this.#process.send('end');
+    await once(this.#process, 'exit');
+  }
+}
+
+(emulated ? describe : describe.skip)('with another process', () => {
+  let exporter: Exporter;
+  let theirs: IpcHandle & { event: Uint8Array };
+
+  beforeEach(async () => {
+    exporter = new Exporter();
+    theirs = await exporter.exported();
+  });
+  afterEach(() => exporter.end());
+
+  const open = (ipc: Partial<IpcHandle>, shape: number[], device = gpu) =>
+    Tensor.fromIpcHandle(
+      { handle: theirs.handle, offsetBytes: theirs.offsetBytes, ...ipc },
+      shape,
+      'float32',
+      { device },
+    );
+  const closed = () => fake.calls('cudaIpcCloseMemHandle');
+  const floats = (...numbers: number[]) => Float32Array.from(numbers);
+
+  test('its memory is read and written, from the offset on, and does not count as our own', async () => {
+    const alive = gpu.memory().aliveBytes;
+    const part = open({ offsetBytes: 12 }, [3]);
+    expect(await part.read()).toEqual(floats(3, 4, 5));
+    await part.write(floats(30, 40, 50));
+    expect(gpu.memory().aliveBytes).toBe(alive);
+    part.dispose();
+    expect(await exporter.ask('read')).toEqual(floats(0, 1, 2, 30, 40, 50, 6, 7));
+  });
+
+  test('a loss reads its logits and writes the gradient there', async () => {
+    using p = open({}, [1, 2, 4]);
+    using y = Tensor.from(Uint8Array.of(0, 1, 1, 0), [1, 4]).to(gpu);
+    const loss = new DiceLoss({ activation: 'softmax' });
+    const { grad } = loss.valueAndGrad(p.to(Device.cpu), y.to(Device.cpu));
+    using written = open({}, [1, 2, 4]);
+    loss.valueAndGrad(p, y, { out: { grad: written } });
+    await gpu.synchronize();
+    const there = await exporter.ask<Float32Array>('read');
+    there.forEach((g, i) => {
+      expect(g).toBeCloseTo(Number(grad.data[i]), 6);
+    });
+  });
+
+  test('it is opened twice, and each is closed once', async () => {
     const before = closed();
-    const [first, second] = [open(shared.ipcHandle(), [2]), open(shared.ipcHandle(), [2])];
+    const [first, second] = [open({}, [2]), open({}, [2])];
     const view = first.view([1], 1);
     first.dispose();
     first.dispose();
     expect(closed()).toBe(before); // its view is in use
     view.dispose();
     expect(closed()).toBe(before + 1);
-    expect(await second.read()).toEqual(Float32Array.of(1, 2));
+    expect(await second.read()).toEqual(floats(0, 1));
     second.dispose();
     expect(closed()).toBe(before + 2);
-    mine.dispose();
+    const again = open({}, [8]);
+    expect(await again.read()).toEqual(floats(0, 1, 2, 3, 4, 5, 6, 7));
+    again.dispose();
   });
 
-  planted('cannot go beyond what was exported, nor between its elements', () => {
-    using mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
-    const { handle } = mine.ipcHandle();
+  test('nobody goes beyond what was exported, nor between its elements, nor passes it on', () => {
     const before = closed();
-    expect(() => open({ handle, offsetBytes: 4 }, [8])).toThrow(
+    expect(() => open({ offsetBytes: 4 }, [8])).toThrow(
       'Expected memory of cuda:0 at the pointer and 36 bytes from it',
     );
-    expect(() => open({ handle, offsetBytes: 4 }, [8])).toThrow(code('ERR_CUDA'));
+    expect(() => open({ offsetBytes: 4 }, [8])).toThrow(code('ERR_CUDA'));
     expect(closed()).toBe(before + 2);
-    expect(() => open({ handle, offsetBytes: 2 }, [3])).toThrow(
+    expect(() => open({ offsetBytes: 2 }, [3])).toThrow(
       'Expected a multiple of 4 for ipc.offsetBytes but received 2',
     );
-    expect(() =>
-      Tensor.fromIpcHandle({ handle, offsetBytes: 0 }, [8], 'float32', { device: otherGpu }),
-    ).toThrow('Expected memory of cuda:1 at the pointer and 32 bytes from it');
-    open({ handle, offsetBytes: 4 }, [7]).dispose();
-  });
-
-  planted('a handle that the driver refuses is an error, and the next one opens', () => {
-    using mine = Tensor.empty([8], 'float32', { device: gpu, exportable: true });
-    fake.failNext('cudaIpcOpenMemHandle', cudaError.memoryAllocation);
-    expect(() => open(mine.ipcHandle(), [8])).toThrow(/^cudaIpcOpenMemHandle failed/);
-    expect(() => open({ handle: new Uint8Array(64), offsetBytes: 0 }, [8])).toThrow(
-      code('ERR_CUDA'),
+    expect(() => open({}, [8], otherGpu)).toThrow(
+      'Expected memory of cuda:1 at the pointer and 32 bytes from it',
     );
-    open(mine.ipcHandle(), [8]).dispose();
+    using all = open({ offsetBytes: 4 }, [7]);
+    expect(() => all.ipcHandle()).toThrow(/^cudaIpcGetMemHandle failed/);
   });
 
-  test('waits for the exporter by an event', async () => {
-    using done = new StreamEvent(gpu, { interprocess: true });
-    using opened = StreamEvent.fromIpcHandle(gpu, done.ipcHandle());
-    using side = new Stream(gpu);
-    await held(async () => {
-      done.record(gpu.stream);
-      side.wait(opened);
-      using after = new StreamEvent(gpu);
-      after.record(side);
-      expect([opened.reached, after.reached]).toEqual([false, false]);
+  test('a handle that the driver refuses is an error, and the next one opens', () => {
+    fake.failNext('cudaIpcOpenMemHandle', cudaError.memoryAllocation);
+    expect(() => open({}, [8])).toThrow(/^cudaIpcOpenMemHandle failed/);
+    expect(() => open({ handle: new Uint8Array(64) }, [8])).toThrow(code('ERR_CUDA'));
+    open({}, [8]).dispose();
+  });
+
+  test('an event of it orders our work after its own', async () => {
+    using x = open({}, [8]);
+    using event = StreamEvent.fromIpcHandle(gpu, theirs.event);
+    await exporter.ask('later');
+    gpu.stream.wait(event);
+    let settled = false;
+    const reading = x.read().finally(() => {
+      settled = true;
     });
-    await side.done();
-    expect(opened.reached).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([event.reached, settled]).toEqual([false, false]);
+    await exporter.ask('now');
+    expect(await reading).toEqual(new Float32Array(8).fill(7));
+    expect(event.reached).toBe(true);
+  });
+
+  test('when it has ended its handles are an error; what was open can still be let go', async () => {
+    const x = open({}, [8]);
+    await exporter.end();
+    expect(() => StreamEvent.fromIpcHandle(gpu, theirs.event)).toThrow(code('ERR_CUDA'));
+    x.dispose();
+    expect(() => open({}, [8])).toThrow(/^cudaIpcOpenMemHandle failed/);
+    expect(await Tensor.from(floats(3), [1]).to(gpu).item()).toBe(3);
   });
 });

@@ -17,8 +17,6 @@ interface Fake {
   setFault(status: number): void;
   /** What the next call of a function returns, once; or one after it. */
   failNext(call: string, status: number, after?: number): void;
-  /** What this process has exported it can then open, as another one could. */
-  actAsAnotherProcess(other: boolean): void;
   setDevices(count: number, driverVersion: number, status: number): void;
   setTotalBytes(bytes: number): void;
   /** How often a function of CUDA's was called. */

@@ -21,7 +21,6 @@ void set_fault(const Napi::CallbackInfo& info) { fake::set_fault(to_status(info[
 void fail_next(const Napi::CallbackInfo& info) {
   fake::fail_next(to_text(info[0]), to_status(info[1]), info[2].IsUndefined() ? 0 : to_int(info[2]));
 }
-void act_as_another_process(const Napi::CallbackInfo& info) { fake::act_as_another_process(info[0].ToBoolean()); }
 void set_devices(const Napi::CallbackInfo& info) {
   fake::set_devices(to_int(info[0]), to_int(info[1]), to_status(info[2]));
 }
@@ -48,7 +47,6 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("hold", Napi::Function::New<hold>(env, "hold"));
   fakes.Set("setFault", Napi::Function::New<set_fault>(env, "setFault"));
   fakes.Set("failNext", Napi::Function::New<fail_next>(env, "failNext"));
-  fakes.Set("actAsAnotherProcess", Napi::Function::New<act_as_another_process>(env, "actAsAnotherProcess"));
   fakes.Set("setDevices", Napi::Function::New<set_devices>(env, "setDevices"));
   fakes.Set("setTotalBytes", Napi::Function::New<set_total_bytes>(env, "setTotalBytes"));
   fakes.Set("calls", Napi::Function::New<calls>(env, "calls"));

@@ -1,8 +1,9 @@
 #pragma once
 // The part of CUDA's runtime API that native/cuda uses, without a GPU: devices whose memory is the host's. Streams run
 // in order, events order them, memory is freed in stream order, errors can be planted (fake.h). Work runs when somebody
-// asks for it to be done, on the thread that asks; a held stream does not move. Nothing here says anything about speed,
-// or about what a driver does beyond its documentation. The numbers are CUDA's.
+// asks for it to be done, on the thread that asks; a held stream does not move. Other processes can open memory of
+// cudaMalloc and events; who waits for theirs asks again and again, as nothing here blocks. Nothing here says anything
+// about speed, or about what a driver does beyond its documentation. The numbers are CUDA's.
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -55,10 +55,6 @@ void fail_next(const std::string& name, cudaError_t status, int after) {
   const Call call("fail_next");
   state().planted[name] = {status, after};
 }
-void act_as_another_process(bool other) {
-  const Call call("act_as_another_process");
-  state().other_process = other;
-}
 int calls(const std::string& name) {
   const Call call("calls");
   return state().calls[name];

@@ -13,9 +13,6 @@ void hold(cudaStream_t, bool held);                            // a held stream 
 void set_fault(cudaError_t);  // what every later call returns; cudaSuccess: works again
 /// What the next call of this function returns, once; or one after it.
 void fail_next(const std::string& call, cudaError_t, int after = 0);
-/// A process cannot open what it has exported. While this is set, one opens handles as another process would, but at
-/// the exporter's own addresses, where CUDA gives others.
-void act_as_another_process(bool);
 size_t allocated_bytes();            // really allocated on devices now; frees in queues are not done yet
 size_t pinned_bytes();               // of the host, now
 int calls(const std::string& call);  // how often a function was called

@@ -17,6 +17,8 @@ size_t free_bytes_of(int device) {
 /// From a pool or, where it is null, from the driver.
 cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
   const int device = fake::current_device();
+  const std::shared_ptr<fake::Shared> shared = pool ? nullptr : fake::Shared::make(size_bytes);
+  if (!pool && !shared) return cudaErrorMemoryAllocation;
   const size_t kept_bytes = pool ? pool->kept_bytes - pool->used_bytes : 0;
   if (size_bytes > kept_bytes) {
     const size_t missing_bytes = size_bytes - kept_bytes;
@@ -26,9 +28,9 @@ cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
     if (pool) state().calls["a pool grows"]++;
   }
   if (pool) pool->used_bytes += size_bytes;
-  char* memory = new char[size_bytes];
+  char* memory = pool ? new char[size_bytes] : static_cast<char*>(shared->data());
   std::memset(memory, 0xff, size_bytes);  // what is read before it is written shows
-  state().allocations[memory] = {size_bytes, device, pool, 0};
+  state().allocations[memory] = {size_bytes, device, pool, shared, {}, 0};
   *data = memory;
   return cudaSuccess;
 }
@@ -37,12 +39,12 @@ void release(void* data, bool pooled) {
   fake::State& s = state();
   const auto it = s.allocations.find(static_cast<char*>(data));
   if (it == s.allocations.end() || (it->second.pool != nullptr) != pooled || it->second.opened > 0) {
-    s.fault = cudaErrorIllegalAddress;  // freed twice, by the wrong function, or while another process has it open
+    s.fault = cudaErrorIllegalAddress;  // freed twice, by the wrong function, or another process's
     return;
   }
   if (pooled) it->second.pool->used_bytes -= it->second.size_bytes;
   else s.taken_bytes[it->second.device] -= it->second.size_bytes;
-  delete[] it->first;
+  if (pooled) delete[] it->first;
   s.allocations.erase(it);
 }
 
@@ -78,7 +80,7 @@ bool is_device_memory(const void* data, size_t size_bytes) {
 size_t allocated_bytes() {
   const Call call("allocated_bytes");
   size_t sum = 0;
-  for (const auto& [address, allocation] : state().allocations) sum += allocation.size_bytes;
+  for (const auto& [address, allocation] : state().allocations) sum += allocation.opened ? 0 : allocation.size_bytes;
   return sum;
 }
 
@@ -198,25 +200,37 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* data) {
   const Call call(__func__);
   const auto it = state().allocations.find(static_cast<char*>(data));
-  if (it == state().allocations.end() || it->second.pool) return call.result(cudaErrorInvalidValue);
+  if (it == state().allocations.end() || it->second.pool || it->second.opened)
+    return call.result(cudaErrorInvalidValue);
+  fake::SharedName name = it->second.shared->name();
+  name.device = it->second.device;
   *handle = {};
-  std::memcpy(handle->reserved, &data, sizeof data);
+  std::memcpy(handle->reserved, &name, sizeof name);
   return call.result();
 }
 cudaError_t cudaIpcOpenMemHandle(void** data, cudaIpcMemHandle_t handle, unsigned) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  std::memcpy(data, handle.reserved, sizeof *data);
-  const auto it = state().allocations.find(static_cast<char*>(*data));
-  if (it == state().allocations.end()) return call.result(cudaErrorInvalidResourceHandle);
-  if (!state().other_process) return call.result(cudaErrorDeviceUninitialized);
-  it->second.opened++;
+  fake::SharedName name;
+  std::memcpy(&name, handle.reserved, sizeof name);
+  if (fake::is_own(name)) return call.result(cudaErrorDeviceUninitialized);
+  for (auto& [address, allocation] : state().allocations) {
+    if (!allocation.opened || std::memcmp(&allocation.opened_as, &name, sizeof name) != 0) continue;
+    allocation.opened++;
+    *data = address;
+    return call.result();
+  }
+  const auto shared = fake::Shared::open(name);
+  if (!shared) return call.result(cudaErrorInvalidResourceHandle);
+  *data = shared->data();
+  state().allocations[static_cast<char*>(*data)] = {
+      shared->size_bytes(), static_cast<int>(name.device), nullptr, shared, name, 1};
   return call.result();
 }
 cudaError_t cudaIpcCloseMemHandle(void* data) {
   const Call call(__func__);
   const auto it = state().allocations.find(static_cast<char*>(data));
-  if (it == state().allocations.end() || it->second.opened == 0) return call.result(cudaErrorInvalidValue);
-  it->second.opened--;
+  if (it == state().allocations.end() || !it->second.opened) return call.result(cudaErrorInvalidValue);
+  if (--it->second.opened == 0) state().allocations.erase(it);
   return call.result();
 }

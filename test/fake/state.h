@@ -7,6 +7,7 @@
 #include <string>
 
 #include "fake.h"
+#include "sharing.h"
 
 struct FakeStream {
   int device = 0;
@@ -29,7 +30,9 @@ struct Allocation {
   size_t size_bytes = 0;
   int device = 0;
   FakePool* pool = nullptr;
-  int opened = 0;  // by another process
+  std::shared_ptr<Shared> shared;  // of cudaMalloc: other processes can open it
+  SharedName opened_as;            // the exporter's name for it, where another process has made it
+  int opened = 0;                  // so often by this process
 };
 
 struct Planted {
@@ -48,7 +51,7 @@ struct State {
   size_t total_bytes = size_t{64} << 20;
   cudaError_t fault = cudaSuccess, device_error = cudaSuccess;
   int devices = 2, driver_version = 13000;
-  bool pools_supported = true, other_process = false;
+  bool pools_supported = true;
 };
 
 /// Never destroyed, as a driver that outlives static destructors.

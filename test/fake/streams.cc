@@ -1,5 +1,6 @@
 // Streams, events and graphs of the fake CUDA runtime.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -8,13 +9,18 @@
 
 /// How often the event was recorded and how many of those records have been reached; it outlives cudaEventDestroy.
 struct Marks {
-  int recorded = 0, reached = 0;
+  std::atomic<int> recorded{0}, reached{0};
 };
 struct FakeEvent {
-  std::shared_ptr<Marks> marks = std::make_shared<Marks>();
+  std::shared_ptr<Marks> marks;
   int device = 0;
-  bool interprocess = false;
+  std::shared_ptr<fake::Shared> shared;  // what the marks lie in, where other processes can open the event
 };
+
+/// Marks in shared memory, whose first bytes are 0.
+static std::shared_ptr<Marks> marks_in(const std::shared_ptr<fake::Shared>& shared) {
+  return {shared, static_cast<Marks*>(shared->data())};
+}
 
 using Work = std::function<cudaError_t()>;
 struct FakeNode {
@@ -101,7 +107,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  stream->work.push_back([marks = event->marks, recorded = event->marks->recorded] {
+  stream->work.push_back([marks = event->marks, recorded = event->marks->recorded.load()] {
     return marks->reached >= recorded || state().fault != cudaSuccess;
   });
   return call.result();
@@ -109,9 +115,11 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* made, unsigned flags) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  *made = new FakeEvent;
-  (*made)->device = fake::current_device();
-  (*made)->interprocess = flags & cudaEventInterprocess;
+  *made = new FakeEvent{std::make_shared<Marks>(), fake::current_device(), nullptr};
+  if (!(flags & cudaEventInterprocess)) return call.result();
+  (*made)->shared = fake::Shared::make(sizeof(Marks));
+  if (!(*made)->shared) return call.result(cudaErrorMemoryAllocation);
+  (*made)->marks = marks_in((*made)->shared);
   return call.result();
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -140,17 +148,20 @@ cudaError_t cudaEventSynchronize(cudaEvent_t) {
 }
 cudaError_t cudaIpcGetEventHandle(cudaIpcEventHandle_t* handle, cudaEvent_t event) {
   const Call call(__func__);
-  if (!event->interprocess) return call.result(cudaErrorInvalidResourceHandle);
+  if (!event->shared) return call.result(cudaErrorInvalidResourceHandle);
+  const fake::SharedName name = event->shared->name();
   *handle = {};
-  std::memcpy(handle->reserved, &event, sizeof event);
+  std::memcpy(handle->reserved, &name, sizeof name);
   return call.result();
 }
 cudaError_t cudaIpcOpenEventHandle(cudaEvent_t* made, cudaIpcEventHandle_t handle) {
   const Call call(__func__);
-  if (!state().other_process) return call.result(cudaErrorDeviceUninitialized);
-  cudaEvent_t exported = nullptr;  // which must be alive
-  std::memcpy(&exported, handle.reserved, sizeof exported);
-  *made = new FakeEvent{exported->marks, fake::current_device(), false};
+  fake::SharedName name;
+  std::memcpy(&name, handle.reserved, sizeof name);
+  if (fake::is_own(name)) return call.result(cudaErrorDeviceUninitialized);
+  const auto shared = fake::Shared::open(name);
+  if (!shared) return call.result(cudaErrorInvalidResourceHandle);
+  *made = new FakeEvent{marks_in(shared), fake::current_device(), nullptr};
   return call.result();
 }
 

@@ -10,6 +10,7 @@ const makeScope = (name, outer) => ({
   outer,
   entries: [],
   beforeAll: [],
+  beforeEach: [],
   afterEach: [],
   afterAll: [],
 });
@@ -26,6 +27,7 @@ export const test = withEach((name, body) => scope.entries.push({ name, body }))
 describe.skip = withEach((name) => scope.entries.push({ name, skipped: true }));
 test.skip = withEach((name) => scope.entries.push({ name, skipped: true }));
 export const beforeAll = (body) => scope.beforeAll.push(body);
+export const beforeEach = (body) => scope.beforeEach.push(body);
 export const afterEach = (body) => scope.afterEach.push(body);
 export const afterAll = (body) => scope.afterAll.push(body);
 
@@ -56,7 +58,10 @@ export async function run() {
   return results;
 }
 
-async function runScope({ entries, beforeAll, afterAll, afterEach, outer }, names, results) {
+async function runScope(scope, names, results) {
+  const { entries, beforeAll, afterAll } = scope;
+  const scopes = []; // from the outermost one in
+  for (let at = scope; at; at = at.outer) scopes.unshift(at);
   for (const body of beforeAll) await body();
   for (const { scope: inner, name, body, skipped } of entries) {
     if (inner) {
@@ -65,9 +70,9 @@ async function runScope({ entries, beforeAll, afterAll, afterEach, outer }, name
       results.skipped.push(names + name);
     } else {
       try {
+        for (const at of scopes) for (const before of at.beforeEach) await before();
         await body();
-        for (let at = { afterEach, outer }; at; at = at.outer)
-          for (const after of at.afterEach) await after();
+        for (const at of [...scopes].reverse()) for (const after of at.afterEach) await after();
         results.passed++;
       } catch (error) {
         results.failures.push({ name: names + name, error });

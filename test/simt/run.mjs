@@ -57,7 +57,14 @@ const builds = {
     emulator: ['-O2'],
     tests: ['-O1', '-Denqueue=enqueue_staged'],
     link: ['-pthread'],
-    more: ['gpu/main', 'gpu/staged_engine', 'fake/devices', 'fake/memory', 'fake/streams'],
+    more: [
+      'gpu/main',
+      'gpu/staged_engine',
+      'fake/devices',
+      'fake/memory',
+      'fake/sharing',
+      'fake/streams',
+    ],
   },
 };
 
