@@ -34,30 +34,35 @@ WARPDICE_INLINE void widen(const Storage* from, T* row) {
   for (int i = 0; i < kStep<T>; i++) row[i] = static_cast<T>(from[i]);
 }
 
-WARPDICE_INLINE void widen(const BFloat16* from, float* row) {
+// A vector of floats from as many halves.
+
+WARPDICE_INLINE Vec<float> unpack(const BFloat16* from) {
   typedef typename Alike<float, uint16_t>::V Halves;
   typedef typename Alike<float, uint32_t>::V Bits;
-  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
-    store(row + i, __builtin_convertvector(load<Halves>(from + i), Bits) << 16);
-  }
+  return (Vec<float>)(__builtin_convertvector(load<Halves>(from), Bits) << 16);
 }
 
-WARPDICE_INLINE void widen(const Float16* from, float* row) {
+WARPDICE_INLINE Vec<float> unpack(const Float16* from) {
 #if defined(__AVX512F__)
-  for (int i = 0; i < kStep<float>; i += 16) store(row + i, _mm512_cvtph_ps(load<__m256i>(from + i)));
+  return (Vec<float>)_mm512_cvtph_ps(load<__m256i>(from));
 #elif defined(__F16C__)
-  for (int i = 0; i < kStep<float>; i += 8) store(row + i, _mm256_cvtph_ps(load<__m128i>(from + i)));
+  return (Vec<float>)_mm256_cvtph_ps(load<__m128i>(from));
 #else
+  typedef typename Alike<float, uint16_t>::V Halves;
   typedef typename Alike<float, uint32_t>::V Bits;
-  uint32_t bits[kStep<float>];
-  for (int i = 0; i < kStep<float>; i++) bits[i] = from[i].bits;
-  for (int i = 0; i < kStep<float>; i += Simd<float>::lanes) {
-    const Bits h = load<Bits>(bits + i), magnitude = h & 0x7fff;
-    const Bits scaled = (Bits)((Vec<float>)(magnitude << 13) * 0x1p112f);  // rebiases, denormals too
-    store(row + i, scaled | ((Bits)(magnitude >= 0x7c00) & 0x7f800000) | (h & 0x8000) << 16);
-  }
+  const Bits h = __builtin_convertvector(load<Halves>(from), Bits), magnitude = h & 0x7fff;
+  const Bits scaled = (Bits)((Vec<float>)(magnitude << 13) * 0x1p112f);  // rebiases, denormals too
+  return (Vec<float>)(scaled | ((Bits)(magnitude >= 0x7c00) & 0x7f800000) | (h & 0x8000) << 16);
 #endif
 }
+
+template <class Half>
+WARPDICE_INLINE void widen_halves(const Half* from, float* row) {
+  constexpr int kLanes = Simd<float>::lanes;
+  for (int i = 0; i < kStep<float>; i += kLanes) store(row + i, unpack(from + i));
+}
+WARPDICE_INLINE void widen(const Float16* from, float* row) { widen_halves(from, row); }
+WARPDICE_INLINE void widen(const BFloat16* from, float* row) { widen_halves(from, row); }
 
 /// Half-precision targets or weights beside float64 predictions: through a float row.
 template <class Half>
@@ -89,7 +94,7 @@ WARPDICE_INLINE HalfWords pack(Vec<float> a, Vec<float> b, BFloat16*) {
   typedef typename Alike<float, uint32_t>::V Bits;
   const auto rounded = [](Vec<float> v) {
     const Bits bits = (Bits)v;
-    return (Mask<float>)(v == v ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000);
+    return (Mask<float>)(bits + 0x7fff + (bits >> 16 & 1)) | (v != v);  // all bits set are NaN too
   };
   return high_words(rounded(a), rounded(b));
 }

@@ -17,10 +17,13 @@ template <bool kValue>
 struct Flag {
   static constexpr bool value = kValue;
 };
-template <class Visit>
+/// Without kPossible the flag is false.
+template <bool kPossible = true, class Visit>
 WARPDICE_INLINE void with_flag(bool flag, Visit visit) {
-  if (flag) visit(Flag<true>{});
-  else visit(Flag<false>{});
+  if constexpr (kPossible) {
+    if (flag) return visit(Flag<true>{});
+  }
+  visit(Flag<false>{});
 }
 
 /// One run of voxels, cut into blocks of whole steps and a padded last step.
@@ -54,9 +57,20 @@ class Runner {
     memset(counts_, 0, in_.classes * sizeof(int64_t));
     Vec<double> weight = {};
     double voxels = 0;  // of the blocks without weights
+    const bool halves = !full_ && !keep && blocks_.direct_halves();
+    const bool direct = halves || (blocks_.direct(in_.predictions.dtype) && blocks_.direct_target());
     for (int64_t s = run_.begin; s < run_.end;) {
-      const Block block =
-          blocks_.next_block(s, run_.end, blocks_.direct(in_.predictions.dtype) && blocks_.direct_target());
+      const Block block = blocks_.next_block(s, run_.end, direct);
+      if (halves && !block.partial) {
+        blocks_.with_halves(block, [&](auto z) {
+          blocks_.with_steps(z, block, false, staged_target_,
+                             [&](auto steps) { add<false>(steps, false, staged_sink()); });
+        });
+        blocks_.count_labels(s, block.voxels, counts_);
+        voxels += block.voxels;
+        s += block.voxels;
+        continue;
+      }
       const View<T> z = blocks_.view(in_.predictions, block, staged_);
       const Sink<T> sink = keep && !block.partial ? kept_at(*keep, block) : staged_sink();
       blocks_.with_steps(z, block, block.partial || blocks_.weighted(), staged_target_, [&](auto steps) {
@@ -115,10 +129,22 @@ class Runner {
     const bool direct_out = blocks_.direct(out.dtype) && !out.accumulate && !row_by_row;
     const int64_t head = streams && alike ? streaming_head(out) : -1;
     const bool streaming = head >= 0 || row_by_row;
+    const bool halves = !full_ && blocks_.direct_halves() && out.dtype == in_.predictions.dtype && !out.accumulate;
     for (int64_t s = run_.begin; s < run_.end;) {
       // First up to where whole lines can be streamed.
       const int64_t end = head > 0 && s == run_.begin && head < run_.end - s ? s + head : run_.end;
-      const Block block = blocks_.next_block(s, end, direct_from && blocks_.direct_target() && direct_out);
+      const Block block = blocks_.next_block(s, end, halves || (direct_from && blocks_.direct_target() && direct_out));
+      if (halves && !block.partial) {
+        blocks_.with_halves(block, [&](auto z) {
+          typedef typename decltype(z)::Storage Half;
+          const Sink<T, Half> sink = {static_cast<Half*>(out.data) + blocks_.stager().offset(run_.n, s), in_.voxels,
+                                      streaming};
+          blocks_.with_steps(z, block, false, staged_target_,
+                             [&](auto steps) { differentiate<false>(steps, false, sink); });
+        });
+        s += block.voxels;
+        continue;
+      }
       const View<T> z = kept ? kept_view(out, block) : blocks_.view(in_.predictions, block, staged_);
       const bool stage_out = !direct_out || block.partial;
       Sink<T> sink = staged_sink();
@@ -207,10 +233,10 @@ class Runner {
     return (kLineBytes - at % kLineBytes) % kLineBytes / element_bytes;
   }
 
-  template <bool kWeighted, class Target>
-  void add(const Steps<T, Target>& steps, bool keep, const Sink<T>& sink) {
+  template <bool kWeighted, class Target, class From>
+  void add(const Steps<T, Target, From>& steps, bool keep, const Sink<T>& sink) {
     with_flag(in_.squared, [&](auto squared) {
-      with_flag(keep, [&](auto kept) {
+      with_flag<!kHalf<From>>(keep, [&](auto kept) {
         with_flag(entropy(), [&](auto made) {
           constexpr bool kSquared = decltype(squared)::value, kKeep = decltype(kept)::value;
           constexpr bool kEntropy = decltype(made)::value;
@@ -227,9 +253,9 @@ class Runner {
     });
   }
 
-  template <bool kWeighted, class Target>
-  void differentiate(const Steps<T, Target>& steps, bool kept, const Sink<T>& sink) {
-    with_flag(kept, [&](auto flag) {
+  template <bool kWeighted, class Target, class From>
+  void differentiate(const Steps<T, Target, From>& steps, bool kept, const Sink<T, From>& sink) {
+    with_flag<!kHalf<From>>(kept, [&](auto flag) {
       with_flag(entropy(), [&](auto made) {
         constexpr bool kKept = decltype(flag)::value, kEntropy = decltype(made)::value;
         switch (in_.activation) {

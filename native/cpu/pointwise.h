@@ -19,8 +19,8 @@ struct Sigmoid {
 };
 
 /// e = e^-|z| of one class of a step.
-template <class T>
-WARPDICE_INLINE void exp_side(const View<T>& z, int64_t c, Vec<T> (&e)[kUnroll]) {
+template <class T, class From>
+WARPDICE_INLINE void exp_side(const View<T, From>& z, int64_t c, Vec<T> (&e)[kUnroll]) {
   for (int first = 0; first < kUnroll; first += kSideBySide) {
     Vec<T> x[kSideBySide];
     for (int i = 0; i < kSideBySide; i++) x[i] = minus_magnitude(z.get(c, first + i));
@@ -37,7 +37,7 @@ WARPDICE_INLINE Vec<T> smaller_side(Vec<T> e) {
 
 /// t*max(-z, 0) + (1-t)*max(z, 0). NaN for NaN.
 template <class T, class Target>
-WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target>& steps, int64_t c, int u, Vec<T> z) {
+WARPDICE_INLINE Vec<T> logit_loss(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> z) {
   const Vec<T> zero = {};
   if constexpr (Target::kLabels) return max(zero, steps.target.select(c, u, -z, z));
   const Vec<T> t = steps.target.get(c, u), other = static_cast<T>(1) - t;
@@ -47,7 +47,7 @@ WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target>& steps, int64_t c, int 
 /// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), with e =
 /// e^-|z|. Without weights the logarithms of a step share one.
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE void add_logit_loss(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&z)[kUnroll],
+WARPDICE_INLINE void add_logit_loss(const Voxels<T, Target>& steps, int64_t c, const Vec<T> (&z)[kUnroll],
                                     const Vec<T> (&e)[kUnroll], Totals& totals) {
   Vec<T> x[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
@@ -69,8 +69,8 @@ WARPDICE_INLINE void add_logit_loss(const Steps<T, Target>& steps, int64_t c, co
 }
 
 /// totals: [C], added to.
-template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target>
-void pointwise_statistics(Steps<T, Target> steps, Totals* totals, Sink<T> keep) {
+template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
+void pointwise_statistics(Steps<T, Target, From> steps, Totals* totals, Sink<T> keep) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll], e[kUnroll];
@@ -93,7 +93,7 @@ void pointwise_statistics(Steps<T, Target> steps, Totals* totals, Sink<T> keep) 
 
 /// dL/dz of E and U under a sigmoid: dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2).
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
+WARPDICE_INLINE Vec<T> logit_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
                                    const Sigmoid<T>& s) {
   const T half = slope.uniform * static_cast<T>(0.5);
   Vec<T> from_target, constant;
@@ -111,8 +111,8 @@ WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Slope<T>
 }
 
 /// dz = dp, times p*(1-p) for sigmoid. slopes: [C].
-template <class T, bool kSigmoid, bool kWeighted, bool kKept, bool kEntropy, class Target>
-void pointwise_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Sink<T> sink) {
+template <class T, bool kSigmoid, bool kWeighted, bool kKept, bool kEntropy, class Target, class From, class To>
+void pointwise_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Sink<T, To> sink) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     for (int64_t c = 0; c < steps.classes; c++) {
       const Slope<T> slope = slopes[c];

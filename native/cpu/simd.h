@@ -144,16 +144,19 @@ WARPDICE_INLINE void stream_fence() {
 /// The high 16 bits of the elements of two vectors, in order.
 typedef uint16_t HalfWords __attribute__((vector_size(kVectorBytes)));
 WARPDICE_INLINE HalfWords high_words(Mask<float> a, Mask<float> b) {
-  a >>= 16, b >>= 16;  // with the sign: packing saturates, and these fit
 #if defined(__AVX512F__)
-  const __m512i packed = _mm512_packs_epi32((__m512i)a, (__m512i)b);  // within each 16 bytes, a before b
-  return (HalfWords)_mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
-#elif defined(__AVX2__)
+  HalfWords odd;
+  for (int i = 0; i < 32; i++) odd[i] = static_cast<uint16_t>(2 * i + 1);  // of the 64 words of both
+  return (HalfWords)_mm512_permutex2var_epi16((__m512i)a, (__m512i)odd, (__m512i)b);
+#else
+  a >>= 16, b >>= 16;  // with the sign: packing saturates, and these fit
+#if defined(__AVX2__)
   return (HalfWords)_mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)a, (__m256i)b), _MM_SHUFFLE(3, 1, 2, 0));
 #elif defined(__x86_64__)
   return (HalfWords)_mm_packs_epi32((__m128i)a, (__m128i)b);
 #else
   return (HalfWords)vcombine_s16(vmovn_s32((int32x4_t)a), vmovn_s32((int32x4_t)b));
+#endif
 #endif
 }
 

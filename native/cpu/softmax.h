@@ -12,16 +12,21 @@ struct Softmax {
 };
 
 /// numerators: e^(z - m), [C][kUnroll], which may lie where z does.
-template <class T>
-WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T>& z, Vec<T>* numerators) {
+template <class T, class From>
+WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<T>* numerators) {
   Softmax<T> shared;
   Vec<T>(&m)[kUnroll] = shared.largest;
   Vec<T> sum[kUnroll] = {}, lost[kUnroll] = {};
   for (int u = 0; u < kUnroll; u++) m[u] = z.get(0, u);
   for (int64_t c = 0; c < classes; c++) {
     z.prefetch(c);
-    for (int u = 0; u < kUnroll; u++) m[u] = max(z.get(c, u), m[u]);
+    for (int u = 0; u < kUnroll; u++) {
+      const Vec<T> logits = z.get(c, u);
+      m[u] = max(logits, m[u]);
+      if constexpr (kHalf<From>) numerators[c * kUnroll + u] = logits;  // widened once
+    }
   }
+  const auto logits = [&](int64_t c, int u) { return kHalf<From> ? numerators[c * kUnroll + u] : z.get(c, u); };
   // Groups of classes are added with compensation: many small terms beside the 1 of the largest class would
   // else be lost, all to the same side.
   constexpr int64_t kGroup = 8;
@@ -31,7 +36,7 @@ WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T>& z, Vec<T>* nu
     for (int64_t c = first; c < last; c++) {
       for (int first_u = 0; first_u < kUnroll; first_u += kSideBySide) {
         Vec<T> e[kSideBySide];
-        for (int i = 0; i < kSideBySide; i++) e[i] = z.get(c, first_u + i) - m[first_u + i];
+        for (int i = 0; i < kSideBySide; i++) e[i] = logits(c, first_u + i) - m[first_u + i];
         exp_nonpositive(e);
         for (int i = 0; i < kSideBySide; i++) {
           numerators[c * kUnroll + first_u + i] = e[i];
@@ -51,8 +56,8 @@ WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T>& z, Vec<T>* nu
 
 /// -log p_c = (m - z_c) + log sum_j e^(z_j - m), which keeps the digits where z is large and is finite where p is 0.
 /// totals: [C], added to. work: [C][kUnroll]; with kEntropy not where z is.
-template <class T, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target>
-void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals, Sink<T> keep) {
+template <class T, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
+void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* work, Totals* totals, Sink<T> keep) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     const Softmax<T> shared = softmax(steps.classes, steps.z, work);
     Vec<T> inverse[kUnroll], log_sum[kUnroll];
@@ -81,7 +86,7 @@ void softmax_statistics(Steps<T, Target> steps, Vec<T>* work, Totals* totals, Si
 
 /// q_c = w*(dE_c*t_c + dU_c) of one class and vector.
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> entropy_slope(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u) {
+WARPDICE_INLINE Vec<T> entropy_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u) {
   Vec<T> q;
   if constexpr (Target::kLabels) {
     q = steps.target.select(c, u, splat<T>(slope.entropy_at_label), splat<T>(slope.uniform));
@@ -93,8 +98,8 @@ WARPDICE_INLINE Vec<T> entropy_slope(const Steps<T, Target>& steps, const Slope<
 }
 
 /// dz_c = p_c * (dp_c - sum_j p_j dp_j + sum_j q_j) - q_c. slopes: [C]. p and dp: [C][kUnroll].
-template <class T, bool kWeighted, bool kKept, bool kEntropy, class Target>
-void softmax_gradient(Steps<T, Target> steps, const Slope<T>* slopes, Vec<T>* p, Vec<T>* dp, Sink<T> sink) {
+template <class T, bool kWeighted, bool kKept, bool kEntropy, class Target, class From, class To>
+void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<T>* p, Vec<T>* dp, Sink<T, To> sink) {
   // Narrow vectors wait for what was kept. Of more classes the caches would lose it again before it is used.
   const bool prefetches = kKept && kVectorBytes < 64 && steps.classes <= 32;
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {

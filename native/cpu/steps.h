@@ -10,20 +10,23 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Where class c of the first voxel of a step is: direct in the caller's array, or staged.
-template <class T>
+/// Where class c of the first voxel of a step is: direct in the caller's array, or staged. From: T, or halves.
+template <class T, class From = T>
 struct View {
-  const T* data;
+  typedef From Storage;
+  const From* data;
   int64_t class_stride;  // elements
 
   WARPDICE_INLINE Vec<T> get(int64_t c, int u) const {
-    return load<Vec<T>>(data + c * class_stride + u * Simd<T>::lanes);
+    const From* from = data + c * class_stride + u * Simd<T>::lanes;
+    if constexpr (kHalf<From>) return unpack(from);
+    else return load<Vec<T>>(from);
   }
 
   /// Asks for what a step some steps ahead will read: with a stream per class the hardware does not see it coming.
   /// 1.5 kB ahead was best on a Zen 5 (of 0.5, 1 and 1.5), 20 to 30% on tensors beyond the cache.
   WARPDICE_INLINE void prefetch(int64_t c) const {
-    constexpr int kAheadBytes = 1536, kLineBytes = 64, kStepBytes = kStep<T> * sizeof(T);
+    constexpr int kAheadBytes = 1536, kLineBytes = 64, kStepBytes = kStep<T> * sizeof(From);
     const char* from = reinterpret_cast<const char*>(data + c * class_stride) + kAheadBytes;
     for (int at = 0; at < kStepBytes; at += kLineBytes) __builtin_prefetch(from + at);
   }
@@ -74,33 +77,44 @@ struct Slope {
   T entropy_at_label;        // cross_entropy + uniform
 };
 
-/// What a pass works on; advanced by whole steps.
+/// What a pass works on beside the predictions.
 template <class T, class Target>
-struct Steps {
+struct Voxels {
   int64_t classes;
   int64_t count;  // steps
-  View<T> z;      // logits or probabilities
   Target target;
   const T* weight;  // one per voxel; read by weighted passes only
   bool uniform;     // make the sum U
+};
+
+/// What a pass works on; advanced by whole steps.
+template <class T, class Target, class From = T>
+struct Steps : Voxels<T, Target> {
+  View<T, From> z;  // logits or probabilities
 
   WARPDICE_INLINE void next() {
     z.data += kStep<T>;
-    target.next_step();
-    if (weight) weight += kStep<T>;
+    this->target.next_step();
+    if (this->weight) this->weight += kStep<T>;
   }
 };
 
-/// Where the gradient goes, or what step 1 keeps.
-template <class T>
+/// Where the gradient goes, or what step 1 keeps. To: T, or halves.
+template <class T, class To = T>
 struct Sink {
-  T* data;
+  To* data;
   int64_t class_stride;
   bool streaming;
 
   WARPDICE_INLINE void put(int64_t c, const Vec<T> (&g)[kUnroll]) const {
-    T* to = data + c * class_stride;
-    if (streaming) {
+    To* to = data + c * class_stride;
+    if constexpr (kHalf<To>) {
+      for (int u = 0; u < kUnroll; u += 2) {
+        const HalfWords halves = pack(g[u], g[u + 1], to);
+        if (streaming) stream(to + u * Simd<T>::lanes, halves);
+        else store(to + u * Simd<T>::lanes, halves);
+      }
+    } else if (streaming) {
       for (int u = 0; u < kUnroll; u++) stream(to + u * Simd<T>::lanes, g[u]);
     } else {
       for (int u = 0; u < kUnroll; u++) store(to + u * Simd<T>::lanes, g[u]);
@@ -117,7 +131,7 @@ WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
 /// Adds one class of one step to its totals. T of unweighted labels is counted elsewhere (Runner), V apart from T
 /// only where t^k is not t.
 template <class T, bool kSquared, bool kWeighted, class Target>
-WARPDICE_INLINE void add_step(const Steps<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll], Totals& totals) {
+WARPDICE_INLINE void add_step(const Voxels<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll], Totals& totals) {
   constexpr bool kVolume = kSquared && !Target::kLabels;
   Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll], volume[kUnroll];
   const Vec<T> zero = {};
@@ -157,14 +171,14 @@ WARPDICE_INLINE void weigh(const T* weight, Vec<T> (&x)[kUnroll]) {
 }
 
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE void add_weighted(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+WARPDICE_INLINE void add_weighted(const Voxels<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
   if constexpr (kWeighted) weigh<T>(steps.weight, x);
   total += tree_sum<T>(x);
 }
 
 /// t*x, and 0 for t = 0 even where x is infinite.
 template <class T, class Target>
-WARPDICE_INLINE Vec<T> share_of(const Steps<T, Target>& steps, int64_t c, int u, Vec<T> x) {
+WARPDICE_INLINE Vec<T> share_of(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> x) {
   if constexpr (Target::kLabels) return steps.target.times(c, u, x);
   const Vec<T> zero = {}, t = steps.target.get(c, u);
   return t == zero ? zero : t * x;
@@ -172,7 +186,7 @@ WARPDICE_INLINE Vec<T> share_of(const Steps<T, Target>& steps, int64_t c, int u,
 
 /// dL/dp of one class and vector. below_one: p - 1, as exactly as it is known.
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p,
+WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p,
                                 Vec<T> below_one) {
   Vec<T> dp;
   if constexpr (Target::kLabels) {
@@ -188,7 +202,7 @@ WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target>& steps, const Slope<T>& s
 
 /// The gradient is exactly 0 where the weight is.
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target>& steps, int u, Vec<T> g) {
+WARPDICE_INLINE Vec<T> only_weighted(const Voxels<T, Target>& steps, int u, Vec<T> g) {
   if constexpr (!kWeighted) return g;
   const Vec<T> zero = {};
   return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
