@@ -5,6 +5,7 @@
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { Device, DiceLoss, Tensor } from '../lib/index.js';
+import { due } from './util-part.js';
 import { runWell } from './util-process.js';
 
 const addon = path.resolve(__dirname, '../build/emulated/warpdice_emulated.node');
@@ -28,9 +29,9 @@ describe('worker threads on a device, several at once and terminated at any mome
 describe('a process ends while a device has work', () => {
   // Many, side by side: what a thread still uses at the end is gone for a moment only.
   test('at once', async () => {
-    const ends = Array.from({ length: 24 }, () =>
-      runWell('device-exit.mjs', { args: ['exit'], env }),
-    );
+    const ends = Array.from({ length: 24 })
+      .filter(due)
+      .map(() => runWell('device-exit.mjs', { args: ['exit'], env }));
     expect(new Set(await Promise.all(ends))).toEqual(new Set(['']));
   }, 60_000);
 
