@@ -53,24 +53,37 @@ export function boundsOf(
   };
 }
 
-/** For a call that takes `measured` copies where `most` are allowed: what the bounds of the same run say about it. */
+/** What a call cannot be faster than, all in one unit. */
+export interface Floors {
+  readonly arithmetic: number;
+  readonly memory: number;
+  readonly twoPasses: number;
+}
+
+/** Medians in ms over `unitMs`. */
+export function floorsIn(unitMs: number, { arithmetic, memory, twoPasses }: Bounds): Floors {
+  const [a, m, t] = [arithmetic, memory, twoPasses].map(({ ms }) => ms.median / unitMs);
+  return { arithmetic: a, memory: m, twoPasses: t };
+}
+
+export function floorsInCopies({ arithmetic, memory, twoPasses }: Bounds): Floors {
+  const [a, m, t] = [arithmetic, memory, twoPasses].map(({ toCopy }) => toCopy.median);
+  return { arithmetic: a, memory: m, twoPasses: t };
+}
+
+/** For a call that takes `measured` where `most` is allowed: what the bounds of the same run say about it. */
 export function attribution(
-  { memory, twoPasses, arithmetic }: Bounds,
+  { arithmetic: a, memory: m, twoPasses: t }: Floors,
   measured: number,
   most: number,
+  unit: string,
 ): string {
-  const [m, t, a] = [memory, twoPasses, arithmetic].map(({ toCopy }) => toCopy.median) as [
-    number,
-    number,
-    number,
-  ];
-  const figures = `arithmetic ${a.toFixed(2)}, memory ${m.toFixed(2)}, two passes ${t.toFixed(2)} copies`;
+  const figures = `arithmetic ${a.toFixed(2)}, memory ${m.toFixed(2)}, two passes ${t.toFixed(2)} ${unit}`;
   if (a > most && m > most) return `bound by both: ${figures}`;
   if (a > most) return `bound by arithmetic: ${figures}`;
   if (m > most) return `bound by memory: ${figures}`;
   if (t > most) return `bound by memory, read twice: ${figures}`;
-  if (a + t > most) {
-    return `neither alone, but one after the other: ${figures}, together ${(a + t).toFixed(2)}`;
-  }
-  return `bound by neither, ${(measured - a - t).toFixed(2)} copies lost: ${figures}`;
+  const together = `${figures}, together ${(a + t).toFixed(2)}`;
+  if (a + t > most) return `neither alone, but one after the other: ${together}`;
+  return `bound by neither, ${(measured - a - t).toFixed(2)} ${unit} lost: ${together}`;
 }

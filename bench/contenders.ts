@@ -15,14 +15,15 @@ export interface Contender extends Timed {
   fault(): string | undefined;
 }
 
-/** Limits and bounds only of cases that differ from the base in more than the loss. */
+/** Limits only of cases that differ from the base in more than the loss: the others have its tensors. */
 export function contendersOf(group: Group, c: Case, answer: Answer, threads: number): Contender[] {
   const [base] = group.cases;
   const problem = makeProblem(group, c, group.shape);
   const calls = callsOf(problem, answer, threads);
   const kept = c === base ? calls : calls.filter(({ name }) => name === names.valueAndGrad);
-  if (group.extent === 'tiny' || c.loss !== base?.loss) return kept;
-  return [...limitsOf(problem, threads), ...kept, ...arithmeticOf(group, c)];
+  if (group.extent === 'tiny') return kept;
+  const limits = c.loss === base?.loss ? limitsOf(problem, threads) : [];
+  return [...limits, ...kept, ...arithmeticOf(group, c)];
 }
 
 function callsOf(problem: Problem, answer: Answer, threads: number): Contender[] {
@@ -106,10 +107,11 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
     const answer = solve(group, shape, c.loss);
     const gradScale = scaleOf(problem, answer);
     const { loss, logits, target, out } = problem;
-    const plan = loss.plan(logits, target, { gradScale, out });
+    const outputs = { value: out.value, grad: out.grad };
+    const plan = loss.plan(logits, target, { gradScale, out: outputs });
     const statistics = loss.statistics(logits, target);
     const twoSteps = () => {
-      loss.value(logits, target, { out: { value: out.value, perClass: out.perClass } });
+      loss.value(logits, target, { out: { value: out.value } });
       loss.gradient(logits, target, statistics, { gradScale, out: { grad: out.grad } });
     };
     const run = again ? twoSteps : () => plan.execute();
@@ -122,7 +124,7 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
       fault: () => {
         wipe(out);
         run();
-        return faultOf(problem, answer, out, gradScale);
+        return faultOf(problem, answer, outputs, gradScale);
       },
     };
   });

@@ -219,7 +219,7 @@ async function measureAll(machine: Machine, options: Options): Promise<Saved | u
   print(serverText(server, threads));
   const verdicts = [
     ...results.flatMap(timeVerdicts),
-    ...peerVerdicts(peers),
+    ...peerVerdicts(peers, results[0]),
     ...memoryVerdict(memory, threads),
     ...scalingVerdicts(scaling),
   ];

@@ -6,7 +6,7 @@ import { caseSize, type Group, lacksMemory, select } from './cases.js';
 import { type Answer, solve } from './check.js';
 import { type Contender, contendersOf } from './contenders.js';
 import type { LossName } from './losses.js';
-import { names, ways } from './names.js';
+import { isLimit, names, ways } from './names.js';
 import type { CallResult, CaseResult } from './results.js';
 import { type Budget, interleave, ratio, summarize } from './timing.js';
 
@@ -62,9 +62,10 @@ async function measure(group: Group, done: number, groups: number): Promise<Case
 
   return group.cases.map((c, owner) => {
     const own = contenders.filter((contender) => contender.owner === owner);
-    const find = (name: string) => timesOf(owner, name);
     // The losses have the tensors of the base, and no limits of their own.
-    const copy = fastest(ways.copy, find) ?? fastest(ways.copy, (name) => timesOf(0, name));
+    const withLimits = c.loss === group.cases[0]?.loss ? owner : 0;
+    const find = (name: string) => timesOf(isLimit(name) ? withLimits : owner, name);
+    const copy = fastest(ways.copy, find);
     const calls: CallResult[] = [];
     for (const { name, kind } of own) {
       const times = timesOf(owner, name);

@@ -26,6 +26,10 @@ export const limitNames = {
   streamTwoPasses: 'read, non-temporal copy',
 } as const;
 
+export function isLimit(name: string): boolean {
+  return Object.values<string>(limitNames).includes(name);
+}
+
 /** Two ways to do the same; the faster one is the limit. */
 export const ways = {
   copy: [limitNames.memcpy, limitNames.streamCopy],

@@ -1,5 +1,5 @@
 // What the project asks of itself, beside what was measured. An unmet target is said, with what the same run shows about it.
-import { attribution } from './bounds.js';
+import { attribution, floorsIn, floorsInCopies } from './bounds.js';
 import { groups, isHalf } from './cases.js';
 import { names } from './names.js';
 import type {
@@ -57,7 +57,10 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   if (!call?.toCopy) return untimed(target, limit);
   const measured = call.toCopy.median;
   const met = measured <= most;
-  const because = met || !result.bounds ? undefined : attribution(result.bounds, measured, most);
+  const because =
+    met || !result.bounds
+      ? undefined
+      : attribution(floorsInCopies(result.bounds), measured, most, 'copies');
   return { target, limit, measured: measured.toFixed(2), met, ...(because && { because }) };
 }
 
@@ -72,7 +75,7 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined 
   const measured = callOf(result)?.toBase?.median;
   if (measured === undefined) return untimed(target, limit);
   const met = measured <= most;
-  const because = met ? undefined : againstItsBounds(result, base, most);
+  const because = met ? undefined : againstItsBounds(result, base, measured, most);
   return {
     target,
     limit,
@@ -82,47 +85,77 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined 
   };
 }
 
-/** What may be attributed: the bounds of this case over the time that the base takes. */
+/** The bounds of this case over the time that the base takes. */
 function againstItsBounds(
   { bounds }: CaseResult,
   base: CaseResult,
+  measured: number,
   most: number,
 ): string | undefined {
   const baseMs = callOf(base)?.ms.median;
   if (!bounds || !baseMs) return undefined;
-  const { arithmetic, memory } = bounds;
-  const [a, m] = [arithmetic, memory].map(({ ms }) => ms.median / baseMs) as [number, number];
-  const figures = `arithmetic ${a.toFixed(2)}, memory ${m.toFixed(2)} of its time`;
-  if (Math.max(a, m) > most) return `bound by ${bounds.binds}: ${figures}`;
-  return `bound by neither alone: ${figures}`;
+  const unit = `of the time of ${base.case}`;
+  const bound = attribution(floorsIn(baseMs, bounds), measured, most, unit);
+  if (!base.bounds) return bound;
+  const growth = bounds.arithmetic.ms.median / base.bounds.arithmetic.ms.median;
+  return `${bound}; its arithmetic is ${growth.toFixed(2)} of that of ${base.case}`;
 }
 
 function untimed(target: string, limit: string): Verdict {
   return { target, limit, measured: 'not timed', met: false, because: 'a wrong result' };
 }
 
-function callOf({ calls }: CaseResult) {
+function callOf({ calls }: Pick<CaseResult, 'calls'>) {
   return calls.find(({ name }) => name === names.valueAndGrad);
 }
 
-/** The fastest PyTorch version of each main shape over our time. */
-export function peerVerdicts(peers: readonly PeerTimes[]): Verdict[] {
+/** The fastest PyTorch version of each main shape over our time. results: of the SIMD target that the peers were beside. */
+export function peerVerdicts(
+  peers: readonly PeerTimes[],
+  results: SimdResult | undefined,
+): Verdict[] {
   const main = groups.filter(({ extent }) => extent === 'main').map(({ name }) => name);
-  const ofTorch = peers.filter(
-    ({ group, name, toOurs }) => main.includes(group) && name.startsWith('PyTorch') && toOurs,
+  const ofTorch = peers.flatMap(({ group, name, ms, oursMs, toOurs }) =>
+    main.includes(group) && name.startsWith('PyTorch') && ms && oursMs && toOurs
+      ? [{ group, name, ms: ms.median, oursMs: oursMs.median, ratio: toOurs.median }]
+      : [],
   );
   return [...new Set(ofTorch.map(({ group }) => group))].map((group) => {
-    const ratios = ofTorch
+    const fastest = ofTorch
       .filter((peer) => peer.group === group)
-      .map(({ toOurs }) => toOurs?.median ?? 0);
-    const least = Math.min(...ratios);
+      .reduce((a, b) => (b.ratio < a.ratio ? b : a));
+    const met = fastest.ratio >= leastOfTorch;
+    const ours = results?.cases.find((result) => result.group === group);
+    const because = met || !ours ? undefined : besideTorch(fastest, ours);
     return {
       target: `${group}: the best PyTorch version to ours`,
       limit: `>= ${leastOfTorch}`,
-      measured: least.toFixed(1),
-      met: least >= leastOfTorch,
+      measured: fastest.ratio.toFixed(1),
+      met,
+      ...(because && { because }),
     };
   });
+}
+
+/**
+ * How many times as long as our call PyTorch would take if that took no longer than its bounds, then what its time is made of.
+ * Alone: in the run without peers, whose caches it has to itself.
+ */
+function besideTorch(
+  { name, ms, oursMs }: { name: string; ms: number; oursMs: number },
+  { bounds, calls }: Pick<CaseResult, 'bounds' | 'calls'>,
+): string | undefined {
+  const alone = callOf({ calls })?.ms.median;
+  if (!bounds || !alone) return undefined;
+  const { arithmetic, memory, twoPasses } = floorsIn(1, bounds);
+  const floor = Math.max(arithmetic, memory);
+  const times = (ours: number) => (ms / ours).toFixed(1);
+  return [
+    `${name} ${ms.toFixed(2)} ms, ours ${oursMs.toFixed(2)} beside it, ${alone.toFixed(2)} alone: there ${times(alone)}`,
+    `at the limit of ${floor === memory ? 'memory' : 'arithmetic'}, ${floor.toFixed(2)} ms, it would be ${times(floor)}`,
+    `at arithmetic and two passes one after the other, ${(arithmetic + twoPasses).toFixed(2)} ms, ${times(arithmetic + twoPasses)}`,
+    ...(ms / floor < leastOfTorch ? ['out of reach'] : []),
+  ].join('; ');
 }
 
 export function memoryVerdict(results: readonly MemoryResult[], threads: number): Verdict[] {

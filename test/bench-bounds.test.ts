@@ -48,27 +48,60 @@ test('no bounds without all of their rows', () => {
   }
 });
 
-describe('a call of 6 copies where 4 are allowed', () => {
-  const bound = (copies: number) => ({ ms: around(copies), toCopy: around(copies) });
-  test.each([
-    [5, 5, 9, 'bound by both'],
-    [5, 1, 1, 'bound by arithmetic'],
-    [1, 5, 6, 'bound by memory: '],
-    [1, 3, 5, 'bound by memory, read twice'],
-    [3, 1, 2, 'neither alone, but one after the other'],
-    [1, 1, 2, 'bound by neither, 3.00 copies lost'],
-  ])('arithmetic %d, memory %d, two passes %d', (arithmetic, memory, twoPasses, words) => {
-    const bounds: Bounds = {
-      memory: bound(memory),
-      twoPasses: bound(twoPasses),
-      arithmetic: bound(arithmetic),
-      nsPerElement: around(1),
-      binds: 'memory',
-      readGBs: 1,
-      writeGBs: 1,
-    };
-    expect(attribution(bounds, 6, 4)).toContain(words);
-  });
+test.each([
+  [5, 5, 9, 'bound by both'],
+  [5, 1, 1, 'bound by arithmetic'],
+  [1, 5, 6, 'bound by memory: '],
+  [1, 3, 5, 'bound by memory, read twice'],
+  [3, 1, 2, 'neither alone, but one after the other'],
+  [1, 1, 2, 'bound by neither, 3.00 copies lost'],
+])(
+  'a call of 6 copies where 4 are allowed: arithmetic %d, memory %d, two passes %d',
+  (arithmetic, memory, twoPasses, words) => {
+    expect(attribution({ arithmetic, memory, twoPasses }, 6, 4, 'copies')).toContain(words);
+  },
+);
+
+/** In ms, and in copies of 1 ms. */
+function boundsAt(arithmetic: number, memory: number, twoPasses: number): Bounds {
+  const bound = (ms: number) => ({ ms: around(ms), toCopy: around(ms) });
+  return {
+    memory: bound(memory),
+    twoPasses: bound(twoPasses),
+    arithmetic: bound(arithmetic),
+    nsPerElement: around(1),
+    binds: arithmetic > memory ? 'arithmetic' : 'memory',
+    readGBs: 1,
+    writeGBs: 1,
+  };
+}
+
+test('what an unmet target is attributed to: in copies, or in the time of the first case', () => {
+  const timed = (ms: number) => [
+    { name: 'valueAndGrad', kind: 'call' as const, ms: around(ms), toBase: around(ms / 4) },
+  ];
+  const cases = [
+    caseOf(4, { bounds: boundsAt(3, 1, 2) }),
+    // Of the 4 ms of the first case: 3 and 1.5 ms.
+    caseOf(5, {
+      case: 'float16, labels',
+      dtype: 'float16',
+      calls: timed(5),
+      bounds: boundsAt(3, 1, 1.5),
+    }),
+    caseOf(8, {
+      case: 'CE',
+      loss: 'Dice and cross-entropy',
+      calls: timed(8),
+      bounds: boundsAt(6, 1, 2),
+    }),
+  ].map((c) => ({ ...c, logitsBytes: 2 ** 26 }));
+  const verdicts = timeVerdicts({ simd: 'avx512', threads: 2, cases });
+  expect(verdicts.map(({ because }) => because)).toEqual([
+    'bound by arithmetic: arithmetic 3.00, memory 1.00, two passes 2.00 copies',
+    'neither alone, but one after the other: arithmetic 0.75, memory 0.25, two passes 0.38 of the time of float32, labels, together 1.13; its arithmetic is 1.00 of that of float32, labels',
+    'bound by arithmetic: arithmetic 1.50, memory 0.25, two passes 0.50 of the time of float32, labels; its arithmetic is 2.00 of that of float32, labels',
+  ]);
 });
 
 test('targets: copies, half precision where bytes count, Dice with cross-entropy; float64 and other losses have none', () => {
@@ -107,21 +140,51 @@ test('a call that was not timed has not met its target', () => {
   expect(verdict).toMatchObject({ met: false, measured: 'not timed' });
 });
 
-test('the fastest PyTorch version counts, on the main shapes', () => {
+describe('the fastest PyTorch version', () => {
   const peer = (group: string, name: string, toOurs: number) => ({
     group,
     name,
+    ms: around(12),
+    oursMs: around(12 / toOurs),
     toOurs: around(toOurs),
   });
-  const verdicts = peerVerdicts([
-    peer('[4,4,512,512] softmax', 'PyTorch, MONAI', 9),
-    peer('[4,4,512,512] softmax', 'PyTorch, by hand', 6.5),
-    peer('[4,4,512,512] softmax', 'TypeScript loop', 2),
+  const four = '[4,4,512,512] softmax';
+  const peers = [
+    peer(four, 'PyTorch, MONAI', 9),
+    peer(four, 'PyTorch, by hand', 6),
+    peer(four, 'TypeScript loop', 2),
     peer('[1,150,512,512] softmax', 'PyTorch, MONAI', 3),
     { group: '[8,1,512,512] sigmoid', name: 'PyTorch, MONAI', skipped: 'not there' },
-  ]);
-  expect(verdicts).toHaveLength(1);
-  expect(verdicts[0]).toMatchObject({ limit: '>= 7', measured: '6.5', met: false });
+  ];
+  const beside = (bounds?: Bounds) => {
+    const cases = [caseOf(1.5, bounds && { bounds }), caseOf(9, { case: 'float16, labels' })];
+    return peerVerdicts(peers, { simd: 'avx512', threads: 2, cases });
+  };
+
+  test('counts, on the main shapes', () => {
+    const verdicts = peerVerdicts(peers, undefined);
+    expect(verdicts).toHaveLength(1);
+    expect(verdicts[0]).toEqual({
+      target: `${four}: the best PyTorch version to ours`,
+      limit: '>= 7',
+      measured: '6.0',
+      met: false,
+    });
+    expect(beside()[0]).not.toHaveProperty('because');
+  });
+
+  // PyTorch 12 ms: over 1.5 ms 8.0; over arithmetic of 1 ms 12.0; over 1 + 1.4 ms 5.0.
+  test('is set against what our call cannot be faster than', () => {
+    expect(beside(boundsAt(1, 0.5, 1.4))[0]?.because).toBe(
+      'PyTorch, by hand 12.00 ms, ours 2.00 beside it, 1.50 alone: there 8.0; at the limit of arithmetic, 1.00 ms, it would be 12.0; at arithmetic and two passes one after the other, 2.40 ms, 5.0',
+    );
+  });
+
+  test('is out of reach where that allows less than the target', () => {
+    expect(beside(boundsAt(1, 2, 2.5))[0]?.because).toMatch(
+      /at the limit of memory, 2.00 ms, it would be 6.0; .*; out of reach$/,
+    );
+  });
 });
 
 test('scaling: linear in voxels, no cliff from one number of classes to the next', () => {
