@@ -82,6 +82,15 @@ describe('generalized Dice', () => {
     close(numbers(pooled.value(x, y).perClass), 1 / 3, 1 / 3);
   });
 
+  test('V is sum t, whatever power the denominator has', () => {
+    // Class 0: I = 1.625, sum p^2 = 1.8125, sum t^2 = 1.5, V = 2. Class 1: .375, .3125, .5 and 1.
+    const soft = tensor([0.5, 0.5, 1, 0.5, 0.5, 0], [1, 2, 3], 'float64');
+    const loss = new GeneralizedDiceLoss({ denominator: 'squared', weighting: 'simple', ...exact });
+    const A = 1.625 / 2 + 0.375;
+    const B = (1.8125 + 1.5) / 2 + (0.3125 + 0.5);
+    expect(loss.value(x, soft).value.itemSync()).toBeCloseTo(1 - (2 * A) / B, 14);
+  });
+
   test('an absent class weighs as much as the heaviest present one, or nothing', () => {
     const only0 = tensor([0, 0, 0], [1, 3], 'uint8'); // V = 3, so w_0 = w_1 = 1/9
     const at = (options: object) =>

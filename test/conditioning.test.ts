@@ -65,3 +65,22 @@ test.each([3, 5, 7])(
     expectClose('grad', float as Float32Array, double, gradTolerance('float32', double));
   },
 );
+
+test.each(['product', 'minimum'] as const)(
+  '%s: I keeps its digits beside far larger P and T',
+  (overlap) => {
+    const S = 10_007;
+    const p = new Float32Array(S);
+    const t = new Float32Array(S);
+    let expected = 0;
+    for (let s = 0; s < S; s++) {
+      p[s] = s % 2 ? 0.5 : 1e-6 * (1 + (s % 3));
+      t[s] = s % 2 ? 0 : 0.75;
+      const [ps, ts] = [p[s] as number, t[s] as number];
+      expected += overlap === 'product' ? ps * ts : Math.min(ps, ts);
+    }
+    const loss = new DiceLoss({ overlap, denominator: 'linear' });
+    const [I] = loss.statistics(Tensor.from(p, [S]), Tensor.from(t, [S])).data;
+    expect(Math.abs((I as number) / expected - 1)).toBeLessThan(1e-6);
+  },
+);
