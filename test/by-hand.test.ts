@@ -58,6 +58,21 @@ test('transforms of Dice', () => {
   expect(binary(logCosh)).toBeCloseTo(log(cosh(1 - D)), 14);
 });
 
+test.each([
+  { gamma: 4 / 3 },
+  { gamma: 0.5 },
+  { transform: 'log' },
+  { transform: 'log', gamma: 0.3 },
+  { transform: 'log-cosh' },
+] as const)('a perfect match without smoothing, r = 1: %j is 0 with gradient 0', (options) => {
+  const mask = tensor([1, 0, 1], [3], 'float64');
+  for (const Class of [DiceLoss, JaccardLoss, TverskyLoss, GeneralizedDiceLoss]) {
+    const { value, grad } = new Class({ ...options, ...exact }).valueAndGrad(mask, mask);
+    close(numbers(value), 0);
+    close(numbers(grad), 0, 0, 0);
+  }
+});
+
 describe('generalized Dice', () => {
   // Class 0: I = 1.75, sum p = 2.25, V = 2. Class 1: I = .5, sum p = .75, V = 1.
   const x = tensor([0.75, 0.5, 1, 0.25, 0.5, 0], [1, 2, 3], 'float64');
@@ -100,14 +115,21 @@ describe('generalized Dice', () => {
   });
 
   test('an absent class with negative predictions: their minimum with t = 0 counts in I', () => {
-    // Class 0: I = 1.25, sum p = 1.25, V = 2. Class 1: I = -.25, sum p = .25. Both weigh 1/4: A = 2, B = 3.5.
+    // Class 0: I = 1.25, sum p = 1.25, V = 2. Class 1: I = -.25, sum p = .25. Both weigh 1/4, the second three times.
     const x = tensor([0.75, 0.5, -0.25, 0.5], [1, 2, 2], 'float64');
     const only0 = tensor([0, 0], [1, 2], 'uint8');
-    const loss = new GeneralizedDiceLoss({ overlap: 'minimum', ...exact });
+    const loss = new GeneralizedDiceLoss({ overlap: 'minimum', classWeights: [1, 3], ...exact });
     const { value, grad } = loss.valueAndGrad(x, only0);
-    expect(value.itemSync()).toBeCloseTo(1 - 2 / 3.5, 14);
-    const [dI, dP] = [-2 / 3.5, 2 / 3.5 ** 2];
-    close(numbers(grad), dI + dP, dI + dP, dI + dP, dP);
+    const [A, B] = [2 * (1.25 - 3 * 0.25), 3.25 + 3 * 0.25];
+    expect(value.itemSync()).toBeCloseTo(1 - A / B, 14);
+    const [dI, dP] = [-2 / B, A / B ** 2];
+    close(numbers(grad), dI + dP, dI + dP, 3 * (dI + dP), 3 * dP);
+  });
+
+  test('no class present: all weigh 1', () => {
+    const none = tensor([0, 0, 0, 0, 0, 0], [1, 2, 3], 'float64');
+    const loss = new GeneralizedDiceLoss({ smoothNumerator: 1, smoothDenominator: 1 });
+    expect(loss.value(x, none).value.itemSync()).toBeCloseTo(1 - 1 / (2.25 + 0.75 + 1), 14);
   });
 
   test('a trace of a class weighs no more than one whole voxel', () => {
@@ -283,6 +305,14 @@ describe('Dice and cross-entropy', () => {
   test('without background the cross-entropy keeps class 0', () => {
     const { parts } = solve({ background: false });
     close(numbers(parts as never), 1 - D1, (log(2) + log(4 / 3)) / 2, 0);
+  });
+
+  test('a weight of NaN makes every part NaN, not 0', () => {
+    const weight = tensor([NaN, 1], [1, 2], 'float64');
+    for (const Class of [DiceCELoss, DiceFocalLoss]) {
+      const { parts } = new Class({ overlapWeight: 0 }).value(z, y, { weight });
+      expect(numbers(parts as never).filter(Number.isNaN)).toHaveLength(2);
+    }
   });
 
   test('label smoothing', () => {

@@ -73,6 +73,17 @@ test('generalized Dice: an absent class has the weight of two, of one volume, wh
   );
 });
 
+test('generalized Dice: the weight of less than one voxel does not change with it', () => {
+  const loss = new GeneralizedDiceLoss({ smoothDenominator: 0 });
+  const x = tensor([0.5, 0.75, 0.5, 0.25], [1, 2, 2], 'float64');
+  const y = tensor([1, 0.5, 0, 0.5], [1, 2, 2], 'float64'); // V = 1.5 and .5: w = 4/9 and 1
+  const grad = numbers(loss.targetGradient(x, y, loss.statistics(x, y)));
+  // A = 4/9*.875 + .125, B = 4/9*2.75 + 1.25; dL/dt of class 1 = -2p/B + 2A/B^2
+  const [A, B] = [3.5 / 9 + 0.125, 11 / 9 + 1.25];
+  expect(grad[2]).toBeCloseTo(-1 / B + (2 * A) / B ** 2, 14);
+  expect(grad[3]).toBeCloseTo(-0.5 / B + (2 * A) / B ** 2, 14);
+});
+
 describe('a call', () => {
   const loss = makeLoss('dice', { activation: 'softmax' });
   const whole = makeCase({ dtype: 'float64', target: 'dense', targetDtype: 'float64' });
