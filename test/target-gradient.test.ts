@@ -59,19 +59,22 @@ describe.each(cells)('$key $variant', (cell) => {
   });
 });
 
-test('generalized Dice: an absent class has the weight of two, of one volume, which share the slope of it', () => {
-  const loss = new GeneralizedDiceLoss({ smoothDenominator: 0 });
-  const x = tensor([0.5, 0.7, 0.2, 0.4, 0.6, 0.3], [1, 3, 2], 'float64');
-  const target = (grown: number) =>
-    tensor([1 + grown, 0.5, 0.5, 1 + grown, 0, 0], [1, 3, 2], 'float64');
-  const value = (grown: number) => loss.value(x, target(grown)).value.itemSync();
-  const grad = numbers(loss.targetGradient(x, target(0), loss.statistics(x, target(0))));
-  const h = 1e-5;
-  expect((grad[0] as number) + (grad[3] as number)).toBeCloseTo(
-    (value(h) - value(-h)) / (2 * h),
-    9,
-  );
-});
+test.each(['product', 'minimum'] as const)(
+  'generalized Dice, %s: two classes of one volume share the slope of the weight that an absent one has of them',
+  (overlap) => {
+    const loss = new GeneralizedDiceLoss({ overlap, smoothDenominator: 0 });
+    const x = tensor([0.5, 0.7, 0.2, 0.4, 0.6, -0.3], [1, 3, 2], 'float64');
+    const target = (grown: number) =>
+      tensor([1 + grown, 0.5, 0.5, 1 + grown, 0, 0], [1, 3, 2], 'float64');
+    const value = (grown: number) => loss.value(x, target(grown)).value.itemSync();
+    const grad = numbers(loss.targetGradient(x, target(0), loss.statistics(x, target(0))));
+    const h = 1e-5;
+    expect((grad[0] as number) + (grad[3] as number)).toBeCloseTo(
+      (value(h) - value(-h)) / (2 * h),
+      9,
+    );
+  },
+);
 
 test('generalized Dice: the weight of less than one voxel does not change with it', () => {
   const loss = new GeneralizedDiceLoss({ smoothDenominator: 0 });
