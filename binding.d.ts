@@ -276,6 +276,8 @@ export interface Binding {
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;
+  /** For memory that is not touched yet; does nothing where the system has none. */
+  preferHugePages(array: ArrayBufferView): void;
   /** Copies with the engine's threads; `streaming` bypasses the caches. For benchmarks. */
   copy(to: ArrayBufferView, from: ArrayBufferView, streaming: boolean): void;
   /** Writes the byte everywhere, in the same way. For benchmarks. */

@@ -1,4 +1,5 @@
 import type { DTypeCode } from '../binding.js';
+import { native } from './binding.js';
 import { rangeError, show, typeError } from './check.js';
 import { WarpDiceError } from './errors.js';
 
@@ -104,6 +105,9 @@ export function resolveDType(
   return dtype;
 }
 
+/** Arrays of as many bytes ask for huge pages, two of which they then hold. NumPy draws the same line. */
+const hugeFromBytes = 1 << 22;
+
 /**
  * A zero-filled typed array, on a SharedArrayBuffer where `shared`.
  *
@@ -112,7 +116,9 @@ export function resolveDType(
 export function makeArray(dtype: DType, size: number, shared = false): TypedArray {
   const bytes = size * bytesOf(dtype);
   try {
-    return viewOf(dtype, shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+    const array = viewOf(dtype, shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+    if (bytes >= hugeFromBytes) native.preferHugePages(array);
+    return array;
   } catch (cause) {
     throw new WarpDiceError(
       'ERR_OUT_OF_MEMORY',

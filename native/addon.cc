@@ -1,6 +1,7 @@
 // What the addon exports; binding.d.ts is its contract.
 #include "addon.h"
 
+#include "cpu/huge_pages.h"
 #include "loss_binding.h"
 #include "metrics_binding.h"
 #include "napi_util.h"
@@ -21,6 +22,12 @@ Napi::Value set_threads(const Napi::CallbackInfo& info) {
 Napi::Value get_threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpu::threads()); }
 
 Napi::Value simd_target(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), cpu::simd_target()); }
+
+Napi::Value prefer_huge_pages(const Napi::CallbackInfo& info) {
+  const Memory memory = memory_of(info.Env(), info[0], "array");
+  cpu::prefer_huge_pages(memory.data, memory.size_bytes);
+  return info.Env().Undefined();
+}
 
 Napi::Value copy(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -64,6 +71,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
+  exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
   exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));

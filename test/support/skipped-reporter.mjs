@@ -13,6 +13,7 @@ const conditions = {
   'no-avx512': !/\bavx512vl\b/.test(cpuinfo),
   'no-neon': process.arch !== 'arm64',
   'no-x86': process.arch !== 'x64',
+  'no-huge-pages': !existsSync('/sys/kernel/mm/transparent_hugepage'),
   'before-node-24': Number(process.versions.node.split('.')[0]) < 24,
   sanitized: (process.env.LD_PRELOAD ?? '').includes('libasan'),
 };
