@@ -1,5 +1,6 @@
 // Large tensors ask for huge pages. Linux says of each mapping what was asked, whether or not it has followed yet.
 import { existsSync, readFileSync } from 'node:fs';
+import { expect, it } from '@jest/globals';
 import { DiceLoss, Tensor } from '../lib/index.js';
 
 /** The bytes of this process for which huge pages were asked: "hg" among the flags of their mapping. */
