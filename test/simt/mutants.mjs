@@ -28,6 +28,8 @@ const units = {
   count: { source: 'native/cuda/count.cu', flags: kernelFlags },
   countTests: { source: 'test/simt/count_test.cc', flags: [] },
 };
+/** The emulator. */
+const emulatorUnits = ['simt', 'half'];
 /** What is linked together; count.cu is no part of the losses. */
 const programs = {
   losses: ['engine', 'geometry', 'readable', 'float32', 'others', 'tests'],
@@ -106,8 +108,10 @@ async function compileBase(build, program) {
     ...include,
     ...builds[build].emulator,
   ];
-  const object = path.join(to, 'simt.o');
-  await mustRun(compiler, [...emulator, '-c', 'test/simt/simt.cc', '-o', object], root);
+  for (const name of emulatorUnits) {
+    const object = path.join(to, `${name}.o`);
+    await mustRun(compiler, [...emulator, '-c', `test/simt/${name}.cc`, '-o', object], root);
+  }
   await compile(programs[program], build, root, to);
   return to;
 }
@@ -117,7 +121,7 @@ async function compileBase(build, program) {
  * until its output holds `found`. Those in `again` come first: of an inline function that several objects have, the first counts.
  */
 async function linkAndRun(build, program, base, output, again = [], found) {
-  const others = ['simt', ...programs[program]].filter((unit) => !again.includes(unit));
+  const others = [...emulatorUnits, ...programs[program]].filter((unit) => !again.includes(unit));
   const folder = path.dirname(output);
   const objects = [
     ...again.map((unit) => path.join(folder, `${unit}.o`)),

@@ -39,7 +39,7 @@ const thread = ['-fsanitize=thread', ...findings];
 
 /** How the kernels, the emulator and the tests are compiled. The emulator is no part of what is looked at. */
 const builds = {
-  plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O2'], link: [] },
+  plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O2'], link: [], extra: ['long_test'] },
   address: {
     kernels: ['-O1', ...address],
     emulator: ['-O1', '-DSIMT_ASAN'],
@@ -94,10 +94,13 @@ function compile(args) {
 const args = process.argv.slice(2);
 const name = args[0] in builds ? args.shift() : 'plain';
 const build = builds[name];
-const tests = ['kernels_test', 'count_test'];
+const tests = ['kernels_test', 'count_test', ...(build.extra ?? [])];
 const units = [
   ...kernels.map((name) => [`native/cuda/${name}.cu`, [...build.kernels, ...kernelFlags]]),
-  ['test/simt/simt.cc', [...build.emulator, '-U_FORTIFY_SOURCE']],
+  ...['simt', 'half'].map((name) => [
+    `test/simt/${name}.cc`,
+    [...build.emulator, '-U_FORTIFY_SOURCE'],
+  ]),
   ...tests.map((name) => [
     `test/simt/${name}.cc`,
     build.more ? [...build.tests, `-Dmain=run_${name}`] : build.tests,

@@ -29,8 +29,9 @@ enum class Order { forward, backward, random };
 
 struct Config {
   Order order = Order::forward;
-  unsigned seed = 1;                           // for Order::random
-  size_t shared_bytes_per_block = 227 * 1024;  // a launch that asks for more fails
+  unsigned seed = 1;                          // for Order::random
+  size_t shared_bytes_per_block = 64 * 1024;  // a launch that asks for more fails: sm_75 has least
+  unsigned last_blocks = 0;                   // 0, or how many run of more than 1024 blocks: the last ones
 };
 Config& config();
 
