@@ -87,7 +87,10 @@ class Problem:
 
 
 def contenders_of(problem, library):
-    """Name to (run(i), result()): result gives value and gradient [N,C,S] of set 0 after run(0), null for limits."""
+    """
+    Name to (run(i), result(), bytes). result gives value and gradient [N,C,S] of set 0 after run(0), null for limits. bytes: what
+    a contender keeps on the device from call to call, beside results.
+    """
     p = problem
     plan = Plan(library, p.shape, p.dtype, torch.uint8, p.activation, p.channels_last)
     last = {}
@@ -99,15 +102,17 @@ def contenders_of(problem, library):
 
     def theirs(name, version):
         def run(i):
+            last.pop(name, None)  # its memory is the next one's
             last[name] = version(p.seen(p.logits[i % p.sets]), p.labels[i % p.sets], p.activation)
 
-        return run, lambda: last[name]
+        return run, lambda: last[name], 0
 
+    kept = plan.kept_bytes()
     runs = {
-        "copy": (lambda i: p.gradient.copy_(p.logits[i % p.sets]), None),
-        "warpdice": (ours(True, True), lambda: (p.value[0], p.seen(p.gradient))),
-        "warpdice, statistics": (ours(True, False), None),
-        "warpdice, gradient": (ours(False, True), None),
+        "copy": (lambda i: p.gradient.copy_(p.logits[i % p.sets]), None, 0),
+        "warpdice": (ours(True, True), lambda: (p.value[0], p.seen(p.gradient)), kept),
+        "warpdice, statistics": (ours(True, False), None, kept),
+        "warpdice, gradient": (ours(False, True), None, kept),
         "PyTorch eager": theirs("PyTorch eager", torch_versions.eager),
         "PyTorch eager, one-hot": theirs("PyTorch eager, one-hot", torch_versions.eager_one_hot),
     }
@@ -118,8 +123,20 @@ def contenders_of(problem, library):
 
         out = torch.empty_like(p.gradient)
         fused = fastest(p.logits[0], p.labels[0], out, p.activation, quick_time)
-        runs["Triton, fused"] = theirs("Triton, fused", lambda z, y, activation: fused(z, y, out, activation))
+        run, result, _ = theirs("Triton, fused", lambda z, y, activation: fused(z, y, out, activation))
+        runs["Triton, fused"] = run, result, fused.kept_bytes()
     return runs
+
+
+def highest_bytes(run):
+    """By how much the memory of PyTorch's tensors grows during a call, whose result replaces that of the call before."""
+    run(0)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    there = torch.cuda.memory_allocated()
+    run(0)
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - there
 
 
 def fault_of(result, reference, dtype):
@@ -140,13 +157,13 @@ def fault_of(result, reference, dtype):
 def measure(case, library, rounds):
     problem = Problem(case)
     small = problem.logits_bytes < 2**25
-    runs, faults, timed = {}, {}, {}
+    runs, faults, timed, allocated = {}, {}, {}, {}
     try:
         runs = contenders_of(problem, library)
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         return {"case": name_of(case), "skipped": str(error)}
     reference = None
-    for name, (run, result) in runs.items():
+    for name, (run, result, kept) in runs.items():
         try:
             problem.gradient.fill_(float("nan"))
             run(0)
@@ -159,8 +176,9 @@ def measure(case, library, rounds):
                 if fault:
                     faults[name] = fault
                     continue
+            allocated[name] = highest_bytes(run) + kept
             timed[name] = graphed(run, problem.sets) if small and "compile" not in name else run
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except RuntimeError as error:  # out of memory, too
             faults[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
             torch.cuda.empty_cache()
     reference = None
@@ -175,7 +193,7 @@ def measure(case, library, rounds):
     }
     rows = {}
     for name, ms in samples.items():
-        row = {"ms": summary(ms)}
+        row = {"ms": summary(ms), "bytes": allocated[name]}
         if "warpdice" in samples:
             row["x_warpdice"] = summary([a / b for a, b in zip(ms, samples["warpdice"])])
         row["gb_per_s"] = moved.get(name, 2 * read + problem.logits_bytes) / row["ms"]["median"] / 1e6
@@ -210,7 +228,7 @@ def report(result):
         ratio = row.get("x_warpdice", {}).get("median", float("nan"))
         print(
             f"  {name:26s} {ms['median']:9.4f} ms [{ms['q1']:.4f}, {ms['q3']:.4f}]"
-            f"  {row['gb_per_s']:7.0f} GB/s  {row['of_copy']:5.2f} of copy  {ratio:6.2f} x warpdice"
+            f"  {row['gb_per_s']:7.0f} GB/s  {row['of_copy']:5.2f} of copy  {ratio:6.2f} x warpdice  {row['bytes'] / 1e6:8.1f} MB"
         )
     for name, fault in result["faults"].items():
         print(f"  {name}: {fault}")

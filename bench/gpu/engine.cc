@@ -53,6 +53,12 @@ EXPORT const char* warpdice_run(Plan* plan, const void* logits, const void* labe
   return words(cuda::enqueue(call, plan->workspace, stream));
 }
 
+/// On the device, from call to call: workspace and statistics.
+EXPORT int64_t warpdice_kept_bytes(const Plan* plan) {
+  const Inputs& in = plan->call.in;
+  return static_cast<int64_t>(cuda::workspace_bytes(plan->call) + in.samples * in.classes * sizeof(Sums));
+}
+
 EXPORT void warpdice_close(Plan* plan) {
   cudaFree(plan->workspace);
   cudaFree(plan->statistics);

@@ -106,6 +106,9 @@ class Fused:
         self.slopes, self.losses = torch.empty(2, self.N * self.C, **f32), torch.empty(self.N * self.C, **f32)
         self.constants = dict(ROWS=rows, BLOCK=self.block, BASE=1 if self.C == 1 else 0, num_warps=self.warps)
 
+    def kept_bytes(self):
+        return sum(buffer.numel() * buffer.element_size() for buffer in (self.partials, self.slopes, self.losses))
+
     def __call__(self, z, y, out, activation):
         constants = dict(self.constants, SOFTMAX=activation == "softmax")
         N, C, S = self.N, self.C, self.S

@@ -16,6 +16,8 @@ class Library:
         self.functions.warpdice_plan.restype = ctypes.c_char_p
         self.functions.warpdice_run.argtypes = [pointer, pointer, pointer, pointer, pointer, i32, i32, pointer]
         self.functions.warpdice_run.restype = ctypes.c_char_p
+        self.functions.warpdice_kept_bytes.argtypes = [pointer]
+        self.functions.warpdice_kept_bytes.restype = i64
         self.functions.warpdice_close.argtypes = [pointer]
         self.functions.warpdice_close.restype = None
 
@@ -40,6 +42,9 @@ class Plan:
                 self.handle, logits.data_ptr(), labels.data_ptr(), value.data_ptr(), gradient.data_ptr(), statistics, differentiate, stream
             )
         )
+
+    def kept_bytes(self):
+        return self.functions.warpdice_kept_bytes(self.handle)
 
     def close(self):
         self.functions.warpdice_close(self.handle)
