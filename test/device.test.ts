@@ -64,6 +64,19 @@ describe('devices', () => {
     }
   });
 
+  planted('why there is none: a build without CUDA', () => {
+    const { cuda } = native;
+    Reflect.set(native, 'cuda', undefined);
+    try {
+      expect(Device.whyNoGpu).toMatch(/^this build of warpdice has no CUDA \(nvcc was not found/);
+      expect(Device.cudaVersions).toBeUndefined();
+      expect(() => new Stream(gpu)).toThrow(code('ERR_NO_DEVICE'));
+      expect(() => new Stream(gpu)).toThrow('this build of warpdice has no CUDA');
+    } finally {
+      Reflect.set(native, 'cuda', cuda);
+    }
+  });
+
   planted('one that cannot be asked is left out, and the others keep their numbers', () => {
     fake.failNext('cudaGetDeviceProperties', cudaError.noDevice);
     expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([1]);
