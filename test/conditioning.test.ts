@@ -1,6 +1,6 @@
 // Where float32 easily loses digits: many small terms beside a large one, and predictions that match.
 import { expect, test } from '@jest/globals';
-import { DiceLoss, Tensor } from '../lib/index.js';
+import { DiceCELoss, DiceLoss, Tensor } from '../lib/index.js';
 import { expectClose, gradTolerance } from './util.js';
 import { Random } from './util-random.js';
 
@@ -82,5 +82,29 @@ test.each(['product', 'minimum'] as const)(
     const loss = new DiceLoss({ overlap, denominator: 'linear' });
     const [I] = loss.statistics(Tensor.from(p, [S]), Tensor.from(t, [S])).data;
     expect(Math.abs((I as number) / expected - 1)).toBeLessThan(1e-6);
+  },
+);
+
+test.each([
+  ['float32', Float32Array, 1e-6],
+  ['float64', Float64Array, 1e-13],
+] as const)(
+  'a sigmoid that is right: the %s cross-entropy keeps its digits',
+  (_, Floats, tolerance) => {
+    const S = 1009;
+    const mask = Uint8Array.from({ length: S }, (_, s) => (s % 3 === 0 ? 1 : 0));
+    const loss = new DiceCELoss({ activation: 'sigmoid' });
+    for (const margin of [2, 5, 10, 17, 25]) {
+      const logits = Floats.from(
+        { length: S },
+        (_, s) => (mask[s] ? 1 : -1) * (margin + (s % 7) / 16),
+      );
+      const expected = logits.reduce(
+        (sum: number, z) => sum + Math.log1p(Math.exp(-Math.abs(z))),
+        0,
+      );
+      const E = loss.statistics(Tensor.from(logits, [S]), Tensor.from(mask, [S])).data[5] as number;
+      expect(Math.abs(E / expected - 1)).toBeLessThan(tolerance);
+    }
   },
 );
