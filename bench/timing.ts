@@ -1,6 +1,6 @@
 // Interleaved timing: every round gives each contender one turn, so that what disturbs the machine disturbs all alike, and the
 // ratio of two contenders is taken within the round.
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 
 export interface Timed {
   /** Runs once. */
@@ -10,6 +10,8 @@ export interface Timed {
   /** Before and after each turn; not timed. */
   enter?(): void;
   leave?(): void;
+  /** Milliseconds for which its threads go on spinning after a turn: waited out, so that the next has the processors. */
+  readonly lingerMs?: number;
 }
 
 /** Rounds until the seconds are over, but at least so many; three times the seconds end it all the same, after one round at least. */
@@ -45,6 +47,7 @@ export async function interleave(
       if (ms < longMs) await time(contender, calls);
       times[i].push(await time(contender, calls));
       contender.leave?.();
+      if (contender.lingerMs) await setTimeout(contender.lingerMs);
     }
     await setImmediate();
   }

@@ -31,6 +31,20 @@ test('contenders take turns; a turn is an untimed and a timed sample of as many 
   expect(log.slice(-16)).toEqual([...round, ...round]);
 });
 
+test('where threads go on spinning after a turn, the next turn waits for them', async () => {
+  const log: number[] = [];
+  const noted = (lingerMs = 0): Timed => ({
+    time: async () => {
+      log.push(performance.now());
+      return 1;
+    },
+    lingerMs,
+  });
+  await interleave([noted(), noted(30)], { seconds: 0.1, leastRounds: 2 }, silent);
+  const [, , , lingering, next] = log.slice(-8) as [number, number, number, number, number];
+  expect(next - lingering).toBeGreaterThan(29);
+});
+
 test('a long call takes its turn without an untimed one', async () => {
   const log: string[] = [];
   const contenders = [fake('A', 1000, log)];

@@ -8,6 +8,9 @@ import { bytesOf } from '../problem.js';
 import { asker } from './lines.js';
 import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';
 
+/** For how long OpenMP's threads spin after a parallel region: libgomp's 300,000 turns of a loop, with room. */
+const spinMs = 10;
+
 // Debian's python3-torch belongs to Debian's Python.
 const python = process.env.WARPDICE_BENCH_PYTHON ?? '/usr/bin/python3';
 // glibc's allocator gives every large tensor back to the system, and takes it anew page by page: half of PyTorch's time.
@@ -57,6 +60,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
         detail: '',
         denominator,
         time,
+        lingerMs: spinMs,
         async result() {
           const tooLarge = lacksMemory(problem, tensors);
           if (tooLarge) throw new Error(tooLarge);
