@@ -1,7 +1,6 @@
 // What a peer is: somebody else's way to the same value and gradient, from the same float32 logits and uint8 labels.
 import os from 'node:os';
 import type { Problem } from '../problem.js';
-import type { Timed } from '../timing.js';
 
 export interface Peer {
   readonly name: string;
@@ -14,7 +13,7 @@ export interface Peer {
   /** Milliseconds of so many calls, timed where they run. */
   time(calls: number): Promise<number>;
   /** For how long its threads go on spinning after a turn. */
-  readonly lingerMs?: Timed['lingerMs'];
+  readonly lingerMs?: number;
   /** Finds the best settings, before anything is timed. */
   tune?(): Promise<void>;
 }
