@@ -115,10 +115,9 @@ const hugeFromBytes = 1 << 22;
  */
 export function makeArray(dtype: DType, size: number, shared = false): TypedArray {
   const bytes = size * bytesOf(dtype);
+  let array: TypedArray;
   try {
-    const array = viewOf(dtype, shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
-    if (bytes >= hugeFromBytes) native.preferHugePages(array);
-    return array;
+    array = viewOf(dtype, shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
   } catch (cause) {
     throw new WarpDiceError(
       'ERR_OUT_OF_MEMORY',
@@ -126,6 +125,8 @@ export function makeArray(dtype: DType, size: number, shared = false): TypedArra
       { cause },
     );
   }
+  if (bytes >= hugeFromBytes) native.preferHugePages(array);
+  return array;
 }
 
 function viewOf(dtype: DType, buffer: ArrayBuffer | SharedArrayBuffer): TypedArray {
