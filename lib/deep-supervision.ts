@@ -301,6 +301,7 @@ function expectOwnMemory(
   const written: Place[] = [placeOf('out.value', value)];
   expectApart(written[0] as Place, read);
   scales.forEach(({ x, i, call: { prepared } }, scale) => {
+    const accumulates = prepared.args[18];
     for (const name of ['value', 'perClass', 'parts', 'grad'] as const) {
       const result = prepared[name];
       if (result === undefined) continue;
@@ -311,7 +312,7 @@ function expectOwnMemory(
         place.memory === own.memory &&
         place.begin === own.begin &&
         result.dtype === x.dtype &&
-        !prepared.args[18];
+        !accumulates;
       expectApart(place, replaces ? read.filter((other) => other !== own) : read);
       expectApart(place, written);
       written.push(place);
