@@ -61,7 +61,11 @@ export interface LossOptions {
   batch?: boolean;
   /** false: class 0 is not counted; softmax and cross-entropy still see it. Needs two or more classes. Default true. */
   background?: boolean;
-  /** weight_c, one per class (class 0 included), finite and >= 0. Not normalised. Default ones. */
+  /**
+   * weight_c, one per class (class 0 included), finite and >= 0. Not normalised. A class of weight 0 adds nothing to the
+   * value and its gradient, even where its loss is infinite or NaN: one that is forbidden by logits of -Infinity, say. A
+   * mean over the classes still counts it. (The Wasserstein loss weighs its A alone.) Default ones.
+   */
   classWeights?: readonly number[] | Float64Array;
   /** Voxels with this label contribute nothing and get gradient 0. For labels, and for masks of one class. */
   ignoreIndex?: number;
@@ -74,7 +78,7 @@ export interface LossOptions {
   crossEntropy?: CrossEntropyOptions;
   /** Adds a focal loss in the same way. Default: none; `{}` for DiceFocalLoss. */
   focal?: FocalOptions;
-  /** lambda of the overlap loss in a compound one, finite and >= 0. Default 1. */
+  /** lambda of the overlap loss in a compound one, finite and >= 0; 0 leaves it out. Default 1. */
   overlapWeight?: number;
   /**
    * Called by value, valueAndGrad (and their Async forms) and plans with the statistics of these predictions, before

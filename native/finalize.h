@@ -25,6 +25,16 @@
 
 namespace warpdice {
 
+/// factor * x. What weighs 0 adds nothing, even where it is infinite or NaN: the cross-entropy of a forbidden class.
+WARPDICE_HOST_DEVICE inline double weighted(double factor, double x) { return factor == 0 ? 0 : factor * x; }
+
+/// The same of each derivative.
+WARPDICE_HOST_DEVICE inline Coefficients weighted(double factor, const Coefficients& d) {
+  if (factor == 0) return {};
+  return {factor * d.intersection,  factor * d.prediction, factor * d.target, factor * d.volume,
+          factor * d.cross_entropy, factor * d.uniform,    factor * d.focal};
+}
+
 /// What the terms of a group, or of all groups, share. Made by couple(), added up by add() and add_group().
 struct Coupling {
   double counted;                 // classes that the overlap counts; in a total, losses that its mean divides by
@@ -99,25 +109,25 @@ WARPDICE_HOST_DEVICE inline Coupling couple(const LossOptions& options, int64_t 
   Coupling it = {};
   const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
-    const double smoothed = uniform_share(options, classes) * sums.uniform;
-    it.cross_entropy = k * ((1 - options.label_smoothing) * sums.cross_entropy + smoothed);
+    const double smoothed = weighted(uniform_share(options, classes), sums.uniform);
+    it.cross_entropy = weighted(k, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
     it.cross_entropy_weight = k * (options.sigmoid ? sums.weight : sums.volume);
   }
   if (options.focal_factor != 0) {
-    it.focal = k * sums.focal;
+    it.focal = weighted(k, sums.focal);
     it.focal_weight = k * sums.weight;
   }
   if (!counted(options, sums, c)) return it;
   it.counted = 1;
   if (options.kind == LossKind::generalized) {
     if (sums.volume == 0) {
-      it.absent_numerator = k * 2 * sums.intersection;
-      it.absent_denominator = k * (sums.prediction + sums.target);
+      it.absent_numerator = weighted(k, 2 * sums.intersection);
+      it.absent_denominator = weighted(k, sums.prediction + sums.target);
     } else {
       it.largest_weight = volume_weight(options, sums.volume);
       it.heaviest = 1;
-      it.numerator = k * it.largest_weight * 2 * sums.intersection;
-      it.denominator = k * it.largest_weight * (sums.prediction + sums.target);
+      it.numerator = weighted(k * it.largest_weight, 2 * sums.intersection);
+      it.denominator = weighted(k * it.largest_weight, sums.prediction + sums.target);
     }
   } else if (options.kind == LossKind::wasserstein) {
     const int64_t b = options.background_index;
@@ -208,7 +218,7 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const bool present = sums.volume != 0;
   const double w = present ? volume_weight(options, sums.volume) : absent;
   if (present) {
-    double dw = k * (dA * 2 * sums.intersection + dB * (sums.prediction + sums.target));
+    double dw = weighted(k, dA * 2 * sums.intersection + dB * (sums.prediction + sums.target));
     if (w == group.largest_weight) {  // which the absent classes have; several heaviest ones share what follows
       dw += (dA * group.absent_numerator + dB * group.absent_denominator) / group.heaviest;
     }
@@ -234,13 +244,11 @@ WARPDICE_HOST_DEVICE inline double mean_factor(const LossOptions& options, doubl
 }
 
 WARPDICE_HOST_DEVICE inline double cross_entropy_part(const LossOptions& options, const Coupling& over) {
-  const double factor = mean_factor(options, over.cross_entropy_weight);
-  return factor == 0 ? 0 : factor * over.cross_entropy;
+  return weighted(mean_factor(options, over.cross_entropy_weight), over.cross_entropy);
 }
 
 WARPDICE_HOST_DEVICE inline double focal_part(const LossOptions& options, const Coupling& over) {
-  const double factor = mean_factor(options, over.focal_weight);
-  return factor == 0 ? 0 : factor * over.focal;
+  return weighted(mean_factor(options, over.focal_weight), over.focal);
 }
 
 /// Reduction::none of [groups] is a mean within each group; the total is not looked at then.
@@ -257,12 +265,8 @@ WARPDICE_HOST_DEVICE inline Term term(const LossOptions& options, int64_t classe
     double factor = of_group ? 1 : options.class_weight(c);
     const bool divides = none ? options.compound() && !of_group : options.reduction == Reduction::mean;
     if (divides) factor = over.counted > 0 ? factor / over.counted : 0;
-    if (!of_group || c == 0) it.overlap = factor * loss.value;
-    const double scale = factor * options.overlap_factor;
-    it.d.intersection = scale * loss.d.intersection;
-    it.d.prediction = scale * loss.d.prediction;
-    it.d.target = scale * loss.d.target;
-    it.d.volume = scale * loss.d.volume;
+    if (!of_group || c == 0) it.overlap = weighted(factor, loss.value);
+    it.d = weighted(factor * options.overlap_factor, loss.d);
   }
   const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
@@ -271,7 +275,7 @@ WARPDICE_HOST_DEVICE inline Term term(const LossOptions& options, int64_t classe
     it.d.cross_entropy = scale * (1 - options.label_smoothing);
     it.d.uniform = scale * uniform_share(options, classes);
     const bool weight_varies = !options.sigmoid && options.reduction != Reduction::sum;
-    if (weight_varies) it.d.volume -= scale * cross_entropy_part(options, over);
+    if (weight_varies) it.d.volume -= weighted(scale, cross_entropy_part(options, over));
   }
   if (options.focal_factor != 0) {
     it.d.focal = options.focal_factor * k * mean_factor(options, over.focal_weight);
@@ -302,11 +306,10 @@ WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i
                                            double* value, double* parts) {
   const double cross_entropy = options.cross_entropy_factor != 0 ? cross_entropy_part(options, over) : 0;
   const double focal = options.focal_factor != 0 ? focal_part(options, over) : 0;
-  // A part with factor 0 must not turn the value into NaN.
-  double sum = options.overlap_factor != 0 ? options.overlap_factor * overlap : 0;
-  if (options.cross_entropy_factor != 0) sum += options.cross_entropy_factor * cross_entropy;
-  if (options.focal_factor != 0) sum += options.focal_factor * focal;
-  if (value) value[i] = sum;
+  if (value) {
+    value[i] = weighted(options.overlap_factor, overlap) + weighted(options.cross_entropy_factor, cross_entropy) +
+               weighted(options.focal_factor, focal);
+  }
   if (!parts) return;
   parts[i * kPartCount] = overlap;
   parts[i * kPartCount + 1] = cross_entropy;
@@ -348,16 +351,8 @@ inline void finalize_coefficients(const LossOptions& options, int64_t classes, c
     const Coupling group = couple_group(options, classes, sums + g * classes);
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;
-      Coefficients d = term(options, classes, c, sums[i], group, total).d;
       const double factor = scale * (upstream ? upstream[options.value_per_group() ? g : i] : 1.0);
-      d.intersection *= factor;
-      d.prediction *= factor;
-      d.target *= factor;
-      d.volume *= factor;
-      d.cross_entropy *= factor;
-      d.uniform *= factor;
-      d.focal *= factor;
-      coefficients[i] = d;
+      coefficients[i] = weighted(factor, term(options, classes, c, sums[i], group, total).d);
     }
   }
 }

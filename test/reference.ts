@@ -196,8 +196,9 @@ export function reference(problem: Problem): Solution {
       gradient[at(n, c, s)] = gradScale * dz;
       if (!dense) continue;
       let dt = overlap.targetSlope(voxel, dI, c) + d(c).T * (k === 2 ? 2 * tc : 1) + d(c).V;
-      if (crossEntropy && L) dt += d(c).E * (L.crossEntropyPerTarget[c] as number);
-      if (focal && L) dt += d(c).F * (L.focalPerTarget[c] as number);
+      // Of a class of weight 0 both slopes are 0, and the rest may be infinite.
+      if (d(c).E !== 0 && L) dt += d(c).E * (L.crossEntropyPerTarget[c] as number);
+      if (d(c).F !== 0 && L) dt += d(c).F * (L.focalPerTarget[c] as number);
       targetGradient[at(n, c, s)] = gradScale * w * dt;
     }
   }

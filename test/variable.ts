@@ -34,8 +34,11 @@ export const sum = (...terms: Term[]): Variable =>
 export const difference = (a: Term, b: Term): Variable =>
   made(numberOf(a) - numberOf(b), [a, 1], [b, -1]);
 
+/** A factor that is the plain number 0, a weight say, makes 0 of infinity and NaN too: the other says nothing. */
 export const product = (a: Term, b: Term): Variable =>
-  made(numberOf(a) * numberOf(b), [a, numberOf(b)], [b, numberOf(a)]);
+  a === 0 || b === 0
+    ? made(0)
+    : made(numberOf(a) * numberOf(b), [a, numberOf(b)], [b, numberOf(a)]);
 
 export const quotient = (a: Term, b: Term): Variable => {
   const [x, y] = [numberOf(a), numberOf(b)];

@@ -161,14 +161,18 @@ class General {
         const Coefficients& d = coefficients[c];
         const T slope = static_cast<T>(in_.squared ? 2 * d.target : 0);
         const T constant = static_cast<T>((in_.squared ? 0 : d.target) + d.volume);
+        // Of a class without weight they are 0, and stay so at p = 0, where the logarithms are infinite.
+        const T entropy_slope = static_cast<T>(d.cross_entropy), focal_slope = static_cast<T>(d.focal);
         Vec<T> g[kUnroll];
         overlap_target_slope(steps, d, c, g);
         for (int u = 0; u < kUnroll; u++) {
           g[u] += slope * steps.target.get(c, u) + constant;
-          if (in_.cross_entropy) g[u] += static_cast<T>(d.cross_entropy) * (entropy(c, u).target - entropy(c, u).rest);
-          if (!in_.focal) continue;
+          if (in_.cross_entropy && entropy_slope != 0) {
+            g[u] += entropy_slope * (entropy(c, u).target - entropy(c, u).rest);
+          }
+          if (!in_.focal || focal_slope == 0) continue;
           const Pair pair = focal(steps, c, u, false);
-          g[u] += static_cast<T>(d.focal) * (pair.target - pair.rest);
+          g[u] += focal_slope * (pair.target - pair.rest);
         }
         put_any(steps, c, g, sink);
       }

@@ -140,20 +140,13 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
     double of_group = 0;
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
-      Term it = term(options, C, c, work.statistics[i], group, shared.total);
+      const Term it = term(options, C, c, work.statistics[i], group, shared.total);
       if (work.per_class) work.per_class[i] = it.loss;
       if (none && !per_group) put_value(options, i, it.overlap, group, work.value, work.parts);
       of_group += it.overlap;
       if (!work.slopes) continue;
       const double factor = scale * factor_at(work.upstream, per_group ? g : i);
-      it.d.intersection *= factor;
-      it.d.prediction *= factor;
-      it.d.target *= factor;
-      it.d.volume *= factor;
-      it.d.cross_entropy *= factor;
-      it.d.uniform *= factor;
-      it.d.focal *= factor;
-      work.slopes[i] = slope_of<A>(work.in, it.d);
+      work.slopes[i] = slope_of<A>(work.in, weighted(factor, it.d));
     }
     reduced += of_group;
     of_group = warp_sum(of_group);

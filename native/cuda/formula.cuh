@@ -134,9 +134,9 @@ struct alignas(16) Slope {
     const A of_overlap = in.overlap == Overlap::product ? x.p : in.overlap == Overlap::minimum ? below : cost;
     A sum = overlap * of_overlap + (target_slope * t + target_constant);
     const A g = static_cast<A>(in.focal_gamma);
-    // Under a softmax the logarithm of the complement is 0, and so is its part.
-    if (in.cross_entropy) sum += cross_entropy * (x.neg_log - x.neg_log_complement);
-    if (in.focal) {
+    // Under a softmax the logarithm of the complement is 0, and so is its part. A slope of 0 stays 0 at p = 0.
+    if (cross_entropy != 0) sum += cross_entropy * (x.neg_log - x.neg_log_complement);
+    if (focal != 0) {
       sum += focal * (focal_power(x.complement, g) * x.neg_log - focal_power(x.p, g) * x.neg_log_complement);
     }
     return sum;
