@@ -1,4 +1,4 @@
-// Which processors the measuring process is kept on, so that its threads neither wander nor share a core.
+// Which processors the measuring process is kept on, so that its threads neither wander nor share a core; numbers of threads.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
@@ -48,4 +48,10 @@ export function processorsFor(threads: number): number[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** 1, 2, 4 ..., and all processors. */
+export function threadCounts(processors: number): number[] {
+  const powers = Array.from({ length: Math.floor(Math.log2(processors)) + 1 }, (_, i) => 2 ** i);
+  return [...new Set([...powers, processors])];
 }

@@ -11,6 +11,7 @@ import { setThreads, Tensor } from 'warpdice';
 import { native } from '../dist/binding.js';
 import { base, type Group } from './cases.js';
 import { type Answer, faultOf, solve } from './check.js';
+import { threadCounts } from './pin.js';
 import { bytesOf, makeProblem, type Problem, wipe } from './problem.js';
 import type { ScalingPoint, ScalingResult } from './results.js';
 import { type Budget, interleave, summarize, type Timed } from './timing.js';
@@ -77,8 +78,7 @@ async function overThreads(shape: readonly number[], budget: Budget): Promise<Sc
   const C = Number(shape[1]);
   const problem = makeProblem(groupOf(C), base, shape);
   const elements = problem.logits.size;
-  const processors = os.availableParallelism();
-  const counts = [...new Set([...powers(0, Math.floor(Math.log2(processors)), 1), processors])];
+  const counts = threadCounts(os.availableParallelism());
   const fault = checked(problem, solve(groupOf(C), shape, base.loss), 1);
   const copyBytes = copyOf(problem);
   const contenders = counts.flatMap((count) => {

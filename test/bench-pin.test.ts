@@ -1,6 +1,6 @@
-// The processors that a measurement is kept on.
+// The processors that a measurement is kept on, and the numbers of threads that are tried.
 import { expect, test } from '@jest/globals';
-import { choose, parseList } from '../bench/pin.js';
+import { choose, parseList, threadCounts } from '../bench/pin.js';
 
 test('lists of processors', () => {
   expect(parseList('0-2,8\n')).toEqual([0, 1, 2, 8]);
@@ -22,4 +22,13 @@ test('only allowed ones, and only where it makes a difference', () => {
   expect(choose([0, 1], pairs, 2)).toBeUndefined();
   expect(choose([0, 1, 2], (cpu) => [cpu], 4)).toBeUndefined();
   expect(choose([0, 1, 2, 3], pairs, 3)).toBeUndefined();
+});
+
+test.each([
+  [1, [1]],
+  [2, [1, 2]],
+  [6, [1, 2, 4, 6]],
+  [8, [1, 2, 4, 8]],
+])('numbers of threads on %d processors', (processors, counts) => {
+  expect(threadCounts(processors)).toEqual(counts);
 });

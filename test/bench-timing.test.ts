@@ -16,19 +16,37 @@ function fake(name: string, ms: number, log: string[]): Timed {
 
 const silent = () => undefined;
 
-test('contenders take turns; a turn is an untimed and a timed sample of as many calls as fill it', async () => {
+test('contenders take turns; a turn is 5 ms of untimed samples and a timed one, of as many calls as fill it', async () => {
   const log: string[] = [];
-  const contenders = [fake('A', 0.05, log), fake('B', 1, log)];
+  const contenders = [fake('A', 0.05, log), fake('B', 1, log), fake('C', 200, log)];
   const times = await interleave(contenders, { seconds: 0.05, leastRounds: 2 }, silent);
-  expect(times.map((own) => [...new Set(own)])).toEqual([[0.05], [1]]);
-  const turn = (name: string, calls: number) => [
+  expect(times.map((own) => [...new Set(own)])).toEqual([[0.05], [1], [200]]);
+  const turn = (name: string, calls: number, samples: number) => [
     `${name} enters`,
-    `${name} ${calls}`,
-    `${name} ${calls}`,
+    ...Array<string>(samples).fill(`${name} ${calls}`),
     `${name} leaves`,
   ];
-  const round = [...turn('A', 8), ...turn('B', 1)]; // 8 * 0.05 ms are the first to fill 0.3 ms
-  expect(log.slice(-16)).toEqual([...round, ...round]);
+  const round = [
+    ...turn('A', 8, 13 + 1), // 8 * 0.05 ms are the first to fill 0.3 ms, 13 * 0.4 ms the first to fill 5 ms
+    ...turn('B', 1, 5 + 1),
+    ...turn('C', 1, 1 + 1),
+  ];
+  expect(log.slice(-2 * round.length)).toEqual([...round, ...round]);
+});
+
+test('a contender that starts its turn with cold caches is timed when they are warm', async () => {
+  let samples = 0;
+  const inTurns: number[] = [];
+  const contender: Timed = {
+    enter: () => {
+      samples = 0;
+    },
+    time: async () => (samples++ < 2 ? 3 : 1),
+    leave: () => void inTurns.push(samples),
+  };
+  const [times] = await interleave([contender], { seconds: 0.01, leastRounds: 3 }, silent);
+  expect(new Set(times)).toEqual(new Set([1]));
+  expect(new Set(inTurns.slice(1))).toEqual(new Set([2 + 1])); // 3 + 3 ms fill the untimed part; the first is the calibration
 });
 
 test('where threads go on spinning after a turn, the next turn waits for them', async () => {
@@ -36,12 +54,12 @@ test('where threads go on spinning after a turn, the next turn waits for them', 
   const noted = (lingerMs = 0): Timed => ({
     time: async () => {
       log.push(performance.now());
-      return 1;
+      return 1000; // one sample a turn
     },
     lingerMs,
   });
   await interleave([noted(), noted(30)], { seconds: 0.1, leastRounds: 2 }, silent);
-  const [, , , lingering, next] = log.slice(-8) as [number, number, number, number, number];
+  const [lingering, next] = log.slice(-3) as [number, number];
   expect(next - lingering).toBeGreaterThan(29);
 });
 

@@ -4,7 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { root } from '../machine.js';
+import { threadCounts } from '../pin.js';
 import { bytesOf } from '../problem.js';
+import { interleave } from '../timing.js';
 import { asker } from './lines.js';
 import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';
 
@@ -18,6 +20,8 @@ const allocators = [
   ['tcmalloc', '/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4'],
   ['jemalloc', '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2'],
 ] as const;
+
+const tuning = { seconds: 0.3, leastRounds: 5 };
 
 interface Loaded {
   /** tensors: how many like the logits a version holds at once. */
@@ -53,13 +57,13 @@ export const openTorch: OpenPeers = async (problem, activation) => {
     const memory = allocator?.[0] ?? "the system's allocator";
     const peers = versions.map(({ name, denominator, tensors }): Peer => {
       let threads = 1;
-      const time = async (calls: number) =>
+      const timeOn = (threads: number) => async (calls: number) =>
         (await ask<{ ms: number }>('time', { name, calls, threads })).ms;
       return {
         name: `PyTorch, ${name}`,
         detail: '',
         denominator,
-        time,
+        time: (calls) => timeOn(threads)(calls),
         lingerMs: spinMs,
         async result() {
           const tooLarge = lacksMemory(problem, tensors);
@@ -68,17 +72,13 @@ export const openTorch: OpenPeers = async (problem, activation) => {
           const grad = readFileSync(file('grad'));
           return { value, grad: new Float32Array(new Uint8Array(grad).buffer) };
         },
-        /** The number of threads with the fastest call: five of each in turns, each after an untimed one. */
+        /** The number of threads with the fastest call; they take turns. */
         async tune() {
-          const best = { threads: 1, ms: Infinity };
-          for (let round = 0; round < 5; round++) {
-            for (threads = 1; threads <= os.availableParallelism(); threads *= 2) {
-              await time(1);
-              const ms = await time(1);
-              if (ms < best.ms) Object.assign(best, { threads, ms });
-            }
-          }
-          threads = best.threads;
+          const counts = threadCounts(os.availableParallelism());
+          const contenders = counts.map((count) => ({ time: timeOn(count), lingerMs: spinMs }));
+          const times = await interleave(contenders, tuning, () => undefined);
+          const fastest = times.map((own) => Math.min(...own));
+          threads = counts[fastest.indexOf(Math.min(...fastest))];
           this.detail = `${torch}, threads: ${threads}, ${memory}`;
         },
       };
