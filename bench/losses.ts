@@ -86,6 +86,12 @@ function generalizedDice({ I, P, T }: SampleSums): SampleResult {
 
 export const losses = {
   Dice: { make: (options: Options) => new DiceLoss(options), power: 2, ofSample: dice },
+  /** Not a case of its own: beside peers with linear denominators. */
+  'Dice, linear': {
+    make: (options: Options) => new DiceLoss({ ...options, denominator: 'linear' }),
+    power: 1,
+    ofSample: dice,
+  },
   Jaccard: { make: (options: Options) => new JaccardLoss(options), power: 2, ofSample: jaccard },
   Tversky: { make: (options: Options) => new TverskyLoss(options), power: 1, ofSample: tversky },
   'generalized Dice': {

@@ -7,7 +7,7 @@ import { type Answer, solve } from './check.js';
 import { type Contender, contendersOf } from './contenders.js';
 import type { LossName } from './losses.js';
 import { isLimit, names, ways } from './names.js';
-import type { CallResult, CaseResult } from './results.js';
+import type { CallResult, CaseResult, SkippedGroup } from './results.js';
 import { type Budget, interleave, ratio, summarize } from './timing.js';
 
 export interface MeasureSettings {
@@ -29,7 +29,7 @@ export type MeasureMessage =
       readonly stage: string;
       readonly share: number;
     }
-  | { readonly type: 'skipped'; readonly group: string; readonly reason: string }
+  | { readonly type: 'skipped'; readonly skipped: SkippedGroup }
   | { readonly type: 'cases'; readonly cases: CaseResult[] };
 
 process.once('disconnect', () => process.exit()); // the parent is gone, or the work done
@@ -109,7 +109,7 @@ if (simdTarget() !== settings.simd) {
   const groups = select(settings);
   for (const [done, group] of groups.entries()) {
     const reason = lacksMemory(group, os.freemem());
-    if (reason) send({ type: 'skipped', group: group.name, reason });
+    if (reason) send({ type: 'skipped', skipped: { group: group.name, reason } });
     else send({ type: 'cases', cases: await measure(group, done, groups.length) });
   }
 }

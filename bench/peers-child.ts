@@ -1,13 +1,16 @@
 // Our call and its peers in turns, on the first case of each selected group; the results go to the parent.
-import { DiceLoss, type Loss, setThreads } from 'warpdice';
-import { select } from './cases.js';
+import os from 'node:os';
+import { setThreads } from 'warpdice';
+import { type Group, lacksMemory, select } from './cases.js';
+import { faultOf, solve } from './check.js';
+import { type LossName, losses } from './losses.js';
 import type { MeasureSettings } from './measure-child.js';
 import { openJaxJs } from './peers/jaxjs.js';
 import { firstLine, type OpenPeers, type Peer, type PeerResult, skip } from './peers/peer.js';
 import { openPlain } from './peers/plain.js';
 import { openTfjs } from './peers/tfjs.js';
 import { openTorch } from './peers/torch.js';
-import { makeProblem, type Problem } from './problem.js';
+import { makeProblem, type Problem, wipe } from './problem.js';
 import type { PeerTimes } from './results.js';
 import { interleave, ratio, summarize } from './timing.js';
 
@@ -29,7 +32,7 @@ const kinds: readonly { name: string; open: OpenPeers; slow?: true }[] = [
 ];
 
 /** Peers sum in float32: ten times our own tolerance. */
-function faultOf(result: PeerResult, ours: PeerResult): string | undefined {
+function peerFault(result: PeerResult, ours: PeerResult): string | undefined {
   if (!(Math.abs(result.value - ours.value) <= 1e-5)) {
     return `value ${result.value} instead of ${ours.value}`;
   }
@@ -42,18 +45,24 @@ function faultOf(result: PeerResult, ours: PeerResult): string | undefined {
   return undefined;
 }
 
-/** Timed on the case, checked on the same numbers in float32. */
-function ourCall(problem: Problem, inFloat32: Problem, loss: Loss) {
+/** Timed on the case; checked, and set beside the peers' results, on the same numbers in float32. */
+function ourCall(group: Group, problem: Problem, inFloat32: Problem, name: LossName) {
+  const { activation, shape } = group;
+  const loss = losses[name].make({ activation, layout: problem.case.layout });
   const call = ({ logits, target, out }: Problem) => loss.valueAndGrad(logits, target, { out });
+  wipe(inFloat32.out);
+  call(inFloat32);
+  const fault = faultOf(inFloat32, solve(group, shape, name), inFloat32.out, 1);
+  globalThis.gc?.(); // the answer would count as memory that is not free
   const result = () => {
     call(inFloat32);
     const { value, grad } = inFloat32.out;
     return { value: value.itemSync(), grad: grad.data as Float32Array };
   };
-  return { run: () => call(problem), result };
+  return { fault, run: () => call(problem), result };
 }
 
-async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
+async function measure(groupIndex: number, groups: readonly Group[]): Promise<PeerTimes[]> {
   const group = groups[groupIndex];
   const results: PeerTimes[] = [];
   const progress = (stage: string, share: number) =>
@@ -65,13 +74,14 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
     });
   const { activation, shape } = group;
   const [c] = group.cases;
+  const float32 = { ...c, dtype: 'float32' as const };
+  const reason = lacksMemory({ ...group, cases: [c, float32] }, os.freemem());
+  if (reason) return kinds.map(({ name }) => ({ group: group.name, name, skipped: reason }));
   const problem = makeProblem(group, c, shape);
-  const inFloat32 =
-    c.dtype === 'float32' ? problem : makeProblem(group, { ...c, dtype: 'float32' }, shape);
-  const linear = new DiceLoss({ activation, denominator: 'linear' });
+  const inFloat32 = c.dtype === 'float32' ? problem : makeProblem(group, float32, shape);
   const ours = {
-    squared: ourCall(problem, inFloat32, problem.loss),
-    linear: ourCall(problem, inFloat32, linear),
+    squared: ourCall(group, problem, inFloat32, 'Dice'),
+    linear: ourCall(group, problem, inFloat32, 'Dice, linear'),
   };
   for (const [i, { name, open, slow }] of kinds.entries()) {
     progress(name, i / kinds.length);
@@ -98,7 +108,8 @@ async function measure(groupIndex: number, groups: ReturnType<typeof select>) {
     inTurns: (share: number) => void,
   ): Promise<Omit<PeerTimes, 'group' | 'name'>> {
     const own = ours[peer.denominator];
-    const fault = faultOf(await peer.result(), own.result());
+    if (own.fault) return { oursFault: own.fault };
+    const fault = peerFault(await peer.result(), own.result());
     if (fault) return { fault };
     await peer.tune?.();
     const [oursMs, ms] = (await interleave([own, peer], settings.budget, inTurns)) as [

@@ -23,9 +23,7 @@ export function showProgress(name: string, stage: string, share: number): void {
   bar.update(share, { name, stage });
 }
 
-/** With a message instead of the bar. */
-export function endProgress(message?: string): void {
+export function endProgress(): void {
   bar?.stop();
   bar = undefined;
-  if (message) console.log(message);
 }

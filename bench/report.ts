@@ -41,7 +41,7 @@ export function machineText(machine: Machine): string {
   ].join('\n');
 }
 
-export function timesText({ simd, threads, cases }: SimdResult): string {
+export function timesText({ simd, threads, cases, skipped = [] }: SimdResult): string {
   const lines = [`\nTimes, ${simd}, ${threads} threads. [q1 q3] are quartiles.`];
   const big = cases.filter(({ extent }) => extent !== 'tiny');
   if (big.length > 0) {
@@ -83,6 +83,7 @@ export function timesText({ simd, threads, cases }: SimdResult): string {
     }
     lines.push(rows.toString());
   }
+  for (const { group, reason } of skipped) lines.push(`skipped: ${group}, ${reason}`);
   const disturbed = cases
     .flatMap(({ calls }) => calls)
     .filter(({ ms }) => ms.median > 1.5 * ms.min);
@@ -158,25 +159,20 @@ export function peersText(peers: readonly PeerTimes[]): string {
     ['shape', 'peer', 'denominators', 'ms', 'min', 'rounds', 'ours ms', 'x ours', ''],
     3,
   );
-  for (const { group, name, detail, denominator, ms, oursMs, toOurs, skipped, fault } of peers) {
+  for (const { group, name, detail, denominator, ms, oursMs, toOurs, ...untimed } of peers) {
     if (ms && oursMs && toOurs) {
       const times = [spread(ms, figure), figure(ms.min), ms.samples, figure(oursMs.median)];
       rows.push([group, name, denominator, ...times, spread(toOurs), detail]);
     } else {
-      rows.push([
-        group,
-        name,
-        '',
-        '',
-        '',
-        '',
-        '',
-        '',
-        fault ? `WRONG: ${fault}` : `skipped: ${skipped}`,
-      ]);
+      rows.push([group, name, '', '', '', '', '', '', whyUntimed(untimed)]);
     }
   }
   return `\nPeers, value and gradient, float32 logits and labels (int64 for PyTorch).\n${rows}`;
+}
+
+function whyUntimed({ fault, oursFault, skipped }: Partial<PeerTimes>): string {
+  if (oursFault) return `OURS WRONG, not timed: ${oursFault}`;
+  return fault ? `WRONG, not timed: ${fault}` : `skipped: ${skipped}`;
 }
 
 export function memoryText(results: readonly MemoryResult[], threads: number): string {
@@ -242,6 +238,7 @@ export function comparisonText({ differs, changes, missing }: Comparison): strin
       verdict,
     ]);
   }
+  if (changes.length === 0) lines.push('The two runs have no call in common.');
   const count = (verdict: string) => changes.filter((change) => change.verdict === verdict).length;
   lines.push(`${count('slower')} of ${changes.length} calls slower, ${count('faster')} faster.`);
   if (rows.length > 0) lines.push(rows.toString());
@@ -252,8 +249,12 @@ export function verdictsText(verdicts: readonly Verdict[]): string {
   if (verdicts.length === 0) return '';
   const rows = table(['target', 'asked', 'measured', '', ''], 1);
   for (const { target, limit, measured, met, because } of verdicts) {
-    rows.push([target, limit, measured, met ? 'met' : 'NOT MET', because ?? '']);
+    const judged = met === undefined ? '' : met ? 'met' : 'NOT MET';
+    rows.push([target, limit, measured, judged, because ?? '']);
   }
-  const met = verdicts.filter((verdict) => verdict.met).length;
-  return `\nTargets: ${met} of ${verdicts.length} met.\n${rows}`;
+  const judged = verdicts.filter(({ met }) => met !== undefined);
+  const met = judged.filter((verdict) => verdict.met);
+  const rest = verdicts.length - judged.length;
+  const unmeasured = rest > 0 ? `, ${rest} not measured` : '';
+  return `\nTargets: ${met.length} of ${judged.length} met${unmeasured}.\n${rows}`;
 }

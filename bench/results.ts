@@ -57,10 +57,17 @@ export interface CaseResult {
   readonly faults: readonly string[];
 }
 
+/** A shape that was not measured, and why. */
+export interface SkippedGroup {
+  readonly group: string;
+  readonly reason: string;
+}
+
 export interface SimdResult {
   readonly simd: string;
   readonly threads: number;
   readonly cases: readonly CaseResult[];
+  readonly skipped?: readonly SkippedGroup[];
 }
 
 /** A peer on the first case of a group: timed, or why it was not. */
@@ -75,6 +82,8 @@ export interface PeerTimes {
   readonly toOurs?: Summary;
   readonly skipped?: string;
   readonly fault?: string;
+  /** What is wrong with our own result: then nothing is timed. */
+  readonly oursFault?: string;
 }
 
 export interface MemoryResult {
@@ -131,22 +140,12 @@ export interface Saved {
   readonly verdicts: readonly Verdict[];
 }
 
-/** What was wrong, and not timed. */
-export function faultsOf({ results, peers, scaling, server }: Saved): string[] {
-  const found = (fault: string | undefined) => (fault ? [fault] : []);
-  return [
-    ...results.flatMap(({ cases }) => cases.flatMap(({ faults }) => faults)),
-    ...peers.flatMap(({ fault }) => found(fault)),
-    ...scaling.flatMap(({ points }) => points.flatMap(({ fault }) => found(fault))),
-    ...server.flatMap(({ fault }) => found(fault)),
-  ];
-}
-
 export interface Verdict {
   readonly target: string;
   readonly limit: string;
   readonly measured: string;
-  readonly met: boolean;
+  /** Absent when it was not measured. */
+  readonly met?: boolean;
   /** What the figures of the same run say about it. */
   readonly because?: string;
 }

@@ -109,32 +109,44 @@ function callOf({ calls }: Pick<CaseResult, 'calls'>) {
   return calls.find(({ name }) => name === names.valueAndGrad);
 }
 
-/** The fastest PyTorch version of each main shape over our time. results: of the SIMD target that the peers were beside. */
+/** Of each main shape. results: of the SIMD target that the peers were beside. */
 export function peerVerdicts(
   peers: readonly PeerTimes[],
   results: SimdResult | undefined,
 ): Verdict[] {
-  const main = groups.filter(({ extent }) => extent === 'main').map(({ name }) => name);
-  const ofTorch = peers.flatMap(({ group, name, ms, oursMs, toOurs }) =>
-    main.includes(group) && name.startsWith('PyTorch') && ms && oursMs && toOurs
-      ? [{ group, name, ms: ms.median, oursMs: oursMs.median, ratio: toOurs.median }]
+  const main = groups.filter(({ extent }) => extent === 'main');
+  return main.flatMap(({ name }) => {
+    const versions = peers.filter((peer) => peer.group === name && peer.name.startsWith('PyTorch'));
+    const ours = results?.cases.find(({ group }) => group === name);
+    return versions.length > 0 ? [torchVerdict(name, versions, ours)] : [];
+  });
+}
+
+/** The fastest PyTorch version over our time. */
+function torchVerdict(
+  group: string,
+  versions: readonly PeerTimes[],
+  ours: CaseResult | undefined,
+): Verdict {
+  const target = `${group}: the best PyTorch version to ours`;
+  const limit = `>= ${leastOfTorch}`;
+  if (versions.some(({ oursFault }) => oursFault)) return untimed(target, limit);
+  const timed = versions.flatMap(({ name, ms, oursMs, toOurs }) =>
+    ms && oursMs && toOurs
+      ? [{ name, ms: ms.median, oursMs: oursMs.median, ratio: toOurs.median }]
       : [],
   );
-  return [...new Set(ofTorch.map(({ group }) => group))].map((group) => {
-    const fastest = ofTorch
-      .filter((peer) => peer.group === group)
-      .reduce((a, b) => (b.ratio < a.ratio ? b : a));
-    const met = fastest.ratio >= leastOfTorch;
-    const ours = results?.cases.find((result) => result.group === group);
-    const because = met || !ours ? undefined : besideTorch(fastest, ours);
-    return {
-      target: `${group}: the best PyTorch version to ours`,
-      limit: `>= ${leastOfTorch}`,
-      measured: fastest.ratio.toFixed(1),
-      met,
-      ...(because && { because }),
-    };
-  });
+  if (timed.length === 0) {
+    const why = versions.map(
+      ({ name, fault, skipped }) => `${name}: ${fault ? `wrong, ${fault}` : skipped}`,
+    );
+    return { target, limit, measured: 'not measured', because: why.join('; ') };
+  }
+  const fastest = timed.reduce((a, b) => (b.ratio < a.ratio ? b : a));
+  const met = fastest.ratio >= leastOfTorch;
+  const because = met || !ours ? undefined : besideTorch(fastest, ours);
+  const measured = fastest.ratio.toFixed(1);
+  return { target, limit, measured, met, ...(because && { because }) };
 }
 
 /**
@@ -188,9 +200,10 @@ export function scalingVerdicts(results: readonly ScalingResult[]): Verdict[] {
       const large = timed.filter(({ x }) => x >= linearFrom).map(({ ns }) => ns);
       if (large.length < 2) return [];
       const measured = Math.max(...large) / Math.min(...large);
+      const to = Math.log2(Math.max(...timed.map(({ x }) => x)));
       return [
         {
-          target: `${fixed}: time a voxel, largest over smallest, S from 2^23`,
+          target: `${fixed}: time a voxel, largest over smallest, S from 2^23 to 2^${to}`,
           limit: `<= ${mostOfLinear}`,
           measured: measured.toFixed(2),
           met: measured <= mostOfLinear,

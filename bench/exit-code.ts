@@ -1,0 +1,31 @@
+// The exit code of npm run bench. A wrong result of ours is an error; that of a peer is named and not timed, and no fault of this project.
+import type { Comparison } from './compare.js';
+import type { Saved } from './results.js';
+
+/** 1: one of our results was wrong, nothing was measured, or the comparison found something slower or nothing to compare. */
+export function exitCode(found: Saved | undefined, comparison?: Comparison): 0 | 1 {
+  if (!found || !hasFigures(found) || faultsOf(found).length > 0) return 1;
+  if (!comparison) return 0;
+  const { changes } = comparison;
+  return changes.length === 0 || changes.some(({ verdict }) => verdict === 'slower') ? 1 : 0;
+}
+
+/** What was wrong with our own results. */
+export function faultsOf({ results, peers, scaling, server }: Saved): string[] {
+  return [
+    ...results.flatMap(({ cases }) => cases.flatMap(({ faults }) => faults)),
+    ...peers.map(({ oursFault }) => oursFault),
+    ...scaling.flatMap(({ points }) => points.map(({ fault }) => fault)),
+    ...server.map(({ fault }) => fault),
+  ].filter((fault) => fault !== undefined);
+}
+
+function hasFigures({ results, peers, memory, scaling, server }: Saved): boolean {
+  return (
+    results.some(({ cases }) => cases.some(({ calls }) => calls.length > 0)) ||
+    peers.some(({ ms }) => ms) ||
+    memory.length > 0 ||
+    scaling.some(({ points }) => points.some(({ ms }) => ms)) ||
+    server.some(({ delayMs }) => delayMs)
+  );
+}

@@ -1,0 +1,164 @@
+// The parts of a run, each measured in processes of its own, whose progress is shown.
+import { execFile, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { select } from './cases.js';
+import type { MeasureMessage, MeasureSettings } from './measure-child.js';
+import type { MemorySettings } from './memory-child.js';
+import { names } from './names.js';
+import type { Options } from './options.js';
+import type { PeersMessage } from './peers-child.js';
+import { endProgress, showProgress } from './progress.js';
+import type {
+  CaseResult,
+  MemoryResult,
+  PeerTimes,
+  ScalingResult,
+  ServerResult,
+  SimdResult,
+  SkippedGroup,
+} from './results.js';
+import type { ScalingMessage } from './scaling-child.js';
+
+const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
+
+/** Runs a file with its settings in a process of its own, on these processors where given, which sends what it finds. */
+function runChild<Message>(
+  file: string,
+  settings: MeasureSettings,
+  receive: (message: Message) => void,
+  processors?: readonly number[],
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const pinned = processors && ['-c', processors.join(), process.execPath];
+    const child = fork(childFile(file), [JSON.stringify(settings)], {
+      ...(pinned && { execPath: 'taskset' }),
+      execArgv: [...(pinned ?? []), ...nodeFlags],
+      env: { ...process.env, WARPDICE_SIMD: settings.simd },
+    });
+    child.on('message', (message) => receive(message as Message));
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      if (code === 0) resolve();
+      else reject(new Error(`Measuring ${settings.simd} ended with ${signal ?? code}`));
+    });
+  });
+}
+
+/** Undefined when this machine cannot run the target. */
+export async function measureTimes(
+  settings: MeasureSettings,
+  processors: readonly number[] | undefined,
+): Promise<SimdResult | undefined> {
+  const cases: CaseResult[] = [];
+  const skipped: SkippedGroup[] = [];
+  let unavailable = false;
+  const receive = (message: MeasureMessage) => {
+    if (message.type === 'cases') cases.push(...message.cases);
+    else if (message.type === 'skipped') skipped.push(message.skipped);
+    else if (message.type === 'unavailable') unavailable = true;
+    else showProgress(`${settings.simd} ${message.group}`, message.stage, message.share);
+  };
+  await runChild('measure-child.js', settings, receive, processors);
+  endProgress();
+  return unavailable
+    ? undefined
+    : { simd: settings.simd, threads: settings.threads, cases, skipped };
+}
+
+export async function measurePeers(
+  simd: string,
+  { quick, all, threads, filter }: Options,
+): Promise<PeerTimes[]> {
+  const peers: PeerTimes[] = [];
+  const settings: MeasureSettings = {
+    simd,
+    threads,
+    filter,
+    budget: quick ? { seconds: 0.5, leastRounds: 5 } : { seconds: 3, leastRounds: 15 },
+    quick,
+    all,
+    times: false,
+  };
+  await runChild<PeersMessage>('peers-child.js', settings, (message) => {
+    if (message.type === 'peers') peers.push(...message.peers);
+    else showProgress(`peers ${message.group}`, message.stage, message.share);
+  });
+  endProgress();
+  return peers;
+}
+
+export async function measureMemory({
+  quick,
+  all: more,
+  filter,
+  threads,
+}: Options): Promise<MemoryResult[]> {
+  const all = select({ filter, all: more })
+    .filter(({ extent }) => extent !== 'tiny')
+    .flatMap((group) => group.cases.map((c, i) => ({ group, c, isBase: i === 0 })))
+    .filter(({ isBase }) => isBase || !quick)
+    .flatMap(({ group, c, isBase }) =>
+      (isBase ? [names.valueAndGrad, names.allocating] : [names.valueAndGrad]).map((call) => ({
+        group: group.name,
+        case: c.name,
+        call,
+        threads,
+      })),
+    );
+  const children = quick ? 1 : 3;
+  const results: MemoryResult[] = [];
+  for (const [done, settings] of all.entries()) {
+    const runs: { resident: number; peak?: number }[] = [];
+    for (let i = 0; i < children; i++) {
+      const share = (done + i / children) / all.length;
+      showProgress(`memory ${settings.group}`, settings.case, share);
+      runs.push(await memoryOf(settings));
+    }
+    const peaks = runs.map(({ peak }) => peak).filter((peak) => peak !== undefined);
+    results.push({
+      group: settings.group,
+      case: settings.case,
+      call: settings.call,
+      resident: middle(runs.map(({ resident }) => resident)) as number,
+      peak: middle(peaks),
+      children,
+    });
+  }
+  endProgress();
+  return results;
+}
+
+async function memoryOf(settings: MemorySettings): Promise<{ resident: number; peak?: number }> {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...nodeFlags,
+    childFile('memory-child.js'),
+    JSON.stringify(settings),
+  ]);
+  return JSON.parse(stdout);
+}
+
+function middle(values: number[]): number | undefined {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+export interface Growth {
+  readonly scaling: readonly ScalingResult[];
+  readonly server: readonly ServerResult[];
+}
+
+export async function measureScaling(
+  simd: string,
+  { quick, all, threads }: Options,
+): Promise<Growth | undefined> {
+  let found: Growth | undefined;
+  const budget = { seconds: 0, leastRounds: 0 }; // it has its own
+  const settings = { simd, threads, quick, all, times: false, budget };
+  await runChild<ScalingMessage>('scaling-child.js', settings, (message) => {
+    if (message.type === 'scaling') found = message;
+    else showProgress('scaling', message.stage, message.share);
+  });
+  endProgress();
+  return found;
+}
