@@ -113,7 +113,7 @@ function binary({ z, p, t }: Voxel, gamma: number): Likelihoods {
     focal: mixed(focalYes, focalNo),
     crossEntropyPerTarget: z.map((x) => -x),
     focalPerTarget: focalYes.map((l, c) => l - at(focalNo, c)),
-    dCrossEntropy: own((c) => at(p, c) - at(t, c)),
+    dCrossEntropy: own((c) => (1 - at(t, c)) * at(p, c) - at(t, c) * at(rest, c)), // p - t, with its digits
     dUniform: own((c) => at(p, c) - 0.5),
     dFocal: own((c) => {
       const [pc, qc, tc] = [at(p, c), at(rest, c), at(t, c)];

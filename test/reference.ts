@@ -230,6 +230,6 @@ class Sum {
     this.#sum = sum;
   }
   get total(): number {
-    return this.#sum + this.#lost;
+    return Number.isFinite(this.#sum) ? this.#sum + this.#lost : this.#sum; // what infinity loses is NaN
   }
 }

@@ -112,7 +112,7 @@ WARPDICE_INLINE Vec<T> logit_slope(const Voxels<T, Target>& steps, const Slope<T
     constant = steps.target.select(c, u, splat<T>(half), splat<T>(-half));
   } else {
     const Vec<T> t = steps.target.get(c, u);
-    from_target = s.p - t;
+    from_target = minus_target<T>(s.p, -s.complement, t);
     constant = t * slope.uniform - half;
   }
   const Vec<T> g = from_target * slope.entropy_at_label + constant;
@@ -132,7 +132,7 @@ void pointwise_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Si
         const Vec<T> z = steps.z.get(c, u);
         if constexpr (kSigmoid) {
           const Sigmoid<T> s(kKept ? magnitude(z) : smaller_side<T>(e[u]), z);
-          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, s.p, -s.complement) * (s.p * s.complement);
+          g[u] = slope_at<T, kWeighted, true>(steps, slope, c, u, s.p, -s.complement) * (s.p * s.complement);
           if constexpr (kEntropy) g[u] += logit_slope<T, kWeighted>(steps, slope, c, u, s);
         } else {
           g[u] = slope_at<T, kWeighted>(steps, slope, c, u, z, z - splat<T>(1));

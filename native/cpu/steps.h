@@ -184,8 +184,14 @@ WARPDICE_INLINE Vec<T> share_of(const Voxels<T, Target>& steps, int64_t c, int u
   return t == zero ? zero : t * x;
 }
 
-/// dL/dp of one class and vector. below_one: p - 1, as exactly as it is known.
-template <class T, bool kWeighted, class Target>
+/// p - t. below_one: p - 1, with digits that p has lost.
+template <class T>
+WARPDICE_INLINE Vec<T> minus_target(Vec<T> p, Vec<T> below_one, Vec<T> t) {
+  return (p - t * p) + t * below_one;
+}
+
+/// dL/dp of one class and vector. below_one: p - 1, as exactly as it is known. kDigits: it has digits that p has lost.
+template <class T, bool kWeighted, bool kDigits = false, class Target>
 WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p,
                                 Vec<T> below_one) {
   Vec<T> dp;
@@ -194,7 +200,7 @@ WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& 
          steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
   } else {
     const Vec<T> t = steps.target.get(c, u);
-    dp = (p - t) * slope.slope + (t * slope.at_target + slope.constant);
+    dp = (kDigits ? minus_target<T>(p, below_one, t) : p - t) * slope.slope + (t * slope.at_target + slope.constant);
   }
   if constexpr (!kWeighted) return dp;
   return dp * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
