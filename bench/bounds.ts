@@ -1,4 +1,4 @@
-// What a call cannot be faster than, and which of the bounds a missed target fails at.
+// What a call cannot be faster than, which of the bounds a missed target fails at, and what they leave unexplained.
 import { type Case, caseSize } from './cases.js';
 import { limitNames, names, ways } from './names.js';
 import type { Bound, Bounds } from './results.js';
@@ -17,6 +17,20 @@ export function fastest(
     .sort((a, b) => summarize(a.times).median - summarize(b.times).median)[0];
 }
 
+const rowVoxels = 128; // whole steps of every kernel: a part of one costs as much as all of it, or more
+const cachedElements = 32768; // with the gradient 256 KiB of float32: a core's own cache
+
+/** Two sizes with the same C, the larger about four times the smaller. */
+export function arithmeticShapes(C: number): { name: string; shape: number[] }[] {
+  const large = Math.max(2, Math.floor(cachedElements / C / rowVoxels));
+  const small = Math.max(1, Math.floor(large / 4));
+  return [
+    { name: names.small, shape: [1, C, small, rowVoxels] },
+    { name: names.large, shape: [1, C, large, rowVoxels] },
+  ];
+}
+
+/** Undefined without all of the rows, or when the disturbed larger size was no slower than the smaller one. */
 export function boundsOf(
   own: readonly { readonly name: string; readonly elements: number }[],
   find: Find,
@@ -33,9 +47,11 @@ export function boundsOf(
   const twoPasses = fastest(ways.twoPasses, find)?.times;
   const write = fastest(ways.write, find)?.times;
   const read = find(limitNames.read);
+  const exp = fastest(ways.exp, find)?.times;
   if (!small || !large || growth <= 0 || !memory || !twoPasses || !write || !read) return undefined;
 
   const nsPerElement = large.map((ms, round) => ((ms - small[round]) * 1e6) / growth);
+  if (summarize(nsPerElement).q1 <= 0) return undefined;
   const arithmetic = nsPerElement.map((ns) => (ns * elements) / threads / 1e6);
   const bound = (times: readonly number[]): Bound => ({
     ms: summarize(times),
@@ -46,6 +62,7 @@ export function boundsOf(
     memory: bound(memory),
     twoPasses: bound(twoPasses),
     arithmetic: bound(arithmetic),
+    ...(exp && { exp: bound(exp) }),
     nsPerElement: summarize(nsPerElement),
     binds: summarize(arithmetic).median > summarize(memory).median ? 'arithmetic' : 'memory',
     readGBs: gbs(necessaryBytes - logitsBytes, read),
@@ -53,37 +70,59 @@ export function boundsOf(
   };
 }
 
-/** What a call cannot be faster than, all in one unit. */
+/** What a call cannot be faster than, all in one unit; and a pass of one exponential an element, of float32. */
 export interface Floors {
   readonly arithmetic: number;
   readonly memory: number;
   readonly twoPasses: number;
+  readonly exp?: number;
+}
+
+function floors(bounds: Bounds, figure: (bound: Bound) => number): Floors {
+  const { arithmetic, memory, twoPasses, exp } = bounds;
+  return {
+    arithmetic: figure(arithmetic),
+    memory: figure(memory),
+    twoPasses: figure(twoPasses),
+    ...(exp && { exp: figure(exp) }),
+  };
 }
 
 /** Medians in ms over `unitMs`. */
-export function floorsIn(unitMs: number, { arithmetic, memory, twoPasses }: Bounds): Floors {
-  const [a, m, t] = [arithmetic, memory, twoPasses].map(({ ms }) => ms.median / unitMs);
-  return { arithmetic: a, memory: m, twoPasses: t };
-}
+export const floorsIn = (unitMs: number, bounds: Bounds) =>
+  floors(bounds, ({ ms }) => ms.median / unitMs);
 
-export function floorsInCopies({ arithmetic, memory, twoPasses }: Bounds): Floors {
-  const [a, m, t] = [arithmetic, memory, twoPasses].map(({ toCopy }) => toCopy.median);
-  return { arithmetic: a, memory: m, twoPasses: t };
-}
+export const floorsInCopies = (bounds: Bounds) => floors(bounds, ({ toCopy }) => toCopy.median);
 
-/** For a call that takes `measured` where `most` is allowed: what the bounds of the same run say about it. */
+const leastRest = 0.05; // of the time: less is within the noise
+
+/**
+ * For a call that takes `measured` where `most` is allowed: what the bounds of the same run say about it, and what they do not.
+ * Arithmetic and two passes one after the other is all that the run can explain.
+ */
 export function attribution(
-  { arithmetic: a, memory: m, twoPasses: t }: Floors,
+  { arithmetic: a, memory: m, twoPasses: t, exp }: Floors,
   measured: number,
   most: number,
   unit: string,
 ): string {
-  const figures = `arithmetic ${a.toFixed(2)}, memory ${m.toFixed(2)}, two passes ${t.toFixed(2)} ${unit}`;
-  if (a > most && m > most) return `bound by both: ${figures}`;
-  if (a > most) return `bound by arithmetic: ${figures}`;
-  if (m > most) return `bound by memory: ${figures}`;
-  if (t > most) return `bound by memory, read twice: ${figures}`;
-  const together = `${figures}, together ${(a + t).toFixed(2)}`;
-  if (a + t > most) return `neither alone, but one after the other: ${together}`;
-  return `bound by neither, ${(measured - a - t).toFixed(2)} ${unit} lost: ${together}`;
+  const of = (x: number) => x.toFixed(2);
+  const figures = [
+    `arithmetic ${of(a)}${exp === undefined ? '' : ` (an exp pass ${of(exp)})`}`,
+    `memory ${of(m)}`,
+    `two passes ${of(t)}`,
+    `arithmetic and two passes ${of(a + t)} ${unit}`,
+  ].join(', ');
+  const rest = measured - a - t;
+  const unexplained =
+    rest > leastRest * measured ? `; nothing here explains the other ${of(rest)}` : '';
+  return `${reason(a, m, t, most)}: ${figures}${unexplained}`;
+}
+
+function reason(a: number, m: number, t: number, most: number): string {
+  if (a > most && m > most) return 'bound by both';
+  if (a > most) return 'bound by arithmetic';
+  if (m > most) return 'bound by memory';
+  if (t > most) return 'bound by memory, read twice';
+  return a + t > most ? 'neither alone, but one after the other' : 'bound by neither';
 }

@@ -1,5 +1,6 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
 import { setThreads, simdTarget } from 'warpdice';
+import { arithmeticShapes } from './bounds.js';
 import { type Case, cacheMebibytes, caseSize, type Group, isHalf } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
@@ -95,14 +96,7 @@ function callsOf(problem: Problem, answer: Answer, threads: number): Contender[]
 function arithmeticOf(group: Group, c: Case): Contender[] {
   const C = group.shape[1] ?? 1;
   const again = computesTwice(group, c);
-  const cachedElements = 32768; // with the gradient 256 KiB of float32
-  const large = Math.max(1, Math.floor(cachedElements / C / 64));
-  const small = Math.max(1, Math.floor(large / 4));
-  return [
-    { name: names.small, rows: small },
-    { name: names.large, rows: large },
-  ].map(({ name, rows }) => {
-    const shape = [1, C, rows, 64];
+  return arithmeticShapes(C).map(({ name, shape }) => {
     const problem = makeProblem(group, c, shape);
     const answer = solve(group, shape, c.loss);
     const gradScale = scaleOf(problem, answer);

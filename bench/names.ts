@@ -36,4 +36,5 @@ export const ways = {
   write: [limitNames.write, limitNames.streamWrite],
   necessary: [limitNames.necessary, limitNames.streamNecessary],
   twoPasses: [limitNames.twoPasses, limitNames.streamTwoPasses],
+  exp: [limitNames.exp, limitNames.streamExp],
 } as const;

@@ -31,6 +31,8 @@ export interface Bounds {
   readonly twoPasses: Bound;
   /** The arithmetic of our own kernel, when everything stays in a core's own cache, over the threads. */
   readonly arithmetic: Bound;
+  /** One exponential an element, read and written: of float32 logits. */
+  readonly exp?: Bound;
   /** One element of the logits on one thread. */
   readonly nsPerElement: Summary;
   /** Of memory and arithmetic the longer. */

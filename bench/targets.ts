@@ -10,6 +10,7 @@ import type {
   SimdResult,
   Verdict,
 } from './results.js';
+import type { Summary } from './timing.js';
 
 /** valueAndGrad over the fastest copy of float32 logits, 2 threads. */
 function mostCopies(simd: string, { dtype, shape: [, C = 1] }: CaseResult): number | undefined {
@@ -48,7 +49,7 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
     const limit = `< ${mostTinyUs} us`;
     if (!call) return untimed(target, limit);
     const us = call.ms.median * 1000;
-    return { target, limit, measured: `${us.toFixed(1)} us`, met: us < mostTinyUs };
+    return judged(target, limit, `${us.toFixed(1)} us`, us < mostTinyUs, () => undefined);
   }
   const most = mostCopies(simd, result);
   if (most === undefined) return undefined;
@@ -56,12 +57,9 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   const limit = `<= ${most}`;
   if (!call?.toCopy) return untimed(target, limit);
   const measured = call.toCopy.median;
-  const met = measured <= most;
-  const because =
-    met || !result.bounds
-      ? undefined
-      : attribution(floorsInCopies(result.bounds), measured, most, 'copies');
-  return { target, limit, measured: measured.toFixed(2), met, ...(because && { because }) };
+  const explain = () =>
+    result.bounds && attribution(floorsInCopies(result.bounds), measured, most, 'copies');
+  return judged(target, limit, measured.toFixed(2), measured <= most, explain);
 }
 
 function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined {
@@ -74,15 +72,8 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined 
   const limit = `<= ${most}`;
   const measured = callOf(result)?.toBase?.median;
   if (measured === undefined) return untimed(target, limit);
-  const met = measured <= most;
-  const because = met ? undefined : againstItsBounds(result, base, measured, most);
-  return {
-    target,
-    limit,
-    measured: measured.toFixed(2),
-    met,
-    ...(because && { because }),
-  };
+  const explain = () => againstItsBounds(result, base, measured, most);
+  return judged(target, limit, measured.toFixed(2), measured <= most, explain);
 }
 
 /** The bounds of this case over the time that the base takes. */
@@ -99,6 +90,18 @@ function againstItsBounds(
   if (!base.bounds) return bound;
   const growth = bounds.arithmetic.ms.median / base.bounds.arithmetic.ms.median;
   return `${bound}; its arithmetic is ${growth.toFixed(2)} of that of ${base.case}`;
+}
+
+/** With what the run says about it where it is not met. */
+function judged(
+  target: string,
+  limit: string,
+  measured: string,
+  met: boolean,
+  explain: () => string | undefined,
+): Verdict {
+  if (met) return { target, limit, measured, met };
+  return { target, limit, measured, met, because: explain() ?? 'nothing in this run explains it' };
 }
 
 function untimed(target: string, limit: string): Verdict {
@@ -144,9 +147,13 @@ function torchVerdict(
   }
   const fastest = timed.reduce((a, b) => (b.ratio < a.ratio ? b : a));
   const met = fastest.ratio >= leastOfTorch;
-  const because = met || !ours ? undefined : besideTorch(fastest, ours);
-  const measured = fastest.ratio.toFixed(1);
-  return { target, limit, measured, met, ...(because && { because }) };
+  return judged(
+    target,
+    limit,
+    fastest.ratio.toFixed(1),
+    met,
+    () => ours && besideTorch(fastest, ours),
+  );
 }
 
 /**
@@ -192,43 +199,49 @@ const mostOfNeighbour = 1.5;
 
 /** Linear in voxels: time per element of the largest volumes. No cliff in classes: that of a count over that of the next smaller one. */
 export function scalingVerdicts(results: readonly ScalingResult[]): Verdict[] {
-  return results.flatMap(({ name, fixed, points }): Verdict[] => {
-    const timed = points.flatMap(({ x, elements, ms }) =>
-      ms ? [{ x, ns: (ms.median * 1e6) / elements }] : [],
+  return results.flatMap(({ name, fixed, points }) => {
+    const timed = points.flatMap(({ x, elements, ms, copyMs }) =>
+      ms && copyMs ? [{ x, ns: nsOf(ms, elements), copyNs: nsOf(copyMs, elements) }] : [],
     );
-    if (name === 'voxels') {
-      const large = timed.filter(({ x }) => x >= linearFrom).map(({ ns }) => ns);
-      if (large.length < 2) return [];
-      const measured = Math.max(...large) / Math.min(...large);
-      const to = Math.log2(Math.max(...timed.map(({ x }) => x)));
-      return [
-        {
-          target: `${fixed}: time a voxel, largest over smallest, S from 2^23 to 2^${to}`,
-          limit: `<= ${mostOfLinear}`,
-          measured: measured.toFixed(2),
-          met: measured <= mostOfLinear,
-        },
-      ];
-    }
-    if (name === 'classes') {
-      const steps = timed.slice(1).flatMap(({ x, ns }, i) => {
-        const before = timed[i];
-        return before.x > 1 && x <= 2 * before.x
-          ? [{ ratio: ns / before.ns, at: `${before.x} to ${x}` }]
-          : []; // one class is a sigmoid
-      });
-      if (steps.length === 0) return [];
-      const most = steps.reduce((a, b) => (a.ratio > b.ratio ? a : b));
-      return [
-        {
-          target: `${fixed}: time an element, from one number of classes to the next, at most`,
-          limit: `<= ${mostOfNeighbour}`,
-          measured: most.ratio.toFixed(2),
-          met: most.ratio <= mostOfNeighbour,
-          because: `from ${most.at}`,
-        },
-      ];
-    }
-    return [];
+    if (name === 'voxels') return linearVerdict(fixed, timed);
+    return name === 'classes' ? cliffVerdict(fixed, timed) : [];
   });
+}
+
+interface PerElement {
+  readonly x: number;
+  readonly ns: number;
+  /** Of a copy of the logits. */
+  readonly copyNs: number;
+}
+const nsOf = ({ median }: Summary, elements: number) => (median * 1e6) / elements;
+
+function linearVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
+  const large = timed.filter(({ x }) => x >= linearFrom);
+  if (large.length < 2) return [];
+  const most = large.reduce((a, b) => (b.ns > a.ns ? b : a));
+  const least = large.reduce((a, b) => (b.ns < a.ns ? b : a));
+  const measured = most.ns / least.ns;
+  const power = ({ x }: PerElement) => `2^${Math.log2(x)}`;
+  const [first, last] = [large[0], large[large.length - 1]].map(power);
+  const explain = () =>
+    `from ${power(least)} to ${power(most)}, where the copy takes ${(most.copyNs / least.copyNs).toFixed(2)} times as long`;
+  const target = `${fixed}: time a voxel, largest over smallest, S from ${first} to ${last}`;
+  const met = measured <= mostOfLinear;
+  return [judged(target, `<= ${mostOfLinear}`, measured.toFixed(2), met, explain)];
+}
+
+function cliffVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
+  const steps = timed.slice(1).flatMap((to, i) => {
+    const from = timed[i];
+    const isNeighbour = from.x > 1 && to.x <= 2 * from.x; // one class is a sigmoid
+    return isNeighbour ? [{ from, to, ratio: to.ns / from.ns }] : [];
+  });
+  if (steps.length === 0) return [];
+  const { from, to, ratio } = steps.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+  const explain = () =>
+    `from ${from.x} to ${to.x}, where the copy takes ${(to.copyNs / from.copyNs).toFixed(2)} times as long`;
+  const target = `${fixed}: time an element, from one number of classes to the next, at most`;
+  const met = ratio <= mostOfNeighbour;
+  return [judged(target, `<= ${mostOfNeighbour}`, ratio.toFixed(2), met, explain)];
 }

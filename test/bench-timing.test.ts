@@ -34,6 +34,18 @@ test('contenders take turns; a turn is 5 ms of untimed samples and a timed one, 
   expect(log.slice(-2 * round.length)).toEqual([...round, ...round]);
 });
 
+test('a sample has as many calls as the shortest of them ask for, whatever interrupts the others', async () => {
+  const asked: number[] = [];
+  const contender: Timed = {
+    time: async (calls) => {
+      asked.push(calls);
+      return asked.length % 4 === 0 ? 0.05 * calls : 100;
+    },
+  };
+  await interleave([contender], { seconds: 0.01, leastRounds: 1 }, silent);
+  expect(asked.at(-1)).toBe(8); // 8 * 0.05 ms fill 0.3 ms
+});
+
 test('a contender that starts its turn with cold caches is timed when they are warm', async () => {
   let samples = 0;
   const inTurns: number[] = [];
