@@ -1,6 +1,6 @@
 // The charts of a JSON file: how far valueAndGrad is from the limit, how much faster than the peers it is, how it scales. Pure
 // functions from results to SVG; what a file does not have is not drawn.
-import { groups } from './cases.js';
+import { type Case, groups, isHalf } from './cases.js';
 import { names } from './names.js';
 import type { Saved, ScalingResult } from './results.js';
 import { bar, type Colour, dot, line, svg, text } from './svg.js';
@@ -118,7 +118,7 @@ function limitChart(saved: Saved): string | undefined {
     text(
       10,
       38,
-      'Thick mark: what it cannot be faster than, the longer of necessary traffic and arithmetic.',
+      "Thick mark: the longer of necessary traffic and our own kernel's arithmetic. Thin line: quartiles.",
       { colour: 'quiet' },
     ),
     ...body,
@@ -126,21 +126,32 @@ function limitChart(saved: Saved): string | undefined {
   ]);
 }
 
+/** Of peers and scaling. */
+const ofSimd = ({ options: { simd } }: Saved) => (simd ? `, ${simd}` : '');
+
+/** Where peers have no half precision. */
+const ofOurs = (c: Case | undefined) => (c && isHalf(c.dtype) ? `, ours ${c.dtype}` : '');
+
 function peersChart(saved: Saved): string | undefined {
-  const sections = groups.flatMap(({ name: title }) => {
+  const sections = groups.flatMap(({ name: title, cases }) => {
     const rows = saved.peers.flatMap(({ group, name, toOurs }): Row[] =>
       group === title && toOurs
         ? [{ label: name, value: toOurs, colour: name.startsWith('PyTorch') ? 'two' : 'one' }]
         : [],
     );
-    return rows.length > 0 ? [{ title, rows }] : [];
+    return rows.length > 0 ? [{ title: title + ofOurs(cases[0]), rows }] : [];
   });
   if (sections.length === 0) return undefined;
   const { body, bottom } = bars(sections, 52, true);
-  const title = 'Time of others over ours, value and gradient, float32';
+  const title = `Time of others over ours, value and gradient, float32${ofSimd(saved)}`;
   return svg(width, bottom + 24, title, [
     text(10, 20, title, { title: true }),
-    text(10, 38, 'Logarithmic, from 1: the same time. Thin line: quartiles.', { colour: 'quiet' }),
+    text(
+      10,
+      38,
+      'Logarithmic, from 1: the same time. Blue: in Node; orange: PyTorch. Thin line: quartiles. Wrong or skipped: not drawn.',
+      { colour: 'quiet' },
+    ),
     ...body,
     text(10, bottom + 12, source(saved), { colour: 'quiet' }),
   ]);
@@ -156,7 +167,7 @@ function scalingChart(saved: Saved): string | undefined {
   const panels = saved.scaling.filter(({ points }) => points.filter(({ ms }) => ms).length > 1);
   if (panels.length === 0) return undefined;
   const panelHeight = 190;
-  const title = 'How value and gradient scale, float32, labels';
+  const title = `How value and gradient scale, float32, labels${ofSimd(saved)}`;
   const body = panels.flatMap((panel, i) => drawPanel(panel, 40 + i * panelHeight));
   const bottom = 40 + panels.length * panelHeight;
   return svg(width, bottom + 24, title, [
@@ -235,9 +246,7 @@ function axis(
   const all = curves.flatMap(({ points }) => points.map(([, y]) => y));
   if (name !== 'voxels') {
     const most = Math.max(...all) * 1.1;
-    const unit = 10 ** Math.floor(Math.log10(most / 2));
-    const mark = Number((Math.floor(most / 2 / unit) * unit).toPrecision(1));
-    return { up: (y) => bottom - (height * y) / most, marks: [0, mark, 2 * mark] };
+    return { up: (y) => bottom - (height * y) / most, marks: roundMarks(most) };
   }
   const from = Math.floor(Math.log10(Math.min(...all)));
   const to = Math.ceil(Math.log10(Math.max(...all)));
@@ -245,4 +254,13 @@ function axis(
     up: (y) => bottom - (height * (Math.log10(y) - from)) / (to - from),
     marks: Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i)),
   };
+}
+
+/** From 0 to at most `most`, in steps of 1, 2 or 5 times a power of ten, two to four of them. */
+export function roundMarks(most: number): number[] {
+  const unit = 10 ** Math.floor(Math.log10(most / 2));
+  const times = [5, 2, 1].find((factor) => factor * unit <= most / 2) ?? 1;
+  const count = Math.floor(most / (times * unit));
+  // Rounded: 3 * 0.1 is not 0.3.
+  return Array.from({ length: count + 1 }, (_, i) => Number((i * times * unit).toPrecision(3)));
 }

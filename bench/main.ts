@@ -68,7 +68,7 @@ async function measureAll(machine: Machine, options: Options): Promise<Saved | u
   ];
   print(verdictsText(verdicts));
   if (threads !== 2) console.log(`The targets are stated for 2 threads; this run had ${threads}.`);
-  const stated = { quick, all, parts, filter, threads, processors };
+  const stated = { quick, all, parts, filter, threads, processors, simd: first };
   return { machine, options: stated, results, peers, memory, scaling, server, verdicts };
 }
 

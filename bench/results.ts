@@ -133,6 +133,8 @@ export interface Saved {
   readonly options: Pick<Options, 'quick' | 'all' | 'parts' | 'filter' | 'threads'> & {
     /** On which the times were taken, where it was not left to the system. */
     readonly processors?: readonly number[] | undefined;
+    /** SIMD target of peers and scaling; absent in older files. */
+    readonly simd?: string;
   };
   readonly results: readonly SimdResult[];
   readonly peers: readonly PeerTimes[];

@@ -1,6 +1,6 @@
 // The charts: what is drawn, and that nothing is drawn of what a run does not have.
 import { expect, test } from '@jest/globals';
-import { charts } from '../bench/charts.js';
+import { charts, roundMarks } from '../bench/charts.js';
 import { around, caseOf, savedOf } from './bench-results.js';
 
 const group = '[4,4,512,512] softmax';
@@ -90,4 +90,29 @@ test('scaling: a curve for the call and one for the copy; a panel needs two poin
 test('a run without a part has no chart of it', () => {
   expect([...charts(savedOf([caseOf(4)])).keys()]).toEqual(['limit.svg']);
   expect(charts(savedOf([])).size).toBe(0);
+});
+
+test('a peer in float32 beside ours in half precision is labelled so; the SIMD target is named', () => {
+  const peers = ['[2,117,96,96,96] softmax', group].map((shape) => ({
+    group: shape,
+    name: 'TypeScript loop',
+    toOurs: around(79),
+  }));
+  const { options } = full;
+  const drawn = charts({ ...full, peers, options: { ...options, simd: 'avx512' } });
+  const chart = drawn.get('peers.svg') as string;
+  expect(chart).toContain('>[2,117,96,96,96] softmax, ours float16<');
+  expect(chart).toContain(`>${group}<`);
+  expect(chart).toContain('float32, avx512<');
+  expect(drawn.get('scaling.svg')).toContain('labels, avx512<');
+});
+
+test.each([
+  [1.89, [0, 0.5, 1, 1.5]],
+  [2.07, [0, 1, 2]],
+  [0.54, [0, 0.2, 0.4]],
+  [0.33, [0, 0.1, 0.2, 0.3]],
+  [12, [0, 5, 10]],
+])('marks of an axis up to %d are round numbers', (most, marks) => {
+  expect(roundMarks(most)).toEqual(marks);
 });
