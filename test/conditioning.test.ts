@@ -91,16 +91,26 @@ test.each([
 ] as const)(
   'a sigmoid that is right: the %s cross-entropy keeps its digits',
   (_, Floats, tolerance) => {
-    const S = 1009;
+    const S = 10_007; // many steps, whose logarithms are taken together
     const mask = Uint8Array.from({ length: S }, (_, s) => (s % 3 === 0 ? 1 : 0));
-    const loss = new DiceCELoss({ activation: 'sigmoid' });
-    for (const margin of [2, 5, 10, 17, 25]) {
-      const logits = new Floats(S);
-      for (let s = 0; s < S; s++) logits[s] = (mask[s] ? 1 : -1) * (margin + (s % 7) / 16);
-      let expected = 0;
-      for (const z of logits) expected += Math.log1p(Math.exp(-Math.abs(z)));
-      const E = loss.statistics(Tensor.from(logits, [S]), Tensor.from(mask, [S])).data[5] as number;
-      expect(Math.abs(E / expected - 1)).toBeLessThan(tolerance);
+    const loss = new DiceCELoss({ activation: 'sigmoid', crossEntropy: { labelSmoothing: 0.1 } });
+    for (const margin of [0, 2, 5, 10, 17, 25]) {
+      for (const spread of [0, 1 / 16]) {
+        const logits = new Floats(S);
+        for (let s = 0; s < S; s++) logits[s] = (mask[s] ? 1 : -1) * (margin + (s % 7) * spread);
+        let [expectedE, expectedU] = [0, 0];
+        for (let i = 0; i < 7; i++) {
+          const voxels = Math.floor((S + 6 - i) / 7); // those of s % 7 = i
+          const z = margin + i * spread;
+          const logarithm = Math.log1p(Math.exp(-z));
+          expectedE += voxels * logarithm;
+          expectedU += voxels * (logarithm + z / 2);
+        }
+        const sums = loss.statistics(Tensor.from(logits, [S]), Tensor.from(mask, [S])).data;
+        const [E, U] = [sums[5], sums[6]] as [number, number];
+        expect(Math.abs(E / expectedE - 1)).toBeLessThan(tolerance);
+        expect(Math.abs(U / expectedU - 1)).toBeLessThan(tolerance);
+      }
     }
   },
 );

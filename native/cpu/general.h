@@ -134,7 +134,8 @@ class General {
         overlap_slope(steps, coefficients, c, x);
         for (int u = 0; u < kUnroll; u++) {
           const int64_t at = c * kUnroll + u;
-          dp[at] = x[u] + slope_at<T, false, true>(steps, slopes[c], c, u, p(c, u), -odds_.complement[at]);
+          const Vec<T> difference = less_target<T, true>(steps, c, u, p(c, u), -odds_.complement[at]);
+          dp[at] = x[u] + slope_at<T, false>(steps, slopes[c], c, u, difference);
           const Vec<T> q = logit_slope(steps, coefficients[c], c, u);
           mean[u] += p(c, u) * dp[at] - q;
           odds_.surprisal[at] = q;  // in its place: l of this class is done with

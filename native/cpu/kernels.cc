@@ -242,9 +242,9 @@ class Runner {
           constexpr bool kEntropy = decltype(made)::value;
           switch (in_.activation) {
             case Activation::none:
-              return pointwise_statistics<T, false, kSquared, kWeighted, false, false>(steps, totals_, sink);
+              return pointwise_statistics<T, false, kSquared, kWeighted, false, false>(steps, work_, totals_, sink);
             case Activation::sigmoid:
-              return pointwise_statistics<T, true, kSquared, kWeighted, kKeep, kEntropy>(steps, totals_, sink);
+              return pointwise_statistics<T, true, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, totals_, sink);
             case Activation::softmax:
               return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, totals_, sink);
           }

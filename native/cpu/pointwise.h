@@ -7,7 +7,7 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// p = 1 / (1 + e^-z) and 1-p, from the smaller of them: nothing overflows or cancels.
 template <class T>
 struct Sigmoid {
-  Vec<T> p, complement;
+  Vec<T> p, complement, product;
 
   /// sign: z, or what was kept: the smaller with the sign of z.
   WARPDICE_INLINE Sigmoid(Vec<T> smaller, Vec<T> sign) {
@@ -15,6 +15,7 @@ struct Sigmoid {
     const auto negative = bits_of<T>(sign) < 0;
     p = negative ? smaller : larger;
     complement = negative ? larger : smaller;
+    product = smaller * larger;
   }
 };
 
@@ -44,47 +45,44 @@ WARPDICE_INLINE Vec<T> logit_loss(const Voxels<T, Target>& steps, int64_t c, int
   return (t == zero ? zero : t * max(zero, -z)) + (other == zero ? zero : other * max(zero, z));
 }
 
-/// Without weights the logarithms of a step share one. Before p is computed its long chain of operations runs beside
-/// those: 15% off a call with the 32 registers of AVX-512. With 16 that costs more than it gains.
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr bool kLogarithmFirst = true;
-#else
-constexpr bool kLogarithmFirst = false;
-#endif
+/// Steps whose logarithms are one: their product is at most 2^(8 * kUnroll).
+constexpr int64_t kSharingSteps = 8;
 
 /// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), with e =
-/// e^-|z|. shared: the logarithms of all vectors, where kLogarithmFirst.
+/// e^-|z|. Without weights the logarithms are add_logarithms()'s.
 template <class T, bool kWeighted, class Target>
 WARPDICE_INLINE void add_logit_loss(const Voxels<T, Target>& steps, int64_t c, const Vec<T> (&z)[kUnroll],
-                                    const Vec<T> (&e)[kUnroll], Vec<double> shared, Totals& totals) {
+                                    const Vec<T> (&e)[kUnroll], Totals& totals) {
   Vec<T> x[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
     x[u] = logit_loss(steps, c, u, z[u]);
     if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
   add_weighted<T, kWeighted>(steps, x, totals.cross_entropy);
-  if (steps.uniform) {
-    for (int u = 0; u < kUnroll; u++) {
-      x[u] = magnitude(z[u]) * static_cast<T>(0.5);
-      if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
-    }
-    add_weighted<T, kWeighted>(steps, x, totals.uniform);
+  if (!steps.uniform) return;
+  for (int u = 0; u < kUnroll; u++) {
+    x[u] = magnitude(z[u]) * static_cast<T>(0.5);
+    if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
-  if constexpr (kWeighted) return;
-  if constexpr (!kLogarithmFirst) shared = widen_sum(log_of_product<T>(e));
+  add_weighted<T, kWeighted>(steps, x, totals.uniform);
+}
+
+/// The same of log(1+e) for all vectors of up to kSharingSteps steps. excess: what the product of 1+e exceeds 1 by.
+template <class T, class Target>
+WARPDICE_INLINE void add_logarithms(const Voxels<T, Target>& steps, Vec<T> excess, Totals& totals) {
+  const Vec<double> shared = widen_sum(log_of_excess<T>(excess));
   totals.cross_entropy += shared;
   if (steps.uniform) totals.uniform += shared;
 }
 
-/// totals: [C], added to.
+/// totals: [C], added to. excess: [C], scratch.
 template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
-void pointwise_statistics(Steps<T, Target, From> steps, Totals* totals, Sink<T> keep) {
+void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* totals, Sink<T> keep) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
+    const bool first = i % kSharingSteps == 0, last = (i + 1) % kSharingSteps == 0 || i + 1 == steps.count;
     for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll], e[kUnroll];
-      Vec<double> shared = {};
       if constexpr (kSigmoid) exp_side(steps.z, c, e);
-      if constexpr (kEntropy && !kWeighted && kLogarithmFirst) shared = widen_sum(log_of_product<T>(e));
       for (int u = 0; u < kUnroll; u++) {
         p[u] = steps.z.get(c, u);
         if constexpr (kSigmoid) {
@@ -94,30 +92,27 @@ void pointwise_statistics(Steps<T, Target, From> steps, Totals* totals, Sink<T> 
           p[u] = Sigmoid<T>(smaller, z[u]).p;
         }
       }
-      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, z, e, shared, totals[c]);
+      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, z, e, totals[c]);
+      if constexpr (kEntropy && !kWeighted) {
+        const Vec<T> more = excess_of_product<T>(e);
+        excess[c] = first ? more : excess_of_product<T>(excess[c], more);
+        if (last) add_logarithms<T>(steps, excess[c], totals[c]);
+      }
       if constexpr (kKeep) keep.put(c, kept);
       add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
     }
   }
 }
 
-/// dL/dz of E and U under a sigmoid: dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2).
+/// dL/dz of E and U under a sigmoid is dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2). The second term, which few
+/// losses have:
 template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> logit_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
-                                   const Sigmoid<T>& s) {
+WARPDICE_INLINE Vec<T> uniform_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u) {
   const T half = slope.uniform * static_cast<T>(0.5);
-  Vec<T> from_target, constant;
-  if constexpr (Target::kLabels) {
-    from_target = steps.target.select(c, u, -s.complement, s.p);
-    constant = steps.target.select(c, u, splat<T>(half), splat<T>(-half));
-  } else {
-    const Vec<T> t = steps.target.get(c, u);
-    from_target = minus_target<T>(s.p, -s.complement, t);
-    constant = t * slope.uniform - half;
-  }
-  const Vec<T> g = from_target * slope.entropy_at_label + constant;
-  if constexpr (!kWeighted) return g;
-  return g * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+  Vec<T> g;
+  if constexpr (Target::kLabels) g = steps.target.select(c, u, splat<T>(half), splat<T>(-half));
+  else g = steps.target.get(c, u) * slope.uniform - half;
+  return weighed<T, kWeighted>(steps, u, g);
 }
 
 /// dz = dp, times p*(1-p) for sigmoid. slopes: [C].
@@ -132,13 +127,17 @@ void pointwise_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Si
         const Vec<T> z = steps.z.get(c, u);
         if constexpr (kSigmoid) {
           const Sigmoid<T> s(kKept ? magnitude(z) : smaller_side<T>(e[u]), z);
-          g[u] = slope_at<T, kWeighted, true>(steps, slope, c, u, s.p, -s.complement) * (s.p * s.complement);
-          if constexpr (kEntropy) g[u] += logit_slope<T, kWeighted>(steps, slope, c, u, s);
+          const Vec<T> difference = less_target<T, true>(steps, c, u, s.p, -s.complement);
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, difference) * s.product;
+          if constexpr (kEntropy) g[u] += weighed<T, kWeighted>(steps, u, difference * slope.entropy_at_label);
         } else {
-          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, z, z - splat<T>(1));
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, less_target(steps, c, u, z, z - splat<T>(1)));
         }
-        g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
       }
+      if constexpr (kEntropy) {
+        for (int u = 0; u < kUnroll && slope.uniform != 0; u++) g[u] += uniform_slope<T, kWeighted>(steps, slope, c, u);
+      }
+      for (int u = 0; u < kUnroll; u++) g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
       sink.put(c, g);
     }
   }

@@ -308,28 +308,26 @@ WARPDICE_INLINE Vec<T> log_one_plus(Vec<T> x) {
   return log_of_ratio < T, sizeof(T) == 4 ? 7 : 16 > (x / (x + static_cast<T>(2)));
 }
 
-/// What the product of 1 + x_u, for four x from 0 to 1, exceeds 1 by: (1+a)(1+b) = 1 + (a + b + ab) keeps the digits of
-/// small x.
+/// What (1 + a)(1 + b), for a and b from 0 on, exceeds 1 by, with the digits of small ones.
 template <class T>
-WARPDICE_INLINE Vec<T> excess_of_product(const Vec<T> (&x)[4]) {
-  const Vec<T> first = x[0] + x[1] + x[0] * x[1], last = x[2] + x[3] + x[2] * x[3];
-  return first + last + first * last;
+WARPDICE_INLINE Vec<T> excess_of_product(Vec<T> a, Vec<T> b) {
+  return a + b + a * b;
 }
 
-/// log(1 + x) for x from 0 to 255, with the digits of a small x: what the rounding of 1 + x lost counts below 2; above,
-/// it is less than the rounding of the logarithm.
+/// The same of eight.
+template <class T>
+WARPDICE_INLINE Vec<T> excess_of_product(const Vec<T> (&x)[8]) {
+  Vec<T> pair[4];
+  for (int i = 0; i < 4; i++) pair[i] = excess_of_product<T>(x[2 * i], x[2 * i + 1]);
+  return excess_of_product<T>(excess_of_product<T>(pair[0], pair[1]), excess_of_product<T>(pair[2], pair[3]));
+}
+
+/// log(1 + x) for x from 0 to 2^126, with the digits of a small x: what the rounding of 1 + x lost counts below 2;
+/// above, it is less than the rounding of the logarithm.
 template <class T>
 WARPDICE_INLINE Vec<T> log_of_excess(Vec<T> x) {
   const Vec<T> sum = x + static_cast<T>(1), lost = x - (sum - static_cast<T>(1)), zero = {};
   return log_positive(sum) + (sum < static_cast<T>(2) ? lost : zero);
-}
-
-/// log of the product of 1 + x_u, for eight x from 0 to 1: one logarithm instead of eight.
-template <class T>
-WARPDICE_INLINE Vec<T> log_of_product(const Vec<T> (&x)[8]) {
-  const Vec<T> first = excess_of_product<T>({x[0], x[1], x[2], x[3]});
-  const Vec<T> last = excess_of_product<T>({x[4], x[5], x[6], x[7]});
-  return log_of_excess<T>(first + last + first * last);
 }
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -93,8 +93,7 @@ WARPDICE_INLINE Vec<T> entropy_slope(const Voxels<T, Target>& steps, const Slope
   } else {
     q = steps.target.get(c, u) * slope.cross_entropy + slope.uniform;
   }
-  if constexpr (!kWeighted) return q;
-  return q * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+  return weighed<T, kWeighted>(steps, u, q);
 }
 
 /// dz_c = p_c * (dp_c - sum_j p_j dp_j + sum_j q_j) - q_c. slopes: [C]. p and dp: [C][kUnroll].
@@ -114,7 +113,7 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
       if constexpr (!Target::kLabels) steps.target.view.prefetch(c);
       for (int u = 0; u < kUnroll; u++) {
         const Vec<T> pu = kKept ? steps.z.get(c, u) : p[c * kUnroll + u] * inverse[u];
-        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, pu, pu - splat<T>(1));
+        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, less_target(steps, c, u, pu, pu - splat<T>(1)));
         p[c * kUnroll + u] = pu;
         dp[c * kUnroll + u] = dpu;
         mean[u] += pu * dpu;

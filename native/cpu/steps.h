@@ -184,26 +184,32 @@ WARPDICE_INLINE Vec<T> share_of(const Voxels<T, Target>& steps, int64_t c, int u
   return t == zero ? zero : t * x;
 }
 
-/// p - t. below_one: p - 1, with digits that p has lost.
-template <class T>
-WARPDICE_INLINE Vec<T> minus_target(Vec<T> p, Vec<T> below_one, Vec<T> t) {
-  return (p - t * p) + t * below_one;
+/// w*x
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> weighed(const Voxels<T, Target>& steps, int u, Vec<T> x) {
+  if constexpr (!kWeighted) return x;
+  return x * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
 }
 
-/// dL/dp of one class and vector. below_one: p - 1, as exactly as it is known. kDigits: it has digits that p has lost.
-template <class T, bool kWeighted, bool kDigits = false, class Target>
-WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u, Vec<T> p,
-                                Vec<T> below_one) {
+/// p - t of one class and vector. below_one: p - 1, as exactly as it is known. kDigits: it has digits that p has lost.
+template <class T, bool kDigits = false, class Target>
+WARPDICE_INLINE Vec<T> less_target(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> p, Vec<T> below_one) {
+  if constexpr (Target::kLabels) return steps.target.select(c, u, below_one, p);
+  const Vec<T> t = steps.target.get(c, u);
+  return kDigits ? (p - t * p) + t * below_one : p - t;
+}
+
+/// dL/dp of one class and vector. difference: p - t.
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
+                                Vec<T> difference) {
   Vec<T> dp;
   if constexpr (Target::kLabels) {
-    dp = steps.target.select(c, u, below_one, p) * slope.slope +
-         steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
+    dp = difference * slope.slope + steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
   } else {
-    const Vec<T> t = steps.target.get(c, u);
-    dp = (kDigits ? minus_target<T>(p, below_one, t) : p - t) * slope.slope + (t * slope.at_target + slope.constant);
+    dp = difference * slope.slope + (steps.target.get(c, u) * slope.at_target + slope.constant);
   }
-  if constexpr (!kWeighted) return dp;
-  return dp * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+  return weighed<T, kWeighted>(steps, u, dp);
 }
 
 /// The gradient is exactly 0 where the weight is.
