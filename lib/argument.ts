@@ -13,6 +13,11 @@ export function toTensor(value: TensorLike, name: string): Tensor {
     checkKeys(value, name, ['data', 'shape', 'dtype']);
     return Tensor.fromNamed(value.data, value.shape, value.dtype, name);
   }
+  if (!Tensor.isWhole(value)) {
+    throw new TypeError(
+      `Expected a Tensor for ${name} but received a Proxy of one, or its prototype alone`,
+    );
+  }
   if (value.disposed) {
     throw new WarpDiceError(
       'ERR_DISPOSED',

@@ -2,22 +2,36 @@
 
 /** A short text for any value, as messages show it. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
+  try {
+    return described(value);
+  } catch {
+    return 'an object that does not say what it is'; // its getters throw, or a Proxy was revoked
+  }
+}
+
+function described(value: unknown): string {
+  if (typeof value === 'string') return `'${short(value)}'`;
+  if (typeof value === 'bigint') return `${short(value)}n`;
+  if (typeof value === 'function') return `the function ${short(value.name) || '(anonymous)'}`;
   if (Array.isArray(value))
     return value.length > 16 ? `an array of ${value.length}` : showShape(value);
   if (ArrayBuffer.isView(value)) {
     return `a ${(value as unknown as Record<symbol, string>)[Symbol.toStringTag] ?? 'DataView'} of ${(value as unknown as ArrayLike<unknown>).length ?? value.byteLength}`;
   }
   if (typeof value === 'object' && value !== null) {
-    return `an instance of ${value.constructor?.name ?? 'Object'}`;
+    return `an instance of ${short(value.constructor?.name ?? 'Object')}`;
   }
-  return String(value);
+  return short(value);
+}
+
+/** One line, and not a long one. */
+function short(value: unknown): string {
+  const line = String(value).replace(/\s+/g, ' ');
+  return line.length > 80 ? `${line.slice(0, 80)}...` : line;
 }
 
 export function showShape(shape: readonly unknown[]): string {
-  return `[${shape.map((size) => (Array.isArray(size) ? '[...]' : String(size))).join(', ')}]`;
+  return `[${shape.map((size) => (Array.isArray(size) ? '[...]' : show(size))).join(', ')}]`;
 }
 
 /** For a value of the wrong kind. */
@@ -77,11 +91,12 @@ export function checkNumbers(value: unknown, name: string): Float64Array {
   const isArray =
     Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
   if (!isArray) throw typeError('an array of numbers', name, value);
-  const numbers = Array.from(value as ArrayLike<unknown>, (number, c) => {
+  const { length } = value as ArrayLike<unknown>;
+  return Float64Array.from({ length }, (_, c) => {
+    const number = (value as ArrayLike<unknown>)[c];
     if (number === undefined) throw typeError('a number', `${name}[${c}]`, number);
     return checkNonNegative(number, `${name}[${c}]`, 0);
   });
-  return Float64Array.from(numbers);
 }
 
 /** A finite number above 0. */

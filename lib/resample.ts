@@ -40,7 +40,7 @@ export class Resampler {
     if (!fits) {
       const expected = wanted.map((size, axis) => (axis >= first && axis < last ? 'any' : size));
       throw rangeError(
-        `shape ${showShape(expected)}, as predictions[${scale}] have ${showShape(shape)},`,
+        `shape [${expected.join(', ')}], as predictions[${scale}] have ${showShape(shape)},`,
         this.#name,
         full.shape,
       );

@@ -162,14 +162,17 @@ function distancesOf({
   if (!Array.isArray(distances)) throw typeError('an array of rows', 'distances', distances);
   const classes = distances.length;
   if (classes < 2) throw rangeError('a row for each of 2 or more classes', 'distances', distances);
-  const matrix = new Float64Array(classes * classes);
-  distances.forEach((row: ArrayLike<unknown>, c) => {
+  const rows = Array.from(distances as readonly unknown[], (row, c) => {
     const numbers = checkNumbers(row, `distances[${c}]`);
     if (numbers.length !== classes) {
       throw rangeError(`${classes} numbers, one per class,`, `distances[${c}]`, row);
     }
     if (numbers[c] !== 0) throw rangeError('0', `distances[${c}][${c}]`, numbers[c]);
-    matrix.set(numbers, c * classes);
+    return numbers;
+  });
+  const matrix = new Float64Array(classes * classes);
+  rows.forEach((row, c) => {
+    matrix.set(row, c * classes);
   });
   const index = backgroundIndex === undefined ? 0 : backgroundIndex;
   return {

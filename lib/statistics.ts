@@ -74,6 +74,11 @@ export class Statistics {
     );
   }
 
+  /** Whether they are statistics themselves: not a Proxy of such, which has no sums. @internal */
+  static isWhole(value: Statistics): boolean {
+    return #data in value;
+  }
+
   /** Where the sums are. */
   get device(): Device {
     return this.#data instanceof Tensor ? this.#data.device : Device.cpu;
@@ -125,17 +130,18 @@ export class Statistics {
 
   /** The statistics of more samples, in the order of the list. Not for pooled ones: those {@link add}. */
   static concat(list: readonly Statistics[]): Statistics {
-    const first = list[0];
-    if (first === undefined) throw rangeError('at least one', 'list', list);
+    if (!Array.isArray(list)) throw typeError('an array of statistics', 'list', list);
+    if (list.length === 0) throw rangeError('at least one', 'list', list);
+    const first = checkStatistics(list[0], 'list[0]');
     if (first.signature.startsWith('pooled')) {
       throw new TypeError(
         'Expected statistics per sample for list but received pooled ones: use add',
       );
     }
     let samples = 0;
-    for (const part of list) {
-      checkSignature(part, first.signature, 'list');
-      checkClasses(part, first.shape[1], 'list');
+    for (const [i, part] of list.entries()) {
+      checkSignature(part, first.signature, `list[${i}]`);
+      checkClasses(part, first.shape[1], `list[${i}]`);
       samples += part.samples;
     }
     const data = new Float64Array(samples * first.shape[1] * sumCount);
@@ -250,8 +256,16 @@ function checkClasses(statistics: Statistics, classes: number, name: string): vo
   }
 }
 
-export function checkSignature(statistics: unknown, signature: string, name: string): void {
-  if (!(statistics instanceof Statistics)) throw typeError('Statistics', name, statistics);
+function checkStatistics(value: unknown, name: string): Statistics {
+  if (!(value instanceof Statistics)) throw typeError('Statistics', name, value);
+  if (Statistics.isWhole(value)) return value;
+  throw new TypeError(
+    `Expected Statistics for ${name} but received a Proxy of such, or their prototype alone`,
+  );
+}
+
+export function checkSignature(value: unknown, signature: string, name: string): void {
+  const statistics = checkStatistics(value, name);
   const [groups, classes] = statistics.shape;
   if (statistics.device === Device.cpu && statistics.data.length !== groups * classes * sumCount) {
     throw new TypeError(

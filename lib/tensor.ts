@@ -112,7 +112,8 @@ export class Tensor implements Disposable {
     shape: readonly number[],
     options?: TensorOptions,
   ): Tensor {
-    return Tensor.from(ArrayBuffer.isView(data) ? copyArray(data) : data, shape, options);
+    const { dtype, size, shape: fixed } = Tensor.from(data, shape, options);
+    return new Tensor(copyArray(data), fixed, dtype, size);
   }
 
   /**
@@ -131,7 +132,8 @@ export class Tensor implements Disposable {
     const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
     const size = sizeOf(shape, 'shape');
     checkKeys(options, 'options', ['device', 'exportable']);
-    const device = checkDevice(options?.device ?? Device.cpu, 'options.device');
+    const { device: given = Device.cpu } = options ?? {};
+    const device = checkDevice(given, 'options.device');
     const exportable = checkFlag(options?.exportable, 'options.exportable', false);
     const fixed = Object.freeze([...shape]);
     if (device.kind === 'cpu') {
@@ -221,6 +223,11 @@ export class Tensor implements Disposable {
       );
     }
     return new Tensor(data as TypedArray, Object.freeze([...shape]), type, size);
+  }
+
+  /** Whether it is a tensor itself: not a Proxy of one, which has no memory. @internal */
+  static isWhole(value: Tensor): boolean {
+    return #disposed in value;
   }
 
   /** The typed array of a tensor on the host. @throws TypeError on a GPU; WarpDiceError ERR_DISPOSED */

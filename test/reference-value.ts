@@ -174,10 +174,12 @@ function generalized(
   const most = Math.max(...weights.map((w) => w.value));
   const ties = weights.filter((w) => w.value === most);
   const heaviest = ties.length === 0 ? 1 : quotient(sum(...ties), ties.length); // each moves it by its part
-  const terms = counted.map((sums) => {
-    const w = sums.V.value > 0 ? (weights[present.indexOf(sums)] as Variable) : heaviest;
-    return { ...sums, w: product(sums.k, w) };
-  });
+  const terms = counted
+    .filter(({ k }) => k !== 0)
+    .map((sums) => {
+      const w = sums.V.value > 0 ? (weights[present.indexOf(sums)] as Variable) : heaviest;
+      return { ...sums, w: product(sums.k, w) };
+    });
   return quotient(
     sum(...terms.map(({ w, I }) => product(2, product(w, I))), sn),
     sum(...terms.map(({ w, P, T }) => product(w, sum(P, T))), sd),
