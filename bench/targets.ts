@@ -59,7 +59,7 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   const measured = call.toCopy.median;
   const explain = () =>
     result.bounds && attribution(floorsInCopies(result.bounds), measured, most, 'copies');
-  return judged(target, limit, measured.toFixed(2), measured <= most, explain);
+  return judged(target, limit, shown(measured, most), measured <= most, explain);
 }
 
 function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined {
@@ -73,7 +73,7 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined 
   const measured = callOf(result)?.toBase?.median;
   if (measured === undefined) return untimed(target, limit);
   const explain = () => againstItsBounds(result, base, measured, most);
-  return judged(target, limit, measured.toFixed(2), measured <= most, explain);
+  return judged(target, limit, shown(measured, most), measured <= most, explain);
 }
 
 /** The bounds of this case over the time that the base takes. */
@@ -90,6 +90,12 @@ function againstItsBounds(
   if (!base.bounds) return bound;
   const growth = bounds.arithmetic.ms.median / base.bounds.arithmetic.ms.median;
   return `${bound}; its arithmetic is ${growth.toFixed(2)} of that of ${base.case}`;
+}
+
+/** With two more digits where the last would hide on which side of the limit it is. */
+function shown(x: number, limit: number, digits = 2): string {
+  const text = x.toFixed(digits);
+  return Number(text) === limit && x !== limit ? x.toFixed(digits + 2) : text;
 }
 
 /** With what the run says about it where it is not met. */
@@ -150,14 +156,14 @@ function torchVerdict(
   return judged(
     target,
     limit,
-    fastest.ratio.toFixed(1),
+    shown(fastest.ratio, leastOfTorch, 1),
     met,
     () => ours && besideTorch(fastest, ours),
   );
 }
 
 /**
- * How many times as long as our call PyTorch would take if that took no longer than its bounds, then what its time is made of.
+ * How many times as long as our call PyTorch would take if that took no longer than its bounds, after what that says about it.
  * Alone: in the run without peers, whose caches it has to itself.
  */
 function besideTorch(
@@ -168,13 +174,17 @@ function besideTorch(
   if (!bounds || !alone) return undefined;
   const { arithmetic, memory, twoPasses } = floorsIn(1, bounds);
   const floor = Math.max(arithmetic, memory);
+  const both = arithmetic + twoPasses;
   const times = (ours: number) => (ms / ours).toFixed(1);
-  return [
+  const figures = [
     `${name} ${ms.toFixed(2)} ms, ours ${oursMs.toFixed(2)} beside it, ${alone.toFixed(2)} alone: there ${times(alone)}`,
     `at the limit of ${floor === memory ? 'memory' : 'arithmetic'}, ${floor.toFixed(2)} ms, it would be ${times(floor)}`,
-    `at arithmetic and two passes one after the other, ${(arithmetic + twoPasses).toFixed(2)} ms, ${times(arithmetic + twoPasses)}`,
-    ...(ms / floor < leastOfTorch ? ['out of reach'] : []),
+    `at arithmetic and two passes one after the other, ${both.toFixed(2)} ms, ${times(both)}`,
   ].join('; ');
+  const misses = (ours: number) => ms / ours < leastOfTorch;
+  if (misses(floor)) return `out of reach: ${figures}`;
+  if (!misses(alone)) return `slower beside PyTorch than alone: ${figures}`;
+  return `${misses(both) ? 'neither alone, but one after the other' : 'nothing here explains it'}: ${figures}`;
 }
 
 export function memoryVerdict(results: readonly MemoryResult[], threads: number): Verdict[] {
@@ -228,7 +238,7 @@ function linearVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
     `from ${power(least)} to ${power(most)}, where the copy takes ${(most.copyNs / least.copyNs).toFixed(2)} times as long`;
   const target = `${fixed}: time a voxel, largest over smallest, S from ${first} to ${last}`;
   const met = measured <= mostOfLinear;
-  return [judged(target, `<= ${mostOfLinear}`, measured.toFixed(2), met, explain)];
+  return [judged(target, `<= ${mostOfLinear}`, shown(measured, mostOfLinear), met, explain)];
 }
 
 function cliffVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
@@ -243,5 +253,5 @@ function cliffVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
     `from ${from.x} to ${to.x}, where the copy takes ${(to.copyNs / from.copyNs).toFixed(2)} times as long`;
   const target = `${fixed}: time an element, from one number of classes to the next, at most`;
   const met = ratio <= mostOfNeighbour;
-  return [judged(target, `<= ${mostOfNeighbour}`, ratio.toFixed(2), met, explain)];
+  return [judged(target, `<= ${mostOfNeighbour}`, shown(ratio, mostOfNeighbour), met, explain)];
 }
