@@ -16,12 +16,15 @@ export interface Contender extends Timed {
   fault(): string | undefined;
 }
 
+/** The calls of every case; the base has them all. */
+const everywhere: readonly string[] = [names.valueAndGrad, names.value, names.gradient];
+
 /** Limits only of cases that differ from the base in more than the loss: the others have its tensors. */
 export function contendersOf(group: Group, c: Case, answer: Answer, threads: number): Contender[] {
   const [base] = group.cases;
   const problem = makeProblem(group, c, group.shape);
   const calls = callsOf(problem, answer, threads);
-  const kept = c === base ? calls : calls.filter(({ name }) => name === names.valueAndGrad);
+  const kept = c === base ? calls : calls.filter(({ name }) => everywhere.includes(name));
   if (group.extent === 'tiny') return kept;
   const limits = c.loss === base?.loss ? limitsOf(problem, threads) : [];
   return [...limits, ...kept, ...arithmeticOf(group, c)];
@@ -30,10 +33,11 @@ export function contendersOf(group: Group, c: Case, answer: Answer, threads: num
 function callsOf(problem: Problem, answer: Answer, threads: number): Contender[] {
   const { loss, logits, target, out } = problem;
   const gradScale = scaleOf(problem, answer);
-  const forwardOptions = { out: { value: out.value, perClass: out.perClass } };
-  const outputs = answer.perClass ? out : { value: out.value, grad: out.grad };
-  const options = { gradScale, out: outputs };
-  const gradientOptions = { gradScale, out: { grad: out.grad } };
+  // Some losses have no value for each class.
+  const { value, grad, perClass } = out;
+  const forwardOptions = { out: answer.perClass ? { value, perClass } : { value } };
+  const options = { gradScale, out: answer.perClass ? out : { value, grad } };
+  const gradientOptions = { gradScale, out: { grad } };
   const statistics = loss.statistics(logits, target);
   const plan = loss.plan(logits, target, options);
   let allocated: Outputs = {};

@@ -31,7 +31,7 @@ function print(text: string): void {
 /** Undefined: none of the SIMD targets is there. */
 async function measureAll(machine: Machine, options: Options): Promise<Saved | undefined> {
   const { quick, all, parts, filter, threads } = options;
-  const budget: Budget = quick ? { seconds: 2, leastRounds: 7 } : { seconds: 15, leastRounds: 25 };
+  const budget: Budget = quick ? { seconds: 2, leastRounds: 7 } : { seconds: 15, leastRounds: 15 };
   const times = parts.includes('times');
   const processors = processorsFor(threads);
   if (times && processors) console.log(`times taken on processors ${processors.join()} alone`);
