@@ -246,7 +246,7 @@ class Runner {
             case Activation::sigmoid:
               return pointwise_statistics<T, true, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, totals_, sink);
             case Activation::softmax:
-              return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, totals_, sink);
+              return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, dp_, totals_, sink);
           }
         });
       });
@@ -281,7 +281,7 @@ class Runner {
   T* const memory_;
   Blocks<T> blocks_;
   T *staged_, *staged_target_;  // a staged block of predictions, then of the gradient; of the target
-  Vec<T>*dp_, *work_;           // [C][kUnroll]: dp; numerators, then p
+  Vec<T>*dp_, *work_;           // [C][kUnroll]: dp, or the next step's logits; numerators, then p
   Odds<T> odds_ = {};           // only where full
   Totals* totals_;              // [C]
   Slope<T>* slopes_;            // [C]
