@@ -20,7 +20,8 @@ export function faultsOf({ results, peers, scaling, server }: Saved): string[] {
   ].filter((fault) => fault !== undefined);
 }
 
-function hasFigures({ results, peers, memory, scaling, server }: Saved): boolean {
+/** Is anything timed or measured? */
+export function hasFigures({ results, peers, memory, scaling, server }: Saved): boolean {
   return (
     results.some(({ cases }) => cases.some(({ calls }) => calls.length > 0)) ||
     peers.some(({ ms }) => ms) ||

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { compare, readSaved } from './compare.js';
-import { exitCode } from './exit-code.js';
+import { exitCode, hasFigures } from './exit-code.js';
 import { describeMachine, type Machine, root } from './machine.js';
 import { extentOf, help, type Options, readOptions } from './options.js';
 import { measureMemory, measurePeers, measureScaling, measureTimes } from './parts.js';
@@ -87,6 +87,7 @@ async function main(options: Options, before: Saved | undefined): Promise<void> 
   console.log(machineText(machine));
   const found = await measureAll(machine, options);
   if (found && options.save) save(found, options);
+  if (!found || !hasFigures(found)) console.error('\nNothing was measured.');
   const comparison = before && found && compare(before, found);
   if (comparison) console.log(comparisonText(comparison));
   process.exitCode = exitCode(found, comparison);
