@@ -1,7 +1,14 @@
 // A class of weight 0 contributes nothing, whatever its loss: value, parts and gradients of the others are as if it were
 // finite. So does any other part that weighs 0.
 import { describe, expect, test } from '@jest/globals';
-import { DeepSupervision, DiceCELoss, DiceLoss, JaccardLoss, Tensor } from '../lib/index.js';
+import {
+  DeepSupervision,
+  DiceCELoss,
+  DiceLoss,
+  GeneralizedDiceLoss,
+  JaccardLoss,
+  Tensor,
+} from '../lib/index.js';
 import { reference } from './reference.js';
 import {
   callOptions,
@@ -64,6 +71,43 @@ test('a class of weight 0 whose overlap is 0/0', () => {
     expect([...grad.data].map((g) => Math.abs(g as number) < 1e-15)).toEqual(Array(4).fill(true));
     const slope = loss.targetGradient(p, t, loss.statistics(p, t));
     expect([...slope.data].map((g) => Math.abs(g as number) < 1e-15)).toEqual(Array(4).fill(true));
+  }
+});
+
+test.each([
+  ['present', [0.5, 0, 1, 0]],
+  ['absent', [0, 0, 0, 0]],
+])('generalized Dice: a %s class of weight 0 with a NaN', (_, target) => {
+  const loss = new GeneralizedDiceLoss({ activation: 'sigmoid', classWeights: [0, 2] });
+  const t = Tensor.from(Float64Array.of(...target, 1, 0.5, 0, 0), [1, 2, 4]);
+  const solve = (first: number) => {
+    const z = Tensor.from(Float64Array.of(first, 1, 2, 3, 0, 1, -1, 2), [1, 2, 4]);
+    const { value, grad } = loss.valueAndGrad(z, t);
+    const slope = loss.targetGradient(z, t, loss.statistics(z, t));
+    return [...value.data, ...grad.data.slice(1), ...slope.data.slice(1)];
+  };
+  expect(solve(NaN)).toEqual(solve(0.25));
+});
+
+test('the slope of a target of weight 0, where another class costs an infinite cross-entropy', () => {
+  const loss = new DiceCELoss({ classWeights: [0, 1], overlapWeight: 0 });
+  const z = Tensor.from(Float64Array.of(0, 1, -Infinity, 2), [1, 2, 2]);
+  const t = Tensor.from(Float64Array.of(0.5, 0.5, 0.5, 0.5), [1, 2, 2]);
+  const statistics = loss.statistics(z, t);
+  expect(loss.fromStatistics(statistics).value.itemSync()).toBe(Infinity);
+  const slope = loss.targetGradient(z, t, statistics);
+  expect([...slope.data].slice(0, 2).map(Number).map(Math.abs)).toEqual([0, 0]);
+});
+
+test('label smoothing of 1 looks at no label: a forbidden class is infinitely surprising, not NaN', () => {
+  const z = Tensor.from(Float64Array.of(0, 0, -Infinity, 0), [1, 2, 2]);
+  for (const labelSmoothing of [0.5, 1]) {
+    const loss = new DiceCELoss({ crossEntropy: { labelSmoothing } });
+    for (const label of [0, 1]) {
+      const { value, grad } = loss.valueAndGrad(z, Tensor.from(Uint8Array.of(label, 0), [1, 2]));
+      expect(value.itemSync()).toBe(Infinity);
+      expect([...grad.data].map(Number).every(Number.isFinite)).toBe(true);
+    }
   }
 });
 
