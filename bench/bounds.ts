@@ -1,5 +1,5 @@
 // What a call cannot be faster than, which of the bounds a missed target fails at, and what they leave unexplained.
-import { type Case, caseSize } from './cases.js';
+import { type Case, cacheMebibytes, caseSize } from './cases.js';
 import { limitNames, names, ways } from './names.js';
 import type { Bound, Bounds } from './results.js';
 import { ratio, summarize } from './timing.js';
@@ -28,6 +28,17 @@ export function arithmeticShapes(C: number): { name: string; shape: number[] }[]
     { name: names.small, shape: [1, C, small, rowVoxels] },
     { name: names.large, shape: [1, C, large, rowVoxels] },
   ];
+}
+
+/**
+ * Does a call compute its probabilities in both passes? The rule of native/call.cc: beyond the cache, except that classes side by
+ * side are kept, and narrow vectors keep what a sample computed. (Half precision is never kept, in a small call neither.)
+ */
+export function computesTwice(shape: readonly number[], c: Case, simd: string): boolean {
+  const mebibytes = (2 * caseSize(c, shape).logitsBytes) / 2 ** 20;
+  const sampleBeyond = mebibytes / (shape[0] ?? 1) > cacheMebibytes;
+  const keptBeyond = c.layout === 'channels-last' || (sampleBeyond && simd !== 'avx512');
+  return mebibytes > cacheMebibytes && !keptBeyond;
 }
 
 /** Undefined without all of the rows, or when the disturbed larger size was no slower than the smaller one. */

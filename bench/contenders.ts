@@ -1,7 +1,7 @@
 // Who takes part in the interleaved run of a case: the limits and our calls. A peer is one more entry of such a list.
 import { setThreads, simdTarget } from 'warpdice';
-import { arithmeticShapes } from './bounds.js';
-import { type Case, cacheMebibytes, caseSize, type Group, isHalf } from './cases.js';
+import { arithmeticShapes, computesTwice } from './bounds.js';
+import { type Case, type Group, isHalf } from './cases.js';
 import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
 import { names } from './names.js';
@@ -99,7 +99,7 @@ function callsOf(problem: Problem, answer: Answer, threads: number): Contender[]
  */
 function arithmeticOf(group: Group, c: Case): Contender[] {
   const C = group.shape[1] ?? 1;
-  const again = computesTwice(group, c);
+  const again = computesTwice(group.shape, c, simdTarget());
   return arithmeticShapes(C).map(({ name, shape }) => {
     const problem = makeProblem(group, c, shape);
     const answer = solve(group, shape, c.loss);
@@ -126,13 +126,6 @@ function arithmeticOf(group: Group, c: Case): Contender[] {
       },
     };
   });
-}
-
-/** The rule of native/call.cc: beyond the cache, except that narrow vectors keep what a sample computed. */
-function computesTwice({ shape }: Group, c: Case): boolean {
-  const mebibytes = (2 * caseSize(c, shape).logitsBytes) / 2 ** 20;
-  const sampleBeyond = mebibytes / (shape[0] ?? 1) > cacheMebibytes;
-  return mebibytes > cacheMebibytes && !(sampleBeyond && simdTarget() !== 'avx512');
 }
 
 /** A power of two that brings a half-precision gradient into the middle of its range; others need none. */

@@ -1,6 +1,12 @@
 // What the benchmark says bounds a call, and what it says about a missed target.
 import { describe, expect, test } from '@jest/globals';
-import { arithmeticShapes, attribution, boundsOf, fastest } from '../bench/bounds.js';
+import {
+  arithmeticShapes,
+  attribution,
+  boundsOf,
+  computesTwice,
+  fastest,
+} from '../bench/bounds.js';
 import { base } from '../bench/cases.js';
 import type { Bounds } from '../bench/results.js';
 import { peerVerdicts, scalingVerdicts, timeVerdicts } from '../bench/targets.js';
@@ -85,6 +91,17 @@ test.each([1, 2, 3, 4, 19, 65, 117, 150, 256, 1000])(
     if (C <= 128) expect(C * Number(large[2]) * 128).toBeLessThanOrEqual(32768);
   },
 );
+
+test.each([
+  ['24 MiB with the gradient', [1, 3, 1024, 1024], {}, 'avx512', false],
+  ['more', [2, 3, 1024, 1024], {}, 'avx512', true],
+  ['samples within the cache, narrow vectors', [2, 3, 1024, 1024], {}, 'avx2', true],
+  ['a sample beyond it', [2, 3, 128, 128, 128], {}, 'avx512', true],
+  ['a sample beyond it, narrow vectors', [2, 3, 128, 128, 128], {}, 'avx2', false],
+  ['channels last', [4, 4, 512, 512], { layout: 'channels-last' as const }, 'avx512', false],
+])('both passes compute beyond the cache, but where they keep: %s', (_, shape, c, simd, twice) => {
+  expect(computesTwice(shape, { ...base, ...c }, simd)).toBe(twice);
+});
 
 test('no bounds where the larger size was no slower: that run was disturbed', () => {
   const disturbed = (ms: number[]) => (name: string) =>
