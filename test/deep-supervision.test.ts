@@ -253,6 +253,12 @@ describe('errors', () => {
       { out: { ...out, value: full([1], 0, 'float64') } },
       'Expected shape [] for out.value',
     );
+    refuse(
+      [fine, coarse],
+      labels,
+      { accumulate: true, out: { scales: [out.scales[0], { grad: coarse }] } },
+      /own.*out\.scales\[1\]\.grad.*predictions\[1\]/,
+    );
     const wrong = full([2, 8, 8], 1, 'uint8');
     wrong.data[77] = 3 as never; // no voxel of the coarse one
     refuse([fine, coarse], wrong, {}, 'but received 1 other value, the first 3 at index 77');

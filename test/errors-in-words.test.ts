@@ -83,12 +83,18 @@ test('statistics of anything', () => {
   }
 });
 
-test('distances with holes, or more than there is memory for', () => {
+test('distances with holes or rows too long, or more than there is memory for', () => {
   const make = (distances: Any) => () => new GeneralizedWassersteinDiceLoss({ distances });
   expect(make(new Array(3))).toThrow(/distances\[0\] but received undefined/);
   const hole = [[0, 1, 1]];
   hole[2] = [1, 1, 0];
   expect(make(hole)).toThrow(/distances\[1\] but received undefined/);
+  expect(
+    make([
+      [0, 1, 1],
+      [1, 0],
+    ]),
+  ).toThrow(/^Expected 2 numbers.*distances\[0\] but received \[0, 1, 1\]$/);
   expect(make(new Array(1e6).fill([0]))).toThrow(/^Expected 1000000 numbers.*distances\[0\]/);
 });
 

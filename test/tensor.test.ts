@@ -20,6 +20,10 @@ test('copyOf copies', () => {
   const x = Tensor.copyOf(data, [2]);
   data[0] = 9;
   expect([...x.data]).toEqual([1, 2]);
+  const half = Uint16Array.of(0x3c00);
+  const one = Tensor.copyOf(half, [1], { dtype: 'bfloat16' });
+  half[0] = 0;
+  expect([one.dtype, one.data[0]]).toEqual(['bfloat16', 0x3c00]);
 });
 
 test.each([
