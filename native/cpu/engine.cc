@@ -8,7 +8,7 @@
 #include <new>
 #include <string>
 
-#include "kernels.h"
+#include "partition.h"
 #include "pool.h"
 
 namespace warpdice::cpu {
@@ -55,31 +55,13 @@ Workspace& workspace() {
   return memory;
 }
 
-/// How a call is cut up.
-struct Partition {
-  int64_t runs_per_sample, run_voxels, runs;
-  int64_t grain;  // runs that a thread takes at a time
-
-  /// By the shape of one sample: not by N, since a call may be done in groups of samples (call.cc).
-  explicit Partition(const Inputs& in) {
-    constexpr int64_t kLeastElements = 32768;  // less is not worth handing to another thread
-    constexpr int64_t kMostRuns = 256;         // per sample: enough for large machines
-    constexpr int64_t kMostPartials = 8192;    // per sample: half a megabyte of sums
-    const int64_t most = std::clamp<int64_t>(kMostPartials / in.classes, 16, kMostRuns);
-    const int64_t least_voxels = std::max<int64_t>(1, kLeastElements / in.classes);
-    run_voxels = std::max(least_voxels, (in.voxels + most - 1) / most);
-    run_voxels = (run_voxels + kRunAlignment - 1) / kRunAlignment * kRunAlignment;
-    runs_per_sample = (in.voxels + run_voxels - 1) / run_voxels;
-    runs = runs_per_sample * in.samples;
-    const int64_t elements = std::min(run_voxels, in.voxels) * in.classes;
-    grain = std::max<int64_t>(1, kLeastElements / elements);
-  }
-
-  Run run(const Inputs& in, int64_t i) const {
-    const int64_t begin = i % runs_per_sample * run_voxels;
-    return {i / runs_per_sample, begin, std::min(begin + run_voxels, in.voxels)};
-  }
-};
+/// By the shape of one sample: not by N, since a call may be done in groups of samples (call.cc).
+Partition partition_of(const Inputs& in) {
+  constexpr int64_t kLeastElements = 32768;
+  constexpr int64_t kMostRuns = 256;       // per sample: enough for large machines
+  constexpr int64_t kMostPartials = 8192;  // per sample: half a megabyte of sums
+  return {in, kLeastElements, std::clamp<int64_t>(kMostPartials / in.classes, 16, kMostRuns)};
+}
 
 }  // namespace
 
@@ -122,7 +104,7 @@ void Workspace::trim() {
 
 LabelFault check_target(const Inputs& in, int64_t* counts) {
   if (!in.labels && in.target.dtype != DType::uint8) return {};  // floats may be anything
-  const Partition partition(in);
+  const Partition partition = partition_of(in);
   const int64_t per_sample = in.classes + 1;
   if (counts) std::fill(counts, counts + in.samples * per_sample, 0);
   std::mutex mutex;
@@ -145,7 +127,7 @@ LabelFault check_target(const Inputs& in, int64_t* counts) {
 }
 
 void statistics(const Inputs& in, Sums* sums, const GradientOut* keep) {
-  const Partition partition(in);
+  const Partition partition = partition_of(in);
   const int64_t C = in.classes;
   // With one run per sample its sums are the sample's; else one partial per run.
   static thread_local Workspace partials_memory;
@@ -183,7 +165,7 @@ bool can_keep(const Inputs& in, const GradientOut& out) {
 bool arithmetic_bound() { return kernels().vector_bytes < 64; }
 
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {
-  const Partition partition(in);
+  const Partition partition = partition_of(in);
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
     // From the end: what step 1 read last may still be in the cache.
     const Run run = partition.run(in, partition.runs - 1 - i);
@@ -193,7 +175,7 @@ void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, c
 }
 
 void target_gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out) {
-  const Partition partition(in);
+  const Partition partition = partition_of(in);
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
     const Run run = partition.run(in, i);
     kernels().target_gradient(in, run, workspace(), coefficients + (pooled ? 0 : run.n * in.classes), out);
