@@ -168,25 +168,23 @@ WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Soft
 /// totals: [C], added to. work, spare: [C][kUnroll].
 template <class T, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
 void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* work, Vec<T>* spare, Totals* totals, Sink<T> keep) {
-  const auto add = [&](const Softmax<T>& shared, const Vec<T>* numerators) {
-    add_softmax<T, kSquared, kWeighted, kKeep, kEntropy>(steps, shared, numerators, totals, keep);
-    steps.next();
-    keep.data += kStep<T>;
-  };
-  // Halves are read once anyway, to be widened; E and U read the logits again.
-  if constexpr (!kHalf<From> && !kEntropy) {
+  // Halves are read once anyway, to be widened; E and U read the logits again, and a dense target fills the cache.
+  if constexpr (Target::kLabels && !kHalf<From> && !kEntropy) {
     if (reads_ahead(steps.classes, steps.z) && steps.count > 1) {
       SoftmaxAhead<T> ahead(steps.classes, steps.z, work, spare);
-      for (int64_t i = 0; i < steps.count; i++) {
+      for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
         View<T> next = steps.z;
         if (i + 1 < steps.count) next.data += kStep<T>;  // else the last, again
         const Softmax<T> shared = ahead.step(next);
-        add(shared, ahead.numerators());
+        add_softmax<T, kSquared, kWeighted, kKeep, kEntropy>(steps, shared, ahead.numerators(), totals, keep);
       }
       return;
     }
   }
-  for (int64_t i = 0; i < steps.count; i++) add(softmax(steps.classes, steps.z, work), work);
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
+    const Softmax<T> shared = softmax(steps.classes, steps.z, work);
+    add_softmax<T, kSquared, kWeighted, kKeep, kEntropy>(steps, shared, work, totals, keep);
+  }
 }
 
 /// q_c = w*(dE_c*t_c + dU_c) of one class and vector.
@@ -208,7 +206,8 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
   const bool prefetches = kKept && kVectorBytes < 64 && steps.classes <= 32;
   // Of more classes than such a place holds, those that were read last are still in it.
   const bool share = steps.z.class_stride * static_cast<int64_t>(sizeof(From)) % kCacheWayBytes == 0;
-  const bool backwards = kKept && kVectorBytes == 64 && share && steps.classes > 12;
+  const bool backwards = kKept && !kEntropy && kVectorBytes == 64 && share && steps.classes > 12;
+  const int64_t first = backwards ? steps.classes - 1 : 0, step = backwards ? -1 : 1;
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     Vec<T> inverse[kUnroll], mean[kUnroll] = {};
     if constexpr (!kKept) {
@@ -228,7 +227,7 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
         if constexpr (kEntropy) mean[u] -= entropy_slope<T, kWeighted>(steps, slope, c, u);
       }
     }
-    const auto write = [&](int64_t c) {
+    for (int64_t left = steps.classes, c = first; left > 0; left--, c += step) {
       Vec<T> g[kUnroll];
       for (int u = 0; u < kUnroll; u++) {
         g[u] = p[c * kUnroll + u] * (dp[c * kUnroll + u] - mean[u]);
@@ -236,11 +235,6 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
         g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
       }
       sink.put(c, g);
-    };
-    if (backwards) {
-      for (int64_t c = steps.classes - 1; c >= 0; c--) write(c);
-    } else {
-      for (int64_t c = 0; c < steps.classes; c++) write(c);
     }
   }
 }
