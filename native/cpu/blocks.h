@@ -129,22 +129,19 @@ class Blocks {
   }
 
  private:
-  /// Labels as int32, -1 for what is no label; where `weigh`, weight 0 for ignored voxels.
-  /// Copied first, then checked: shared memory may change meanwhile, and labels become indices.
+  /// Labels as int32, -1 for what is none; where `weigh`, weight 0 for ignored voxels. Passes only compare them with
+  /// classes, so that memory which others change meanwhile does no harm.
   template <class Label>
   WARPDICE_INLINE void load_labels(Label*, int64_t s, int count, bool weigh) {
-    const int64_t end = in_.classes + in_.label_base();
-    Label copy[kBlockSteps * kStep<T>];
-    memcpy(copy, static_cast<const Label*>(in_.target.data) + run_.n * in_.voxels + s, count * sizeof(Label));
-    if (weigh && in_.has_ignore) {
-      for (int j = 0; j < count; j++) {
-        if (static_cast<int64_t>(copy[j]) == in_.ignore_index) weights_[j] = 0;
-      }
+    const Label* from = static_cast<const Label*>(in_.target.data) + run_.n * in_.voxels + s;
+    constexpr bool kWide = sizeof(Label) > sizeof(int32_t);  // else what is no class stays none
+    const int64_t end = kWide ? in_.classes + in_.label_base() : 0;
+    for (int j = 0; j < count; j++) {
+      const bool valid = !kWide || (from[j] >= 0 && static_cast<int64_t>(from[j]) < end);
+      labels_[j] = valid ? static_cast<int32_t>(from[j]) : -1;
     }
-    const bool invalid = any_from(copy, count, end);
-    for (int j = 0; j < count; j++) labels_[j] = static_cast<int32_t>(copy[j]);
-    for (int j = 0; j < count && invalid; j++) {
-      if (copy[j] < 0 || static_cast<int64_t>(copy[j]) >= end) labels_[j] = -1;
+    for (int j = 0; j < count && weigh && in_.has_ignore; j++) {
+      if (static_cast<int64_t>(from[j]) == in_.ignore_index) weights_[j] = 0;
     }
     const int whole = (count + kStep<T> - 1) / kStep<T> * kStep<T>;
     for (int j = count; j < whole; j++) labels_[j] = -1;

@@ -19,6 +19,10 @@ int64_t count_label(const Label* labels, int64_t count, Label wanted) {
     for (int i = 0; i < kMost && j + kLanes <= count; i++, j += kLanes) {
       found -= (Lanes)(load<Lanes>(labels + j) == Lanes{} + wanted);
     }
+    if constexpr (sizeof(Label) == 1) {
+      total += sum_bytes(found);
+      continue;
+    }
     Label lanes[kLanes];
     store(lanes, found);
     int64_t part = 0;
