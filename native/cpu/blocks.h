@@ -55,6 +55,13 @@ class Blocks {
     return kWidensQuickly && halves && in_.labels && !weighted() && !stager_.channels_last;
   }
 
+  /// Whether passes over classes one by one are to widen bytes of labels themselves: with few classes that is less work
+  /// than to stage them.
+  bool direct_labels() const {
+    return in_.labels && in_.target.dtype == DType::uint8 && in_.plain() && in_.activation != Activation::softmax &&
+           in_.classes <= 4;
+  }
+
   /// Calls visit(view) with a block of predictions of halves.
   template <class Visit>
   WARPDICE_INLINE void with_halves(const Block& block, Visit visit) const {
@@ -82,6 +89,13 @@ class Blocks {
     const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
     if (weigh) load_weights(block.s, block.voxels);
     const T* weight = weigh ? weights_ : nullptr;
+    if constexpr (kWidensQuickly) {
+      if (direct_labels() && !block.partial && !weigh) {
+        const uint8_t* labels = static_cast<const uint8_t*>(in_.target.data) + run_.n * in_.voxels + block.s;
+        const LabelTarget<T, uint8_t> target{labels, static_cast<int32_t>(in_.label_base())};
+        return pass(Steps<T, LabelTarget<T, uint8_t>, From>{{in_.classes, count, target, nullptr, in_.uniform}, z});
+      }
+    }
     if (in_.labels) {
       with_label(in_.target.dtype, [&](auto* label) { load_labels(label, block.s, block.voxels, weigh); });
       const LabelTarget<T> target{labels_, static_cast<int32_t>(in_.label_base())};

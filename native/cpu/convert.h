@@ -56,6 +56,29 @@ WARPDICE_INLINE Vec<float> unpack(const Float16* from) {
 #endif
 }
 
+/// A vector of labels as integers of the width of T.
+template <class T>
+WARPDICE_INLINE Mask<T> widen_labels(const int32_t* labels) {
+  return __builtin_convertvector(load<typename Alike<T, int32_t>::V>(labels), Mask<T>);
+}
+
+/// The compiler's own conversion of bytes takes a dozen instructions.
+template <class T>
+WARPDICE_INLINE Mask<T> widen_labels(const uint8_t* labels) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return (Mask<T>)_mm512_cvtepu8_epi32(load<__m128i>(labels));
+  else return (Mask<T>)_mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(labels)));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Mask<T>)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(labels)));
+  } else {
+    return (Mask<T>)_mm256_cvtepu8_epi64(_mm_cvtsi32_si128(load<int32_t>(labels)));
+  }
+#else
+  return __builtin_convertvector(load<typename Alike<T, uint8_t>::V>(labels), Mask<T>);
+#endif
+}
+
 template <class Half>
 WARPDICE_INLINE void widen_halves(const Half* from, float* row) {
   constexpr int kLanes = Simd<float>::lanes;

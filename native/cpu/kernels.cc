@@ -80,11 +80,13 @@ class Runner {
           }
         } else {
           voxels += block.voxels;
+          if (in_.labels) blocks_.count_labels(s, block.voxels, counts_);
         }
-        if (full_) general(steps).statistics(steps, totals_);
-        else if (steps.weight) add<true>(steps, keep, sink);
-        else add<false>(steps, keep, sink);
-        if (in_.labels && !steps.weight) blocks_.count_labels(s, block.voxels, counts_);
+        if constexpr (decltype(steps.target)::kStaged) {
+          if (full_) return general(steps).statistics(steps, totals_);
+          if (steps.weight) return add<true>(steps, keep, sink);
+        }
+        add<false>(steps, keep, sink);
       });
       if (keep && block.partial) {
         const Sink<T> to = kept_at(*keep, block);
@@ -150,9 +152,11 @@ class Runner {
       Sink<T> sink = staged_sink();
       if (!stage_out) sink = {static_cast<T*>(out.data) + blocks_.stager().offset(run_.n, s), in_.voxels, streaming};
       blocks_.with_steps(z, block, blocks_.weighted(), staged_target_, [&](auto steps) {
-        if (full_) general(steps).gradient(steps, coefficients, slopes_, dp_, sink);
-        else if (steps.weight) differentiate<true>(steps, kept, sink);
-        else differentiate<false>(steps, kept, sink);
+        if constexpr (decltype(steps.target)::kStaged) {
+          if (full_) return general(steps).gradient(steps, coefficients, slopes_, dp_, sink);
+          if (steps.weight) return differentiate<true>(steps, kept, sink);
+        }
+        differentiate<false>(steps, kept, sink);
       });
       if (stage_out) blocks_.store_staged(out, block, staged_, streaming);
       s += block.voxels;
@@ -170,8 +174,9 @@ class Runner {
       Sink<T> sink = staged_sink();
       if (!stage_out) sink = {static_cast<T*>(out.data) + blocks_.stager().offset(run_.n, s), in_.voxels, false};
       const View<T> z = blocks_.view(in_.predictions, block, staged_);
-      blocks_.with_steps(z, block, blocks_.weighted(), staged_target_,
-                         [&](auto steps) { general(steps).target_gradient(steps, coefficients, sink); });
+      blocks_.with_steps(z, block, blocks_.weighted(), staged_target_, [&](auto steps) {
+        if constexpr (decltype(steps.target)::kStaged) general(steps).target_gradient(steps, coefficients, sink);
+      });
       if (stage_out) blocks_.store_staged(out, block, staged_, false);
       s += block.voxels;
     }
@@ -246,7 +251,8 @@ class Runner {
             case Activation::sigmoid:
               return pointwise_statistics<T, true, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, totals_, sink);
             case Activation::softmax:
-              return softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, dp_, totals_, sink);
+              if constexpr (Target::kStaged)
+                softmax_statistics<T, kSquared, kWeighted, kKeep, kEntropy>(steps, work_, dp_, totals_, sink);
           }
         });
       });
@@ -264,7 +270,8 @@ class Runner {
           case Activation::sigmoid:
             return pointwise_gradient<T, true, kWeighted, kKept, kEntropy>(steps, slopes_, sink);
           case Activation::softmax:
-            return softmax_gradient<T, kWeighted, kKept, kEntropy>(steps, slopes_, work_, dp_, sink);
+            if constexpr (Target::kStaged)
+              softmax_gradient<T, kWeighted, kKept, kEntropy>(steps, slopes_, work_, dp_, sink);
         }
       });
     });

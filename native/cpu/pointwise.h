@@ -40,7 +40,14 @@ WARPDICE_INLINE Vec<T> smaller_side(Vec<T> e) {
 template <class T, class Target>
 WARPDICE_INLINE Vec<T> logit_loss(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> z) {
   const Vec<T> zero = {};
-  if constexpr (Target::kLabels) return max(zero, steps.target.select(c, u, -z, z));
+  if constexpr (Target::kLabels) {
+#if defined(__AVX512F__)
+    return max(zero, steps.target.select(c, u, -z, z));
+#else
+    const Mask<T> right = steps.target.is(c, u) ^ (bits_of<T>(z) < 0);  // no select, which is two instructions there
+    return right ? zero : magnitude(z);
+#endif
+  }
   const Vec<T> t = steps.target.get(c, u), other = static_cast<T>(1) - t;
   return (t == zero ? zero : t * max(zero, -z)) + (other == zero ? zero : other * max(zero, z));
 }
@@ -82,6 +89,7 @@ void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* 
     const bool first = i % kSharingSteps == 0, last = (i + 1) % kSharingSteps == 0 || i + 1 == steps.count;
     for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll], e[kUnroll];
+      steps.z.prefetch(c);
       if constexpr (kSigmoid) exp_side(steps.z, c, e);
       for (int u = 0; u < kUnroll; u++) {
         p[u] = steps.z.get(c, u);

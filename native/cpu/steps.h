@@ -35,17 +35,18 @@ struct View {
   }
 };
 
-/// t from labels: one int32 per voxel; class c is label c + base, -1 is no class.
-template <class T>
+/// t from labels, one per voxel; class c is label c + base. Staged ones are int32, of which -1 is no class.
+template <class T, class Label = int32_t>
 struct LabelTarget {
-  static constexpr bool kLabels = true;
-  const int32_t* labels;
+  static constexpr bool kLabels = true, kStaged = sizeof(Label) == sizeof(int32_t);
+  const Label* labels;
   int32_t base;
 
+  WARPDICE_INLINE Mask<T> is(int64_t c, int u) const {
+    return widen_labels<T>(labels + u * Simd<T>::lanes) == static_cast<typename Simd<T>::Int>(c + base);
+  }
   WARPDICE_INLINE Vec<T> select(int64_t c, int u, Vec<T> here, Vec<T> elsewhere) const {
-    const auto label =
-        __builtin_convertvector(load<typename Alike<T, int32_t>::V>(labels + u * Simd<T>::lanes), Mask<T>);
-    return label == static_cast<typename Simd<T>::Int>(c + base) ? here : elsewhere;
+    return is(c, u) ? here : elsewhere;
   }
   WARPDICE_INLINE Vec<T> get(int64_t c, int u) const { return select(c, u, splat<T>(1), Vec<T>{}); }
   WARPDICE_INLINE Vec<T> times(int64_t c, int u, Vec<T> p) const { return select(c, u, p, Vec<T>{}); }
@@ -55,7 +56,7 @@ struct LabelTarget {
 /// t from an array like the predictions.
 template <class T>
 struct DenseTarget {
-  static constexpr bool kLabels = false;
+  static constexpr bool kLabels = false, kStaged = true;
   View<T> view;
 
   WARPDICE_INLINE Vec<T> times(int64_t c, int u, Vec<T> p) const { return p * get(c, u); }
