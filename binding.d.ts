@@ -278,6 +278,8 @@ export interface Binding {
   simdTarget(): string;
   /** For memory that is not touched yet; does nothing where the system has none. */
   preferHugePages(array: ArrayBufferView): void;
+  /** From where the array begins to the next cache line: 0 to 63. */
+  bytesToLine(array: ArrayBufferView): number;
   /** Copies with the engine's threads; `streaming` bypasses the caches. For benchmarks. */
   copy(to: ArrayBufferView, from: ArrayBufferView, streaming: boolean): void;
   /** Writes the byte everywhere, in the same way. For benchmarks. */

@@ -1,6 +1,6 @@
 // The tensors of a case. Logits are multiples of 1/16 from -8 to 8 less 1/16: every dtype holds them exactly, so that all
 // cases of a group have one answer. Labels are random from voxel to voxel, the worst case for anything that branches on them.
-import { type Loss, Tensor, type TensorLike, type TypedArray } from 'warpdice';
+import { type Loss, Tensor, type TensorLike } from 'warpdice';
 import type { Case, Group } from './cases.js';
 import { encodeExact } from './half.js';
 import { losses } from './losses.js';
@@ -43,11 +43,8 @@ export function labelsOf(size: number, C: number): Uint8Array {
   return labels;
 }
 
-function arrayOf(dtype: Case['dtype'] | 'uint8', size: number): TypedArray {
-  if (dtype === 'float32') return new Float32Array(size);
-  if (dtype === 'float64') return new Float64Array(size);
-  return dtype === 'uint8' ? new Uint8Array(size) : new Uint16Array(size);
-}
+/** As the library makes it: from a cache line on, in huge pages where large. */
+const arrayOf = (dtype: Case['dtype'] | 'uint8', size: number) => Tensor.empty([size], dtype).data;
 
 export function makeProblem(
   { activation }: Pick<Group, 'activation'>,
@@ -102,7 +99,7 @@ export function makeProblem(
       value: Tensor.from(new Float64Array(1), []),
       perClass: Tensor.from(new Float64Array(N * C), [N, C]),
       // Filled, so that its pages exist: the first write to a page costs more than the call.
-      grad: Tensor.from(arrayOf(c.dtype, size).fill(1 as never) as TypedArray, ownShape, {
+      grad: Tensor.from(arrayOf(c.dtype, size).fill(1 as never), ownShape, {
         dtype: c.dtype,
       }),
     },

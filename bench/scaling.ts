@@ -147,7 +147,7 @@ function copyOf({ logits, out }: Problem): () => void {
 function repeated(problem: Problem, times: number): Problem {
   if (times === 1) return problem;
   const { C, S, logits, target, out } = problem;
-  const large = new Float32Array(logits.size * times);
+  const large = Tensor.empty([logits.size * times]).data as Float32Array;
   const labels = new Uint8Array(S * times);
   for (let k = 0; k < times; k++) {
     labels.set(target.data as Uint8Array, k * S);
@@ -157,7 +157,8 @@ function repeated(problem: Problem, times: number): Problem {
     }
   }
   const shape = [1, C, S * times];
-  const grad = Tensor.from(new Float32Array(large.length).fill(1), shape);
+  const grad = Tensor.empty(shape);
+  grad.data.fill(1 as never); // its pages exist
   return {
     ...problem,
     S: S * times,

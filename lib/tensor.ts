@@ -120,8 +120,9 @@ export class Tensor implements Disposable {
    * A zero-filled tensor on a `SharedArrayBuffer`. That memory can neither move nor be transferred away, so the
    * `...Async` calls use it without a copy, and it can be posted to workers, which then share it.
    * Make it once and reuse it: the garbage collector takes little notice of shared memory and may free it late.
-   * From 4 MB on Linux is asked for huge pages, which large tensors are read and first written faster in.
-   * The default dtype is float32.
+   * From 16 kB it begins on a cache line, which calls are up to 10% faster on than where Node places arrays: post
+   * `data` and not its `buffer`, which holds some bytes more. From 4 MB on Linux is asked for huge pages, which large
+   * tensors are read and first written faster in. The default dtype is float32.
    *
    * With `options.device` a GPU it is zero-filled memory there, from a pool: sizes that were disposed before cost no
    * allocation by the driver.

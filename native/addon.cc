@@ -29,6 +29,12 @@ Napi::Value prefer_huge_pages(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value bytes_to_line(const Napi::CallbackInfo& info) {
+  constexpr uintptr_t kLineBytes = 64;
+  const uintptr_t at = reinterpret_cast<uintptr_t>(memory_of(info.Env(), info[0], "array").data);
+  return Napi::Number::New(info.Env(), static_cast<double>((kLineBytes - at % kLineBytes) % kLineBytes));
+}
+
 Napi::Value copy(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const Memory to = memory_of(env, info[0], "to"), from = memory_of(env, info[1], "from");
@@ -71,6 +77,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
+  exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));

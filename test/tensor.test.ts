@@ -1,6 +1,7 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
-import { Device, Tensor, WarpDiceError } from '../lib/index.js';
+import { native } from '../lib/binding.js';
+import { Device, DiceLoss, Tensor, WarpDiceError } from '../lib/index.js';
 import { tensor } from './util.js';
 
 test('from borrows', () => {
@@ -41,6 +42,34 @@ test.each([
   expect([...x.data].map(Number)).toEqual([0, 0, 0, 0, 0, 0]);
   expect(x.dtype).toBe(dtype);
   expect(x.byteLength).toBe(6 * bytes);
+});
+
+test.each(['float32', 'float64', 'bfloat16', 'uint8', 'int64'] as const)(
+  'from 16 kB memory begins on a cache line: %s',
+  (dtype) => {
+    for (const bytes of [1 << 14, 100_008, 5 << 20]) {
+      const x = Tensor.empty([bytes / Tensor.empty([1], dtype).byteLength], dtype);
+      expect(native.bytesToLine(x.data)).toBe(0);
+      expect(x.byteLength).toBe(bytes);
+      expect(x.data.length).toBe(x.size);
+      expect(x.data.every((value) => Number(value) === 0)).toBe(true);
+    }
+  },
+);
+
+test('so does a gradient that a call allocates, and small memory is as large as it says', () => {
+  const { grad } = new DiceLoss().valueAndGrad(Tensor.empty([5000]), Tensor.empty([5000], 'uint8'));
+  expect(native.bytesToLine(grad.data)).toBe(0);
+  expect(Tensor.empty([4095]).data.buffer.byteLength).toBe(4 * 4095);
+});
+
+test('bytes to the next cache line', () => {
+  const { buffer } = Tensor.empty([128], 'uint8').data;
+  const first = native.bytesToLine(new Uint8Array(buffer));
+  expect(first).toBeLessThan(64);
+  for (let i = 0; i < 64; i++) {
+    expect(native.bytesToLine(new Uint8Array(buffer, i))).toBe((first - i + 64) % 64);
+  }
 });
 
 test('empty is float32 unless told', () => {

@@ -54,7 +54,9 @@ for (const [name, { shape, options, dense, weighted, type = Float32Array }] of O
   for (const threads of [1, 2, 7, 2, 7, 1]) {
     setThreads(threads);
     const { value, perClass, grad } = loss.valueAndGrad(predictions, target, call);
-    const bits = [value, perClass, grad].map((x) => Buffer.from(x.data.buffer));
+    const bits = [value, perClass, grad].map((x) =>
+      Buffer.from(x.data.buffer, x.data.byteOffset, x.data.byteLength),
+    );
     expected ??= bits;
     if (!bits.every((b, i) => b.equals(expected[i]))) different.push(`${name}, ${threads} threads`);
     if (threads === 1 && !results[name]) {
