@@ -108,31 +108,48 @@ export function resolveDType(
 /** Arrays of as many bytes ask for huge pages, two of which they then hold. NumPy draws the same line. */
 const hugeFromBytes = 1 << 22;
 
-/** Arrays of as many bytes begin on a cache line: elsewhere every vector of AVX-512 would touch two. */
+/** Tensors of as many bytes begin on a cache line: elsewhere every vector of AVX-512 would touch two. */
 const alignedFromBytes = 1 << 14;
 const lineBytes = 64;
 
 /**
- * A zero-filled typed array, on a SharedArrayBuffer where `shared`. Its buffer may hold some bytes before and after.
+ * A zero-filled typed array.
  *
  * @throws WarpDiceError ERR_OUT_OF_MEMORY
  */
-export function makeArray(dtype: DType, size: number, shared = false): TypedArray {
-  const bytes = size * bytesOf(dtype);
-  let array: TypedArray;
-  try {
+export function makeArray(dtype: DType, size: number): TypedArray {
+  return allocate(dtype, size, () =>
+    viewOf(dtype, new ArrayBuffer(size * bytesOf(dtype)), 0, size),
+  );
+}
+
+/**
+ * The same for a tensor, whose buffer may hold some bytes before and after. On a SharedArrayBuffer where `shared`.
+ *
+ * @throws WarpDiceError ERR_OUT_OF_MEMORY
+ */
+export function makeTensorData(dtype: DType, size: number, shared: boolean): TypedArray {
+  return allocate(dtype, size, () => {
+    const bytes = size * bytesOf(dtype);
     const room = bytes < alignedFromBytes ? bytes : bytes + lineBytes;
     const buffer = shared ? new SharedArrayBuffer(room) : new ArrayBuffer(room);
     const before = room === bytes ? 0 : native.bytesToLine(new Uint8Array(buffer));
-    array = viewOf(dtype, buffer, before, size);
+    return viewOf(dtype, buffer, before, size);
+  });
+}
+
+function allocate(dtype: DType, size: number, make: () => TypedArray): TypedArray {
+  let array: TypedArray;
+  try {
+    array = make();
   } catch (cause) {
     throw new WarpDiceError(
       'ERR_OUT_OF_MEMORY',
-      `Could not allocate ${bytes} bytes for ${size} elements of ${dtype}`,
+      `Could not allocate ${size * bytesOf(dtype)} bytes for ${size} elements of ${dtype}`,
       { cause },
     );
   }
-  if (bytes >= hugeFromBytes) native.preferHugePages(array);
+  if (array.byteLength >= hugeFromBytes) native.preferHugePages(array);
   return array;
 }
 

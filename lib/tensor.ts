@@ -16,7 +16,7 @@ import {
   dtypes,
   type Float16Like,
   isFloat16Array,
-  makeArray,
+  makeTensorData,
   resolveDType,
   type TypedArray,
 } from './dtype.js';
@@ -139,7 +139,7 @@ export class Tensor implements Disposable {
     const fixed = Object.freeze([...shape]);
     if (device.kind === 'cpu') {
       if (exportable) throw typeError('a GPU', 'options.device of an exportable tensor', device);
-      return new Tensor(makeArray(type, size, true), fixed, type, size);
+      return new Tensor(makeTensorData(type, size, true), fixed, type, size);
     }
     const storage = DeviceStorage.zeros(device, size * bytesOf(type), exportable);
     return new Tensor(storage, fixed, type, size, device);
@@ -150,7 +150,7 @@ export class Tensor implements Disposable {
     const size = sizeOf(shape, 'shape');
     const memory =
       device.kind === 'cpu'
-        ? makeArray(dtype, size)
+        ? makeTensorData(dtype, size, false)
         : DeviceStorage.allocate(device, size * bytesOf(dtype));
     return new Tensor(memory, Object.freeze([...shape]), dtype, size, device);
   }
