@@ -57,18 +57,18 @@ constexpr int64_t kSharingSteps = 8;
 
 /// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), with e =
 /// e^-|z|. Without weights the logarithms are add_logarithms()'s.
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE void add_logit_loss(const Voxels<T, Target>& steps, int64_t c, const Vec<T> (&z)[kUnroll],
-                                    const Vec<T> (&e)[kUnroll], Totals& totals) {
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE void add_logit_loss(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&e)[kUnroll],
+                                    Totals& totals) {
   Vec<T> x[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
-    x[u] = logit_loss(steps, c, u, z[u]);
+    x[u] = logit_loss(steps, c, u, steps.z.get(c, u));
     if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
   add_weighted<T, kWeighted>(steps, x, totals.cross_entropy);
   if (!steps.uniform) return;
   for (int u = 0; u < kUnroll; u++) {
-    x[u] = magnitude(z[u]) * static_cast<T>(0.5);
+    x[u] = magnitude(steps.z.get(c, u)) * static_cast<T>(0.5);
     if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
   add_weighted<T, kWeighted>(steps, x, totals.uniform);
@@ -88,23 +88,23 @@ void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* 
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
     const bool first = i % kSharingSteps == 0, last = (i + 1) % kSharingSteps == 0 || i + 1 == steps.count;
     for (int64_t c = 0; c < steps.classes; c++) {
-      Vec<T> p[kUnroll], kept[kUnroll], z[kUnroll], e[kUnroll];
+      Vec<T> p[kUnroll], kept[kUnroll], e[kUnroll];
       steps.z.prefetch(c);
       if constexpr (kSigmoid) exp_side(steps.z, c, e);
-      for (int u = 0; u < kUnroll; u++) {
-        p[u] = steps.z.get(c, u);
-        if constexpr (kSigmoid) {
-          z[u] = p[u];
-          const Vec<T> smaller = smaller_side<T>(e[u]);
-          if constexpr (kKeep) kept[u] = with_sign(smaller, z[u]);
-          p[u] = Sigmoid<T>(smaller, z[u]).p;
-        }
-      }
-      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, z, e, totals[c]);
+      // Before p, so that few vectors are alive at once.
+      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, e, totals[c]);
       if constexpr (kEntropy && !kWeighted) {
         const Vec<T> more = excess_of_product<T>(e);
         excess[c] = first ? more : excess_of_product<T>(excess[c], more);
         if (last) add_logarithms<T>(steps, excess[c], totals[c]);
+      }
+      for (int u = 0; u < kUnroll; u++) {
+        p[u] = steps.z.get(c, u);
+        if constexpr (kSigmoid) {
+          const Vec<T> z = p[u], smaller = smaller_side<T>(e[u]);
+          if constexpr (kKeep) kept[u] = with_sign(smaller, z);
+          p[u] = Sigmoid<T>(smaller, z).p;
+        }
       }
       if constexpr (kKeep) keep.put(c, kept);
       add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
