@@ -31,14 +31,11 @@ export function arithmeticShapes(C: number): { name: string; shape: number[] }[]
 }
 
 /**
- * Does a call compute its probabilities in both passes? The rule of native/call.cc: beyond the cache, except that classes side by
- * side are kept, and narrow vectors keep what a sample computed. (Half precision is never kept, in a small call neither.)
+ * Does a call compute its probabilities in both passes? The rule of native/call.cc: beyond the cache, except that narrow vectors
+ * keep them. (Half precision is never kept, in a small call neither.)
  */
 export function computesTwice(shape: readonly number[], c: Case, simd: string): boolean {
-  const mebibytes = (2 * caseSize(c, shape).logitsBytes) / 2 ** 20;
-  const sampleBeyond = mebibytes / (shape[0] ?? 1) > cacheMebibytes;
-  const keptBeyond = c.layout === 'channels-last' || (sampleBeyond && simd !== 'avx512');
-  return mebibytes > cacheMebibytes && !keptBeyond;
+  return simd === 'avx512' && 2 * caseSize(c, shape).logitsBytes > cacheMebibytes * 2 ** 20;
 }
 
 /** Undefined without all of the rows, or when the disturbed larger size was no slower than the smaller one. */

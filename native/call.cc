@@ -97,10 +97,9 @@ LabelFault run(const Call& call) {
 
   GradientOut out = call.grad;
   const int64_t cached = cpu::samples_in_cache(in, out);
-  // Interleaved classes are gathered before they are written, which rules out writing around the caches.
-  // A sample beyond the cache is better kept than computed again where arithmetic is what takes the time.
-  const bool better_kept = cached == 0 && cpu::arithmetic_bound() && cpu::can_keep(in, out);
-  out.streaming = N > cached && !in.interleaved() && !better_kept;
+  // Where arithmetic is what takes the time, what was computed is better kept beyond the cache, too.
+  const bool better_kept = interleaves && cpu::arithmetic_bound() && cpu::can_keep(in, out);
+  out.streaming = N > cached && !better_kept;
   const auto finalize_gradient = [&](const Coupling& total, int64_t first, int64_t last) {
     finalize_coefficients(call.options, C, sums.data(), total, call.scale, call.upstream, coefficients.data(), first,
                           last);

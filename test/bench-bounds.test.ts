@@ -95,10 +95,10 @@ test.each([1, 2, 3, 4, 19, 65, 117, 150, 256, 1000])(
 test.each([
   ['24 MiB with the gradient', [1, 3, 1024, 1024], {}, 'avx512', false],
   ['more', [2, 3, 1024, 1024], {}, 'avx512', true],
-  ['samples within the cache, narrow vectors', [2, 3, 1024, 1024], {}, 'avx2', true],
+  ['samples within the cache, narrow vectors', [2, 3, 1024, 1024], {}, 'avx2', false],
   ['a sample beyond it', [2, 3, 128, 128, 128], {}, 'avx512', true],
   ['a sample beyond it, narrow vectors', [2, 3, 128, 128, 128], {}, 'avx2', false],
-  ['channels last', [4, 4, 512, 512], { layout: 'channels-last' as const }, 'avx512', false],
+  ['channels last', [4, 4, 512, 512], { layout: 'channels-last' as const }, 'avx512', true],
 ])('both passes compute beyond the cache, but where they keep: %s', (_, shape, c, simd, twice) => {
   expect(computesTwice(shape, { ...base, ...c }, simd)).toBe(twice);
 });

@@ -3,6 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, type DType, Tensor, type TypedArray } from '../lib/index.js';
 import { expectSameBits } from './util.js';
+import { encodeHalf } from './util-half.js';
 import { Random } from './util-random.js';
 
 const shapes: [name: string, first: number[], last: number[]][] = [
@@ -68,31 +69,53 @@ test('a gradient larger than the cache (written around it) has the bits of the s
   }
 });
 
-/** Beyond the caches gradients are written around them, also where each row begins at another place of a line. */
+/** Beyond the caches gradients are written around them, wherever in a line they or their rows begin. */
 test.each([
-  [2, 3, 700_003, 0],
-  [3, 1, 1_100_001, 1],
-  [2, 19, 90_001, 5],
-  [2, 4, 500_000, 3],
-])(
-  '[%d, %d, %d] beyond the caches, %d elements into a line: the bits of a call in place',
-  (N, C, S, offset) => {
+  [2, 3, 700_003, 0, 'channels-first', 'float32'],
+  [3, 1, 1_100_001, 1, 'channels-first', 'float32'],
+  [2, 19, 90_001, 5, 'channels-first', 'float32'],
+  [2, 4, 500_000, 3, 'channels-first', 'float32'],
+  [2, 3, 700_003, 0, 'channels-last', 'float32'],
+  [2, 19, 90_001, 5, 'channels-last', 'float32'],
+  [2, 4, 250_000, 1, 'channels-last', 'float64'],
+  [2, 3, 1_300_003, 0, 'channels-last', 'float16'],
+  [1, 5, 1_600_007, 3, 'channels-last', 'bfloat16'],
+] as const)(
+  '[%d, %d, %d] beyond the caches, %d elements into a line, %s, %s: the bits of a call in place',
+  (N, C, S, offset, layout, dtype) => {
     const size = N * C * S;
-    const whole = new Float32Array(size + offset + 16);
-    const x = Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1009) / 100 - 5);
-    const logits = Tensor.from(x, [N, C, S]);
+    const last = layout === 'channels-last';
+    const shape = last ? [N, S, C] : [N, C, S];
+    const half = dtype === 'float16' || dtype === 'bfloat16';
+    const numbers = Array.from({ length: 1009 }, (_, i) =>
+      half ? encodeHalf(i / 100 - 5, dtype) : i / 100 - 5,
+    );
+    const make = (length: number) => Tensor.empty([length], dtype).data as Float32Array;
+    const x = make(size);
+    for (let i = 0; i < size; i++) x[i] = numbers[(i * 7919) % 1009] as number;
+    const whole = make(size + offset + 16);
+    const logits = Tensor.from(x, shape, { dtype });
     const labels = Tensor.from(
       Uint8Array.from({ length: N * S }, (_, i) => (i >> 3) % Math.max(C, 2)),
       [N, S],
     );
-    const grad = Tensor.from(whole.subarray(offset, offset + size), [N, C, S]);
-    const loss = new DiceLoss({ activation: C === 1 ? 'sigmoid' : 'softmax' });
-    loss.valueAndGrad(logits, labels, { out: { grad } });
-    const inPlace = Tensor.from(x.slice(), [N, C, S]);
-    loss.valueAndGrad(inPlace, labels, { out: { grad: inPlace } });
-    expectSameBits('grad', grad.data as Float32Array, inPlace.data as Float32Array);
-    expect([...whole.subarray(0, offset), ...whole.subarray(offset + size)]).toEqual(
-      Array(offset + 16).fill(0),
-    );
+    const grad = Tensor.from(whole.subarray(offset, offset + size), shape, { dtype });
+    const loss = new DiceLoss({ activation: C === 1 ? 'sigmoid' : 'softmax', layout });
+    const gradScale = half ? 2 ** 20 : 1;
+    const inPlace = Tensor.from(x.slice(), shape, { dtype });
+    loss.valueAndGrad(inPlace, labels, { gradScale, out: { grad: inPlace } });
+    const statistics = loss.statistics(logits, labels);
+    // Where valueAndGrad keeps what it computed, gradient alone still writes around the caches.
+    for (const fill of [
+      () => loss.valueAndGrad(logits, labels, { gradScale, out: { grad } }),
+      () => loss.gradient(logits, labels, statistics, { gradScale, out: { grad } }),
+    ]) {
+      whole.fill(0);
+      fill();
+      expectSameBits('grad', grad.data as Float32Array, inPlace.data as Float32Array);
+      expect([...whole.subarray(0, offset), ...whole.subarray(offset + size)]).toEqual(
+        Array(offset + 16).fill(0),
+      );
+    }
   },
 );

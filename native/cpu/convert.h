@@ -380,12 +380,26 @@ struct Stager {
   template <class Storage>
   void store_step(Storage* to, int count, const T* staged, Write how) const {
     T* converted = scratch;
-    if constexpr (kSame<T, Storage>) converted = how == Write::accumulate ? scratch : to;
+    if constexpr (kSame<T, Storage>) converted = how == Write::replace ? to : scratch;
     with_few_classes(classes, [&](auto constant) {
       interleave<T, decltype(constant)::value>(classes, count, staged, stride, converted);
     });
     if (converted != scratch) return;
+    if constexpr (kSame<T, Storage> || (kHalf<Storage> && sizeof(T) == 4)) {
+      if (how == Write::stream) return stream_step(to, count);
+    }
     for_rows(count, [&](int64_t at, int filled) { store_row(to + at, filled, scratch + at, how); });
+  }
+
+  /// What is interleaved in scratch, around the caches wherever in a line it begins.
+  template <class Storage>
+  void stream_step(Storage* to, int count) const {
+    if constexpr (kSame<T, Storage>) return stream_bytes(to, scratch, count * classes * sizeof(T));
+    for_rows(count, [&](int64_t at, int filled) {
+      Storage row[kStep<T>];
+      narrow(scratch + at, row);
+      stream_bytes(to + at, row, filled * sizeof(Storage));
+    });
   }
 
   /// Visits the elements of a step of `count` voxels by rows.

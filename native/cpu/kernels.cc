@@ -126,8 +126,9 @@ class Runner {
                     static_cast<T>(d.cross_entropy + d.uniform)};
     }
     const bool direct_from = kept || blocks_.direct(in_.predictions.dtype);
-    const bool streams = !kept && may_stream(out), alike = rows_begin_alike(out);
-    const bool row_by_row = streams && !alike && blocks_.direct(out.dtype);  // staged first
+    const bool streams = !kept && may_stream(out), last = blocks_.stager().channels_last;
+    const bool alike = !last && rows_begin_alike(out);
+    const bool row_by_row = streams && !alike && (last || blocks_.direct(out.dtype));  // staged first
     const bool direct_out = blocks_.direct(out.dtype) && !out.accumulate && !row_by_row;
     const int64_t head = streams && alike ? streaming_head(out) : -1;
     const bool streaming = head >= 0 || row_by_row;
@@ -218,9 +219,9 @@ class Runner {
     return {staged_, blocks_.stager().stride};
   }
 
-  /// Not where the gradient is added to what is there or replaces the predictions, or its classes are interleaved.
+  /// Not where the gradient is added to what is there or replaces the predictions.
   bool may_stream(const GradientOut& out) const {
-    return out.streaming && !out.accumulate && out.data != in_.predictions.data && !blocks_.stager().channels_last;
+    return out.streaming && !out.accumulate && out.data != in_.predictions.data;
   }
 
   /// Whether the rows of all classes begin at the same place of a line.
