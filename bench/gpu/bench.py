@@ -2,7 +2,7 @@
 
     python3 bench/gpu/bench.py --library build-gpu/test/gpu/libwarpdice_gpu.so [--json FILE] [--quick] [--filter TEXT]
 
-README.md says what the numbers mean, outcome.py what the exit code does.
+README.md says what the numbers mean, outcome.py what the targets are and what the exit code does.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import torch
 
 import torch_versions
-from outcome import exit_code
+from outcome import exit_code, targets_of
 from timing import graphed, interleaved, quick_time, summary
 from warpdice_gpu import Library, Plan
 
@@ -198,26 +198,10 @@ def measure(case, library, rounds):
         if "warpdice" in samples:
             row["x_warpdice"] = summary([a / b for a, b in zip(ms, samples["warpdice"])])
         row["gb_per_s"] = moved.get(name, 2 * read + problem.logits_bytes) / row["ms"]["median"] / 1e6
-        row["of_copy"] = row["gb_per_s"] / (moved["copy"] / summary(samples["copy"])["median"] / 1e6)
+        if "copy" in samples:
+            row["of_copy"] = row["gb_per_s"] / (moved["copy"] / summary(samples["copy"])["median"] / 1e6)
         rows[name] = row
     return {"case": name_of(case), "sets": problem.sets, "graphs": small, "rows": rows, "faults": faults}
-
-
-def targets_of(result):
-    """The project's targets for a case: what, the limit, the measured figure."""
-    rows = result.get("rows", {})
-    classes = int(result["case"].split(",")[1])
-    plain = "float32" in result["case"] and "channels last" not in result["case"] and classes <= 19
-    share = 0.9 if plain else 0.8
-    if result.get("graphs"):
-        share = None  # fits the L2: bandwidth of memory says nothing
-    for name in ("warpdice, statistics", "warpdice, gradient"):
-        if share and name in rows:
-            yield f"{name}, of the copy's bandwidth", share, rows[name]["of_copy"]
-    for prefix, limit in (("PyTorch eager", 8), ("torch.compile", 1.5)):
-        times = [row["x_warpdice"]["median"] for name, row in rows.items() if name.startswith(prefix)]
-        if times:
-            yield f"{prefix} (its fastest) over warpdice", limit, min(times)
 
 
 def report(result):
@@ -227,9 +211,10 @@ def report(result):
     for name, row in result["rows"].items():
         ms = row["ms"]
         ratio = row.get("x_warpdice", {}).get("median", float("nan"))
+        of_copy = row.get("of_copy", float("nan"))
         print(
             f"  {name:26s} {ms['median']:9.4f} ms [{ms['q1']:.4f}, {ms['q3']:.4f}]"
-            f"  {row['gb_per_s']:7.0f} GB/s  {row['of_copy']:5.2f} of copy  {ratio:6.2f} x warpdice  {row['bytes'] / 1e6:8.1f} MB"
+            f"  {row['gb_per_s']:7.0f} GB/s  {of_copy:5.2f} of copy  {ratio:6.2f} x warpdice  {row['bytes'] / 1e6:8.1f} MB"
         )
     for name, fault in result["faults"].items():
         print(f"  {name}: not timed, {fault}")

@@ -1,4 +1,5 @@
-"""The exit code of bench.py. A wrong result of ours is an error; that of another implementation is named, and not ours to fail for."""
+"""What is made of bench.py's results, without PyTorch: the targets, and the exit code. A wrong result of ours is an error; that of
+another implementation is named, and not ours to fail for."""
 
 
 def is_ours(name):
@@ -10,3 +11,20 @@ def exit_code(results):
     wrong = any(is_ours(name) for result in results for name in result.get("faults", {}))
     timed = any("warpdice" in result.get("rows", {}) for result in results)
     return 1 if wrong or not timed else 0
+
+
+def targets_of(result):
+    """The project's targets for a case: what, the limit, the measured figure; none against a copy or a warpdice that was not timed."""
+    rows = result.get("rows", {})
+    classes = int(result["case"].split(",")[1])
+    plain = "float32" in result["case"] and "channels last" not in result["case"] and classes <= 19
+    share = 0.9 if plain else 0.8
+    if result.get("graphs"):
+        share = None  # fits the L2: bandwidth of memory says nothing
+    for name in ("warpdice, statistics", "warpdice, gradient"):
+        if share and "of_copy" in rows.get(name, {}):
+            yield f"{name}, of the copy's bandwidth", share, rows[name]["of_copy"]
+    for prefix, limit in (("PyTorch eager", 8), ("torch.compile", 1.5)):
+        times = [row["x_warpdice"]["median"] for name, row in rows.items() if name.startswith(prefix) and "x_warpdice" in row]
+        if times:
+            yield f"{prefix} (its fastest) over warpdice", limit, min(times)

@@ -14,6 +14,9 @@ const conditions = {
   'no-neon': process.arch !== 'arm64',
   'no-x86': process.arch !== 'x64',
   'no-huge-pages': !existsSync('/sys/kernel/mm/transparent_hugepage'),
+  'no-python': !(process.env.PATH ?? '')
+    .split(path.delimiter)
+    .some((folder) => existsSync(path.join(folder, 'python3'))),
   'before-node-24': Number(process.versions.node.split('.')[0]) < 24,
   sanitized: (process.env.LD_PRELOAD ?? '').includes('libasan'),
 };
