@@ -4,8 +4,13 @@ export default {
   testEnvironment: '<rootDir>/test/support/environment.cjs',
   globalSetup: '<rootDir>/test/support/build-emulated.mjs',
   reporters: ['default', '<rootDir>/test/support/skipped-reporter.mjs'],
-  // The sources import './x.js' as Node wants it; Jest reads the './x.ts' behind it.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    // The benchmark imports the built package; its tests run it on the sources.
+    '^warpdice$': '<rootDir>/lib/index',
+    '^\\.\\./dist/(.*)\\.js$': '<rootDir>/lib/$1',
+    // The sources import './x.js' as Node wants it; Jest reads the './x.ts' behind it.
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
