@@ -4,13 +4,13 @@ import { limitNames, names, ways } from './names.js';
 import type { Bound, Bounds } from './results.js';
 import { ratio, summarize } from './timing.js';
 
-type Find = (name: string) => number[] | undefined;
+type Find = (name: string) => readonly number[] | undefined;
 
 /** The way with the smallest median. */
 export function fastest(
   namesOfWays: readonly string[],
   find: Find,
-): { name: string; times: number[] } | undefined {
+): { name: string; times: readonly number[] } | undefined {
   return namesOfWays
     .flatMap((name) => ({ name, times: find(name) ?? [] }))
     .filter(({ times }) => times.length > 0)

@@ -6,15 +6,7 @@ import { type Answer, faultOf, type Outputs, solve } from './check.js';
 import { limitsOf } from './limits.js';
 import { names } from './names.js';
 import { makeProblem, type Problem, wipe } from './problem.js';
-import type { Timed } from './timing.js';
-
-export interface Contender extends Timed {
-  readonly name: string;
-  readonly kind: 'limit' | 'call' | 'arithmetic';
-  readonly elements: number;
-  /** Runs once and says what is wrong with the result, if anything. */
-  fault(): string | undefined;
-}
+import type { Contender } from './visits.js';
 
 /** The calls of every case; the base has them all. */
 const everywhere: readonly string[] = [names.valueAndGrad, names.value, names.gradient];

@@ -14,17 +14,9 @@ import { native } from '../dist/binding.js';
 import { cacheMebibytes } from './cases.js';
 import { limitNames } from './names.js';
 import { bytesOf, type Problem, wipe } from './problem.js';
+import type { Contender } from './visits.js';
 
-export interface Limit {
-  readonly name: string;
-  readonly kind: 'limit';
-  readonly elements: number;
-  enter(): void;
-  run(): void;
-  fault(): string | undefined;
-}
-
-export function limitsOf(problem: Problem, threads: number): Limit[] {
+export function limitsOf(problem: Problem, threads: number): Contender[] {
   const { logits, target, out } = problem;
   const [from, labels, to] = [logits, target, out.grad].map(({ data }) => bytesOf(data)) as [
     Buffer,
@@ -35,7 +27,7 @@ export function limitsOf(problem: Problem, threads: number): Limit[] {
   const sums = { logits: wordSum(from), target: wordSum(labels) };
   let read = 0;
 
-  const limit = (name: string, run: () => void, fault: () => string | undefined): Limit => ({
+  const limit = (name: string, run: () => void, fault: () => string | undefined): Contender => ({
     name,
     kind: 'limit',
     elements: logits.size,

@@ -4,8 +4,8 @@ import { select } from './cases.js';
 
 export const help = `npm run bench -- [options]
 
-  --quick          under 2 minutes: fewer rounds, the first SIMD target there is, no peer that takes seconds a call,
-                   memory of the first case of each shape
+  --quick          under 2 minutes: fewer rounds, one visit of each shape, the first SIMD target there is,
+                   no peer that takes seconds a call, memory of the first case of each shape
   --all            more shapes, and the scaling, too
   --parts LIST     times, peers, memory, scaling, by commas (default times,peers,memory; peers and memory need no times)
   --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512", "float16" or "Jaccard"
@@ -13,6 +13,7 @@ export const help = `npm run bench -- [options]
   --threads N      default 2, for which the targets are stated
   --save           also writes bench/results/<cpu>-<date>.json
   --compare FILE   what got slower than in that JSON file, beyond the noise; then the exit code is 1
+  --from FILE      measures nothing: the tables and targets of that JSON file; with --compare, compares the two files
   --help
 
 bench/README.md says what each number means. npm run bench:charts draws the newest JSON file.`;
@@ -29,6 +30,7 @@ export interface Options {
   readonly threads: number;
   readonly save: boolean;
   readonly compare: string | undefined;
+  readonly from: string | undefined;
   readonly help: boolean;
 }
 
@@ -41,8 +43,9 @@ const defaults = {
 
 /** @throws TypeError, RangeError */
 export function readOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
+  const { values, tokens } = parseArgs({
     args: [...args],
+    tokens: true,
     options: {
       quick: { type: 'boolean', default: false },
       all: { type: 'boolean', default: false },
@@ -52,6 +55,7 @@ export function readOptions(args: readonly string[]): Options {
       threads: { type: 'string', default: defaults.threads },
       save: { type: 'boolean', default: false },
       compare: { type: 'string' },
+      from: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -67,7 +71,13 @@ export function readOptions(args: readonly string[]): Options {
     simd: oneOf(simdNames, '--simd', values.simd),
     threads,
     compare: values.compare,
+    from: values.from,
   };
+  const given = tokens.flatMap((token) => (token.kind === 'option' ? token.name : []));
+  const measuring = given.find((name) => !['from', 'compare', 'help'].includes(name));
+  if (options.from !== undefined && measuring) {
+    throw new TypeError(`Expected no flag but --compare beside --from but received --${measuring}`);
+  }
   if (select(options).length === 0) {
     throw new RangeError(
       `Expected text that a case holds for --filter but received "${values.filter}"`,

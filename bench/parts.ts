@@ -10,7 +10,6 @@ import type { Options } from './options.js';
 import type { PeersMessage } from './peers-child.js';
 import { endProgress, showProgress } from './progress.js';
 import type {
-  CaseResult,
   MemoryResult,
   PeerTimes,
   ScalingResult,
@@ -19,7 +18,10 @@ import type {
   SkippedGroup,
 } from './results.js';
 import type { ScalingMessage } from './scaling-child.js';
+import { summariesOf } from './summaries.js';
+import type { Visit } from './visits.js';
 
+const noBudget = { seconds: 0, leastRounds: 0 };
 const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
 
@@ -46,25 +48,55 @@ function runChild<Message>(
   });
 }
 
-/** Undefined when this machine cannot run the target. */
+/** Have this machine and this build the SIMD target? */
+export async function isThere(simd: string): Promise<boolean> {
+  let there = true;
+  const settings = { simd, threads: 1, quick: true, all: false, times: false, budget: noBudget };
+  await runChild<MeasureMessage>('measure-child.js', settings, ({ type }) => {
+    if (type === 'unavailable') there = false;
+  });
+  return there;
+}
+
+/**
+ * Visits every shape so many times, by a process each. All SIMD targets have had a visit before one has its next: so the visits of
+ * a shape lie as far apart as the run allows.
+ */
 export async function measureTimes(
-  settings: MeasureSettings,
+  targets: readonly string[],
+  settings: Omit<MeasureSettings, 'simd' | 'times'>,
+  visits: number,
   processors: readonly number[] | undefined,
-): Promise<SimdResult | undefined> {
-  const cases: CaseResult[] = [];
-  const skipped: SkippedGroup[] = [];
-  let unavailable = false;
-  const receive = (message: MeasureMessage) => {
-    if (message.type === 'cases') cases.push(...message.cases);
-    else if (message.type === 'skipped') skipped.push(message.skipped);
-    else if (message.type === 'unavailable') unavailable = true;
-    else showProgress(`${settings.simd} ${message.group}`, message.stage, message.share);
-  };
-  await runChild('measure-child.js', settings, receive, processors);
+): Promise<SimdResult[]> {
+  const found = targets.map(() => new Map<string, Visit[]>());
+  const lacking = targets.map(() => new Map<string, SkippedGroup>());
+  for (let visit = 1; visit <= visits; visit++) {
+    for (const [i, simd] of targets.entries()) {
+      const name = visits > 1 ? `${simd}, visit ${visit} of ${visits},` : simd;
+      const receive = (message: MeasureMessage) => {
+        if (message.type === 'visit') {
+          const { group } = message;
+          found[i].set(group, [...(found[i].get(group) ?? []), message.visit]);
+        } else if (message.type === 'skipped') {
+          lacking[i].set(message.skipped.group, message.skipped);
+        } else if (message.type === 'progress') {
+          showProgress(`${name} ${message.group}`, message.stage, message.share);
+        }
+      };
+      await runChild('measure-child.js', { ...settings, simd, times: true }, receive, processors);
+    }
+  }
   endProgress();
-  return unavailable
-    ? undefined
-    : { simd: settings.simd, threads: settings.threads, cases, skipped };
+  const groups = select(settings);
+  return targets.map((simd, i) => ({
+    simd,
+    threads: settings.threads,
+    cases: groups.flatMap((group) => {
+      const own = found[i].get(group.name);
+      return own ? summariesOf(group, own, settings.threads) : [];
+    }),
+    skipped: [...lacking[i].values()].filter(({ group }) => !found[i].has(group)),
+  }));
 }
 
 export async function measurePeers(
@@ -153,8 +185,8 @@ export async function measureScaling(
   { quick, all, threads }: Options,
 ): Promise<Growth | undefined> {
   let found: Growth | undefined;
-  const budget = { seconds: 0, leastRounds: 0 }; // it has its own
-  const settings = { simd, threads, quick, all, times: false, budget };
+  // It has its own budget.
+  const settings = { simd, threads, quick, all, times: false, budget: noBudget };
   await runChild<ScalingMessage>('scaling-child.js', settings, (message) => {
     if (message.type === 'scaling') found = message;
     else showProgress('scaling', message.stage, message.share);

@@ -84,6 +84,7 @@ export function timesText({ simd, threads, cases, skipped = [] }: SimdResult): s
     lines.push(rows.toString());
   }
   for (const { group, reason } of skipped) lines.push(`skipped: ${group}, ${reason}`);
+  lines.push(...visitLines(cases));
   const disturbed = cases
     .flatMap(({ calls }) => calls)
     .filter(({ ms }) => ms.median > 1.5 * ms.min);
@@ -97,6 +98,34 @@ export function timesText({ simd, threads, cases, skipped = [] }: SimdResult): s
     for (const fault of faults) lines.push(`WRONG, not timed: ${group} ${name}, ${fault}`);
   }
   return lines.join('\n');
+}
+
+/** Which visits do not count, and whether those that do agree. */
+function visitLines(cases: readonly CaseResult[]): string[] {
+  const times = (x: number) => `${x.toFixed(2)} times`;
+  const all = cases.flatMap(({ group, case: name, calls }) =>
+    calls.flatMap(({ visits }) => (visits && visits.length > 1 ? [{ group, name, visits }] : [])),
+  );
+  const firsts = all.filter(({ group }, i) => all[i - 1]?.group !== group);
+  const leftOut = firsts.flatMap(({ group, visits }) => {
+    const best = visits.find(({ counted }) => counted);
+    return visits.flatMap(({ counted, ms, copyMs }, i) =>
+      counted || !best?.copyMs || !copyMs
+        ? []
+        : `${group}: visit ${i + 1} does not count, its copy took ${times(copyMs / best.copyMs)} as long, valueAndGrad ${times(ms / best.ms)}.`,
+    );
+  });
+  const apart = all.flatMap(({ group, name, visits }) => {
+    const ms = visits.filter(({ counted }) => counted).map((visit) => visit.ms);
+    const ratio = Math.max(...ms) / Math.min(...ms);
+    return ratio > 1.2 ? [{ what: `${group} ${name}`, ratio }] : [];
+  });
+  if (apart.length === 0) return leftOut;
+  const most = apart.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+  return [
+    ...leftOut,
+    `${apart.length} of ${all.length} valueAndGrad differ by over a fifth between visits whose copies do not, most ${most.what}, ${times(most.ratio)}: nothing here says which visit is right, and both count.`,
+  ];
 }
 
 function timeRows({ case: name, calls, necessaryBytes }: CaseResult): string[][] {

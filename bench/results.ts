@@ -15,6 +15,19 @@ export interface CallResult {
   readonly minToCopy?: number;
   /** Time over that of the group's base case, within each round; for valueAndGrad of the other cases. */
   readonly toBase?: Summary;
+  /** Of valueAndGrad, where the shape was visited more than once (visits.ts). */
+  readonly visits?: readonly VisitFigures[];
+}
+
+/** One visit's part of a CallResult: medians. */
+export interface VisitFigures {
+  /** Are its rounds among those above? */
+  readonly counted: boolean;
+  readonly ms: number;
+  /** The fastest copy of that visit. */
+  readonly copyMs?: number;
+  readonly toCopy?: number;
+  readonly toBase?: number;
 }
 
 export interface Bound {

@@ -3,12 +3,14 @@ import { attribution, floorsIn, floorsInCopies } from './bounds.js';
 import { groups, isHalf } from './cases.js';
 import { names } from './names.js';
 import type {
+  CallResult,
   CaseResult,
   MemoryResult,
   PeerTimes,
   ScalingResult,
   SimdResult,
   Verdict,
+  VisitFigures,
 } from './results.js';
 import type { Summary } from './timing.js';
 
@@ -49,7 +51,12 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
     const limit = `< ${mostTinyUs} us`;
     if (!call) return untimed(target, limit);
     const us = call.ms.median * 1000;
-    return judged(target, limit, `${us.toFixed(1)} us`, us < mostTinyUs, () => undefined);
+    const apart = betweenVisits(
+      call,
+      ({ ms }) => ms * 1000,
+      (x) => x < mostTinyUs,
+    );
+    return judged(target, limit, `${us.toFixed(1)} us`, us < mostTinyUs, () => undefined, apart);
   }
   const most = mostCopies(simd, result);
   if (most === undefined) return undefined;
@@ -59,7 +66,12 @@ function ofBase(result: CaseResult, simd: string): Verdict | undefined {
   const measured = call.toCopy.median;
   const explain = () =>
     result.bounds && attribution(floorsInCopies(result.bounds), measured, most, 'copies');
-  return judged(target, limit, shown(measured, most), measured <= most, explain);
+  const apart = betweenVisits(
+    call,
+    ({ toCopy }) => toCopy,
+    (x) => x <= most,
+  );
+  return judged(target, limit, shown(measured, most), measured <= most, explain, apart);
 }
 
 function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined {
@@ -70,10 +82,16 @@ function againstBase(result: CaseResult, base: CaseResult): Verdict | undefined 
       ? `${result.group}: ${result.case} to ${base.case}`
       : `${result.group}: ${result.loss} to ${base.loss}`;
   const limit = `<= ${most}`;
-  const measured = callOf(result)?.toBase?.median;
-  if (measured === undefined) return untimed(target, limit);
+  const call = callOf(result);
+  if (!call?.toBase) return untimed(target, limit);
+  const measured = call.toBase.median;
   const explain = () => againstItsBounds(result, base, measured, most);
-  return judged(target, limit, shown(measured, most), measured <= most, explain);
+  const apart = betweenVisits(
+    call,
+    ({ toBase }) => toBase,
+    (x) => x <= most,
+  );
+  return judged(target, limit, shown(measured, most), measured <= most, explain, apart);
 }
 
 /** The bounds of this case over the time that the base takes. */
@@ -98,16 +116,29 @@ function shown(x: number, limit: number, digits = 2): string {
   return Number(text) === limit && x !== limit ? x.toFixed(digits + 2) : text;
 }
 
-/** With what the run says about it where it is not met. */
+/** With what the run says about it where it is not met, and where its visits do not agree about that. */
 function judged(
   target: string,
   limit: string,
   measured: string,
   met: boolean,
   explain: () => string | undefined,
+  apart?: string,
 ): Verdict {
-  if (met) return { target, limit, measured, met };
-  return { target, limit, measured, met, because: explain() ?? 'nothing in this run explains it' };
+  const why = met ? [] : [explain() ?? 'nothing in this run explains it'];
+  const because = [...why, ...(apart ? [apart] : [])].join('; ');
+  return { target, limit, measured, met, ...(because && { because }) };
+}
+
+/** What each visit measured, those that do not count too, where some of them met the target and others did not. */
+function betweenVisits(
+  { visits = [] }: CallResult,
+  figure: (visit: VisitFigures) => number | undefined,
+  meets: (x: number) => boolean,
+): string | undefined {
+  const measured = visits.flatMap((visit) => figure(visit) ?? []);
+  if (measured.every(meets) || !measured.some(meets)) return undefined;
+  return `its visits disagree: ${measured.map((x) => x.toFixed(2)).join(' and ')}`;
 }
 
 function untimed(target: string, limit: string): Verdict {

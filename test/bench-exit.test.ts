@@ -156,20 +156,23 @@ describe('the command', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
+  async function run(...flags: string[]): Promise<{ code: number; text: string; error: string }> {
+    const main = path.join(root, 'dist-bench', 'main.js');
+    return new Promise((resolve) => {
+      execFile(process.execPath, [main, ...flags], { cwd: root }, (error, stdout, stderr) => {
+        resolve({ code: error ? Number(error.code) : 0, text: stdout, error: stderr });
+      });
+    });
+  }
+
   /** On one call of 32 x 32, against a run in which it took `ms` on whatever this machine has. */
-  async function comparedWith(ms: number): Promise<{ code: number; text: string }> {
+  async function comparedWith(ms: number) {
     const then = caseOf(ms, { group: '[1,1,32,32] sigmoid' });
     const before = savedOf([]);
     const file = path.join(folder, `${ms}.json`);
     const results = simdNames.map((simd) => ({ simd, threads: 2, cases: [then] }));
     writeFileSync(file, JSON.stringify({ ...before, results }));
-    const main = path.join(root, 'dist-bench', 'main.js');
-    const flags = ['--quick', '--parts', 'times', '--filter', '[1,1,32,32]', '--compare', file];
-    return new Promise((resolve) => {
-      execFile(process.execPath, [main, ...flags], { cwd: root }, (error, stdout) => {
-        resolve({ code: error ? Number(error.code) : 0, text: stdout });
-      });
-    });
+    return run('--quick', '--parts', 'times', '--filter', '[1,1,32,32]', '--compare', file);
   }
 
   test('ends with 1 against a run that was faster, and with 0 against one that was not', async () => {
@@ -178,5 +181,22 @@ describe('the command', () => {
     expect(slower.code).toBe(1);
     expect(faster.text).toContain('0 of 1 calls slower, 1 faster');
     expect(faster.code).toBe(0);
+  }, 30000);
+
+  test('reads a saved run, judges it by the targets of today and compares it with another', async () => {
+    const file = (name: string) => path.join(folder, name);
+    writeFileSync(file('fast'), JSON.stringify(savedOf([caseOf(1.9)])));
+    writeFileSync(file('slow'), JSON.stringify(savedOf([caseOf(4)])));
+    const alone = await run('--from', file('slow'));
+    expect(alone.text).toContain('A processor, 2 cores');
+    expect(alone.text).toMatch(/valueAndGrad to a copy(\s|│)+<= 2(\s|│)+4.00(\s|│)+NOT MET/);
+    expect(alone.code).toBe(0);
+    const slower = await run('--from', file('slow'), '--compare', file('fast'));
+    expect(slower.text).toContain('1 of 1 calls slower');
+    expect(slower.code).toBe(1);
+    expect((await run('--from', file('fast'), '--compare', file('slow'))).code).toBe(0);
+    const none = await run('--from', file('none'));
+    expect(none.error).toContain('Expected a JSON file of an earlier run');
+    expect(none.code).toBe(2);
   }, 30000);
 });

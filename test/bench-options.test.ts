@@ -60,6 +60,14 @@ test.each([
     'Expected some of times, peers, memory, scaling for --parts but received "rest"',
   ],
   [['--filter', 'zzz'], 'Expected text that a case holds for --filter but received "zzz"'],
+  [
+    ['--from', 'run.json', '--quick'],
+    'Expected no flag but --compare beside --from but received --quick',
+  ],
+  [
+    ['--threads', '4', '--from', 'run.json'],
+    'Expected no flag but --compare beside --from but received --threads',
+  ],
   [['--unknown'], "Unknown option '--unknown'"],
 ])('%j is refused', (args, message) => {
   expect(() => readOptions(args)).toThrow(message);
