@@ -1,6 +1,6 @@
 // Interleaved timing: every round gives each contender one turn, so that what disturbs the machine disturbs all alike, and the
 // ratio of two contenders is taken within the round.
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 
 export interface Timed {
   /** Runs once. */
@@ -10,8 +10,8 @@ export interface Timed {
   /** Before and after each turn; not timed. */
   enter?(): void;
   leave?(): void;
-  /** Milliseconds for which its threads go on spinning after a turn: waited out, so that the next has the processors. */
-  readonly lingerMs?: number;
+  /** Ends when its threads spin no more after a turn, so that the next has the processors. */
+  rest?(): Promise<void>;
 }
 
 /** Rounds until the seconds are over, but at least so many; three times the seconds end it all the same, after one round at least. */
@@ -47,7 +47,7 @@ export async function interleave(
       if (ms < longMs) await warm(contender, calls);
       times[i].push(await time(contender, calls));
       contender.leave?.();
-      if (contender.lingerMs) await setTimeout(contender.lingerMs);
+      await contender.rest?.();
     }
     await setImmediate();
   }
@@ -70,6 +70,7 @@ async function calibrate(contender: Timed): Promise<{ calls: number; ms: number 
     ms = Math.min(ms, await time(contender, calls));
   }
   contender.leave?.();
+  await contender.rest?.();
   return { calls, ms };
 }
 

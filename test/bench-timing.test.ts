@@ -1,4 +1,6 @@
 // The turns of the benchmark: who runs when, how often, and what is made of the times.
+
+import { setTimeout } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { interleave, ratio, summarize, type Timed } from '../bench/timing.js';
 
@@ -62,17 +64,21 @@ test('a contender that starts its turn with cold caches is timed when they are w
 });
 
 test('where threads go on spinning after a turn, the next turn waits for them', async () => {
-  const log: number[] = [];
-  const noted = (lingerMs = 0): Timed => ({
+  let spinning = false;
+  const spins: Timed = {
     time: async () => {
-      log.push(performance.now());
+      spinning = true;
       return 1000; // one sample a turn
     },
-    lingerMs,
-  });
-  await interleave([noted(30), noted()], { seconds: 0, leastRounds: 1 }, silent);
-  const [lingering, next] = log.slice(-2) as [number, number]; // of the last round
-  expect(next - lingering).toBeGreaterThan(29);
+    rest: async () => {
+      await setTimeout(5);
+      spinning = false;
+    },
+  };
+  const besides: boolean[] = [];
+  const next: Timed = { time: async () => 1000 * besides.push(spinning) };
+  await interleave([spins, next], { seconds: 0, leastRounds: 3 }, silent);
+  expect(new Set(besides)).toEqual(new Set([false]));
 });
 
 test('a long call takes its turn without an untimed one', async () => {

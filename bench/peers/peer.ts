@@ -12,8 +12,8 @@ export interface Peer {
   result(): Promise<PeerResult>;
   /** Milliseconds of so many calls, timed where they run. */
   time(calls: number): Promise<number>;
-  /** For how long its threads go on spinning after a turn. */
-  readonly lingerMs?: number;
+  /** Ends when its threads spin no more after a turn. */
+  rest?(): Promise<void>;
   /** Finds the best settings, before anything is timed. */
   tune?(): Promise<void>;
 }

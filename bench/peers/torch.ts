@@ -9,9 +9,7 @@ import { bytesOf } from '../problem.js';
 import { interleave } from '../timing.js';
 import { asker } from './lines.js';
 import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';
-
-/** For how long OpenMP's threads spin after a parallel region: libgomp's 300,000 turns of a loop, with room. */
-const spinMs = 10;
+import { untilAtRest } from './rest.js';
 
 // Debian's python3-torch belongs to Debian's Python.
 const python = process.env.WARPDICE_BENCH_PYTHON ?? '/usr/bin/python3';
@@ -55,6 +53,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
       labels: file('labels'),
     });
     const memory = allocator?.[0] ?? "the system's allocator";
+    const rest = () => untilAtRest(child.pid as number);
     const peers = versions.map(({ name, denominator, tensors }): Peer => {
       let threads = 1;
       const timeOn = (threads: number) => async (calls: number) =>
@@ -64,7 +63,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
         detail: '',
         denominator,
         time: (calls) => timeOn(threads)(calls),
-        lingerMs: spinMs,
+        rest,
         async result() {
           const tooLarge = lacksMemory(problem, tensors);
           if (tooLarge) throw new Error(tooLarge);
@@ -75,7 +74,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
         /** The number of threads with the fastest call; they take turns. */
         async tune() {
           const counts = threadCounts(os.availableParallelism());
-          const contenders = counts.map((count) => ({ time: timeOn(count), lingerMs: spinMs }));
+          const contenders = counts.map((count) => ({ time: timeOn(count), rest }));
           const times = await interleave(contenders, tuning, () => undefined);
           const fastest = times.map((own) => Math.min(...own));
           threads = counts[fastest.indexOf(Math.min(...fastest))];
