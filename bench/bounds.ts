@@ -116,7 +116,7 @@ export function attribution(
 ): string {
   const of = (x: number) => x.toFixed(2);
   const figures = [
-    `arithmetic ${of(a)}${exp === undefined ? '' : ` (an exp pass ${of(exp)})`}`,
+    `our arithmetic ${of(a)}${exp === undefined ? '' : ` (an exp pass ${of(exp)})`}`,
     `memory ${of(m)}`,
     `two passes ${of(t)}`,
     `arithmetic and two passes ${of(a + t)} ${unit}`,
@@ -128,8 +128,8 @@ export function attribution(
 }
 
 function reason(a: number, m: number, t: number, most: number): string {
-  if (a > most && m > most) return 'bound by both';
-  if (a > most) return 'bound by arithmetic';
+  if (a > most && m > most) return 'bound by our arithmetic and by memory';
+  if (a > most) return 'bound by our arithmetic';
   if (m > most) return 'bound by memory';
   if (t > most) return 'bound by memory, read twice';
   return a + t > most ? 'neither alone, but one after the other' : 'bound by neither';

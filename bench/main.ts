@@ -57,7 +57,9 @@ async function measureAll(options: Options): Promise<Saved | undefined> {
   const machine = describeMachine();
   console.log(machineText(machine));
   const { quick, all, parts, filter, threads } = options;
-  const budget: Budget = quick ? { seconds: 2, leastRounds: 7 } : { seconds: 7.5, leastRounds: 8 };
+  const budget: Budget = quick
+    ? { seconds: 1.5, leastRounds: 5 }
+    : { seconds: 7.5, leastRounds: 8 };
   const visits = quick ? 1 : 2;
   const times = parts.includes('times');
   const processors = processorsFor(threads);

@@ -140,26 +140,26 @@ export async function measureMemory({
       })),
     );
   const children = quick ? 1 : 3;
-  const results: MemoryResult[] = [];
-  for (const [done, settings] of all.entries()) {
-    const runs: { resident: number; peak?: number }[] = [];
-    for (let i = 0; i < children; i++) {
-      const share = (done + i / children) / all.length;
-      showProgress(`memory ${settings.group}`, settings.case, share);
-      runs.push(await memoryOf(settings));
+  const runs = all.map((): { resident: number; peak?: number }[] => []);
+  const left = all.flatMap((settings, row) =>
+    Array.from({ length: children }, () => ({ settings, row })),
+  );
+  const count = left.length;
+  const next = async (): Promise<void> => {
+    for (let one = left.shift(); one; one = left.shift()) {
+      const { settings, row } = one;
+      showProgress(`memory ${settings.group}`, settings.case, 1 - (left.length + 1) / count);
+      runs[row].push(await memoryOf(settings));
     }
-    const peaks = runs.map(({ peak }) => peak).filter((peak) => peak !== undefined);
-    results.push({
-      group: settings.group,
-      case: settings.case,
-      call: settings.call,
-      resident: middle(runs.map(({ resident }) => resident)) as number,
-      peak: middle(peaks),
-      children,
-    });
-  }
+  };
+  // Two at a time: each counts the pages of its own process, whatever another does.
+  await Promise.all([next(), next()]);
   endProgress();
-  return results;
+  return all.map(({ threads: _, ...what }, row) => {
+    const peaks = runs[row].map(({ peak }) => peak).filter((peak) => peak !== undefined);
+    const resident = middle(runs[row].map(({ resident }) => resident)) as number;
+    return { ...what, resident, peak: middle(peaks), children };
+  });
 }
 
 async function memoryOf(settings: MemorySettings): Promise<{ resident: number; peak?: number }> {

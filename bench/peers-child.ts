@@ -6,7 +6,7 @@ import { faultOf, solve } from './check.js';
 import { type LossName, losses } from './losses.js';
 import type { MeasureSettings } from './measure-child.js';
 import { openJaxJs } from './peers/jaxjs.js';
-import { firstLine, type OpenPeers, type Peer, type PeerResult, skip } from './peers/peer.js';
+import { firstLine, type OpenPeers, type Peer, peerFault, skip } from './peers/peer.js';
 import { openPlain } from './peers/plain.js';
 import { openTfjs } from './peers/tfjs.js';
 import { openTorch } from './peers/torch.js';
@@ -30,20 +30,6 @@ const kinds: readonly { name: string; open: OpenPeers; slow?: true }[] = [
   { name: 'jax-js, wasm', open: openJaxJs },
   { name: 'PyTorch', open: openTorch },
 ];
-
-/** Peers sum in float32: ten times our own tolerance. */
-function peerFault(result: PeerResult, ours: PeerResult): string | undefined {
-  if (!(Math.abs(result.value - ours.value) <= 1e-5)) {
-    return `value ${result.value} instead of ${ours.value}`;
-  }
-  const largest = ours.grad.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
-  for (let i = 0; i < ours.grad.length; i++) {
-    if (!(Math.abs(result.grad[i] - ours.grad[i]) <= 1e-4 * largest)) {
-      return `gradient ${result.grad[i]} instead of ${ours.grad[i]} at ${i}`;
-    }
-  }
-  return undefined;
-}
 
 /** Timed on the case; checked, and set beside the peers' results, on the same numbers in float32. */
 function ourCall(group: Group, problem: Problem, inFloat32: Problem, name: LossName) {

@@ -91,7 +91,7 @@ export function timesText({ simd, threads, cases, skipped = [] }: SimdResult): s
   if (disturbed.length > 0) {
     const all = cases.reduce((count, { calls }) => count + calls.length, 0);
     lines.push(
-      `${disturbed.length} of ${all} medians are over 1.5 times their minimum: this machine was disturbed, and long calls more than short copies.`,
+      `${disturbed.length} of ${all} medians are over 1.5 times their minimum: this machine was disturbed.`,
     );
   }
   for (const { group, case: name, faults } of cases) {

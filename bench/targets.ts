@@ -205,15 +205,16 @@ function besideTorch(
   if (!bounds || !alone) return undefined;
   const { arithmetic, memory, twoPasses } = floorsIn(1, bounds);
   const floor = Math.max(arithmetic, memory);
+  const longer = floor === memory ? 'memory' : 'our arithmetic';
   const both = arithmetic + twoPasses;
   const times = (ours: number) => (ms / ours).toFixed(1);
   const figures = [
     `${name} ${ms.toFixed(2)} ms, ours ${oursMs.toFixed(2)} beside it, ${alone.toFixed(2)} alone: there ${times(alone)}`,
-    `at the limit of ${floor === memory ? 'memory' : 'arithmetic'}, ${floor.toFixed(2)} ms, it would be ${times(floor)}`,
-    `at arithmetic and two passes one after the other, ${both.toFixed(2)} ms, ${times(both)}`,
+    `at ${longer} alone, ${floor.toFixed(2)} ms, it would be ${times(floor)}`,
+    `at our arithmetic and two passes one after the other, ${both.toFixed(2)} ms, ${times(both)}`,
   ].join('; ');
   const misses = (ours: number) => ms / ours < leastOfTorch;
-  if (misses(floor)) return `out of reach: ${figures}`;
+  if (misses(floor)) return `${longer} alone takes too long: ${figures}`;
   if (!misses(alone)) return `slower beside PyTorch than alone: ${figures}`;
   return `${misses(both) ? 'neither alone, but one after the other' : 'nothing here explains it'}: ${figures}`;
 }
@@ -222,13 +223,16 @@ export function memoryVerdict(results: readonly MemoryResult[], threads: number)
   if (results.length === 0) return [];
   const grown = ({ peak, resident }: MemoryResult) => peak ?? resident;
   const most = results.reduce((a, b) => (grown(a) > grown(b) ? a : b));
+  const atTheEnd = results.some(({ peak }) => peak === undefined)
+    ? ['at the end of the calls: this system does not say what the highest was']
+    : [];
   return [
     {
-      target: 'memory beyond the gradient, the most of all cases',
+      target: `memory beyond the gradient, the most of ${results.length} calls`,
       limit: `< ${threads} MB (1 MB a thread)`,
       measured: `${(grown(most) / 1e6).toFixed(2)} MB`,
       met: grown(most) < threads * mostWorkspaceBytes,
-      because: `${most.group} ${most.case}, ${most.call}`,
+      because: [`${most.group} ${most.case}, ${most.call}`, ...atTheEnd].join('; '),
     },
   ];
 }
@@ -266,7 +270,7 @@ function linearVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
   const power = ({ x }: PerElement) => `2^${Math.log2(x)}`;
   const [first, last] = [large[0], large[large.length - 1]].map(power);
   const explain = () =>
-    `from ${power(least)} to ${power(most)}, where the copy takes ${(most.copyNs / least.copyNs).toFixed(2)} times as long`;
+    `from ${power(least)} to ${power(most)}, where an element of the copy takes ${(most.copyNs / least.copyNs).toFixed(2)} times as long`;
   const target = `${fixed}: time a voxel, largest over smallest, S from ${first} to ${last}`;
   const met = measured <= mostOfLinear;
   return [judged(target, `<= ${mostOfLinear}`, shown(measured, mostOfLinear), met, explain)];
@@ -281,7 +285,7 @@ function cliffVerdict(fixed: string, timed: readonly PerElement[]): Verdict[] {
   if (steps.length === 0) return [];
   const { from, to, ratio } = steps.reduce((a, b) => (b.ratio > a.ratio ? b : a));
   const explain = () =>
-    `from ${from.x} to ${to.x}, where the copy takes ${(to.copyNs / from.copyNs).toFixed(2)} times as long`;
+    `from ${from.x} to ${to.x}, where an element of the copy takes ${(to.copyNs / from.copyNs).toFixed(2)} times as long`;
   const target = `${fixed}: time an element, from one number of classes to the next, at most`;
   const met = ratio <= mostOfNeighbour;
   return [judged(target, `<= ${mostOfNeighbour}`, shown(ratio, mostOfNeighbour), met, explain)];

@@ -9,7 +9,7 @@ import {
 } from '../bench/bounds.js';
 import { base } from '../bench/cases.js';
 import type { Bounds } from '../bench/results.js';
-import { peerVerdicts, scalingVerdicts, timeVerdicts } from '../bench/targets.js';
+import { memoryVerdict, peerVerdicts, scalingVerdicts, timeVerdicts } from '../bench/targets.js';
 import { around, caseOf } from './bench-results.js';
 
 const names = [
@@ -55,8 +55,8 @@ test('no bounds without all of their rows', () => {
 });
 
 test.each([
-  [5, 5, 9, 'bound by both'],
-  [5, 1, 1, 'bound by arithmetic'],
+  [5, 5, 9, 'bound by our arithmetic and by memory: '],
+  [5, 1, 1, 'bound by our arithmetic: '],
   [1, 5, 6, 'bound by memory: '],
   [1, 3, 5, 'bound by memory, read twice'],
   [3, 1, 2, 'neither alone, but one after the other'],
@@ -71,9 +71,11 @@ test.each([
 test('what arithmetic and two passes leave is said, beside every verdict', () => {
   const floors = { arithmetic: 3.8, memory: 1.1, twoPasses: 1.4, exp: 1.2 };
   expect(attribution(floors, 7.6, 5, 'copies')).toBe(
-    'neither alone, but one after the other: arithmetic 3.80 (an exp pass 1.20), memory 1.10, two passes 1.40, arithmetic and two passes 5.20 copies; nothing here explains the other 2.40',
+    'neither alone, but one after the other: our arithmetic 3.80 (an exp pass 1.20), memory 1.10, two passes 1.40, arithmetic and two passes 5.20 copies; nothing here explains the other 2.40',
   );
-  expect(attribution(floors, 7.6, 2, 'copies')).toMatch(/^bound by arithmetic: .* the other 2.40$/);
+  expect(attribution(floors, 7.6, 2, 'copies')).toMatch(
+    /^bound by our arithmetic: .* the other 2.40$/,
+  );
   expect(attribution(floors, 5.4, 5, 'copies')).toMatch(/ 5.20 copies$/); // less than a twentieth
   expect(attribution(floors, 4.9, 4, 'copies')).toMatch(/ 5.20 copies$/); // they overlap in part
 });
@@ -149,9 +151,9 @@ test('what an unmet target is attributed to: in copies, or in the time of the fi
   ].map((c) => ({ ...c, logitsBytes: 2 ** 26 }));
   const verdicts = timeVerdicts({ simd: 'avx512', threads: 2, cases });
   expect(verdicts.map(({ because }) => because)).toEqual([
-    'bound by arithmetic: arithmetic 3.00, memory 1.00, two passes 2.00, arithmetic and two passes 5.00 copies',
-    'neither alone, but one after the other: arithmetic 0.75, memory 0.25, two passes 0.38, arithmetic and two passes 1.13 of the time of float32, labels; nothing here explains the other 0.13; its arithmetic is 1.00 of that of float32, labels',
-    'bound by arithmetic: arithmetic 1.50, memory 0.25, two passes 0.50, arithmetic and two passes 2.00 of the time of float32, labels; its arithmetic is 2.00 of that of float32, labels',
+    'bound by our arithmetic: our arithmetic 3.00, memory 1.00, two passes 2.00, arithmetic and two passes 5.00 copies',
+    'neither alone, but one after the other: our arithmetic 0.75, memory 0.25, two passes 0.38, arithmetic and two passes 1.13 of the time of float32, labels; nothing here explains the other 0.13; its arithmetic is 1.00 of that of float32, labels',
+    'bound by our arithmetic: our arithmetic 1.50, memory 0.25, two passes 0.50, arithmetic and two passes 2.00 of the time of float32, labels; its arithmetic is 2.00 of that of float32, labels',
   ]);
 });
 
@@ -246,12 +248,13 @@ describe('the fastest PyTorch version', () => {
   // PyTorch 12 ms: over 1.5 ms 8.0; over arithmetic of 1 ms 12.0; over 1 + 1.4 ms 5.0.
   test('is set against what our call cannot be faster than', () => {
     expect(beside(boundsAt(1, 0.5, 1.4))[1]?.because).toBe(
-      'slower beside PyTorch than alone: PyTorch, by hand 12.00 ms, ours 2.00 beside it, 1.50 alone: there 8.0; at the limit of arithmetic, 1.00 ms, it would be 12.0; at arithmetic and two passes one after the other, 2.40 ms, 5.0',
+      'slower beside PyTorch than alone: PyTorch, by hand 12.00 ms, ours 2.00 beside it, 1.50 alone: there 8.0; at our arithmetic alone, 1.00 ms, it would be 12.0; at our arithmetic and two passes one after the other, 2.40 ms, 5.0',
     );
   });
 
   test.each([
-    ['out of reach', 1.5, boundsAt(1, 2, 2.5)],
+    ['memory alone takes too long', 1.5, boundsAt(1, 2, 2.5)],
+    ['our arithmetic alone takes too long', 1.8, boundsAt(1.75, 0.5, 0.6)],
     ['neither alone, but one after the other', 1.8, boundsAt(1, 0.5, 1.4)],
     ['nothing here explains it', 1.8, boundsAt(1, 0.5, 0.6)],
   ])('%s: ours %d ms', (words, alone, bounds) => {
@@ -291,7 +294,7 @@ test('scaling: linear in voxels, no cliff from one number of classes to the next
   expect(classes).toMatchObject({
     measured: '2.00',
     met: false,
-    because: 'from 2 to 4, where the copy takes 1.00 times as long',
+    because: 'from 2 to 4, where an element of the copy takes 1.00 times as long',
   });
 });
 
@@ -309,6 +312,34 @@ test('scaling that is not linear: between which sizes, and what the copy does th
   expect(scalingVerdicts([{ name: 'voxels', fixed: '', points }])[0]).toMatchObject({
     measured: '3.00',
     met: false,
-    because: 'from 2^23 to 2^24, where the copy takes 2.00 times as long',
+    because: 'from 2^23 to 2^24, where an element of the copy takes 2.00 times as long',
   });
+});
+
+test('memory: the highest growth of the calls that were measured, and where only the end is known', () => {
+  const row = (call: string, resident: number, peak?: number) => ({
+    group: '[4,4,512,512] softmax',
+    case: 'float32, labels',
+    call,
+    resident,
+    peak,
+    children: 3,
+  });
+  const calls = [row('valueAndGrad', 1.9e6, 0.5e6), row('allocating', 0, 1.8e6)];
+  expect(memoryVerdict(calls, 2)).toEqual([
+    {
+      target: 'memory beyond the gradient, the most of 2 calls',
+      limit: '< 2 MB (1 MB a thread)',
+      measured: '1.80 MB',
+      met: true,
+      because: '[4,4,512,512] softmax float32, labels, allocating',
+    },
+  ]);
+  expect(memoryVerdict(calls, 1)[0]).toMatchObject({ met: false });
+  expect(memoryVerdict([row('valueAndGrad', 2.1e6)], 2)[0]).toMatchObject({
+    measured: '2.10 MB',
+    met: false,
+    because: expect.stringContaining('; at the end of the calls: this system does not say'),
+  });
+  expect(memoryVerdict([], 2)).toEqual([]);
 });

@@ -1,12 +1,7 @@
-// The exit code of the benchmark: what of a run is an error, and that the command ends with it.
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+// The exit code of the benchmark: what of a run is an error.
+import { describe, expect, test } from '@jest/globals';
 import { compare } from '../bench/compare.js';
 import { exitCode, faultsOf } from '../bench/exit-code.js';
-import { simdNames } from '../bench/options.js';
 import { comparisonText, peersText, timesText, verdictsText } from '../bench/report.js';
 import type { Saved } from '../bench/results.js';
 import { peerVerdicts } from '../bench/targets.js';
@@ -144,59 +139,4 @@ describe('what was not timed is named, and has no figure', () => {
     expect(peerVerdicts(peers, undefined)[0]).toMatchObject({ met: true });
     expect(peerVerdicts(wrong, undefined)[0]).toMatchObject({ met: false, measured: 'not timed' });
   });
-});
-
-describe('the command', () => {
-  const root = path.join(__dirname, '..');
-  let folder: string;
-  beforeAll(() => {
-    folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-exit-'));
-    const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    execFileSync(process.execPath, [tsc, '-p', 'tsconfig.bench.json'], { cwd: root });
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
-
-  async function run(...flags: string[]): Promise<{ code: number; text: string; error: string }> {
-    const main = path.join(root, 'dist-bench', 'main.js');
-    return new Promise((resolve) => {
-      execFile(process.execPath, [main, ...flags], { cwd: root }, (error, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code) : 0, text: stdout, error: stderr });
-      });
-    });
-  }
-
-  /** On one call of 32 x 32, against a run in which it took `ms` on whatever this machine has. */
-  async function comparedWith(ms: number) {
-    const then = caseOf(ms, { group: '[1,1,32,32] sigmoid' });
-    const before = savedOf([]);
-    const file = path.join(folder, `${ms}.json`);
-    const results = simdNames.map((simd) => ({ simd, threads: 2, cases: [then] }));
-    writeFileSync(file, JSON.stringify({ ...before, results }));
-    return run('--quick', '--parts', 'times', '--filter', '[1,1,32,32]', '--compare', file);
-  }
-
-  test('ends with 1 against a run that was faster, and with 0 against one that was not', async () => {
-    const [slower, faster] = await Promise.all([comparedWith(1e-9), comparedWith(1e9)]);
-    expect(slower.text).toContain('1 of 1 calls slower');
-    expect(slower.code).toBe(1);
-    expect(faster.text).toContain('0 of 1 calls slower, 1 faster');
-    expect(faster.code).toBe(0);
-  }, 30000);
-
-  test('reads a saved run, judges it by the targets of today and compares it with another', async () => {
-    const file = (name: string) => path.join(folder, name);
-    writeFileSync(file('fast'), JSON.stringify(savedOf([caseOf(1.9)])));
-    writeFileSync(file('slow'), JSON.stringify(savedOf([caseOf(4)])));
-    const alone = await run('--from', file('slow'));
-    expect(alone.text).toContain('A processor, 2 cores');
-    expect(alone.text).toMatch(/valueAndGrad to a copy(\s|│)+<= 2(\s|│)+4.00(\s|│)+NOT MET/);
-    expect(alone.code).toBe(0);
-    const slower = await run('--from', file('slow'), '--compare', file('fast'));
-    expect(slower.text).toContain('1 of 1 calls slower');
-    expect(slower.code).toBe(1);
-    expect((await run('--from', file('fast'), '--compare', file('slow'))).code).toBe(0);
-    const none = await run('--from', file('none'));
-    expect(none.error).toContain('Expected a JSON file of an earlier run');
-    expect(none.code).toBe(2);
-  }, 30000);
 });

@@ -39,6 +39,20 @@ export function skip(skipped: string): PeerGroup {
   return { peers: [], skipped, close: () => undefined };
 }
 
+/** What is wrong with a peer's result, if anything. They sum in float32: ten times our own tolerance. */
+export function peerFault(result: PeerResult, ours: PeerResult): string | undefined {
+  if (!(Math.abs(result.value - ours.value) <= 1e-5)) {
+    return `value ${result.value} instead of ${ours.value}`;
+  }
+  const largest = ours.grad.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+  for (let i = 0; i < ours.grad.length; i++) {
+    if (!(Math.abs(result.grad[i] - ours.grad[i]) <= 1e-4 * largest)) {
+      return `gradient ${result.grad[i]} instead of ${ours.grad[i]} at ${i}`;
+    }
+  }
+  return undefined;
+}
+
 /** Why a problem is too large for a peer that holds so many tensors like the logits, if it is. */
 export function lacksMemory(
   { logits }: Pick<Problem, 'logits'>,
