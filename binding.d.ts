@@ -286,6 +286,8 @@ export interface Binding {
   fill(to: ArrayBufferView, byte: number, streaming: boolean): void;
   /** to = exp(-|from|), in the same way. For benchmarks. */
   exponentials(to: Float32Array, from: Float32Array, streaming: boolean): void;
+  /** Reverses every bit where it is, with the engine's threads. For benchmarks. */
+  invert(to: ArrayBufferView): void;
   /** Reads everything with the engine's threads: the sum of its 32-bit words modulo 2^32, the last padded with zeros. */
   read(from: ArrayBufferView): number;
   cuda?: CudaBinding;

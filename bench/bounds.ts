@@ -1,5 +1,5 @@
 // What a call cannot be faster than, which of the bounds a missed target fails at, and what they leave unexplained.
-import { type Case, cacheMebibytes, caseSize } from './cases.js';
+import { type Case, cacheMebibytes, caseSize, isHalf } from './cases.js';
 import { limitNames, names, ways } from './names.js';
 import type { Bound, Bounds } from './results.js';
 import { ratio, summarize } from './timing.js';
@@ -38,6 +38,10 @@ export function computesTwice(shape: readonly number[], c: Case, simd: string): 
   return simd === 'avx512' && 2 * caseSize(c, shape).logitsBytes > cacheMebibytes * 2 ** 20;
 }
 
+/** Does it keep them where the gradient goes? */
+export const keeps = (shape: readonly number[], c: Case, simd: string) =>
+  !isHalf(c.dtype) && !computesTwice(shape, c, simd);
+
 /** Undefined without all of the rows, or when the disturbed larger size was no slower than the smaller one. */
 export function boundsOf(
   own: readonly { readonly name: string; readonly elements: number }[],
@@ -52,7 +56,7 @@ export function boundsOf(
   const growth = sizeOf(names.large) - sizeOf(names.small);
   const [small, large] = [find(names.small), find(names.large)];
   const memory = fastest(ways.necessary, find)?.times;
-  const twoPasses = fastest(ways.twoPasses, find)?.times;
+  const twoPasses = find(limitNames.kept) ?? fastest(ways.twoPasses, find)?.times; // as the call does them
   const write = fastest(ways.write, find)?.times;
   const read = find(limitNames.read);
   const exp = fastest(ways.exp, find)?.times;

@@ -5,19 +5,21 @@
 //   two passes      logits and target read, then logits and target read again while the gradient is written. Every coefficient of
 //                   the gradient needs all sums of its sample, so that a program that keeps nothing between its passes moves this.
 //                   The samples go through both passes a few at a time, while the caches hold them
-//
+//   kept            what a call moves that keeps its probabilities where the gradient goes, for such cases: the target read and the
+//                   logits copied there, then the target read again and the copy replaced, all samples in turn as above
 //   exponentials    of float32 logits, read, and written into the gradient: the least arithmetic of a softmax or sigmoid
 //
 // All write the same gradient and read the same tensors as the call beside them: they find the same caches.
-import { setThreads } from 'warpdice';
+import { setThreads, simdTarget } from 'warpdice';
 import { native } from '../dist/binding.js';
+import { keeps } from './bounds.js';
 import { cacheMebibytes } from './cases.js';
 import { limitNames } from './names.js';
 import { bytesOf, type Problem, wipe } from './problem.js';
 import type { Contender } from './visits.js';
 
 export function limitsOf(problem: Problem, threads: number): Contender[] {
-  const { logits, target, out } = problem;
+  const { N, C, S, logits, target, out } = problem;
   const [from, labels, to] = [logits, target, out.grad].map(({ data }) => bytesOf(data)) as [
     Buffer,
     Buffer,
@@ -42,6 +44,9 @@ export function limitsOf(problem: Problem, threads: number): Contender[] {
   });
   const copied = () => (to.equals(from) ? undefined : 'a wrong copy');
   const filled = () => (to.equals(Buffer.alloc(to.length, 1)) ? undefined : 'a wrong write');
+  const inverted = () =>
+    to.every((byte, i) => byte === (~from[i] & 255)) ? undefined : 'a wrong rewrite';
+  const readTarget = () => (read === sums.target ? undefined : 'a wrong read');
   const readAll = () => (read === (sums.logits + sums.target) >>> 0 ? undefined : 'a wrong read');
 
   const copy = (streaming: boolean) => () => native.copy(to, from, streaming);
@@ -61,6 +66,15 @@ export function limitsOf(problem: Problem, threads: number): Contender[] {
       native.copy(part.to, part.from, streaming);
     }
   };
+  const keptPasses = () => {
+    read = 0;
+    for (const part of parts) {
+      read = (read + native.read(part.labels)) >>> 0;
+      native.copy(part.to, part.from, false);
+      native.read(part.labels);
+      native.invert(part.to);
+    }
+  };
   const exponentials = (streaming: boolean) => () =>
     native.exponentials(out.grad.data as Float32Array, logits.data as Float32Array, streaming);
   const exps = [
@@ -77,6 +91,9 @@ export function limitsOf(problem: Problem, threads: number): Contender[] {
     limit(limitNames.streamNecessary, necessary(true), () => readAll() ?? filled()),
     limit(limitNames.twoPasses, twoPasses(false), () => readAll() ?? copied()),
     limit(limitNames.streamTwoPasses, twoPasses(true), () => readAll() ?? copied()),
+    ...(keeps([N, C, S], problem.case, simdTarget())
+      ? [limit(limitNames.kept, keptPasses, () => readTarget() ?? inverted())]
+      : []),
     ...(problem.case.dtype === 'float32' ? exps : []),
   ];
 }

@@ -24,6 +24,7 @@ export const limitNames = {
   streamExp: 'exp, non-temporal write',
   twoPasses: 'read, copy',
   streamTwoPasses: 'read, non-temporal copy',
+  kept: 'copy, rewrite',
 } as const;
 
 export function isLimit(name: string): boolean {

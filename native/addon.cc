@@ -59,6 +59,13 @@ Napi::Value exponentials(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value invert(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory to = memory_of(env, info[0], "to");
+  guarded(env, [&] { cpu::invert(to.data, to.size_bytes); });
+  return env.Undefined();
+}
+
 Napi::Value read(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const Memory from = memory_of(env, info[0], "from");
@@ -82,6 +89,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
   exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
+  exports.Set("invert", Napi::Function::New<invert>(env, "invert"));
   exports.Set("read", Napi::Function::New<read>(env, "read"));
 #ifdef WARPDICE_CUDA
   device::export_devices(env, exports);

@@ -126,6 +126,9 @@ void fill(void* to, uint8_t byte, size_t size_bytes, bool streaming);
 /// to = exp(-|from|), in the same way.
 void exponentials(float* to, const float* from, size_t count, bool streaming);
 
+/// Reverses every bit, in the same way.
+void invert(void* to, size_t size_bytes);
+
 /// Reads everything: the sum of the 32-bit words modulo 2^32, the last padded with zeros.
 uint32_t read(const void* from, size_t size_bytes);
 

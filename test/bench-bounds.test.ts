@@ -6,6 +6,7 @@ import {
   boundsOf,
   computesTwice,
   fastest,
+  keeps,
 } from '../bench/bounds.js';
 import { base } from '../bench/cases.js';
 import type { Bounds } from '../bench/results.js';
@@ -45,6 +46,17 @@ test('bounds: traffic of the faster way; the growth from the small to the large 
   expect(bounds.binds).toBe('memory');
   expect(bounds.readGBs).toBeCloseTo((2 ** 22 + 2 ** 18) / 2 / 1e6, 12);
   expect(bounds.writeGBs).toBeCloseTo(2 ** 22 / 3 / 1e6, 12);
+});
+
+test('a call that keeps its probabilities has the traffic of keeping them, others that of reading twice', () => {
+  const twoPasses = (find: (name: string) => number[] | undefined) =>
+    boundsOf(names, find, [1, 1], 2, base, [1, 4, 512, 512])?.twoPasses.ms.median;
+  expect(twoPasses((name) => (name === 'copy, rewrite' ? [11, 11] : times[name]))).toBe(11);
+  expect(twoPasses(find)).toBe(8);
+  expect(keeps([1, 4, 512, 512], base, 'avx512')).toBe(true);
+  expect(keeps([4, 4, 512, 512], base, 'avx512')).toBe(false);
+  expect(keeps([4, 4, 512, 512], base, 'avx2')).toBe(true);
+  expect(keeps([1, 4, 512, 512], { ...base, dtype: 'float16' }, 'avx512')).toBe(false);
 });
 
 test('no bounds without all of their rows', () => {

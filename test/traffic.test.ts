@@ -67,6 +67,13 @@ describe.each(sizes)('%d bytes', (size) => {
       copied.set(part, offset);
       expect(Buffer.compare(to, copied)).toBe(0);
 
+      native.invert(to.subarray(offset, offset + size));
+      copied.set(
+        part.map((byte) => ~byte),
+        offset,
+      );
+      expect(Buffer.compare(to, copied)).toBe(0);
+
       native.fill(to.subarray(offset, offset + size), 7, streaming);
       expect(Buffer.compare(to, copied.fill(7, offset, offset + size))).toBe(0);
     }

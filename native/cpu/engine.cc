@@ -220,6 +220,10 @@ void exponentials(float* to, const float* from, size_t count, bool streaming) {
   });
 }
 
+void invert(void* to, size_t size_bytes) {
+  for_parts(size_bytes, [&](size_t at, size_t bytes) { kernels().invert(static_cast<char*>(to) + at, bytes); });
+}
+
 uint32_t read(const void* from, size_t size_bytes) {
   std::atomic<uint32_t> sum{0};
   for_parts(size_bytes,

@@ -332,6 +332,7 @@ const Kernels kernels = {
     stream_copy,
     stream_fill,
     exponentials,
+    invert,
     read_sum};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -60,6 +60,7 @@ struct Kernels {
   void (*stream_copy)(void* to, const void* from, size_t size_bytes);
   void (*stream_fill)(void* to, uint8_t byte, size_t size_bytes);
   void (*exponentials)(float* to, const float* from, size_t count, bool streaming);
+  void (*invert)(void* at, size_t size_bytes);
   uint32_t (*read_sum)(const void* from, size_t size_bytes);
 };
 

@@ -46,6 +46,15 @@ inline void exponentials(float* to, const float* from, size_t count, bool stream
   stream_fence();
 }
 
+/// Every bit reversed, where it is: the least that reads memory and writes something else there.
+inline void invert(void* at, size_t size_bytes) {
+  typedef uint8_t Bytes __attribute__((vector_size(kVectorBytes)));
+  char* a = static_cast<char*>(at);
+  size_t i = 0;
+  for (; i + kVectorBytes <= size_bytes; i += kVectorBytes) store(a + i, ~load<Bytes>(a + i));
+  for (; i < size_bytes; i++) a[i] = static_cast<char>(~a[i]);
+}
+
 /// The sum of all 32-bit words modulo 2^32, the last padded with zeros: to be known, they must be read. Four vectors at
 /// a time, so that the additions do not wait for each other.
 inline uint32_t read_sum(const void* from, size_t size_bytes) {
