@@ -25,7 +25,7 @@ export function hasFigures({ results, peers, memory, scaling, server }: Saved): 
   return (
     results.some(({ cases }) => cases.some(({ calls }) => calls.length > 0)) ||
     peers.some(({ ms }) => ms) ||
-    memory.length > 0 ||
+    memory.some(({ resident }) => resident !== undefined) ||
     scaling.some(({ points }) => points.some(({ ms }) => ms)) ||
     server.some(({ delayMs }) => delayMs)
   );

@@ -1,8 +1,9 @@
 // The parts of a run, each measured in processes of its own, whose progress is shown.
 import { execFile, fork } from 'node:child_process';
+import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { select } from './cases.js';
+import { lacksMemory, select } from './cases.js';
 import type { MeasureMessage, MeasureSettings } from './measure-child.js';
 import type { MemorySettings } from './memory-child.js';
 import { names } from './names.js';
@@ -121,12 +122,10 @@ export async function measurePeers(
   return peers;
 }
 
-export async function measureMemory({
-  quick,
-  all: more,
-  filter,
-  threads,
-}: Options): Promise<MemoryResult[]> {
+export async function measureMemory(
+  { quick, all: more, filter, threads }: Options,
+  freeBytes = os.freemem(),
+): Promise<MemoryResult[]> {
   const all = select({ filter, all: more })
     .filter(({ extent }) => extent !== 'tiny')
     .flatMap((group) => group.cases.map((c, i) => ({ group, c, isBase: i === 0 })))
@@ -137,12 +136,13 @@ export async function measureMemory({
         case: c.name,
         call,
         threads,
+        skipped: lacksMemory({ ...group, cases: [c] }, freeBytes),
       })),
     );
   const children = quick ? 1 : 3;
   const runs = all.map((): { resident: number; peak?: number }[] => []);
-  const left = all.flatMap((settings, row) =>
-    Array.from({ length: children }, () => ({ settings, row })),
+  const left = all.flatMap(({ skipped, ...settings }, row) =>
+    Array.from({ length: skipped ? 0 : children }, () => ({ settings, row })),
   );
   const count = left.length;
   const next = async (): Promise<void> => {
@@ -155,7 +155,8 @@ export async function measureMemory({
   // Two at a time: each counts the pages of its own process, whatever another does.
   await Promise.all([next(), next()]);
   endProgress();
-  return all.map(({ threads: _, ...what }, row) => {
+  return all.map(({ threads: _, skipped, ...what }, row) => {
+    if (skipped) return { ...what, skipped };
     const peaks = runs[row].map(({ peak }) => peak).filter((peak) => peak !== undefined);
     const resident = middle(runs[row].map(({ resident }) => resident)) as number;
     return { ...what, resident, peak: middle(peaks), children };

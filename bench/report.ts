@@ -209,8 +209,11 @@ export function memoryText(results: readonly MemoryResult[], threads: number): s
   const mb = (bytes: number | undefined) =>
     bytes === undefined ? 'unknown' : (bytes / 1e6).toFixed(2);
   const rows = table(['shape, case', 'call', 'at the end', 'highest', 'processes'], 2);
-  for (const { group, case: name, call, resident, peak, children } of results) {
-    rows.push([`${group} ${name}`, call, mb(resident), mb(peak), children]);
+  for (const { group, case: name, call, resident, peak, children = 0, skipped } of results) {
+    const figures = skipped
+      ? [{ content: `skipped: ${skipped}`, colSpan: 3 }]
+      : [mb(resident), mb(peak), children];
+    rows.push([`${group} ${name}`, call, ...figures]);
   }
   return `\nMemory, ${threads} threads: growth of the resident memory beyond the gradient, MB.\n${rows}`;
 }

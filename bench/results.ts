@@ -106,9 +106,10 @@ export interface MemoryResult {
   readonly case: string;
   readonly call: string;
   /** Growth of the resident memory in bytes beyond the gradient, at its end and at its highest; the median of the children. */
-  readonly resident: number;
-  readonly peak: number | undefined;
-  readonly children: number;
+  readonly resident?: number;
+  readonly peak?: number | undefined;
+  readonly children?: number;
+  readonly skipped?: string;
 }
 
 /** valueAndGrad at one place of a series: timed, or why it was not. */

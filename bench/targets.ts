@@ -220,18 +220,20 @@ function besideTorch(
 }
 
 export function memoryVerdict(results: readonly MemoryResult[], threads: number): Verdict[] {
-  if (results.length === 0) return [];
-  const grown = ({ peak, resident }: MemoryResult) => peak ?? resident;
-  const most = results.reduce((a, b) => (grown(a) > grown(b) ? a : b));
-  const atTheEnd = results.some(({ peak }) => peak === undefined)
+  const measured = results.flatMap(({ resident, peak, ...what }) =>
+    resident === undefined ? [] : [{ ...what, grown: peak ?? resident, peak }],
+  );
+  if (measured.length === 0) return [];
+  const most = measured.reduce((a, b) => (a.grown > b.grown ? a : b));
+  const atTheEnd = measured.some(({ peak }) => peak === undefined)
     ? ['at the end of the calls: this system does not say what the highest was']
     : [];
   return [
     {
-      target: `memory beyond the gradient, the most of ${results.length} calls`,
+      target: `memory beyond the gradient, the most of ${measured.length} calls`,
       limit: `< ${threads} MB (1 MB a thread)`,
-      measured: `${(grown(most) / 1e6).toFixed(2)} MB`,
-      met: grown(most) < threads * mostWorkspaceBytes,
+      measured: `${(most.grown / 1e6).toFixed(2)} MB`,
+      met: most.grown < threads * mostWorkspaceBytes,
       because: [`${most.group} ${most.case}, ${most.call}`, ...atTheEnd].join('; '),
     },
   ];

@@ -4,7 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { simdNames } from '../bench/options.js';
+import { hasFigures } from '../bench/exit-code.js';
+import { readOptions, simdNames } from '../bench/options.js';
+import { measureMemory } from '../bench/parts.js';
+import { memoryText } from '../bench/report.js';
+import { memoryVerdict } from '../bench/targets.js';
 import { caseOf, savedOf } from './bench-results.js';
 
 const root = path.join(__dirname, '..');
@@ -39,6 +43,7 @@ test('ends with 1 against a run that was faster, and with 0 against one that was
   const [slower, faster] = await Promise.all([comparedWith(1e-9), comparedWith(1e9)]);
   expect(slower.text).toContain('1 of 1 calls slower');
   expect(slower.code).toBe(1);
+  expect(slower.error).toMatch(/^\w+ \[1,1,32,32\] sigmoid$/m); // progress, where stderr is no terminal
   expect(faster.text).toContain('0 of 1 calls slower, 1 faster');
   expect(faster.code).toBe(0);
 }, 30000);
@@ -79,3 +84,17 @@ test('memory: the growth beyond the gradient, whatever its dtype', async () => {
     }
   }
 }, 30000);
+
+test('memory of a case that would take more than half of what is free is skipped by name', async () => {
+  const options = readOptions(['--quick', '--filter', '[2,117']);
+  const skipped = 'needs 2.5 GB, more than half of the free 4.9 GB';
+  const what = { group: '[2,117,96,96,96] softmax', case: 'float16, labels' };
+  const results = await measureMemory(options, 4.9e9);
+  expect(results).toEqual([
+    { ...what, call: 'valueAndGrad', skipped },
+    { ...what, call: 'valueAndGrad, allocating', skipped },
+  ]);
+  expect(memoryText(results, 2)).toContain(`skipped: ${skipped}`);
+  expect(memoryVerdict(results, 2)).toEqual([]);
+  expect(hasFigures({ ...savedOf([]), memory: results })).toBe(false);
+});
