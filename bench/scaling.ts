@@ -144,7 +144,7 @@ function copyOf({ logits, out }: Problem): () => void {
 }
 
 /** The volume so many times behind itself. */
-function repeated(problem: Problem, times: number): Problem {
+export function repeated(problem: Problem, times: number): Problem {
   if (times === 1) return problem;
   const { C, S, logits, target, out } = problem;
   const large = Tensor.empty([logits.size * times]).data as Float32Array;
@@ -169,7 +169,7 @@ function repeated(problem: Problem, times: number): Problem {
 }
 
 /** Runs once; every repetition must have the gradient of the small volume, over their number. */
-function checked(problem: Problem, answer: Answer, times: number): string | undefined {
+export function checked(problem: Problem, answer: Answer, times: number): string | undefined {
   const { C, S, out } = problem;
   wipe(out);
   callOf(problem)();
