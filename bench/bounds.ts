@@ -135,6 +135,6 @@ function reason(a: number, m: number, t: number, most: number): string {
   if (a > most && m > most) return 'bound by our arithmetic and by memory';
   if (a > most) return 'bound by our arithmetic';
   if (m > most) return 'bound by memory';
-  if (t > most) return 'bound by memory, read twice';
+  if (t > most) return 'bound by memory, in two passes';
   return a + t > most ? 'neither alone, but one after the other' : 'bound by neither';
 }

@@ -88,8 +88,8 @@ export function timesText({ simd, threads, cases, skipped = [] }: SimdResult): s
   const disturbed = cases
     .flatMap(({ calls }) => calls)
     .filter(({ ms }) => ms.median > 1.5 * ms.min);
-  if (disturbed.length > 0) {
-    const all = cases.reduce((count, { calls }) => count + calls.length, 0);
+  const all = cases.reduce((count, { calls }) => count + calls.length, 0);
+  if (disturbed.length > all / 20) {
     lines.push(
       `${disturbed.length} of ${all} medians are over 1.5 times their minimum: this machine was disturbed.`,
     );

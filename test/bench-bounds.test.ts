@@ -70,7 +70,7 @@ test.each([
   [5, 5, 9, 'bound by our arithmetic and by memory: '],
   [5, 1, 1, 'bound by our arithmetic: '],
   [1, 5, 6, 'bound by memory: '],
-  [1, 3, 5, 'bound by memory, read twice'],
+  [1, 3, 5, 'bound by memory, in two passes'],
   [3, 1, 2, 'neither alone, but one after the other'],
   [1, 1, 2, 'bound by neither: '],
 ])(

@@ -158,3 +158,13 @@ test('the table says which visit does not count, and how far apart those are tha
   );
   expect(text(both(1, 4, 2), both(1, 4.2, 2))).not.toContain('visit');
 });
+
+test('a machine was disturbed when over a twentieth of the medians are far above their minimum', () => {
+  const call = (ms: number[], name: string) => ({ ...row(name, ms), owner: 0 });
+  const quiet = (count: number) =>
+    Array.from({ length: count }, (_, i) => call([1, 1.4, 2], `quiet ${i}`));
+  const disturbed = call([1, 1.6, 2], 'disturbed');
+  const text = (rows: Row[]) => timesText(resultsOf(rows));
+  expect(text([...quiet(18), disturbed])).toContain('1 of 19 medians are over 1.5 times');
+  expect(text([...quiet(19), disturbed])).not.toContain('medians are over');
+});
