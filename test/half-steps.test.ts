@@ -1,6 +1,7 @@
 // Half precision over whole steps of vectors, which the passes widen and narrow themselves, and a rest.
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { DiceCELoss, DiceLoss, Tensor } from '../lib/index.js';
+import { decodeHalf, encodeHalf, type Half, ulp } from './util-half.js';
 
 const S = 1111;
 const shape = [2, 3, S];
@@ -30,4 +31,71 @@ test('a NaN with all its bits set stays NaN in a bfloat16 gradient', () => {
   const gradient = loss.targetGradient(given, target, statistics);
   expect((gradient.data[100] as number) & 0x7fff).toBeGreaterThan(0x7f80);
   expect((gradient.data[101] as number) & 0x7fff).toBeLessThan(0x7f80);
+});
+
+/** Of one voxel, exact in every dtype: up to 64 the exponentials need no maximum, beyond they overflow or vanish. */
+const far = [
+  [64, -64, 0],
+  [64, 64, -64],
+  [-64, -63, -64],
+  [64.5, 64, 0],
+  [0, -64.5, 1],
+  [89, 88, -89],
+  [100, 1, 0],
+  [-100, -101, -99],
+  [256, 0, 1],
+  [-32768, 32768, 1],
+  [-Infinity, 1, 0],
+  [-Infinity, 64, 63],
+];
+const stepVoxels = 128; // of the widest vectors
+
+describe.each(['float16', 'bfloat16'] as Half[])('%s', (dtype) => {
+  const voxels = (far.length + 1) * stepVoxels;
+  const loss = new DiceLoss({ activation: 'softmax' });
+
+  /** Logits [1,3,S]: small ones, but in one voxel of each step. */
+  function problem(): { logits: Float32Array; labels: Tensor } {
+    const logits = Float32Array.from({ length: 3 * voxels }, (_, i) => ((i * 7) % 33) / 8 - 2);
+    for (const [step, voxel] of far.entries())
+      for (const [c, z] of voxel.entries()) logits[c * voxels + step * stepVoxels + step * 3] = z;
+    const labels = Uint8Array.from({ length: voxels }, (_, i) => (i * 5) % 3);
+    return { logits, labels: Tensor.from(labels, [1, voxels]) };
+  }
+
+  function halves(logits: Float32Array): Tensor {
+    const bits = Uint16Array.from(logits, (z) => encodeHalf(z, dtype));
+    return Tensor.from(bits, [1, 3, voxels], { dtype });
+  }
+
+  test('large logits of either sign have the value and gradient of float32', () => {
+    const { logits, labels } = problem();
+    const expected = loss.valueAndGrad(Tensor.from(logits, [1, 3, voxels]), labels, {
+      gradScale: voxels,
+    });
+    const actual = loss.valueAndGrad(halves(logits), labels, { gradScale: voxels });
+    expect(actual.value.itemSync()).toBeCloseTo(expected.value.itemSync(), 7);
+    const gradient = Array.from(expected.grad.data, Number);
+    const largest = Math.max(...gradient.map(Math.abs));
+    const bits = new Uint16Array(actual.grad.data.buffer, actual.grad.data.byteOffset, 3 * voxels);
+    const wrong = gradient.filter((g, i) => {
+      const error = Math.abs(decodeHalf(bits[i] as number, dtype) - g);
+      return !(error <= ulp(g, dtype) / 2 + 1e-5 * largest);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('a NaN logit makes the gradient of its voxel NaN, of no other', () => {
+    const { logits, labels } = problem();
+    const statistics = loss.statistics(halves(logits), labels);
+    const voxel = voxels - stepVoxels + 5; // all others of its step are small
+    logits[voxels + voxel] = NaN;
+    expect(loss.value(halves(logits), labels).value.itemSync()).toBeNaN();
+    const { data } = loss.gradient(halves(logits), labels, statistics, { gradScale: voxels });
+    const bits = new Uint16Array(data.buffer, data.byteOffset, 3 * voxels);
+    const nans = Array.from(bits.keys()).filter((i) =>
+      Number.isNaN(decodeHalf(bits[i] as number, dtype)),
+    );
+    expect(nans).toEqual([voxel, voxels + voxel, 2 * voxels + voxel]);
+  });
 });

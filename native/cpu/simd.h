@@ -160,6 +160,20 @@ WARPDICE_INLINE HalfWords high_words(Mask<float> a, Mask<float> b) {
 #endif
 }
 
+/// Whether a word is above a limit.
+template <class Words>
+WARPDICE_INLINE bool any_above(Words words, int16_t limit) {
+#if defined(__AVX512F__)
+  return _mm512_cmpgt_epi16_mask((__m512i)words, _mm512_set1_epi16(limit)) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi16((__m256i)words, _mm256_set1_epi16(limit))) != 0;
+#else
+  bool any = false;
+  for (size_t i = 0; i < sizeof(Words) / sizeof(int16_t); i++) any |= words[i] > limit;
+  return any;
+#endif
+}
+
 /// Adds neighbouring halves of a float vector as doubles: half as many lanes, nothing lost.
 WARPDICE_INLINE Vec<double> widen_sum(Vec<float> v) {
 #if defined(__AVX512F__)
@@ -202,20 +216,14 @@ WARPDICE_INLINE int sum_bytes(Bytes v) {
 /// Zen 5, also with 16 registers, where 2 and 8 cost more than 1.
 constexpr int kSideBySide = 4;
 
-/// e^x for x <= 0, within 1e-7 of itself for x > -16 and 4e-7 below; 0 from about -88 down; NaN for NaN.
-///
-/// x = n*ln 2 + f with |f| <= ln(2)/2: e^f by a polynomial, 2^n from its bits. Adding 1.5 * 2^(mantissa bits)
-/// rounds to an integer and leaves it in the low bits. n is at least -127, whose bits make 0; AVX-512 scales by n
-/// itself.
+/// e^x = 2^n * e^f with |f| <= ln(2)/2: x becomes e^f, by a polynomial. Adding 1.5 * 2^(mantissa bits) rounds to an
+/// integer and leaves it in the low bits: rounded is that plus n.
+constexpr float kMagic = 0x1.8p23f;
 template <int kCount>
-WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
-  constexpr float kMagic = 0x1.8p23f;
+WARPDICE_INLINE void exp_of_fraction(Vec<float> (&x)[kCount], Vec<float> (&rounded)[kCount]) {
   // Minimax on the interval: relative error 3e-9 before rounding.
   constexpr float kCoefficients[] = {0x1.123a2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.0f, 1.0f};
-  Vec<float> rounded[kCount], p[kCount];
-#if !defined(__AVX512F__)
-  for (Vec<float>& v : x) v = max(splat<float>(-127 * 0x1.62e43p-1f), v);
-#endif
+  Vec<float> p[kCount];
   for (int u = 0; u < kCount; u++) rounded[u] = x[u] * 0x1.715476p+0f + kMagic;
   for (int u = 0; u < kCount; u++) {
     const Vec<float> n = rounded[u] - kMagic;
@@ -229,15 +237,36 @@ WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
   for (const float coefficient : kCoefficients) {
     for (int u = 0; u < kCount; u++) p[u] = p[u] * x[u] + coefficient;
   }
+  for (int u = 0; u < kCount; u++) x[u] = p[u];
+}
+
+/// e^x for x <= 0, within 1e-7 of itself for x > -16 and 4e-7 below; 0 from about -88 down; NaN for NaN.
+/// n is at least -127, whose bits make 2^n 0; AVX-512 scales by n itself.
+template <int kCount>
+WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
+  Vec<float> rounded[kCount];
+#if !defined(__AVX512F__)
+  for (Vec<float>& v : x) v = max(splat<float>(-127 * 0x1.62e43p-1f), v);
+#endif
+  exp_of_fraction(x, rounded);
   for (int u = 0; u < kCount; u++) {
 #if defined(__AVX512F__)
     const __m512 n = (__m512)(rounded[u] - kMagic);
     const __mmask16 some = _mm512_cmp_ps_mask(n, _mm512_set1_ps(-127), _CMP_NLE_UQ);
-    x[u] = (Vec<float>)_mm512_maskz_scalef_ps(some, (__m512)p[u], n);
+    x[u] = (Vec<float>)_mm512_maskz_scalef_ps(some, (__m512)x[u], n);
 #else
-    x[u] = p[u] * (Vec<float>)(((Alike<float, uint32_t>::V)rounded[u] << 23) + 0x3f800000u);
+    x[u] = x[u] * (Vec<float>)(((Alike<float, uint32_t>::V)rounded[u] << 23) + 0x3f800000u);
 #endif
   }
+}
+
+/// e^x for |x| <= 64, within 4e-7 of itself: n is simply added to the exponent.
+template <int kCount>
+WARPDICE_INLINE void exp_moderate(Vec<float> (&x)[kCount]) {
+  typedef Alike<float, uint32_t>::V Bits;
+  Vec<float> rounded[kCount];
+  exp_of_fraction(x, rounded);
+  for (int u = 0; u < kCount; u++) x[u] = (Vec<float>)((Bits)x[u] + ((Bits)rounded[u] << 23));
 }
 WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
   Vec<float> one[1] = {x};

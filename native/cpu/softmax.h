@@ -21,12 +21,64 @@ WARPDICE_INLINE void add_part(Vec<T> part, Vec<T>& sum, Vec<T>& lost) {
   sum = next;
 }
 
-/// numerators: e^(z - m), [C][kUnroll], which may lie where z does.
-template <class T, class From>
+/// Whether all logits of a step of halves are at most 64 in magnitude; NaN is not.
+template <class Half>
+WARPDICE_INLINE bool all_moderate(int64_t classes, const View<float, Half>& z) {
+  typedef int16_t Words __attribute__((vector_size(kVectorBytes)));
+  constexpr int16_t kLimit = kSame<Half, Float16> ? 0x5400 : 0x4280;  // 64
+  Words most = {};
+  for (int64_t c = 0; c < classes; c++) {
+    z.prefetch(c);
+    for (int i = 0; i < kStep<float>; i += kVectorBytes / 2) {
+      const Words magnitude = load<Words>(z.data + c * z.class_stride + i) & INT16_MAX;
+      most = magnitude > most ? magnitude : most;
+    }
+  }
+  return !any_above(most, kLimit);
+}
+
+/// numerators: e^(z - m), [C][kUnroll], from exponentials(c, u, e): kSideBySide of class c from vector u on. Returns
+/// their sum.
+template <class T, class Exponentials>
+WARPDICE_INLINE void sum_numerators(int64_t classes, Vec<T>* numerators, Vec<T> (&sum)[kUnroll],
+                                    Exponentials exponentials) {
+  Vec<T> lost[kUnroll] = {};
+  for (int64_t first = 0; first < classes; first += kGroup) {
+    const int64_t last = first + kGroup < classes ? first + kGroup : classes;
+    Vec<T> part[kUnroll] = {};
+    for (int64_t c = first; c < last; c++) {
+      for (int first_u = 0; first_u < kUnroll; first_u += kSideBySide) {
+        Vec<T> e[kSideBySide];
+        exponentials(c, first_u, e);
+        for (int i = 0; i < kSideBySide; i++) {
+          numerators[c * kUnroll + first_u + i] = e[i];
+          part[first_u + i] += e[i];
+        }
+      }
+    }
+    for (int u = 0; u < kUnroll; u++) {
+      if (first == 0) sum[u] = part[u];
+      else add_part<T>(part[u], sum[u], lost[u]);
+    }
+  }
+  for (int u = 0; u < kUnroll; u++) sum[u] += lost[u];
+}
+
+/// numerators: e^(z - m), [C][kUnroll], which may lie where z does. kLargest: m is asked for; else it is 0 where halves
+/// are moderate, whose exponentials need none.
+template <class T, class From, bool kLargest = true>
 WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<T>* numerators) {
   Softmax<T> shared;
+  if constexpr (kHalf<From> && !kLargest) {
+    if (all_moderate(classes, z)) {
+      sum_numerators<T>(classes, numerators, shared.sum, [&](int64_t c, int u, Vec<T>(&e)[kSideBySide]) {
+        for (int i = 0; i < kSideBySide; i++) e[i] = z.get(c, u + i);
+        exp_moderate(e);
+      });
+      return shared;
+    }
+  }
   Vec<T>(&m)[kUnroll] = shared.largest;
-  Vec<T> sum[kUnroll] = {}, lost[kUnroll] = {};
   for (int u = 0; u < kUnroll; u++) m[u] = z.get(0, u);
   for (int64_t c = 0; c < classes; c++) {
     z.prefetch(c);
@@ -36,24 +88,12 @@ WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<
       if constexpr (kHalf<From>) numerators[c * kUnroll + u] = logits;  // widened once
     }
   }
-  const auto logits = [&](int64_t c, int u) { return kHalf<From> ? numerators[c * kUnroll + u] : z.get(c, u); };
-  for (int64_t first = 0; first < classes; first += kGroup) {
-    const int64_t last = first + kGroup < classes ? first + kGroup : classes;
-    Vec<T> part[kUnroll] = {};
-    for (int64_t c = first; c < last; c++) {
-      for (int first_u = 0; first_u < kUnroll; first_u += kSideBySide) {
-        Vec<T> e[kSideBySide];
-        for (int i = 0; i < kSideBySide; i++) e[i] = logits(c, first_u + i) - m[first_u + i];
-        exp_nonpositive(e);
-        for (int i = 0; i < kSideBySide; i++) {
-          numerators[c * kUnroll + first_u + i] = e[i];
-          part[first_u + i] += e[i];
-        }
-      }
+  sum_numerators<T>(classes, numerators, shared.sum, [&](int64_t c, int u, Vec<T>(&e)[kSideBySide]) {
+    for (int i = 0; i < kSideBySide; i++) {
+      e[i] = (kHalf<From> ? numerators[c * kUnroll + u + i] : z.get(c, u + i)) - m[u + i];
     }
-    for (int u = 0; u < kUnroll; u++) add_part<T>(part[u], sum[u], lost[u]);
-  }
-  for (int u = 0; u < kUnroll; u++) shared.sum[u] = sum[u] + lost[u];
+    exp_nonpositive(e);
+  });
   return shared;
 }
 
@@ -185,7 +225,7 @@ void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* work, Vec<T>* spar
     }
   }
   for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
-    const Softmax<T> shared = softmax(steps.classes, steps.z, work);
+    const Softmax<T> shared = softmax<T, From, kEntropy>(steps.classes, steps.z, work);
     add_softmax<T, kSquared, kWeighted, kKeep, kEntropy>(steps, shared, work, totals, keep);
   }
 }
@@ -214,7 +254,7 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     Vec<T> inverse[kUnroll], mean[kUnroll] = {};
     if constexpr (!kKept) {
-      const Softmax<T> shared = softmax(steps.classes, steps.z, p);
+      const Softmax<T> shared = softmax<T, From, false>(steps.classes, steps.z, p);
       for (int u = 0; u < kUnroll; u++) inverse[u] = static_cast<T>(1) / shared.sum[u];
     }
     for (int64_t c = 0; c < steps.classes; c++) {
