@@ -2,7 +2,7 @@
 import type { Comparison } from './compare.js';
 import type { Saved } from './results.js';
 
-/** 1: one of our results was wrong, nothing was measured, or the comparison found something slower or nothing to compare. */
+/** 1: one of our results was wrong, a process ended early, nothing was measured, or the comparison found something slower or nothing to compare. */
 export function exitCode(found: Saved | undefined, comparison?: Comparison): 0 | 1 {
   if (!found || !hasFigures(found) || faultsOf(found).length > 0) return 1;
   if (!comparison) return 0;
@@ -10,13 +10,14 @@ export function exitCode(found: Saved | undefined, comparison?: Comparison): 0 |
   return changes.length === 0 || changes.some(({ verdict }) => verdict === 'slower') ? 1 : 0;
 }
 
-/** What was wrong with our own results. */
-export function faultsOf({ results, peers, scaling, server }: Saved): string[] {
+/** What was wrong with our own results, and processes that did not come to their end. */
+export function faultsOf({ results, peers, scaling, server, endedEarly = [] }: Saved): string[] {
   return [
     ...results.flatMap(({ cases }) => cases.flatMap(({ faults }) => faults)),
     ...peers.map(({ oursFault }) => oursFault),
     ...scaling.flatMap(({ points }) => points.map(({ fault }) => fault)),
     ...server.map(({ fault }) => fault),
+    ...endedEarly,
   ].filter((fault) => fault !== undefined);
 }
 

@@ -5,7 +5,14 @@ import { compare, readSaved } from './compare.js';
 import { exitCode, hasFigures } from './exit-code.js';
 import { describeMachine, root } from './machine.js';
 import { extentOf, help, type Options, readOptions } from './options.js';
-import { isThere, measureMemory, measurePeers, measureScaling, measureTimes } from './parts.js';
+import {
+  endedEarly,
+  isThere,
+  measureMemory,
+  measurePeers,
+  measureScaling,
+  measureTimes,
+} from './parts.js';
 import { processorsFor } from './pin.js';
 import { endProgress } from './progress.js';
 import {
@@ -66,7 +73,10 @@ async function measureAll(options: Options): Promise<Saved | undefined> {
   if (times && processors) console.log(`times taken on processors ${processors.join()} alone`);
   const targets = await targetsThere(options);
   const [first] = targets;
-  if (!first) return undefined;
+  if (!first) {
+    for (const what of endedEarly) console.log(`ENDED EARLY: ${what}`);
+    return undefined;
+  }
   const settings = { threads, filter, quick, all, budget };
   const results = times ? await measureTimes(targets, settings, visits, processors) : [];
   show({ results }, threads);
@@ -78,7 +88,7 @@ async function measureAll(options: Options): Promise<Saved | undefined> {
   const { scaling, server } = growth ?? { scaling: [], server: [] };
   show({ scaling, server }, threads);
   const stated = { quick, all, parts, filter, threads, processors, simd: first };
-  return judged({ machine, options: stated, results, peers, memory, scaling, server });
+  return judged({ machine, options: stated, results, peers, memory, scaling, server, endedEarly });
 }
 
 /** With the targets, which are printed. */
@@ -92,6 +102,7 @@ function judged(found: Omit<Saved, 'verdicts'>): Saved {
     ...scalingVerdicts(scaling),
   ];
   print(verdictsText(verdicts));
+  for (const what of found.endedEarly ?? []) console.log(`ENDED EARLY: ${what}`);
   if (threads !== 2) console.log(`The targets are stated for 2 threads; this run had ${threads}.`);
   return { ...found, verdicts };
 }

@@ -1,5 +1,5 @@
 // The parts of a run, each measured in processes of its own, whose progress is shown.
-import { execFile, fork } from 'node:child_process';
+import { type ExecFileException, execFile, fork } from 'node:child_process';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -26,6 +26,9 @@ const noBudget = { seconds: 0, leastRounds: 0 };
 const childFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
 
+/** Processes that ended before their work was done. What they had sent counts, and the other parts go on: a whole run takes long. */
+export const endedEarly: string[] = [];
+
 /** Runs a file with its settings in a process of its own, on these processors where given, which sends what it finds. */
 function runChild<Message>(
   file: string,
@@ -43,8 +46,8 @@ function runChild<Message>(
     child.on('message', (message) => receive(message as Message));
     child.on('error', reject);
     child.on('exit', (code, signal) => {
-      if (code === 0) resolve();
-      else reject(new Error(`Measuring ${settings.simd} ended with ${signal ?? code}`));
+      if (code !== 0) endedEarly.push(`${file} of ${settings.simd} ended with ${signal ?? code}`);
+      resolve();
     });
   });
 }
@@ -52,11 +55,12 @@ function runChild<Message>(
 /** Have this machine and this build the SIMD target? */
 export async function isThere(simd: string): Promise<boolean> {
   let there = true;
+  const before = endedEarly.length;
   const settings = { simd, threads: 1, quick: true, all: false, times: false, budget: noBudget };
   await runChild<MeasureMessage>('measure-child.js', settings, ({ type }) => {
     if (type === 'unavailable') there = false;
   });
-  return there;
+  return there && endedEarly.length === before;
 }
 
 /**
@@ -149,17 +153,23 @@ export async function measureMemory(
     for (let one = left.shift(); one; one = left.shift()) {
       const { settings, row } = one;
       showProgress(`memory ${settings.group}`, settings.case, 1 - (left.length + 1) / count);
-      runs[row].push(await memoryOf(settings));
+      try {
+        runs[row].push(await memoryOf(settings));
+      } catch (error) {
+        const { signal, code } = error as ExecFileException;
+        const what = `memory-child.js of ${settings.group} ${settings.case}`;
+        endedEarly.push(`${what} ended with ${signal ?? code}`);
+      }
     }
   };
   // Two at a time: each counts the pages of its own process, whatever another does.
   await Promise.all([next(), next()]);
   endProgress();
   return all.map(({ threads: _, skipped, ...what }, row) => {
-    if (skipped) return { ...what, skipped };
+    if (skipped || runs[row].length === 0) return { ...what, skipped: skipped ?? 'it ended early' };
     const peaks = runs[row].map(({ peak }) => peak).filter((peak) => peak !== undefined);
     const resident = middle(runs[row].map(({ resident }) => resident)) as number;
-    return { ...what, resident, peak: middle(peaks), children };
+    return { ...what, resident, peak: middle(peaks), children: runs[row].length };
   });
 }
 

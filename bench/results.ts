@@ -156,6 +156,8 @@ export interface Saved {
   readonly scaling: readonly ScalingResult[];
   readonly server: readonly ServerResult[];
   readonly verdicts: readonly Verdict[];
+  /** Processes that ended before their work was done. */
+  readonly endedEarly?: readonly string[];
 }
 
 export interface Verdict {

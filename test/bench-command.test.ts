@@ -20,14 +20,18 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function node(...args: string[]): Promise<{ code: number; text: string; error: string }> {
+type Ended = { code: number; text: string; error: string };
+
+async function node(args: string[], env = {}): Promise<Ended> {
+  const options = { cwd: root, env: { ...process.env, ...env } };
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd: root }, (error, stdout, stderr) => {
+    execFile(process.execPath, args, options, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, text: stdout, error: stderr });
     });
   });
 }
-const run = (...flags: string[]) => node(path.join(root, 'dist-bench', 'main.js'), ...flags);
+const main = path.join(root, 'dist-bench', 'main.js');
+const run = (...flags: string[]) => node([main, ...flags]);
 
 /** On one call of 32 x 32, against a run in which it took `ms` on whatever this machine has. */
 async function comparedWith(ms: number) {
@@ -70,7 +74,7 @@ test('memory: the growth beyond the gradient, whatever its dtype', async () => {
   const growth = async (dtype: string, call: string) => {
     const child = path.join(root, 'dist-bench', 'memory-child.js');
     const c = { group: '[8,1,512,512] sigmoid', case: `${dtype}, labels`, call, threads: 2 };
-    const { code, text } = await node('--expose-gc', child, JSON.stringify(c));
+    const { code, text } = await node(['--expose-gc', child, JSON.stringify(c)]);
     expect(code).toBe(0);
     return JSON.parse(text) as { resident: number; peak?: number };
   };
@@ -84,6 +88,14 @@ test('memory: the growth beyond the gradient, whatever its dtype', async () => {
     }
   }
 }, 30000);
+
+test('processes that end early are named, and nothing else fails', async () => {
+  const flags = ['--quick', '--simd', 'baseline', '--filter', '[1,1,32,32]'];
+  const { code, text, error } = await node([main, ...flags], { WARPDICE_TEST_ADDON: '/none.node' });
+  expect(text).toContain('ENDED EARLY: measure-child.js of baseline ended with 1');
+  expect(error).toContain('Nothing was measured.');
+  expect(code).toBe(1);
+});
 
 test('memory of a case that would take more than half of what is free is skipped by name', async () => {
   const options = readOptions(['--quick', '--filter', '[2,117']);

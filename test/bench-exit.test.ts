@@ -57,6 +57,12 @@ describe('a run', () => {
     expect(exitCode(found)).toBe(1);
   });
 
+  test('a process that ended early: 1, whatever was measured', () => {
+    const endedEarly = ['peers-child.js of avx512 ended with SIGKILL'];
+    expect(exitCode({ ...savedOf([caseOf(2)]), endedEarly })).toBe(1);
+    expect(exitCode({ ...savedOf([caseOf(2)]), endedEarly: [] })).toBe(0);
+  });
+
   test.each<[string, Saved | undefined]>([
     ['no SIMD target is there', undefined],
     ['nothing was measured', nothing],
