@@ -216,13 +216,12 @@ WARPDICE_INLINE int sum_bytes(Bytes v) {
 /// Zen 5, also with 16 registers, where 2 and 8 cost more than 1.
 constexpr int kSideBySide = 4;
 
-/// e^x = 2^n * e^f with |f| <= ln(2)/2: x becomes e^f, by a polynomial. Adding 1.5 * 2^(mantissa bits) rounds to an
-/// integer and leaves it in the low bits: rounded is that plus n.
+/// e^x = 2^n * e^f with |f| <= ln(2)/2: x becomes e^f, by a polynomial from its highest power on. Adding 1.5 *
+/// 2^(mantissa bits) rounds to an integer and leaves it in the low bits: rounded is that plus n.
 constexpr float kMagic = 0x1.8p23f;
-template <int kCount>
-WARPDICE_INLINE void exp_of_fraction(Vec<float> (&x)[kCount], Vec<float> (&rounded)[kCount]) {
-  // Minimax on the interval: relative error 3e-9 before rounding.
-  constexpr float kCoefficients[] = {0x1.123a2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.0f, 1.0f};
+template <int kTerms, int kCount>
+WARPDICE_INLINE void exp_of_fraction(const float (&polynomial)[kTerms], Vec<float> (&x)[kCount],
+                                     Vec<float> (&rounded)[kCount]) {
   Vec<float> p[kCount];
   for (int u = 0; u < kCount; u++) rounded[u] = x[u] * 0x1.715476p+0f + kMagic;
   for (int u = 0; u < kCount; u++) {
@@ -233,9 +232,9 @@ WARPDICE_INLINE void exp_of_fraction(Vec<float> (&x)[kCount], Vec<float> (&round
     x[u] = (x[u] - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
 #endif
   }
-  for (int u = 0; u < kCount; u++) p[u] = splat<float>(0x1.6a23cep-10f);
-  for (const float coefficient : kCoefficients) {
-    for (int u = 0; u < kCount; u++) p[u] = p[u] * x[u] + coefficient;
+  for (int u = 0; u < kCount; u++) p[u] = splat<float>(polynomial[0]);
+  for (int k = 1; k < kTerms; k++) {
+    for (int u = 0; u < kCount; u++) p[u] = p[u] * x[u] + polynomial[k];
   }
   for (int u = 0; u < kCount; u++) x[u] = p[u];
 }
@@ -244,11 +243,14 @@ WARPDICE_INLINE void exp_of_fraction(Vec<float> (&x)[kCount], Vec<float> (&round
 /// n is at least -127, whose bits make 2^n 0; AVX-512 scales by n itself.
 template <int kCount>
 WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
+  // Minimax on the interval: relative error 3e-9 before rounding.
+  constexpr float kPolynomial[] = {
+      0x1.6a23cep-10f, 0x1.123a2p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.0f, 1.0f};
   Vec<float> rounded[kCount];
 #if !defined(__AVX512F__)
   for (Vec<float>& v : x) v = max(splat<float>(-127 * 0x1.62e43p-1f), v);
 #endif
-  exp_of_fraction(x, rounded);
+  exp_of_fraction(kPolynomial, x, rounded);
   for (int u = 0; u < kCount; u++) {
 #if defined(__AVX512F__)
     const __m512 n = (__m512)(rounded[u] - kMagic);
@@ -260,12 +262,15 @@ WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
   }
 }
 
-/// e^x for |x| <= 64, within 4e-7 of itself: n is simply added to the exponent.
+/// e^x for |x| <= 64, within 4e-7 of itself and 2e-7 up to 16: all that halves ask for. n is simply added to the exponent.
 template <int kCount>
 WARPDICE_INLINE void exp_moderate(Vec<float> (&x)[kCount]) {
+  // Minimax on the interval: relative error 1e-7 before rounding.
+  constexpr float kPolynomial[] = {0x1.0fa82cp-7f, 0x1.573a56p-5f, 0x1.555a6ap-3f,
+                                   0x1.fffdc6p-2f, 0x1.fffff6p-1f, 1.0f};
   typedef Alike<float, uint32_t>::V Bits;
   Vec<float> rounded[kCount];
-  exp_of_fraction(x, rounded);
+  exp_of_fraction(kPolynomial, x, rounded);
   for (int u = 0; u < kCount; u++) x[u] = (Vec<float>)((Bits)x[u] + ((Bits)rounded[u] << 23));
 }
 WARPDICE_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
