@@ -262,7 +262,8 @@ WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
   }
 }
 
-/// e^x for |x| <= 64, within 4e-7 of itself and 2e-7 up to 16: all that halves ask for. n is simply added to the exponent.
+/// e^x for |x| <= 64, within 4e-7 of itself and 2e-7 up to 16: all that halves ask for. n is simply added to the
+/// exponent.
 template <int kCount>
 WARPDICE_INLINE void exp_moderate(Vec<float> (&x)[kCount]) {
   // Minimax on the interval: relative error 1e-7 before rounding.
