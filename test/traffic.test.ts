@@ -34,6 +34,19 @@ test.each([1, 3, 16, 67, 2 ** 16 + 5])('exponentials of %d numbers', (count) => 
   }
 });
 
+test('exponentials near 0: every place of an octave, to the last digits', () => {
+  const from = new Float32Array(4096).map((_, i) => -i / 2700);
+  const to = new Float32Array(from.length);
+  native.exponentials(to, from, false);
+  expect(to[0]).toBe(1);
+  from.forEach((x, i) => {
+    // The last term: what is rounded without fused multiply-add.
+    const most = (1.5e-7 - x * 6e-8) * Math.exp(x);
+    const off = Math.abs(Number(to[i]) - Math.exp(x));
+    if (!(off <= most)) throw new Error(`${x}: off by ${off}, not ${most}`);
+  });
+});
+
 // One of each in a vector of ordinary numbers: AVX-512 scales by a power of two where the others build its bits.
 test('exponentials at the ends: 0 below the smallest normal number, NaN for NaN', () => {
   const ends: [from: number, to: number][] = [

@@ -7,6 +7,7 @@
 // rounding errors would all point the same way) stay exact.
 #include "../finalize.h"
 #include "convert.h"
+#include "elementary.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 

@@ -1,6 +1,6 @@
 #pragma once
 // Passes over memory that compute nothing, or an exponential each: the limits that the benchmarks compare with.
-#include "simd.h"
+#include "elementary.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
