@@ -109,11 +109,11 @@ function visitLines(cases: readonly CaseResult[]): string[] {
   const firsts = all.filter(({ group }, i) => all[i - 1]?.group !== group);
   const leftOut = firsts.flatMap(({ group, visits }) => {
     const best = visits.find(({ counted }) => counted);
-    return visits.flatMap(({ counted, ms, copyMs }, i) =>
-      counted || !best?.copyMs || !copyMs
-        ? []
-        : `${group}: visit ${i + 1} does not count, its copy took ${times(copyMs / best.copyMs)} as long, valueAndGrad ${times(ms / best.ms)}.`,
-    );
+    return visits.flatMap(({ counted, ms, copyMs, expMs }, i) => {
+      if (counted || !best?.copyMs || !copyMs) return [];
+      const exp = expMs && best.expMs ? `, its exponentials ${times(expMs / best.expMs)}` : '';
+      return `${group}: visit ${i + 1} does not count, its copy took ${times(copyMs / best.copyMs)} as long${exp}, valueAndGrad ${times(ms / best.ms)}.`;
+    });
   });
   const apart = all.flatMap(({ group, name, visits }) => {
     const ms = visits.filter(({ counted }) => counted).map((visit) => visit.ms);
@@ -124,7 +124,7 @@ function visitLines(cases: readonly CaseResult[]): string[] {
   const most = apart.reduce((a, b) => (b.ratio > a.ratio ? b : a));
   return [
     ...leftOut,
-    `${apart.length} of ${all.length} valueAndGrad differ by over a fifth between visits whose copies do not, most ${most.what}, ${times(most.ratio)}: nothing here says which visit is right, and both count.`,
+    `${apart.length} of ${all.length} valueAndGrad differ by over a fifth between visits whose copies and exponentials do not, most ${most.what}, ${times(most.ratio)}: nothing here says which visit is right, and both count.`,
   ];
 }
 

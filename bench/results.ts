@@ -26,6 +26,8 @@ export interface VisitFigures {
   readonly ms: number;
   /** The fastest copy of that visit. */
   readonly copyMs?: number;
+  /** The fastest pass of exponentials, where there are any. */
+  readonly expMs?: number;
   readonly toCopy?: number;
   readonly toBase?: number;
 }

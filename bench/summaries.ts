@@ -64,6 +64,7 @@ function figuresOf(group: Group, visits: readonly Visit[], owner: number): Visit
     const times = find(names.valueAndGrad);
     if (!times) return [];
     const copy = fastest(ways.copy, find);
+    const exp = fastest(ways.exp, find);
     const base = owner > 0 ? timesOf(visit, 0, names.valueAndGrad) : undefined;
     return [
       {
@@ -73,6 +74,7 @@ function figuresOf(group: Group, visits: readonly Visit[], owner: number): Visit
           copyMs: summarize(copy.times).median,
           toCopy: ratio(times, copy.times).median,
         }),
+        ...(exp && { expMs: summarize(exp.times).median }),
         ...(base && { toBase: ratio(times, base).median }),
       },
     ];

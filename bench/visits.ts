@@ -1,9 +1,10 @@
 // One visit of a shape: its contenders are checked, then those that are right take turns. And what several visits are together.
 //
 // A run visits a shape twice, each time by a process of its own and as far apart as may be (parts.ts): what another program does to
-// the machine for some minutes, or where the system happens to place a tensor, does not meet both. A visit whose copy took over a
-// fifth longer than that of the other does not count; of visits that agree the rounds count together. The copy alone decides, the
-// yardstick of the targets: no time of ours has a say in which visits count.
+// the machine for some minutes, or where the system happens to place a tensor, does not meet both. A visit whose copy or
+// exponentials took over a fifth longer than those of the other does not count; of visits that agree the rounds count together. Only
+// these limits decide: no time of a loss has a say in which visits count. The copy tells of memory that others use; the exponentials,
+// of processors that share a core with others or with each other, as virtual ones may for minutes: that leaves a copy as it was.
 import { fastest } from './bounds.js';
 import { ways } from './names.js';
 import { type Budget, interleave, summarize, type Timed } from './timing.js';
@@ -60,14 +61,21 @@ export function timesOf(rows: Visit, owner: number, name: string): readonly numb
   return row && row.times.length > 0 ? row.times : undefined;
 }
 
-/** Which visits count: those whose copy of the first case's logits was fast; all of a shape without copies. */
+/**
+ * Which visits count: those in which neither the copy of the first case's logits nor the exponentials of them were slow. All, where
+ * there are none of either, or where each visit had something slow.
+ */
 export function countedOf(visits: readonly Visit[]): boolean[] {
-  const copies = visits.map((visit) => {
-    const copy = fastest(ways.copy, (name) => timesOf(visit, 0, name));
-    return copy ? summarize(copy.times).median : Infinity;
-  });
-  const least = Math.min(...copies);
-  return copies.map((ms) => ms <= mostOfFastest * least);
+  const counted = visits.map(() => true);
+  for (const way of [ways.copy, ways.exp]) {
+    const medians = visits.map((visit) => {
+      const row = fastest(way, (name) => timesOf(visit, 0, name));
+      return row ? summarize(row.times).median : Infinity;
+    });
+    const least = Math.min(...medians);
+    for (const [i, ms] of medians.entries()) counted[i] &&= ms <= mostOfFastest * least;
+  }
+  return counted.includes(true) ? counted : visits.map(() => true);
 }
 
 /** The rounds of the visits that count, one visit's behind another's. What was wrong in any visit has none. */

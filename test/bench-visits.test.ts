@@ -14,11 +14,12 @@ const row = (name: string, times: number[], owner = 0): Row => ({
   times,
 });
 const wrong = (name: string): Row => ({ ...row(name, []), fault: 'it is wrong' });
-/** Copies of so many ms, and our call. */
-const visit = (copy: number, call: number) => [
+/** Copies of so many ms, our call, and exponentials. */
+const visit = (copy: number, call: number, exp?: number) => [
   row('memcpy', [9 * copy, 9 * copy]),
   row('non-temporal copy', [copy, copy]),
   row('valueAndGrad', [call, call]),
+  ...(exp ? [row('exp', [9 * exp]), row('exp, non-temporal write', [exp])] : []),
 ];
 
 test('what is wrong is named and never timed; the others take turns', async () => {
@@ -47,6 +48,9 @@ test.each([
   ['a slower copy: the other', [visit(1.21, 2), visit(1, 2)], [false, true]],
   ['however fast our call was beside it', [visit(1, 20), visit(2, 1)], [true, false]],
   ['of three', [visit(1.05, 2), visit(1, 2), visit(3, 2)], [true, true, false]],
+  ['slower exponentials: the other', [visit(1, 2, 1), visit(1, 2, 1.21)], [true, false]],
+  ['exponentials alike', [visit(1, 2, 1), visit(1, 2, 1.19)], [true, true]],
+  ['one has a slow copy, one slow exponentials', [visit(2, 2, 1), visit(1, 2, 2)], [true, true]],
   ['no copy in one', [[row('valueAndGrad', [1])], visit(1, 2)], [false, true]],
   ['no copy in any', [[row('valueAndGrad', [1])], [row('valueAndGrad', [9])]], [true, true]],
 ])('visits that count, %s', (_, visits, counted) => {
@@ -75,8 +79,8 @@ const [group] = groups
   .map(({ cases, ...rest }) => ({ ...rest, cases: cases.slice(0, 2) }));
 if (!group) throw new Error('no such group');
 /** Of float32 and float16. */
-const both = (copy: number, call: number, half: number) => [
-  ...visit(copy, call),
+const both = (copy: number, call: number, half: number, exp?: number) => [
+  ...visit(copy, call, exp),
   ...visit(copy, half).map((one) => ({ ...one, owner: 1 })),
 ];
 const resultsOf = (...visits: Row[][]) => ({
@@ -153,8 +157,11 @@ test('the table says which visit does not count, and how far apart those are tha
   expect(text(both(1, 4, 2), both(2, 10, 30))).toContain(
     '[4,4,512,512] softmax: visit 2 does not count, its copy took 2.00 times as long, valueAndGrad 2.50 times.',
   );
+  expect(text(both(1, 4, 2, 1), both(1, 6, 2, 1.5))).toContain(
+    'visit 2 does not count, its copy took 1.00 times as long, its exponentials 1.50 times, valueAndGrad 1.50 times.',
+  );
   expect(text(both(1, 4, 2), both(1, 5, 2))).toContain(
-    '1 of 2 valueAndGrad differ by over a fifth between visits whose copies do not, most [4,4,512,512] softmax float32, labels, 1.25 times',
+    '1 of 2 valueAndGrad differ by over a fifth between visits whose copies and exponentials do not, most [4,4,512,512] softmax float32, labels, 1.25 times',
   );
   expect(text(both(1, 4, 2), both(1, 4.2, 2))).not.toContain('visit');
 });
