@@ -50,6 +50,50 @@ const far = [
 ];
 const stepVoxels = 128; // of the widest vectors
 
+describe('a NaN of a bfloat16 call, whatever its bits, makes the gradient NaN', () => {
+  const voxels = 512;
+  const labels = Tensor.from(
+    Uint8Array.from({ length: voxels }, (_, i) => i % 2),
+    [1, voxels],
+  );
+  /** Fractions of 1 to 127, of either sign: all NaN that there are, in the first voxels of class 0. */
+  const nans = Array.from({ length: 254 }, (_, i) => (i % 2 ? 0xff80 : 0x7f80) + 1 + (i >> 1));
+
+  test.each(['softmax', 'sigmoid', 'none'] as const)('%s: of a logit', (activation) => {
+    const bits = new Uint16Array(2 * voxels).fill(0x3e80);
+    const loss = new DiceLoss({ activation });
+    const given = Tensor.from(bits, [1, 2, voxels], { dtype: 'bfloat16' });
+    const statistics = loss.statistics(given, labels);
+    bits.set(nans);
+    const { data } = loss.gradient(given, labels, statistics);
+    const gradient = new Uint16Array(data.buffer, data.byteOffset, voxels);
+    expect(Array.from(gradient, isNaN16)).toEqual(Array.from(gradient, (_, i) => i < nans.length));
+  });
+
+  test.each(['softmax', 'sigmoid', 'none'] as const)(
+    '%s: of the upstream gradient',
+    (activation) => {
+      const bits = new Uint16Array(2 * voxels).fill(0x3e80);
+      const loss = new DiceLoss({ activation, reduction: 'none', denominator: 'linear' });
+      const upstream = new Float64Array(2);
+      new BigUint64Array(upstream.buffer).set([0x7fffffffffffffffn, 0xffffffffffffffffn]);
+      const { grad } = loss.valueAndGrad(
+        Tensor.from(bits, [1, 2, voxels], { dtype: 'bfloat16' }),
+        labels,
+        {
+          upstream: Tensor.from(upstream, [1, 2]),
+        },
+      );
+      const gradient = new Uint16Array(grad.data.buffer, grad.data.byteOffset, 2 * voxels);
+      expect(Array.from(gradient).filter((half) => !isNaN16(half))).toEqual([]);
+    },
+  );
+});
+
+function isNaN16(half: number): boolean {
+  return (half & 0x7fff) > 0x7f80;
+}
+
 describe.each(['float16', 'bfloat16'] as Half[])('%s', (dtype) => {
   const voxels = (far.length + 1) * stepVoxels;
   const loss = new DiceLoss({ activation: 'softmax' });
