@@ -143,3 +143,29 @@ describe.each(['float16', 'bfloat16'] as Half[])('%s', (dtype) => {
     expect(nans).toEqual([voxel, voxels + voxel, 2 * voxels + voxel]);
   });
 });
+
+/** Beyond the caches, where the place of a gradient in a line says how it is written. Some steps have a logit of 70. */
+test('the bits of a gradient of halves do not depend on where in memory it begins', () => {
+  const voxels = 2_200_000;
+  const size = 3 * voxels;
+  const numbers = Uint16Array.from({ length: 10_007 }, (_, i) =>
+    encodeHalf(i === 0 ? 70 : i / 1000 - 5, 'float16'),
+  );
+  const bits = Tensor.empty([size], 'float16').data as Uint16Array;
+  for (let i = 0; i < size; i++) bits[i] = numbers[(i * 7919 + (i >> 10)) % 10_007] as number;
+  const given = Tensor.from(bits, [1, 3, voxels], { dtype: 'float16' });
+  const labels = Tensor.from(
+    Uint8Array.from({ length: voxels }, (_, i) => (i >> 3) % 3),
+    [1, voxels],
+  );
+  const loss = new DiceLoss({ activation: 'softmax' });
+  const statistics = loss.statistics(given, labels);
+  const whole = Tensor.empty([size + 32], 'float16').data as Uint16Array; // begins a line
+  const [aligned, other] = [0, 3].map((offset) => {
+    const data = whole.subarray(offset, offset + size);
+    const grad = Tensor.from(data, [1, 3, voxels], { dtype: 'float16' });
+    loss.gradient(given, labels, statistics, { gradScale: voxels, out: { grad } });
+    return data.slice();
+  }) as [Uint16Array, Uint16Array];
+  expect(aligned.filter((half, i) => half !== other[i])).toHaveLength(0);
+});

@@ -130,9 +130,11 @@ class Runner {
     const bool alike = !last && rows_begin_alike(out);
     const bool row_by_row = streams && !alike && (last || blocks_.direct(out.dtype));  // staged first
     const bool direct_out = blocks_.direct(out.dtype) && !out.accumulate && !row_by_row;
-    const int64_t head = streams && alike ? streaming_head(out) : -1;
-    const bool streaming = head >= 0 || row_by_row;
     const bool halves = !full_ && blocks_.direct_halves() && out.dtype == in_.predictions.dtype && !out.accumulate;
+    int64_t head = streams && alike ? streaming_head(out) : -1;
+    // Whether softmax takes a maximum is decided step by step: where steps begin may not depend on where memory does.
+    if (halves && in_.activation == Activation::softmax && head > 0) head = -1;
+    const bool streaming = head >= 0 || row_by_row;
     for (int64_t s = run_.begin; s < run_.end;) {
       // First up to where whole lines can be streamed.
       const int64_t end = head > 0 && s == run_.begin && head < run_.end - s ? s + head : run_.end;
