@@ -99,7 +99,9 @@ LabelFault check_target(const Inputs& in, int64_t* counts = nullptr);
 /// there what step 3 would have to compute again (and overwrites the predictions, when that is their place).
 void statistics(const Inputs& in, Sums* sums, const GradientOut* keep = nullptr);
 
-/// Whether step 1 can prepare step 3. The results are the same bits either way.
+/// Whether step 1 can prepare step 3. The results are the same bits either way, but for softmax of halves whose
+/// gradient is float32: there the last digits differ, since what is kept is computed with maxima, and the rest may need
+/// none.
 bool can_keep(const Inputs& in, const GradientOut& out);
 
 /// How many samples' predictions and gradients stay in the caches together; 0 when not even one's do.

@@ -47,12 +47,14 @@ test('exponentials near 0: every place of an octave, to the last digits', () => 
   });
 });
 
-// One of each in a vector of ordinary numbers: AVX-512 scales by a power of two where the others build its bits.
-test('exponentials at the ends: 0 below the smallest normal number, NaN for NaN', () => {
+// One of each in a vector of ordinary numbers.
+test('exponentials at the ends: 0 soon after the smallest normal number, NaN for NaN', () => {
   const ends: [from: number, to: number][] = [
     [0, 1],
     [-0, 1],
     [87, Math.exp(-87)],
+    [87.33, Math.exp(-87.33)],
+    [87.7, 0],
     [89, 0],
     [104, 0],
     [3e38, 0],

@@ -63,8 +63,8 @@ WARPDICE_INLINE void exp_normal(Vec<float> (&x)[kCount], Vec<float> (&rounded)[k
   for (int u = 0; u < kCount; u++) x[u] = (power[u] * x[u]) * p[u] + power[u];
 }
 
-/// e^x for x <= 0, within 1.5e-7 of itself for x > -16 and 4e-7 below; 0 below about -87.3, where it is no normal
-/// number; NaN for NaN.
+/// e^x for x <= 0, within 1.5e-7 of itself for x > -16 and 4e-7 below; 1 for 0; NaN for NaN. Past the smallest normal
+/// number, at x = -87.3, it is soon 0: from -87.7 on at the latest.
 template <int kCount>
 WARPDICE_INLINE void exp_nonpositive(Vec<float> (&x)[kCount]) {
   Vec<float> rounded[kCount];
