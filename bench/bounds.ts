@@ -32,10 +32,14 @@ export function arithmeticShapes(C: number): { name: string; shape: number[] }[]
 
 /**
  * Does a call compute its probabilities in both passes? The rule of native/call.cc: beyond the cache, except that narrow vectors
- * keep them. (Half precision is never kept, in a small call neither.)
+ * keep them, those of AVX2 where a sample alone is larger than the cache and its classes are not interleaved. (Half precision is
+ * never kept, in a small call neither.)
  */
 export function computesTwice(shape: readonly number[], c: Case, simd: string): boolean {
-  return simd === 'avx512' && 2 * caseSize(c, shape).logitsBytes > cacheMebibytes * 2 ** 20;
+  const mebibytes = (2 * caseSize(c, shape).logitsBytes) / 2 ** 20;
+  const large = mebibytes / (shape[0] ?? 1) > cacheMebibytes && c.layout === 'channels-first';
+  const kept = simd !== 'avx512' && (simd !== 'avx2' || large);
+  return mebibytes > cacheMebibytes && !kept;
 }
 
 /** Does it keep them where the gradient goes? */

@@ -97,9 +97,7 @@ LabelFault run(const Call& call) {
 
   GradientOut out = call.grad;
   const int64_t cached = cpu::samples_in_cache(in, out);
-  // Where arithmetic is what takes the time, what was computed is better kept beyond the cache, too.
-  const bool better_kept = interleaves && cpu::arithmetic_bound() && cpu::can_keep(in, out);
-  out.streaming = N > cached && !better_kept;
+  out.streaming = N > cached && !(interleaves && cpu::better_kept(in, out));
   const auto finalize_gradient = [&](const Coupling& total, int64_t first, int64_t last) {
     finalize_coefficients(call.options, C, sums.data(), total, call.scale, call.upstream, coefficients.data(), first,
                           last);

@@ -107,8 +107,10 @@ bool can_keep(const Inputs& in, const GradientOut& out);
 /// How many samples' predictions and gradients stay in the caches together; 0 when not even one's do.
 int64_t samples_in_cache(const Inputs& in, const GradientOut& out);
 
-/// Whether exponentials cost more here than reading kept values back from memory: with vectors below 64 bytes.
-bool arithmetic_bound();
+/// Whether a call that does not fit the cache had better keep what its exponentials gave, too, than compute them again
+/// and write around the caches. As measured on a Zen 5: with vectors of 16 bytes always, a third off; with 32 bytes for
+/// a sample that is larger than the cache, unless its classes are interleaved, a tenth off; with 64 bytes never.
+bool better_kept(const Inputs& in, const GradientOut& out);
 
 /// Step 3. `coefficients` is [N*C], or [C] when `pooled`. kept: step 1 was given `out` as `keep`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.

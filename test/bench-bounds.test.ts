@@ -55,7 +55,8 @@ test('a call that keeps its probabilities has the traffic of keeping them, other
   expect(twoPasses(find)).toBe(8);
   expect(keeps([1, 4, 512, 512], base, 'avx512')).toBe(true);
   expect(keeps([4, 4, 512, 512], base, 'avx512')).toBe(false);
-  expect(keeps([4, 4, 512, 512], base, 'avx2')).toBe(true);
+  expect(keeps([4, 4, 512, 512], base, 'avx2')).toBe(false);
+  expect(keeps([2, 3, 128, 128, 128], base, 'avx2')).toBe(true);
   expect(keeps([1, 4, 512, 512], { ...base, dtype: 'float16' }, 'avx512')).toBe(false);
 });
 
@@ -109,9 +110,17 @@ test.each([1, 2, 3, 4, 19, 65, 117, 150, 256, 1000])(
 test.each([
   ['24 MiB with the gradient', [1, 3, 1024, 1024], {}, 'avx512', false],
   ['more', [2, 3, 1024, 1024], {}, 'avx512', true],
-  ['samples within the cache, narrow vectors', [2, 3, 1024, 1024], {}, 'avx2', false],
+  ['samples within the cache, AVX2', [2, 3, 1024, 1024], {}, 'avx2', true],
+  ['samples within the cache, narrow vectors', [2, 3, 1024, 1024], {}, 'baseline', false],
   ['a sample beyond it', [2, 3, 128, 128, 128], {}, 'avx512', true],
-  ['a sample beyond it, narrow vectors', [2, 3, 128, 128, 128], {}, 'avx2', false],
+  ['a sample beyond it, AVX2', [2, 3, 128, 128, 128], {}, 'avx2', false],
+  [
+    'a sample beyond it, channels last, AVX2',
+    [2, 3, 128, 128, 128],
+    { layout: 'channels-last' as const },
+    'avx2',
+    true,
+  ],
   ['channels last', [4, 4, 512, 512], { layout: 'channels-last' as const }, 'avx512', true],
 ])('both passes compute beyond the cache, but where they keep: %s', (_, shape, c, simd, twice) => {
   expect(computesTwice(shape, { ...base, ...c }, simd)).toBe(twice);

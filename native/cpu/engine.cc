@@ -162,7 +162,11 @@ bool can_keep(const Inputs& in, const GradientOut& out) {
   return in.plain() && in.activation != Activation::none && out.dtype == computed && !out.accumulate;
 }
 
-bool arithmetic_bound() { return kernels().vector_bytes < 64; }
+bool better_kept(const Inputs& in, const GradientOut& out) {
+  const int bytes = kernels().vector_bytes;
+  const bool large = samples_in_cache(in, out) == 0 && !in.interleaved();
+  return can_keep(in, out) && (bytes < 32 || (bytes < 64 && large));
+}
 
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out, bool kept) {
   const Partition partition = partition_of(in);
