@@ -37,8 +37,8 @@ WARPDICE_INLINE bool all_moderate(int64_t classes, const View<float, Half>& z) {
   return !any_above(most, kLimit);
 }
 
-/// numerators: e^(z - m), [C][kUnroll], from exponentials(c, u, e): kSideBySide of class c from vector u on. Returns
-/// their sum.
+/// numerators: e^(z - m), [C][kUnroll], from exponentials(c, u, e): kSideBySide of class c from vector u on. sum:
+/// theirs.
 template <class T, class Exponentials>
 WARPDICE_INLINE void sum_numerators(int64_t classes, Vec<T>* numerators, Vec<T> (&sum)[kUnroll],
                                     Exponentials exponentials) {
@@ -64,8 +64,8 @@ WARPDICE_INLINE void sum_numerators(int64_t classes, Vec<T>* numerators, Vec<T> 
   for (int u = 0; u < kUnroll; u++) sum[u] += lost[u];
 }
 
-/// numerators: e^(z - m), [C][kUnroll], which may lie where z does. kLargest: m is asked for; else it is 0 where halves
-/// are moderate, whose exponentials need none.
+/// numerators: e^(z - m), [C][kUnroll], which may lie where z does. kLargest: m is asked for; else moderate halves are
+/// taken with m = 0, and `largest` is not written.
 template <class T, class From, bool kLargest = true>
 WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<T>* numerators) {
   Softmax<T> shared;
