@@ -1,15 +1,15 @@
 /**
- * The private contract between lib/ and the addon (native/addon.cc). Positional and numeric, because it is called
+ * The private contract between lib/ and the addon (native/node/addon.cc). Positional and numeric, because it is called
  * every training step; lib/ gives it names. Every array is checked for its byte length, and outputs for overlaps.
  */
 
-/** Codes of `DType` in native/dice.h. */
+/** Codes of `DType` in native/math/types.h. */
 export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
 export interface NativeLossOptions {
   /** 0 Dice, 1 Jaccard, 2 Tversky, 3 generalized Dice, 4 generalized Wasserstein Dice */
   kind: number;
-  /** 0 none, 1 power, 2 log, 3 log-cosh: `Transform` of native/finalize.h. Default 0. */
+  /** 0 none, 1 power, 2 log, 3 log-cosh: `Transform` of native/math/finalize.h. Default 0. */
   transform?: number;
   /** Of the transform, above 0. Default 1. */
   gamma?: number;
@@ -31,7 +31,7 @@ export interface NativeLossOptions {
   focalFactor?: number;
   /** At least 0. Default 2. */
   focalGamma?: number;
-  /** 0 product, 1 minimum, 2 wasserstein (with kind 4, and only there): `Overlap` of native/dice.h. Default 0. */
+  /** 0 product, 1 minimum, 2 wasserstein (with kind 4, and only there): `Overlap` of native/math/types.h. Default 0. */
   overlap?: number;
   /** [C,C], of overlap wasserstein: M[c,j] from the target's class c to the predicted class j. */
   distances?: Float64Array;
@@ -69,7 +69,7 @@ export type RunArguments = [
   weight: ArrayBufferView | undefined,
   weightType: DTypeCode,
   /**
-   * [groups,C,8]: `Sums` of native/finalize.h. Written by step 1 (optional then), else read: groups is then
+   * [groups,C,8]: `Sums` of native/math/finalize.h. Written by step 1 (optional then), else read: groups is then
    * statisticsSamples, or 1 when pooled.
    */
   statistics: Float64Array | undefined,
@@ -126,7 +126,7 @@ export type CountArguments = [
   /** [N,S]: voxels of weight 0 are left out. */
   weight: ArrayBufferView | undefined,
   weightType: DTypeCode,
-  /** Written: [N,C+1,C+1], or [N,C,2,2] for decision threshold; see native/counts.h. */
+  /** Written: [N,C+1,C+1], or [N,C,2,2] for decision threshold; see native/math/counts.h. */
   counts: Float64Array,
 ];
 
@@ -276,6 +276,8 @@ export interface Binding {
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;
+  /** 'GCC 12' or 'Clang 19': results may differ in their last bits between compilers. */
+  compiler(): string;
   /** For memory that is not touched yet; does nothing where the system has none. */
   preferHugePages(array: ArrayBufferView): void;
   /** From where the array begins to the next cache line: 0 to 63. */

@@ -31,7 +31,7 @@ export function arithmeticShapes(C: number): { name: string; shape: number[] }[]
 }
 
 /**
- * Does a call compute its probabilities in both passes? The rule of native/call.cc: beyond the cache, except that narrow vectors
+ * Does a call compute its probabilities in both passes? The rule of native/cpu/run.cc: beyond the cache, except that narrow vectors
  * keep them, those of AVX2 where a sample alone is larger than the cache and its classes are not interleaved. (Half precision is
  * never kept, in a small call neither.)
  */

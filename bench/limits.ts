@@ -11,7 +11,7 @@
 //
 // All write the same gradient and read the same tensors as the call beside them: they find the same caches.
 import { setThreads, simdTarget } from 'warpdice';
-import { native } from '../dist/binding.js';
+import { native } from '../dist/native/load.js';
 import { keeps } from './bounds.js';
 import { cacheMebibytes } from './cases.js';
 import { limitNames } from './names.js';

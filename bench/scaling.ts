@@ -8,7 +8,7 @@
 // number of repetitions. Each stands beside a copy of its logits.
 import os from 'node:os';
 import { setThreads, Tensor } from 'warpdice';
-import { native } from '../dist/binding.js';
+import { native } from '../dist/native/load.js';
 import { base, type Group } from './cases.js';
 import { type Answer, faultOf, solve } from './check.js';
 import { threadCounts } from './pin.js';

@@ -1,25 +1,25 @@
-import './environment.js';
+import './native/environment.js';
 
-export type { AllReduce } from './all-reduce.js';
-export type { ClassCounts } from './counts.js';
+export type { AllReduce } from './calls/all-reduce.js';
+export { Plan } from './calls/plan.js';
+export type { LossValue, LossValueAndGrad } from './calls/result.js';
+export { Statistics, type StatisticsJson } from './calls/statistics.js';
+export { type ErrorCode, WarpDiceError } from './common/errors.js';
+export { Device, type DeviceMemory, getThreads, setThreads, simdTarget } from './devices/device.js';
+export { Stream, StreamEvent } from './devices/stream.js';
 export {
   DeepSupervision,
   type ScalesAndGradsOptions,
   type ScalesOptions,
   type ScalesValue,
-} from './deep-supervision.js';
-export { Device, type DeviceMemory, getThreads, setThreads, simdTarget } from './device.js';
-export { DiceLoss } from './dice.js';
-export { DiceCELoss } from './dice-ce.js';
-export { DiceFocalLoss } from './dice-focal.js';
-export type { DType, Float16Like, TypedArray } from './dtype.js';
-export { type ErrorCode, WarpDiceError } from './errors.js';
-export { GeneralizedDiceLoss } from './generalized-dice.js';
-export { GeneralizedWassersteinDiceLoss } from './generalized-wasserstein-dice.js';
-export { JaccardLoss } from './jaccard.js';
-export { Loss } from './loss.js';
-export { type MetricsState, SegmentationMetrics } from './metrics.js';
-export type { MetricsOptions } from './metrics-options.js';
+} from './losses/deep-supervision.js';
+export { DiceLoss } from './losses/dice.js';
+export { DiceCELoss } from './losses/dice-ce.js';
+export { DiceFocalLoss } from './losses/dice-focal.js';
+export { GeneralizedDiceLoss } from './losses/generalized-dice.js';
+export { GeneralizedWassersteinDiceLoss } from './losses/generalized-wasserstein-dice.js';
+export { JaccardLoss } from './losses/jaccard.js';
+export { Loss } from './losses/loss.js';
 export type {
   CallOptions,
   CrossEntropyOptions,
@@ -33,12 +33,17 @@ export type {
   ValueAndGradOptions,
   ValueOptions,
   ValueOut,
-} from './options.js';
-export { Plan } from './plan.js';
-export type { LossValue, LossValueAndGrad } from './result.js';
-export type { Absent, Average, ScoreName } from './scores.js';
-export { Statistics, type StatisticsJson } from './statistics.js';
-export type { IpcHandle } from './storage.js';
-export { Stream, StreamEvent } from './stream.js';
-export { type DeviceTensorOptions, Tensor, type TensorLike, type TensorOptions } from './tensor.js';
-export { TverskyLoss } from './tversky.js';
+} from './losses/options.js';
+export { TverskyLoss } from './losses/tversky.js';
+export type { ClassCounts } from './metrics/counts.js';
+export type { MetricsOptions } from './metrics/options.js';
+export type { Absent, Average, ScoreName } from './metrics/scores.js';
+export { type MetricsState, SegmentationMetrics } from './metrics/segmentation-metrics.js';
+export type { IpcHandle } from './tensors/device-storage.js';
+export type { DType, Float16Like, TypedArray } from './tensors/dtype.js';
+export {
+  type DeviceTensorOptions,
+  Tensor,
+  type TensorLike,
+  type TensorOptions,
+} from './tensors/tensor.js';

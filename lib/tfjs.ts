@@ -1,11 +1,18 @@
 // warpdice/tfjs: a loss of this package as a TensorFlow.js loss. Nothing of TensorFlow.js is imported: the caller hands
 // in the one that it uses (tfjs, tfjs-node or tfjs-core), so there is never a second copy beside it.
-import { rangeError, sameShape, sameShapeWithout, show, showShape, typeError } from './check.js';
-import type { TypedArray } from './dtype.js';
-import { WarpDiceError } from './errors.js';
-import { Loss } from './loss.js';
-import type { LossOptions } from './options.js';
-import type { TensorLike } from './tensor.js';
+import {
+  rangeError,
+  sameShape,
+  sameShapeWithout,
+  show,
+  showShape,
+  typeError,
+} from './common/check.js';
+import { WarpDiceError } from './common/errors.js';
+import { Loss } from './losses/loss.js';
+import type { LossOptions } from './losses/options.js';
+import type { TypedArray } from './tensors/dtype.js';
+import type { TensorLike } from './tensors/tensor.js';
 
 /** What is used of a TensorFlow.js tensor. */
 export interface TfTensor {

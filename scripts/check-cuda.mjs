@@ -2,7 +2,7 @@
 // local memory are errors, and so is what check-ptx.mjs finds. Needs nvcc, no GPU; without nvcc the exit status is 77.
 //
 //   node scripts/check-cuda.mjs                 every architecture that this nvcc knows from sm_75 on
-//   node scripts/check-cuda.mjs 75 90 [x.cu]    these, of native/cuda/*.cu or of the given file
+//   node scripts/check-cuda.mjs 75 90 [x.cu]    these, of native/cuda or of the given file
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
@@ -142,8 +142,10 @@ if (known.error) {
 const given = process.argv.slice(2);
 const sources = given.filter((name) => name.endsWith('.cu'));
 if (sources.length === 0) {
-  const files = readdirSync(path.join(root, 'native/cuda')).filter((name) => name.endsWith('.cu'));
-  sources.push(...files.map((name) => `native/cuda/${name}`));
+  const files = readdirSync(path.join(root, 'native/cuda'), { recursive: true });
+  sources.push(
+    ...files.filter((name) => name.endsWith('.cu')).map((name) => `native/cuda/${name}`),
+  );
 }
 const architectures = given.filter((name) => /^\d+$/.test(name)).map(Number);
 if (architectures.length === 0) {

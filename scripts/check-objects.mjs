@@ -12,7 +12,7 @@ let objects = 0;
 for (const entry of readdirSync(`${build}/CMakeFiles`)) {
   const target = /^kernels_(\w+)\.dir$/.exec(entry)?.[1];
   if (target === undefined) continue;
-  const object = path.join(build, 'CMakeFiles', entry, 'native/cpu/kernels.cc.o');
+  const object = path.join(build, 'CMakeFiles', entry, 'native/cpu/kernels/kernels.cc.o');
   objects++;
   const symbols = execFileSync('nm', ['-C', '--defined-only', object], { encoding: 'utf8' });
   for (const line of symbols.split('\n')) {

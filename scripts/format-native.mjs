@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
-const files = ['native', 'test/native', 'test/simt', 'test/fake', 'test/gpu', 'bench/gpu']
+const files = ['native', 'test/native', 'test/cuda', 'bench/gpu']
   .filter((folder) => existsSync(folder))
   .flatMap((folder) =>
     readdirSync(folder, { recursive: true }).map((name) => path.join(folder, name)),

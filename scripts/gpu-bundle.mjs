@@ -1,5 +1,5 @@
 // Gathers in one folder what a machine with a GPU needs to do `npm run gpu` without Node, nvcc or this repository: the
-// programs and the suites of test/gpu, the addon and the library's JavaScript, the benchmark and a Node binary.
+// programs and the suites of test/cuda/gpu, the addon and the library's JavaScript, the benchmark and a Node binary.
 //
 //   node scripts/gpu-bundle.mjs [--out gpu-bundle] [--architectures 90-real] [--node <binary>]
 //
@@ -53,7 +53,7 @@ for (const folder of ['programs', 'build/Release', 'node_modules']) {
 const copy = (from, to = from) =>
   cpSync(path.resolve(root, from), path.join(bundle, to), { recursive: true });
 for (const program of ['gpu_tests', 'libwarpdice_gpu.so']) {
-  copy(`${build}/test/gpu/${program}`, `programs/${program}`);
+  copy(`${build}/test/cuda/gpu/${program}`, `programs/${program}`);
 }
 copy(`${build}-addon/Release/warpdice.node`, 'build/Release/warpdice.node');
 for (const name of ['node-gyp-build', 'expect']) copyPackage(name, root);
@@ -62,8 +62,8 @@ const parts = [
   'package.json',
   ...['gpu', 'gpu-report', 'commit'].map((name) => `scripts/${name}.mjs`),
 ];
-for (const part of [...parts, 'test/gpu/check.mjs', 'test/gpu/suite.mjs']) copy(part);
-run(process.execPath, 'test/gpu/compile.mjs', path.join(bundle, 'programs/suites'));
+for (const part of [...parts, 'test/cuda/gpu/check.mjs', 'test/cuda/gpu/suite.mjs']) copy(part);
+run(process.execPath, 'test/cuda/gpu/compile.mjs', path.join(bundle, 'programs/suites'));
 for (const name of readdirSync(path.join(root, 'bench/gpu'))) {
   if (/\.(py|md)$/.test(name)) copy(`bench/gpu/${name}`);
 }

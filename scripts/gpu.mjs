@@ -93,12 +93,12 @@ async function buildPrograms() {
   const jobs = ['--parallel', String(os.availableParallelism())];
   const built = await run('cmake', ['--build', 'build-gpu', ...targets, ...jobs]);
   if (built.status !== 0) return built;
-  return run(process.execPath, ['test/gpu/compile.mjs', suites]);
+  return run(process.execPath, ['test/cuda/gpu/compile.mjs', suites]);
 }
 
 const gpu = describeGpu();
 if (gpu.fault) refuse(`no NVIDIA GPU can be used here: ${gpu.fault}`);
-const programs = path.resolve(options.programs ?? path.join(root, 'build-gpu/test/gpu'));
+const programs = path.resolve(options.programs ?? path.join(root, 'build-gpu/test/cuda/gpu'));
 const tests = path.join(programs, 'gpu_tests');
 const suites = path.join(programs, 'suites');
 const date = new Date().toISOString();
@@ -145,13 +145,16 @@ const steps = [
     key: 'suite',
     name: 'the test suite, on the GPU',
     skip: options.programs && !existsSync(suites) && 'there are no compiled tests',
-    run: () => run(process.execPath, ['test/gpu/suite.mjs', suites]),
+    run: () => run(process.execPath, ['test/cuda/gpu/suite.mjs', suites]),
   },
   {
     key: 'library',
     name: 'the library, through its API',
     run: () =>
-      run(process.execPath, ['test/gpu/check.mjs', ...(options.quick ? ['--steps', '1000'] : [])]),
+      run(process.execPath, [
+        'test/cuda/gpu/check.mjs',
+        ...(options.quick ? ['--steps', '1000'] : []),
+      ]),
   },
   {
     key: 'benchmark',

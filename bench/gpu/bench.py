@@ -1,6 +1,6 @@
 """Dice loss on a GPU: warpdice beside a device-to-device copy, PyTorch eager, torch.compile and Triton, in one process.
 
-    python3 bench/gpu/bench.py --library build-gpu/test/gpu/libwarpdice_gpu.so [--json FILE] [--quick] [--filter TEXT]
+    python3 bench/gpu/bench.py --library build-gpu/test/cuda/gpu/libwarpdice_gpu.so [--json FILE] [--quick] [--filter TEXT]
 
 README.md says what the numbers mean, outcome.py what the targets are and what the exit code does.
 """

@@ -2,7 +2,7 @@
 // that PyTorch owns. Functions return null, or what went wrong in words.
 #include <cuda_runtime.h>
 
-#include "../../native/cuda/engine.h"
+#include "cuda/engine.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 

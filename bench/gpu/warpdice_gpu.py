@@ -1,4 +1,4 @@
-"""warpdice's CUDA kernels on PyTorch's memory and streams, through engine.cc (build-gpu/test/gpu/libwarpdice_gpu.so)."""
+"""warpdice's CUDA kernels on PyTorch's memory and streams, through engine.cc (build-gpu/test/cuda/gpu/libwarpdice_gpu.so)."""
 
 import ctypes
 

@@ -1,12 +1,12 @@
 // Hard metrics on the CPU: the voxels cut into runs and spread over the threads. Integers add up to the same counts in
 // any order.
-#include "../counts.h"
+#include "math/counts.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "partition.h"
-#include "pool.h"
+#include "cpu/partition.h"
+#include "cpu/pool.h"
 
 namespace warpdice::cpu {
 

@@ -8,8 +8,9 @@
 #include <new>
 #include <string>
 
-#include "partition.h"
-#include "pool.h"
+#include "cpu/engine.h"
+#include "cpu/partition.h"
+#include "cpu/pool.h"
 
 namespace warpdice::cpu {
 

@@ -2,7 +2,7 @@
 // How a call is cut into runs for the threads: by its shape alone, so that any number of threads gives the same bits.
 #include <algorithm>
 
-#include "kernels.h"
+#include "cpu/kernels/kernels.h"
 
 namespace warpdice::cpu {
 

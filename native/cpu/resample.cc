@@ -1,11 +1,11 @@
-#include "../resample.h"
+#include "math/resample.h"
 
 #include <algorithm>
 #include <cstring>
 #include <functional>
 #include <numeric>
 
-#include "pool.h"
+#include "cpu/pool.h"
 
 namespace warpdice::cpu {
 namespace {

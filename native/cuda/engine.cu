@@ -1,9 +1,9 @@
 // Which kernels a call needs, on which grid, and where in the workspace they meet.
-#include "engine.h"
+#include "cuda/engine.h"
 
-#include "finish.cuh"
-#include "geometry.h"
-#include "readable.h"
+#include "cuda/geometry.h"
+#include "cuda/kernels/finish.cuh"
+#include "cuda/kernels/widen_operands.h"
 
 namespace warpdice::cuda {
 namespace {

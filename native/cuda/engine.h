@@ -2,7 +2,7 @@
 // The CUDA engine: the three steps of dice.h on device memory. No N-API, no allocation, no synchronisation.
 #include <cuda_runtime.h>
 
-#include "../call.h"
+#include "math/call.h"
 
 namespace warpdice::cuda {
 

@@ -1,4 +1,4 @@
-#include "geometry.h"
+#include "cuda/geometry.h"
 
 namespace warpdice::cuda {
 namespace {

@@ -1,8 +1,8 @@
 #pragma once
 // Which kernels read a tensor, and how they share it. All of it follows from shape, dtype and options, never from the
 // GPU or from pointers: the same input gives the same bits everywhere.
-#include "registers.cuh"
-#include "tile.cuh"
+#include "cuda/kernels/register.cuh"
+#include "cuda/kernels/tile.cuh"
 
 namespace warpdice::cuda {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "dice.h"
+#include "math/types.h"
 
 namespace warpdice::test {
 

@@ -1,5 +1,5 @@
 // Hard metrics against a loop over the voxels.
-#include "counts.h"
+#include "math/counts.h"
 
 #include <vector>
 

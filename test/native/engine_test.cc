@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "check.h"
+#include "cpu/engine.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-// Jest's global setup: builds the addon on an emulated device (test/emulated), where something has changed.
+// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon), where something has changed.
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';

@@ -1,0 +1,81 @@
+// Targets at the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
+import type { ResampleArguments } from '../../binding.js';
+import { rangeError, sameShape, showShape } from '../common/check.js';
+import { cuda } from '../devices/cuda.js';
+import { native } from '../native/load.js';
+import { callNative } from '../native/translate-error.js';
+import { bytesOf } from '../tensors/dtype.js';
+import { Tensor } from '../tensors/tensor.js';
+import { memoryOf } from './outputs.js';
+
+/**
+ * Resamples targets, or weights. On the host into buffers that are kept from call to call, one for each scale; on a GPU,
+ * where another stream may still read those, into new ones.
+ */
+export class Resampler {
+  readonly #name: string;
+  readonly #channelsLast: boolean;
+  readonly #buffers: Tensor[] = [];
+
+  /** name: of what is resampled, in errors. */
+  constructor(name: string, channelsLast: boolean) {
+    this.#name = name;
+    this.#channelsLast = channelsLast;
+  }
+
+  /**
+   * `full` at the size of the predictions: itself where it has that size already. Its shape is theirs in other spatial
+   * lengths, with or without the class axis. What is new on a GPU is added to `made`, to be disposed.
+   */
+  at(scale: number, full: Tensor, predictions: Tensor, made: Tensor[]): Tensor {
+    const { shape } = predictions;
+    const dense = full.shape.length === shape.length;
+    const classAxis = this.#channelsLast ? shape.length - 1 : 1;
+    const wanted = dense ? [...shape] : shape.filter((_, axis) => axis !== classAxis);
+    const first = dense && !this.#channelsLast ? 2 : 1;
+    const last = dense && this.#channelsLast ? wanted.length - 1 : wanted.length;
+    const fits =
+      full.shape.length === wanted.length &&
+      full.shape.every((size, axis) => (axis >= first && axis < last) || size === wanted[axis]);
+    if (!fits) {
+      const expected = wanted.map((size, axis) => (axis >= first && axis < last ? 'any' : size));
+      throw rangeError(
+        `shape [${expected.join(', ')}], as predictions[${scale}] have ${showShape(shape)},`,
+        this.#name,
+        full.shape,
+      );
+    }
+    if (sameShape(full.shape, wanted)) return full;
+
+    const to = this.#buffer(scale, full, wanted);
+    if (to.device.kind === 'cuda') made.push(to);
+    resample(
+      [
+        memoryOf(full),
+        bytesOf(full.dtype),
+        product(wanted.slice(0, first)),
+        full.shape.slice(first, last),
+        wanted.slice(first, last),
+        product(wanted.slice(last)),
+        memoryOf(to),
+      ],
+      to,
+    );
+    return to;
+  }
+
+  #buffer(scale: number, { dtype, device }: Tensor, shape: number[]): Tensor {
+    const kept = this.#buffers[scale];
+    if (device.kind === 'cpu' && kept?.dtype === dtype && sameShape(kept.shape, shape)) return kept;
+    const made = Tensor.forResult(shape, dtype, device);
+    if (device.kind === 'cpu') this.#buffers[scale] = made;
+    return made;
+  }
+}
+
+function resample(args: ResampleArguments, { device }: Tensor): void {
+  if (device.kind === 'cpu') native.resampleNearest(...args);
+  else callNative(() => cuda().resampleNearest(...args, device.stream.native));
+}
+
+const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);

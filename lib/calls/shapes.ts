@@ -1,0 +1,128 @@
+// How the shapes of a call fit together: N samples, C classes, S voxels.
+import type { NativeLossOptions } from '../../binding.js';
+import { rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
+import { isFloat, isInteger } from '../tensors/dtype.js';
+import type { Tensor } from '../tensors/tensor.js';
+
+/** What of a loss's options says how shapes fit. */
+export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
+  Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
+
+/** N, C, S of a call and the kind of its target; one per loss, filled anew by every call. */
+export class Geometry {
+  samples = 0;
+  classes = 0;
+  voxels = 0;
+  labels = false;
+  #axis = -1; // of the classes; -1 for rank 1
+
+  readonly #options: GeometryOptions;
+
+  constructor(options: GeometryOptions) {
+    this.#options = options;
+  }
+
+  /** Reads N, C, S and the kind of target from the shapes, or throws. */
+  fit(predictions: Tensor, target: Tensor, weight: Tensor | undefined): void {
+    const { shape } = predictions;
+    if (!isFloat(predictions.dtype)) {
+      throw new TypeError(
+        `Expected dtype float32, float64, float16 or bfloat16 for predictions but received ${predictions.dtype}`,
+      );
+    }
+    if (shape.length === 0) throw rangeError('rank 1 or more', 'the shape of predictions', shape);
+    this.#axis = shape.length === 1 ? -1 : this.#options.channelsLast ? shape.length - 1 : 1;
+    this.samples = shape.length === 1 ? 1 : (shape[0] as number);
+    this.classes = shape.length === 1 ? 1 : (shape[this.#axis] as number);
+    this.voxels = predictions.size / this.samples / this.classes;
+    this.#checkClasses();
+    this.labels = this.#isLabels(predictions, target);
+    if (weight !== undefined) this.#checkWeight(predictions, weight);
+  }
+
+  #checkClasses(): void {
+    const { activation, background, classWeights, distances } = this.#options;
+    if (this.classes === 1 && activation === 2) {
+      throw new RangeError(
+        "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
+      );
+    }
+    if (this.classes === 1 && background === false) {
+      throw new RangeError('Expected 2 or more classes for background: false but received 1');
+    }
+    if (classWeights !== undefined && classWeights.length !== this.classes) {
+      throw rangeError(`${this.classes} numbers, one per class,`, 'classWeights', [
+        ...classWeights,
+      ]);
+    }
+    if (distances !== undefined && distances.length !== this.classes ** 2) {
+      throw new RangeError(
+        `Expected ${this.classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}`,
+      );
+    }
+  }
+
+  #isLabels(predictions: Tensor, target: Tensor): boolean {
+    const same = sameShape(target.shape, predictions.shape);
+    const without =
+      this.#axis >= 0 && sameShapeWithout(target.shape, predictions.shape, this.#axis);
+    if (!same && !without) throw this.#shapeError(predictions, target);
+    if (this.classes === 1) return isInteger(target.dtype);
+    if (same) {
+      if (target.dtype === 'int32' || target.dtype === 'int64') {
+        throw new TypeError(
+          `Expected dtype uint8 or a float dtype for target, which is dense (shape ${showShape(target.shape)}), but received ${target.dtype}`,
+        );
+      }
+      if (this.#options.ignoreIndex !== undefined) {
+        throw new TypeError(
+          `Expected class-index labels for target, since ignoreIndex is set, but received a dense one of shape ${showShape(target.shape)}`,
+        );
+      }
+      return false;
+    }
+    if (!isInteger(target.dtype)) {
+      throw new TypeError(
+        `Expected dtype uint8, int32 or int64 for target, which is class-index labels (shape ${showShape(target.shape)}), but received ${target.dtype}`,
+      );
+    }
+    return true;
+  }
+
+  #shapeError(predictions: Tensor, target: Tensor): RangeError {
+    const { shape } = predictions;
+    const labels = shape.filter((_, axis) => axis !== this.#axis);
+    const either =
+      this.#axis < 0
+        ? showShape(shape)
+        : `${showShape(shape)} (dense) or ${showShape(labels)} (labels)`;
+    const one = shape.map((size, axis) => (axis === this.#axis ? 1 : size));
+    const hint =
+      this.#axis >= 0 && sameShape(target.shape, one)
+        ? `; drop its class axis: { data: target.data, shape: ${showShape(labels)} }`
+        : '';
+    return new RangeError(
+      `Expected shape ${either} for target, as predictions have ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
+    );
+  }
+
+  #checkWeight(predictions: Tensor, weight: Tensor): void {
+    checkWeightDType(weight);
+    const { shape } = predictions;
+    const fits =
+      this.#axis < 0
+        ? sameShape(weight.shape, shape)
+        : sameShapeWithout(weight.shape, shape, this.#axis) ||
+          (this.classes === 1 && sameShape(weight.shape, shape));
+    if (fits) return;
+    const wanted = shape.filter((_, axis) => axis !== this.#axis);
+    throw new RangeError(
+      `Expected shape ${showShape(wanted)} for weight, as predictions have ${showShape(shape)}, but received ${showShape(weight.shape)}`,
+    );
+  }
+}
+
+export function checkWeightDType({ dtype }: Tensor): void {
+  if (isFloat(dtype) || dtype === 'uint8') return;
+  throw new TypeError(`Expected dtype uint8 or a float dtype for weight but received ${dtype}`);
+}

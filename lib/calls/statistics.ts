@@ -1,0 +1,280 @@
+import { checkInteger, checkKeys, rangeError, showShape, typeError } from '../common/check.js';
+import { Device } from '../devices/device.js';
+import { Tensor } from '../tensors/tensor.js';
+
+/** The sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
+export const sumNames = [
+  'intersection',
+  'prediction',
+  'target',
+  'volume',
+  'weight',
+  'crossEntropy',
+  'uniform',
+  'focal',
+] as const;
+const sumCount = sumNames.length;
+
+/** Of what {@link Statistics.fromArray} reads: more letters are not a signature. */
+const longestSignature = 1000;
+
+/** {@link Statistics} as `JSON.stringify` writes them. Numbers that JSON cannot hold are strings. */
+export interface StatisticsJson {
+  samples: number;
+  shape: readonly [groups: number, classes: number, sums: 8];
+  signature: string;
+  /** Row-major; `'NaN'`, `'Infinity'` and `'-Infinity'` where a sum is not finite. */
+  data: (number | string)[];
+}
+
+/**
+ * The sums that a loss is made of, per sample and class (or per class when pooled over the batch):
+ *
+ *     intersection I = sum w*p*t    prediction P = sum w*p^k    target T = sum w*t^k
+ *     volume V = sum w*t            weight W = sum w
+ *     crossEntropy E = sum w*-t*log p    uniform U = sum w*-log p    (sigmoid: of p and 1-p, see CrossEntropyOptions)
+ *     focal F = sum w*t*(1-p)^gamma*-log p    (sigmoid: of p and 1-p, see FocalOptions)
+ *
+ * with min(p, t) for p*t where the overlap is `'minimum'`, k = 2 for the squared denominator and 1 for the linear one; a sum that the loss does not need is 0. They are
+ * small, always float64, and add up: the sums of the parts of a volume are the sums of the volume.
+ */
+export class Statistics {
+  /** `[groups, classes, 8]`; groups is the number of samples, or 1 when pooled over the batch. */
+  readonly shape: readonly [groups: number, classes: number, sums: 8];
+  /** How many samples the sums come from. */
+  readonly samples: number;
+  /** What the sums mean. Only equal signatures can be mixed. */
+  readonly signature: string;
+
+  readonly #data: Float64Array | Tensor;
+
+  /** data: a tensor where the sums are on a GPU. @internal */
+  constructor(
+    data: Float64Array | Tensor,
+    groups: number,
+    classes: number,
+    samples: number,
+    signature: string,
+  ) {
+    this.#data = data;
+    this.shape = Object.freeze([groups, classes, sumCount] as const);
+    this.samples = samples;
+    this.signature = signature;
+  }
+
+  /**
+   * `[groups, classes, 8]`: intersection I, prediction P, target T, volume, weight, crossEntropy, uniform, focal.
+   *
+   * @throws TypeError for sums on a GPU: {@link Statistics.read} copies them
+   */
+  get data(): Float64Array {
+    if (!(this.#data instanceof Tensor)) return this.#data;
+    throw new TypeError(
+      `Expected statistics on the host for data but received those on ${this.device}: read() copies them`,
+    );
+  }
+
+  /** Whether they are statistics themselves: not a Proxy of such, which has no sums. @internal */
+  static isWhole(value: Statistics): boolean {
+    return #data in value;
+  }
+
+  /** Where the sums are. */
+  get device(): Device {
+    return this.#data instanceof Tensor ? this.#data.device : Device.cpu;
+  }
+
+  /** The array, or a device's tensor. @internal */
+  get sums(): Float64Array | Tensor {
+    return this.#data;
+  }
+
+  /**
+   * A copy on the host. On a GPU it waits for the work that makes the sums, without blocking.
+   *
+   * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums from a GPU whose target had invalid values
+   */
+  async read(): Promise<Statistics> {
+    const data = this.#data instanceof Tensor ? await this.#data.read() : this.#data.slice();
+    const [groups, classes] = this.shape;
+    return new Statistics(data as Float64Array, groups, classes, this.samples, this.signature);
+  }
+
+  /** Frees sums on a GPU; on the host there is nothing to free. May be called again. */
+  dispose(): void {
+    if (this.#data instanceof Tensor) this.#data.dispose();
+  }
+
+  /** {@link Statistics.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * The statistics of both parts together: more voxels of the same samples (tiles of a volume), or any parts when
+   * pooled over the batch.
+   *
+   * @throws RangeError when the two do not mean the same or, not pooled, have different numbers of samples
+   */
+  add(other: Statistics): Statistics {
+    checkSignature(other, this.signature, 'other');
+    checkClasses(other, this.shape[1], 'other');
+    if (other.shape[0] !== this.shape[0]) {
+      throw rangeError(`statistics of ${this.samples} samples`, 'other', other.samples);
+    }
+    const sum = this.data.map((value, i) => value + (other.data[i] as number));
+    const pooled = this.signature.startsWith('pooled');
+    const samples = pooled ? this.samples + other.samples : this.samples;
+    return new Statistics(sum, this.shape[0], this.shape[1], samples, this.signature);
+  }
+
+  /** The statistics of more samples, in the order of the list. Not for pooled ones: those {@link add}. */
+  static concat(list: readonly Statistics[]): Statistics {
+    if (!Array.isArray(list)) throw typeError('an array of statistics', 'list', list);
+    if (list.length === 0) throw rangeError('at least one', 'list', list);
+    const first = checkStatistics(list[0], 'list[0]');
+    if (first.signature.startsWith('pooled')) {
+      throw new TypeError(
+        'Expected statistics per sample for list but received pooled ones: use add',
+      );
+    }
+    let samples = 0;
+    for (const [i, part] of list.entries()) {
+      checkSignature(part, first.signature, `list[${i}]`);
+      checkClasses(part, first.shape[1], `list[${i}]`);
+      samples += part.samples;
+    }
+    const data = new Float64Array(samples * first.shape[1] * sumCount);
+    let at = 0;
+    for (const part of list) {
+      data.set(part.data, at);
+      at += part.data.length;
+    }
+    return new Statistics(data, samples, first.shape[1], samples, first.signature);
+  }
+
+  /** What `JSON.stringify` calls; every sum survives to the bit (but the sign of 0), NaN and the infinities too. */
+  toJSON(): StatisticsJson {
+    const { samples, shape, signature } = this;
+    return {
+      samples,
+      shape,
+      signature,
+      data: Array.from(this.data, (x) => (Number.isFinite(x) ? x : String(x))),
+    };
+  }
+
+  /**
+   * The statistics that {@link toJSON} described.
+   *
+   * @throws TypeError, RangeError for anything else
+   * @example
+   * const loss = new DiceLoss({ smoothDenominator: 0 });
+   * const [p, t] = [Tensor.from(Float64Array.of(0.5), [1]), Tensor.from(Uint8Array.of(1), [1])];
+   * const text = JSON.stringify(loss.statistics(p, t)); // send it to another machine
+   * const statistics = Statistics.fromJSON(JSON.parse(text));
+   * loss.fromStatistics(statistics).value.itemSync(); // 1 - 2*0.5 / (0.25 + 1) = 1/5
+   */
+  static fromJSON(json: StatisticsJson): Statistics {
+    if (typeof json !== 'object' || json === null) throw typeError('an object', 'json', json);
+    checkKeys(json, 'json', ['samples', 'shape', 'signature', 'data']);
+    const { samples, shape, signature, data } = json;
+    if (!Array.isArray(shape) || shape.length !== 3) {
+      throw typeError('[groups, classes, 8]', 'json.shape', shape);
+    }
+    if (typeof signature !== 'string') throw typeError('a string', 'json.signature', signature);
+    if (!Array.isArray(data)) throw typeError('an array', 'json.data', data);
+    return build('json', samples, shape, signature, Float64Array.from(data, readNumber));
+  }
+
+  /**
+   * Everything in one Float64Array, to be posted, stored or sent; {@link fromArray} reads it back:
+   * samples, the shape, the length of the signature, its UTF-16 codes, then {@link data}.
+   * Not for adding: add {@link data}, or the statistics.
+   */
+  toArray(): Float64Array {
+    const { samples, shape, signature, data } = this;
+    const codes = Array.from(signature, (letter) => letter.charCodeAt(0));
+    const head = [samples, ...shape, codes.length, ...codes];
+    const array = new Float64Array(head.length + data.length);
+    array.set(head);
+    array.set(data, head.length);
+    return array;
+  }
+
+  /**
+   * The statistics that {@link toArray} put into `array`, which is copied.
+   *
+   * @throws TypeError, RangeError for anything else
+   */
+  static fromArray(array: Float64Array): Statistics {
+    if (!(array instanceof Float64Array)) throw typeError('a Float64Array', 'array', array);
+    const [samples, groups, classes, sums, length] = array;
+    const most = Math.max(0, Math.min(array.length - 5, longestSignature));
+    const size = checkInteger(length, 'array[4] (length of the signature)', 0, most);
+    const data = array.slice(5 + size);
+    const signature = String.fromCharCode(...array.subarray(5, 5 + size));
+    return build('array', samples, [groups, classes, sums], signature, data);
+  }
+
+  /** For messages: shape and signature. */
+  toString(): string {
+    return `Statistics ${showShape(this.shape)} (${this.signature})`;
+  }
+}
+
+/** From parts of which nothing is known yet. */
+function build(
+  name: string,
+  samples: unknown,
+  shape: readonly unknown[],
+  signature: string,
+  data: Float64Array,
+): Statistics {
+  const most = Number.MAX_SAFE_INTEGER;
+  const count = checkInteger(samples, `${name}: samples`, 1, most);
+  const groups = checkInteger(shape[0], `${name}: groups`, 1, most);
+  const classes = checkInteger(shape[1], `${name}: classes`, 1, most);
+  checkInteger(shape[2], `${name}: sums`, sumCount, sumCount);
+  const expected = signature.startsWith('pooled') ? 1 : count;
+  if (groups !== expected) throw rangeError(`${expected} groups`, `${name}: groups`, groups);
+  if (data.length !== groups * classes * sumCount) {
+    throw rangeError(`${groups * classes * sumCount} sums`, name, data.length);
+  }
+  return new Statistics(data, groups, classes, count, signature);
+}
+
+function readNumber(value: unknown): number {
+  if (typeof value === 'number') return value;
+  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
+  throw typeError("a number, 'NaN', 'Infinity' or '-Infinity'", 'an element of json.data', value);
+}
+
+function checkClasses(statistics: Statistics, classes: number, name: string): void {
+  if (statistics.shape[1] !== classes) {
+    throw rangeError(`statistics of ${classes} classes`, name, statistics.shape[1]);
+  }
+}
+
+function checkStatistics(value: unknown, name: string): Statistics {
+  if (!(value instanceof Statistics)) throw typeError('Statistics', name, value);
+  if (Statistics.isWhole(value)) return value;
+  throw new TypeError(
+    `Expected Statistics for ${name} but received a Proxy of such, or their prototype alone`,
+  );
+}
+
+export function checkSignature(value: unknown, signature: string, name: string): void {
+  const statistics = checkStatistics(value, name);
+  const [groups, classes] = statistics.shape;
+  if (statistics.device === Device.cpu && statistics.data.length !== groups * classes * sumCount) {
+    throw new TypeError(
+      `Expected ${groups * classes * sumCount} sums for ${name} but its array was detached and has ${statistics.data.length}`,
+    );
+  }
+  if (statistics.signature !== signature) {
+    throw new RangeError(
+      `Expected statistics of (${signature}) for ${name} but received those of (${statistics.signature})`,
+    );
+  }
+}

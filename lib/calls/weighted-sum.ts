@@ -1,0 +1,34 @@
+// The sum of the losses of several scales.
+import { cuda } from '../devices/cuda.js';
+import { callNative } from '../native/translate-error.js';
+import type { Tensor } from '../tensors/tensor.js';
+
+interface Term {
+  weight: number;
+  /** float64, in the shape of the sum. */
+  value: Tensor;
+}
+
+/**
+ * sum = sum_i weight_i * value_i; a weight of 0 must not turn it into NaN. On a GPU it is enqueued, and who reads the sum
+ * gets the first fault of the calls that made the values.
+ */
+export function addUp(terms: readonly Term[], sum: Tensor): void {
+  if (sum.device.kind === 'cuda') addUpOnDevice(terms, sum);
+  else {
+    for (let i = 0; i < sum.size; i++)
+      sum.data[i] = terms.reduce((total, term) => total + numberOf(term, i), 0);
+  }
+}
+
+const numberOf = ({ weight, value }: Term, i: number): number =>
+  weight === 0 ? 0 : weight * (value.data[i] as number);
+
+function addUpOnDevice(terms: readonly Term[], sum: Tensor): void {
+  const { native } = sum.device.stream;
+  const to = sum.storage;
+  terms.forEach(({ weight, value: { storage } }, i) => {
+    callNative(() => cuda().addWeighted(to.buffer, storage.buffer, weight, i === 0, native));
+    to.words = storage.words; // the same for all scales of one loss
+  });
+}

@@ -1,0 +1,24 @@
+// The addon's CUDA part, where there is one.
+import type { CudaBinding } from '../../binding.js';
+import { WarpDiceError } from '../common/errors.js';
+import { native } from '../native/load.js';
+
+export function cuda(): CudaBinding {
+  if (native.cuda === undefined) throw new WarpDiceError('ERR_NO_DEVICE', whyNoGpu() as string);
+  return native.cuda;
+}
+
+/** 13.0 for 13000. */
+export const version = (code: number): string =>
+  `${Math.floor(code / 1000)}.${Math.floor((code % 1000) / 10)}`;
+
+/** Why there is no GPU, in words; undefined when there is one. */
+export function whyNoGpu(): string | undefined {
+  if (native.cuda === undefined) {
+    return 'this build of warpdice has no CUDA (nvcc was not found, or WARPDICE_CUDA=OFF was set, when it was built)';
+  }
+  const { devices, error, driverVersion, runtimeVersion } = native.cuda.devices();
+  if (devices.length > 0) return undefined;
+  if (driverVersion === 0) return 'no NVIDIA driver was found';
+  return `CUDA says "${error}" (driver for CUDA ${version(driverVersion)}, built with CUDA ${version(runtimeVersion)})`;
+}

@@ -1,0 +1,30 @@
+// Words for what the addon reports by code.
+import { WarpDiceError } from '../common/errors.js';
+import { translate } from './translate-error.js';
+
+/** Which labels were read. */
+interface Labels {
+  /** The argument that holds them. */
+  name: string;
+  classes: number;
+  /** Class indices, or 0 and 1? */
+  indices: boolean;
+  ignoreIndex: number | undefined;
+}
+
+/** The error that users see. */
+export function inWords(error: unknown, labels: Labels): unknown {
+  const { code, count, index, value } = error as WarpDiceError;
+  if (code === 'ERR_LABEL_RANGE') {
+    const { name, classes, indices, ignoreIndex } = labels;
+    const allowed = indices && classes > 1 ? `class indices from 0 to ${classes - 1}` : '0 or 1';
+    const ignore = ignoreIndex === undefined ? '' : ` (or ignoreIndex ${ignoreIndex})`;
+    const details = { count: count as number, index: index as number, value: value as number };
+    return new WarpDiceError(
+      code,
+      `Expected ${allowed}${ignore} for ${name} but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}`,
+      details,
+    );
+  }
+  return translate(error);
+}

@@ -1,0 +1,33 @@
+// What the addon throws, as the errors that users see.
+import { type ErrorCode, WarpDiceError } from '../common/errors.js';
+
+const codes: readonly ErrorCode[] = [
+  'ERR_OUT_OF_MEMORY',
+  'ERR_ADDON',
+  'ERR_CUDA',
+  'ERR_DISPOSED',
+  'ERR_NO_DEVICE',
+];
+
+/** A WarpDiceError for an error with one of its codes; everything else as it is. */
+export function translate(error: unknown): unknown {
+  const { code, message } = error as WarpDiceError;
+  if (error instanceof WarpDiceError) return error;
+  if (codes.includes(code)) return new WarpDiceError(code, message, { cause: error });
+  if ((code as string) === 'ERR_UNSUPPORTED') return new TypeError(message, { cause: error });
+  return error;
+}
+
+/** Calls the addon; what it throws, or rejects with, is translated. */
+export function callNative<Result>(call: () => Result, words = translate): Result {
+  let result: Result;
+  try {
+    result = call();
+  } catch (error) {
+    throw words(error);
+  }
+  if (typeof (result as Promise<unknown> | undefined)?.then !== 'function') return result;
+  return (result as Promise<unknown>).then(undefined, (error) => {
+    throw words(error);
+  }) as Result;
+}

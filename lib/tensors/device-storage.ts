@@ -1,0 +1,105 @@
+// A tensor's memory on a device: what is allocated, moved and let go there.
+import type { NativeBuffer } from '../../binding.js';
+import { cuda } from '../devices/cuda.js';
+import type { Device } from '../devices/device.js';
+import { callNative, translate } from '../native/translate-error.js';
+import { bytesOf, type DType, makeArray, type TypedArray } from './dtype.js';
+
+/** What another process needs to open a tensor's memory. */
+export interface IpcHandle {
+  /** 64 bytes. */
+  readonly handle: Uint8Array;
+  /** Of the tensor in the allocation that the handle names. */
+  readonly offsetBytes: number;
+}
+
+/** A part of an allocation on a GPU, which is freed when its last part is disposed and its work is done. */
+export class DeviceStorage {
+  /** What the addon takes for the tensor. */
+  readonly buffer: NativeBuffer;
+  readonly #device: Device;
+  /** Words for a fault of the call that wrote the memory. */
+  words: (error: unknown) => unknown = translate;
+
+  private constructor(device: Device, make: () => NativeBuffer) {
+    this.#device = device;
+    this.buffer = callNative(make);
+  }
+
+  static allocate(device: Device, sizeBytes: number, exportable = false): DeviceStorage {
+    const { native } = device.stream;
+    return new DeviceStorage(device, () => cuda().allocate(native, sizeBytes, exportable));
+  }
+
+  static zeros(device: Device, sizeBytes: number, exportable: boolean): DeviceStorage {
+    const storage = DeviceStorage.allocate(device, sizeBytes, exportable);
+    return storage.#filled(() => storage.buffer.fill(device.stream.native));
+  }
+
+  static copyOf(device: Device, data: TypedArray): DeviceStorage {
+    const storage = DeviceStorage.allocate(device, data.byteLength);
+    return storage.#filled(() => storage.write(data));
+  }
+
+  /** Itself, or nothing when that fails. */
+  #filled(fill: () => void): this {
+    try {
+      callNative(fill);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+    return this;
+  }
+
+  static wrap(device: Device, pointer: bigint, sizeBytes: number): DeviceStorage {
+    const { native } = device.stream;
+    return new DeviceStorage(device, () => cuda().wrap(native, pointer, sizeBytes));
+  }
+
+  static open(device: Device, ipc: IpcHandle, sizeBytes: number): DeviceStorage {
+    const { native } = device.stream;
+    const { handle, offsetBytes } = ipc;
+    return new DeviceStorage(device, () => cuda().open(native, handle, offsetBytes, sizeBytes));
+  }
+
+  get pointer(): bigint {
+    return callNative(() => this.buffer.pointer);
+  }
+
+  view(offsetBytes: number, sizeBytes: number): DeviceStorage {
+    const part = new DeviceStorage(this.#device, () => this.buffer.view(offsetBytes, sizeBytes));
+    part.words = this.words;
+    return part;
+  }
+
+  write(data: TypedArray): void {
+    callNative(() => this.buffer.write(this.#device.stream.native, data));
+  }
+
+  read(dtype: DType): Promise<TypedArray> {
+    return callNative(() => this.buffer.read(this.#array(dtype)), this.words);
+  }
+
+  readSync(dtype: DType): TypedArray {
+    const array = callNative(() => this.#array(dtype));
+    callNative(() => this.buffer.readSync(array), this.words);
+    return array;
+  }
+
+  settled(): Promise<void> {
+    return callNative(() => this.buffer.settled(), this.words);
+  }
+
+  ipcHandle(): IpcHandle {
+    return callNative(() => this.buffer.ipcHandle());
+  }
+
+  dispose(): void {
+    this.buffer.dispose();
+  }
+
+  #array(dtype: DType): TypedArray {
+    return makeArray(dtype, this.buffer.sizeBytes / bytesOf(dtype));
+  }
+}

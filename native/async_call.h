@@ -1,9 +1,0 @@
-#pragma once
-#include "bound_call.h"
-
-namespace warpdice {
-
-/// Starts a call off the event loop and returns its promise.
-napi_value start_async(const BoundCall& bound, const Napi::CallbackInfo& info);
-
-}  // namespace warpdice

@@ -1,0 +1,73 @@
+#pragma once
+// What each SIMD target provides: steps 1 and 3 on a run of voxels of one sample. engine.cc picks the
+// target once and hands out the runs.
+#include "math/counts.h"
+
+namespace warpdice::cpu {
+
+/// Runs start at a multiple of this many voxels: a whole number of steps on every target.
+constexpr int64_t kRunAlignment = 128;
+
+/// Voxels [begin, end) of sample n.
+struct Run {
+  int64_t n, begin, end;
+};
+
+/// Memory of one thread that grows to what the largest call needed and is kept.
+class Workspace {
+ public:
+  Workspace() = default;
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace();
+
+  /// At least size_bytes, aligned to 64; what was there is lost. Throws Error.
+  void* reserve(size_t size_bytes);
+
+  /// Gives back what only a very large number of classes needs.
+  void trim();
+
+ private:
+  void* data_ = nullptr;
+  size_t size_bytes_ = 0;
+};
+
+struct Kernels {
+  const char* name;
+  int vector_bytes;
+
+  /// The target's invalid values.
+  LabelFault (*check_target)(const Inputs& in, const Run& run);
+
+  /// counts: [C + 1], added to: how many voxels each class has, and how many are ignored.
+  void (*count_labels)(const Inputs& in, const Run& run, int64_t* counts);
+
+  /// sums: [C], written. keep: null, or where the gradient of the same call will be written.
+  void (*statistics)(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep);
+
+  /// coefficients: [C]. kept: statistics() was given `out` to keep what the gradient needs.
+  void (*gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
+                   const GradientOut& out, bool kept);
+
+  /// coefficients: [C]. out: dL/dt, in the layout of a dense float target.
+  void (*target_gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
+                          const GradientOut& out);
+
+  /// counts: those of the run's sample, added to unless there are faults.
+  CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts);
+
+  // For benchmarks: see traffic.h.
+  void (*stream_copy)(void* to, const void* from, size_t size_bytes);
+  void (*stream_fill)(void* to, uint8_t byte, size_t size_bytes);
+  void (*exponentials)(float* to, const float* from, size_t count, bool streaming);
+  void (*invert)(void* at, size_t size_bytes);
+  uint32_t (*read_sum)(const void* from, size_t size_bytes);
+};
+
+/// The target that this process runs.
+const Kernels& kernels();
+
+/// Adds the faults of another part of the same array.
+void merge(LabelFault& into, const LabelFault& fault);
+
+}  // namespace warpdice::cpu

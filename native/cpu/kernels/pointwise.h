@@ -1,0 +1,154 @@
+#pragma once
+// Steps 1 and 3 without activation and of sigmoid: each class on its own.
+#include "cpu/kernels/steps.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+/// p = 1 / (1 + e^-z) and 1-p, from the smaller of them: nothing overflows or cancels.
+template <class T>
+struct Sigmoid {
+  Vec<T> p, complement, product;
+
+  /// sign: z, or what was kept: the smaller with the sign of z.
+  WARPDICE_INLINE Sigmoid(Vec<T> smaller, Vec<T> sign) {
+    const Vec<T> larger = static_cast<T>(1) - smaller;
+    const auto negative = bits_of<T>(sign) < 0;
+    p = negative ? smaller : larger;
+    complement = negative ? larger : smaller;
+    product = smaller * larger;
+  }
+};
+
+/// e = e^-|z| of one class of a step.
+template <class T, class From>
+WARPDICE_INLINE void exp_side(const View<T, From>& z, int64_t c, Vec<T> (&e)[kUnroll]) {
+  for (int first = 0; first < kUnroll; first += kSideBySide) {
+    Vec<T> x[kSideBySide];
+    for (int i = 0; i < kSideBySide; i++) x[i] = minus_magnitude(z.get(c, first + i));
+    exp_nonpositive(x);
+    for (int i = 0; i < kSideBySide; i++) e[first + i] = x[i];
+  }
+}
+
+/// The smaller of p and 1-p.
+template <class T>
+WARPDICE_INLINE Vec<T> smaller_side(Vec<T> e) {
+  return e / (static_cast<T>(1) + e);
+}
+
+/// t*max(-z, 0) + (1-t)*max(z, 0). NaN for NaN.
+template <class T, class Target>
+WARPDICE_INLINE Vec<T> logit_loss(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> z) {
+  const Vec<T> zero = {};
+  if constexpr (Target::kLabels) {
+#if defined(__AVX512F__)
+    return max(zero, steps.target.select(c, u, -z, z));
+#else
+    const Mask<T> right = steps.target.is(c, u) ^ (bits_of<T>(z) < 0);  // no select, which is two instructions there
+    return right ? zero : magnitude(z);
+#endif
+  }
+  const Vec<T> t = steps.target.get(c, u), other = static_cast<T>(1) - t;
+  return (t == zero ? zero : t * max(zero, -z)) + (other == zero ? zero : other * max(zero, z));
+}
+
+/// Steps whose logarithms are one: their product is at most 2^(8 * kUnroll).
+constexpr int64_t kSharingSteps = 8;
+
+/// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), with e =
+/// e^-|z|. Without weights the logarithms are add_logarithms()'s.
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE void add_logit_loss(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&e)[kUnroll],
+                                    Totals& totals) {
+  Vec<T> x[kUnroll];
+  for (int u = 0; u < kUnroll; u++) {
+    x[u] = logit_loss(steps, c, u, steps.z.get(c, u));
+    if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
+  }
+  add_weighted<T, kWeighted>(steps, x, totals.cross_entropy);
+  if (!steps.uniform) return;
+  for (int u = 0; u < kUnroll; u++) {
+    x[u] = magnitude(steps.z.get(c, u)) * static_cast<T>(0.5);
+    if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
+  }
+  add_weighted<T, kWeighted>(steps, x, totals.uniform);
+}
+
+/// The same of log(1+e) for all vectors of up to kSharingSteps steps. excess: what the product of 1+e exceeds 1 by.
+template <class T, class Target>
+WARPDICE_INLINE void add_logarithms(const Voxels<T, Target>& steps, Vec<T> excess, Totals& totals) {
+  const Vec<double> shared = widen_sum(log_of_excess<T>(excess));
+  totals.cross_entropy += shared;
+  if (steps.uniform) totals.uniform += shared;
+}
+
+/// totals: [C], added to. excess: [C], scratch.
+template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
+void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* totals, Sink<T> keep) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
+    const bool first = i % kSharingSteps == 0, last = (i + 1) % kSharingSteps == 0 || i + 1 == steps.count;
+    for (int64_t c = 0; c < steps.classes; c++) {
+      Vec<T> p[kUnroll], kept[kUnroll], e[kUnroll];
+      steps.z.prefetch(c);
+      if constexpr (kSigmoid) exp_side(steps.z, c, e);
+      // Before p, so that few vectors are alive at once.
+      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, e, totals[c]);
+      if constexpr (kEntropy && !kWeighted) {
+        const Vec<T> more = excess_of_product<T>(e);
+        excess[c] = first ? more : excess_of_product<T>(excess[c], more);
+        if (last) add_logarithms<T>(steps, excess[c], totals[c]);
+      }
+      for (int u = 0; u < kUnroll; u++) {
+        p[u] = steps.z.get(c, u);
+        if constexpr (kSigmoid) {
+          const Vec<T> z = p[u], smaller = smaller_side<T>(e[u]);
+          if constexpr (kKeep) kept[u] = with_sign(smaller, z);
+          p[u] = Sigmoid<T>(smaller, z).p;
+        }
+      }
+      if constexpr (kKeep) keep.put(c, kept);
+      add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
+    }
+  }
+}
+
+/// dL/dz of E and U under a sigmoid is dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2). The second term, which few
+/// losses have:
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> uniform_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u) {
+  const T half = slope.uniform * static_cast<T>(0.5);
+  Vec<T> g;
+  if constexpr (Target::kLabels) g = steps.target.select(c, u, splat<T>(half), splat<T>(-half));
+  else g = steps.target.get(c, u) * slope.uniform - half;
+  return weighed<T, kWeighted>(steps, u, g);
+}
+
+/// dz = dp, times p*(1-p) for sigmoid. slopes: [C].
+template <class T, bool kSigmoid, bool kWeighted, bool kKept, bool kEntropy, class Target, class From, class To>
+void pointwise_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Sink<T, To> sink) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
+    for (int64_t c = 0; c < steps.classes; c++) {
+      const Slope<T> slope = slopes[c];
+      Vec<T> g[kUnroll], e[kUnroll];
+      if constexpr (kSigmoid && !kKept) exp_side(steps.z, c, e);
+      for (int u = 0; u < kUnroll; u++) {
+        const Vec<T> z = steps.z.get(c, u);
+        if constexpr (kSigmoid) {
+          const Sigmoid<T> s(kKept ? magnitude(z) : smaller_side<T>(e[u]), z);
+          const Vec<T> difference = less_target<T, true>(steps, c, u, s.p, -s.complement);
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, difference) * s.product;
+          if constexpr (kEntropy) g[u] += weighed<T, kWeighted>(steps, u, difference * slope.entropy_at_label);
+        } else {
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, less_target(steps, c, u, z, z - splat<T>(1)));
+        }
+      }
+      if constexpr (kEntropy) {
+        for (int u = 0; u < kUnroll && slope.uniform != 0; u++) g[u] += uniform_slope<T, kWeighted>(steps, slope, c, u);
+      }
+      for (int u = 0; u < kUnroll; u++) g[u] = only_weighted<T, kWeighted>(steps, u, g[u]);
+      sink.put(c, g);
+    }
+  }
+}
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET

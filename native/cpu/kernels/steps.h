@@ -1,0 +1,232 @@
+#pragma once
+// What the passes of steps 1 and 3 share: a step of voxels, its target, and what one class adds to the sums and takes
+// from the coefficients. softmax.h and pointwise.h have the passes.
+//
+// Classes are in the outer loop and a vector holds neighbouring voxels, so that nothing crosses lanes.
+// Sums: eight vectors are added as a tree in T and then into double, so that constant inputs (whose
+// rounding errors would all point the same way) stay exact.
+#include "cpu/kernels/convert.h"
+#include "cpu/kernels/elementary.h"
+#include "math/finalize.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+/// Where class c of the first voxel of a step is: direct in the caller's array, or staged. From: T, or halves.
+template <class T, class From = T>
+struct View {
+  typedef From Storage;
+  const From* data;
+  int64_t class_stride;  // elements
+
+  WARPDICE_INLINE Vec<T> get(int64_t c, int u) const {
+    const From* from = data + c * class_stride + u * Simd<T>::lanes;
+    if constexpr (kHalf<From>) return unpack(from);
+    else return load<Vec<T>>(from);
+  }
+
+  /// Asks for what a step some steps ahead will read: with a stream per class the hardware does not see it coming.
+  /// 1.5 kB ahead was best on a Zen 5 (of 0.5, 1 and 1.5), 20 to 30% on tensors beyond the cache.
+  WARPDICE_INLINE void prefetch(int64_t c) const { prefetch(c, 0, kUnroll); }
+
+  /// The same for some vectors of the step.
+  WARPDICE_INLINE void prefetch(int64_t c, int first_u, int count) const {
+    constexpr int kAheadBytes = 1536, kLineBytes = 64, kVector = Simd<T>::lanes * sizeof(From);
+    const char* from = reinterpret_cast<const char*>(data + c * class_stride) + kAheadBytes + first_u * kVector;
+    for (int at = 0; at < count * kVector; at += kLineBytes) __builtin_prefetch(from + at);
+  }
+};
+
+/// t from labels, one per voxel; class c is label c + base. Staged ones are int32, of which -1 is no class.
+template <class T, class Label = int32_t>
+struct LabelTarget {
+  static constexpr bool kLabels = true, kStaged = sizeof(Label) == sizeof(int32_t);
+  const Label* labels;
+  int32_t base;
+
+  WARPDICE_INLINE Mask<T> is(int64_t c, int u) const {
+    return widen_labels<T>(labels + u * Simd<T>::lanes) == static_cast<typename Simd<T>::Int>(c + base);
+  }
+  WARPDICE_INLINE Vec<T> select(int64_t c, int u, Vec<T> here, Vec<T> elsewhere) const {
+    return is(c, u) ? here : elsewhere;
+  }
+  WARPDICE_INLINE Vec<T> get(int64_t c, int u) const { return select(c, u, splat<T>(1), Vec<T>{}); }
+  WARPDICE_INLINE Vec<T> times(int64_t c, int u, Vec<T> p) const { return select(c, u, p, Vec<T>{}); }
+  WARPDICE_INLINE void next_step() { labels += kStep<T>; }
+};
+
+/// t from an array like the predictions.
+template <class T>
+struct DenseTarget {
+  static constexpr bool kLabels = false, kStaged = true;
+  View<T> view;
+
+  WARPDICE_INLINE Vec<T> times(int64_t c, int u, Vec<T> p) const { return p * get(c, u); }
+  WARPDICE_INLINE Vec<T> get(int64_t c, int u) const { return view.get(c, u); }
+  WARPDICE_INLINE void next_step() { view.data += kStep<T>; }
+};
+
+/// The sums of one class over a run, lane by lane.
+struct Totals {
+  Vec<double> intersection, prediction, target, volume, cross_entropy, uniform, focal;
+};
+
+/// dL/dp before the voxel's weight: slope*(p - t) + at_target*t + constant.
+///
+/// As written in dice.h it is overlap*t + slope*p + constant. Near a match those two cancel; here
+/// at_target = overlap + slope is added in double, and p - t is exact.
+template <class T>
+struct Slope {
+  T slope, at_target, constant;
+  T at_label;                // at_target + constant
+  T cross_entropy, uniform;  // their coefficients
+  T entropy_at_label;        // cross_entropy + uniform
+};
+
+/// What a pass works on beside the predictions.
+template <class T, class Target>
+struct Voxels {
+  int64_t classes;
+  int64_t count;  // steps
+  Target target;
+  const T* weight;  // one per voxel; read by weighted passes only
+  bool uniform;     // make the sum U
+};
+
+/// What a pass works on; advanced by whole steps.
+template <class T, class Target, class From = T>
+struct Steps : Voxels<T, Target> {
+  View<T, From> z;  // logits or probabilities
+
+  WARPDICE_INLINE void next() {
+    z.data += kStep<T>;
+    this->target.next_step();
+    if (this->weight) this->weight += kStep<T>;
+  }
+};
+
+/// Where the gradient goes, or what step 1 keeps. To: T, or halves.
+template <class T, class To = T>
+struct Sink {
+  To* data;
+  int64_t class_stride;
+  bool streaming;
+
+  WARPDICE_INLINE void put(int64_t c, const Vec<T> (&g)[kUnroll]) const {
+    To* to = data + c * class_stride;
+    if constexpr (kHalf<To>) {
+      for (int u = 0; u < kUnroll; u += 2) {
+        const HalfWords halves = pack(g[u], g[u + 1], to);
+        if (streaming) stream(to + u * Simd<T>::lanes, halves);
+        else store(to + u * Simd<T>::lanes, halves);
+      }
+    } else if (streaming) {
+      for (int u = 0; u < kUnroll; u++) stream(to + u * Simd<T>::lanes, g[u]);
+    } else {
+      for (int u = 0; u < kUnroll; u++) store(to + u * Simd<T>::lanes, g[u]);
+    }
+  }
+};
+
+template <class T>
+WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
+  static_assert(kUnroll == 8, "the tree has eight leaves");
+  return widen_sum(((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])));
+}
+
+/// Adds one class of one step to its totals. T of unweighted labels is counted elsewhere (Runner), V apart from T
+/// only where t^k is not t.
+template <class T, bool kSquared, bool kWeighted, class Target>
+WARPDICE_INLINE void add_step(const Voxels<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll], Totals& totals) {
+  constexpr bool kVolume = kSquared && !Target::kLabels;
+  Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll], volume[kUnroll];
+  const Vec<T> zero = {};
+  for (int u = 0; u < kUnroll; u++) {
+    if constexpr (kWeighted) {
+      // Selected, not multiplied: a voxel without weight contributes nothing even if it is NaN.
+      const Vec<T> w = load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+      const Vec<T> pu = w == zero ? zero : p[u], t = w == zero ? zero : steps.target.get(c, u);
+      intersection[u] = w * pu * t;
+      prediction[u] = kSquared ? w * pu * pu : w * pu;
+      target[u] = kSquared ? w * t * t : w * t;
+      if constexpr (kVolume) volume[u] = w * t;
+    } else {
+      intersection[u] = steps.target.times(c, u, p[u]);
+      prediction[u] = kSquared ? p[u] * p[u] : p[u];
+      if constexpr (!Target::kLabels) {
+        const Vec<T> t = steps.target.get(c, u);
+        target[u] = kSquared ? t * t : t;
+        if constexpr (kVolume) volume[u] = t;
+      }
+    }
+  }
+  totals.intersection += tree_sum<T>(intersection);
+  totals.prediction += tree_sum<T>(prediction);
+  if constexpr (kWeighted || !Target::kLabels) totals.target += tree_sum<T>(target);
+  if constexpr (kVolume) totals.volume += tree_sum<T>(volume);
+}
+
+/// x to w*x, and to 0 where w is 0 even if x is NaN. weight: of the step.
+template <class T>
+WARPDICE_INLINE void weigh(const T* weight, Vec<T> (&x)[kUnroll]) {
+  const Vec<T> zero = {};
+  for (int u = 0; u < kUnroll; u++) {
+    const Vec<T> w = load<Vec<T>>(weight + u * Simd<T>::lanes);
+    x[u] = w == zero ? zero : w * x[u];
+  }
+}
+
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE void add_weighted(const Voxels<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+  if constexpr (kWeighted) weigh<T>(steps.weight, x);
+  total += tree_sum<T>(x);
+}
+
+/// t*x, and 0 for t = 0 even where x is infinite.
+template <class T, class Target>
+WARPDICE_INLINE Vec<T> share_of(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> x) {
+  if constexpr (Target::kLabels) return steps.target.times(c, u, x);
+  const Vec<T> zero = {}, t = steps.target.get(c, u);
+  return t == zero ? zero : t * x;
+}
+
+/// w*x
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> weighed(const Voxels<T, Target>& steps, int u, Vec<T> x) {
+  if constexpr (!kWeighted) return x;
+  return x * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
+}
+
+/// p - t of one class and vector. below_one: p - 1, as exactly as it is known. kDigits: it has digits that p has lost.
+template <class T, bool kDigits = false, class Target>
+WARPDICE_INLINE Vec<T> less_target(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> p, Vec<T> below_one) {
+  if constexpr (Target::kLabels) return steps.target.select(c, u, below_one, p);
+  const Vec<T> t = steps.target.get(c, u);
+  return kDigits ? (p - t * p) + t * below_one : p - t;
+}
+
+/// dL/dp of one class and vector. difference: p - t.
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
+                                Vec<T> difference) {
+  Vec<T> dp;
+  if constexpr (Target::kLabels) {
+    dp = difference * slope.slope + steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
+  } else {
+    dp = difference * slope.slope + (steps.target.get(c, u) * slope.at_target + slope.constant);
+  }
+  return weighed<T, kWeighted>(steps, u, dp);
+}
+
+/// The gradient is exactly 0 where the weight is.
+template <class T, bool kWeighted, class Target>
+WARPDICE_INLINE Vec<T> only_weighted(const Voxels<T, Target>& steps, int u, Vec<T> g) {
+  if constexpr (!kWeighted) return g;
+  const Vec<T> zero = {};
+  return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
+}
+
+// Step 1 can keep what its exponentials gave, and step 3 then start from that: where the gradient will be
+// written, so that it costs no memory. Kept are p for softmax and, for sigmoid, the smaller of p and 1-p with the sign
+// of z.
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET

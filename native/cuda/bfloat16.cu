@@ -1,5 +1,0 @@
-#include "launch.cuh"
-
-namespace warpdice::cuda {
-WARPDICE_KERNELS_OF(BFloat16);
-}

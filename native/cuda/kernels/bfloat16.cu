@@ -1,0 +1,5 @@
+#include "cuda/kernels/launch.cuh"
+
+namespace warpdice::cuda {
+WARPDICE_KERNELS_OF(BFloat16);
+}

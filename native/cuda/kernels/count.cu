@@ -1,0 +1,246 @@
+// Hard metrics: what is predicted where, counted. Integers, so that the order of atomic additions changes nothing.
+//
+// Blocks share the voxels of a sample. Neighbouring voxels tend to be alike: a thread counts how often the same cell
+// comes in a row and adds that at once, to the block's table in shared memory or, where that is too large, to the
+// result.
+#include "cuda/kernels/count.h"
+
+#include "cuda/kernels/finish.cuh"
+#include "cuda/kernels/widen_operands.h"
+
+namespace warpdice::cuda {
+namespace {
+
+constexpr int64_t kVoxelsPerBlock = 32768;
+/// Cells of a table: within the shared memory that every GPU gives without being asked.
+constexpr int64_t kMostTabled = 8192;
+/// Two Counters, and the workspace of make_readable() after them.
+constexpr size_t kCountersBytes = 256;
+static_assert(2 * sizeof(Counters) <= kCountersBytes);
+
+/// Voxels that a thread reads at once: 8 of half precision would spill registers.
+template <class P>
+constexpr int kAtOnce = kPackOf<P> > 4 ? 4 : kPackOf<P>;
+
+struct CountWork {
+  CountInputs inputs;
+  int64_t cells;   // numbers per sample
+  int64_t chunks;  // blocks that share a sample, or a class of it
+  unsigned long long* counts;
+  Counters *prediction_faults, *target_faults;
+};
+
+/// Runs of the same cell. table: of the block, or null.
+struct Tally {
+  unsigned* table;
+  unsigned long long* counts;
+  int64_t cell = -1;
+  unsigned run = 0;
+
+  __device__ void flush() {
+    if (run == 0) return;
+    if (table) atomicAdd(&table[cell], run);
+    else atomicAdd(&counts[cell], static_cast<unsigned long long>(run));
+  }
+  __device__ void add(int64_t next) {
+    if (next != cell) {
+      flush();
+      cell = next;
+      run = 0;
+    }
+    run++;
+  }
+};
+
+/// Class c of kCount neighbouring voxels from (n, s) on. Returns the place of the first one in the operand.
+template <class P, int kCount>
+__device__ int64_t load_class(const Inputs& in, const Operand& operand, int64_t n, int64_t c, int64_t s,
+                              Accumulator<P> (&values)[kCount]) {
+  if (!in.channels_last) {
+    const int64_t first = (n * in.classes + c) * in.voxels + s;
+    load_operand<P>(operand, first, in.voxels - s, values);
+    return first;
+  }
+  const int64_t first = (n * in.voxels + s) * in.classes + c;
+  for (int j = 0; j < kCount; j++) {
+    Accumulator<P> one[1];
+    load_operand<P>(operand, first + j * in.classes, s + j < in.voxels ? 1 : 0, one);
+    values[j] = one[0];
+  }
+  return first;
+}
+
+/// Notes what is neither 0 nor 1 in a dense uint8 target.
+template <class A, int kCount>
+__device__ void check_bits(const Inputs& in, int64_t first, int64_t s, const A (&values)[kCount], Counters* faults) {
+  if (in.target.dtype != DType::uint8) return;
+  for (int j = 0; j < kCount; j++) {
+    if (s + j < in.voxels && values[j] > 1) note_fault(faults, first + (in.channels_last ? j * in.classes : j));
+  }
+}
+
+/// The class with the largest value, the lowest one at a tie; C where one is NaN and, in a target (faults given), where
+/// none is above 0.
+template <class P, int kCount>
+__device__ void name_dense(const Inputs& in, const Operand& operand, int64_t n, int64_t s, Counters* faults,
+                           int (&names)[kCount]) {
+  using A = Accumulator<P>;
+  const int nothing = static_cast<int>(in.classes);
+  A largest[kCount];
+  bool ordered[kCount];
+  for (int64_t c = 0; c < in.classes; c++) {
+    A values[kCount];
+    const int64_t first = load_class<P>(in, operand, n, c, s, values);
+    if (faults) check_bits(in, first, s, values, faults);
+    for (int j = 0; j < kCount; j++) {
+      if (c == 0) ordered[j] = true;
+      if (c == 0 || values[j] > largest[j]) {
+        largest[j] = values[j];
+        names[j] = static_cast<int>(c);
+      }
+      ordered[j] = ordered[j] && values[j] == values[j];
+    }
+  }
+  for (int j = 0; j < kCount; j++) {
+    if (!ordered[j] || (faults && !(largest[j] > 0))) names[j] = nothing;
+  }
+}
+
+/// Decision argmax or labels: counts[n][t][p]. P: what predictions are stored as; no matter for label maps.
+template <class P>
+__global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(CountWork work) {
+  constexpr int kCount = kAtOnce<P>;
+  using A = Accumulator<P>;
+  const Inputs& in = work.inputs.in;
+  const int64_t cells = work.cells, S = in.voxels;
+  const int64_t n = blockIdx.x / work.chunks, chunk = blockIdx.x % work.chunks;
+  const int C = static_cast<int>(in.classes);
+  unsigned long long* counts = work.counts + n * cells;
+  unsigned* table = cells <= kMostTabled ? shared_memory<unsigned>() : nullptr;
+  if (table) {
+    for (int64_t i = threadIdx.x; i < cells; i += kThreads) table[i] = 0;
+  }
+  __syncthreads();
+  Inputs maps = in;
+  maps.target = in.predictions;
+  maps.weight = {};
+  Tally tally{table, counts};
+  const int64_t stride = work.chunks * kThreads * kCount;
+  for (int64_t s = (chunk * kThreads + threadIdx.x) * kCount; s < S; s += stride) {
+    Voxels<A, kCount> voxels;
+    load_voxels<P>(in, n * S + s, S - s, voxels, work.target_faults);
+    int truth[kCount], predicted[kCount];
+    if (in.labels) {
+      for (int j = 0; j < kCount; j++) truth[j] = voxels.klass[j] < 0 ? C : voxels.klass[j];
+    } else {
+      name_dense<P>(in, in.target, n, s, work.target_faults, truth);
+    }
+    if (work.inputs.decision == Decision::labels) {
+      Voxels<A, kCount> mapped;
+      load_voxels<P>(maps, n * S + s, S - s, mapped, work.prediction_faults);
+      for (int j = 0; j < kCount; j++) predicted[j] = mapped.klass[j] < 0 ? C : mapped.klass[j];
+    } else {
+      name_dense<P>(in, in.predictions, n, s, nullptr, predicted);
+    }
+    for (int j = 0; j < kCount; j++) {
+      if (voxels.weight[j] != 0) tally.add(truth[j] * (in.classes + 1) + predicted[j]);
+    }
+  }
+  tally.flush();
+  if (!table) return;
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < cells; i += kThreads) {
+    if (table[i] != 0) atomicAdd(&counts[i], static_cast<unsigned long long>(table[i]));
+  }
+}
+
+/// Decision threshold: counts[n][c][t][p], a class per block. NaN is above nothing.
+template <class P>
+__global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(CountWork work) {
+  constexpr int kCount = kAtOnce<P>;
+  using A = Accumulator<P>;
+  const Inputs& in = work.inputs.in;
+  const int64_t C = in.classes, S = in.voxels;
+  const int64_t row = blockIdx.x / work.chunks, chunk = blockIdx.x % work.chunks, n = row / C, c = row % C;
+  const A threshold = static_cast<A>(work.inputs.threshold);
+  unsigned* table = shared_memory<unsigned>();
+  if (threadIdx.x < 4) table[threadIdx.x] = 0;
+  __syncthreads();
+  Tally tally{table, nullptr};
+  const int64_t stride = work.chunks * kThreads * kCount;
+  for (int64_t s = (chunk * kThreads + threadIdx.x) * kCount; s < S; s += stride) {
+    Voxels<A, kCount> voxels;
+    // The labels are those of all classes: one class looks for faults.
+    load_voxels<P>(in, n * S + s, S - s, voxels, c == 0 ? work.target_faults : nullptr);
+    A values[kCount], target[kCount] = {};
+    load_class<P>(in, in.predictions, n, c, s, values);
+    if (!in.labels) check_bits(in, load_class<P>(in, in.target, n, c, s, target), s, target, work.target_faults);
+    for (int j = 0; j < kCount; j++) {
+      const bool is_target = in.labels ? voxels.klass[j] == c : target[j] > A{0.5};
+      if (voxels.weight[j] != 0) tally.add((is_target ? 2 : 0) + (values[j] > threshold ? 1 : 0));
+    }
+  }
+  tally.flush();
+  __syncthreads();
+  if (threadIdx.x < 4 && table[threadIdx.x] != 0) {
+    atomicAdd(&work.counts[row * 4 + threadIdx.x], static_cast<unsigned long long>(table[threadIdx.x]));
+  }
+}
+
+/// One thread: the counters in words of dice.h.
+__global__ void count_faults_kernel(CountWork work, LabelFault* faults) {
+  Inputs maps = work.inputs.in;
+  maps.target = maps.predictions;
+  faults[0] = fault_of(maps, *work.prediction_faults);
+  faults[1] = fault_of(work.inputs.in, *work.target_faults);
+}
+
+int64_t chunks_of(const Inputs& in) { return (in.voxels + kVoxelsPerBlock - 1) / kVoxelsPerBlock; }
+
+int64_t blocks_of(const CountInputs& inputs) {
+  const Inputs& in = inputs.in;
+  return in.samples * (inputs.decision == Decision::threshold ? in.classes : 1) * chunks_of(in);
+}
+
+template <class P>
+cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(blocks_of(work.inputs))), block(kThreads);
+  if (work.inputs.decision == Decision::threshold)
+    return launch(count_classes_kernel<P>, grid, block, 4 * sizeof(unsigned), stream, work);
+  const size_t shared_bytes = work.cells <= kMostTabled ? static_cast<size_t>(work.cells) * sizeof(unsigned) : 0;
+  return launch(count_pairs_kernel<P>, grid, block, shared_bytes, stream, work);
+}
+
+cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
+  switch (work.inputs.in.predictions.dtype) {
+    case DType::float64:
+      return launch_count<double>(work, stream);
+    case DType::float16:
+      return launch_count<Float16>(work, stream);
+    case DType::bfloat16:
+      return launch_count<BFloat16>(work, stream);
+    default:  // label maps too
+      return launch_count<float>(work, stream);
+  }
+}
+
+}  // namespace
+
+size_t workspace_bytes(const DeviceCount& count) { return kCountersBytes + readable_bytes(count.in); }
+
+cudaError_t enqueue(const DeviceCount& count, void* workspace, cudaStream_t stream) {
+  if (blocks_of(count) > kMostBlocks) return cudaErrorInvalidConfiguration;
+  Counters* counters = static_cast<Counters*>(workspace);
+  CountWork work = {count, count.cells(), chunks_of(count.in), count.counts, counters, counters + 1};
+  const size_t counts_bytes = static_cast<size_t>(count.in.samples * count.cells()) * sizeof *count.counts;
+  cudaError_t status = zero(counters, kCountersBytes, stream);
+  if (status == cudaSuccess) status = zero(count.counts, counts_bytes, stream);
+  if (status == cudaSuccess) {
+    status = make_readable(work.inputs.in, static_cast<char*>(workspace) + kCountersBytes, stream);
+  }
+  if (status == cudaSuccess) status = launch_count(work, stream);
+  if (status != cudaSuccess) return status;
+  return launch(count_faults_kernel, dim3(1), dim3(1), 0, stream, work, count.faults);
+}
+
+}  // namespace warpdice::cuda

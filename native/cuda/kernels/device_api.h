@@ -1,0 +1,116 @@
+#pragma once
+// What a kernel file needs of its compiler: qualifiers, shuffles, half-precision conversions, launch() and zero().
+// nvcc brings them from CUDA; any other compiler from the include path's simt.h (test/cuda/emulator runs threads as
+// fibers). The only file of this folder that asks which compiler it is, so that what is tested is what is shipped.
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/runtime/recorder.h"
+
+#ifdef __CUDACC__
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <tuple>
+
+namespace warpdice::cuda {
+
+/// More shared memory than every kernel may have must be asked for.
+template <class... P>
+cudaError_t allow_shared(void (*kernel)(P...), size_t shared_bytes) {
+  constexpr size_t kAlwaysAllowed = 48 * 1024;
+  if (shared_bytes <= kAlwaysAllowed) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+}
+
+/// Enqueues a kernel, or records it; its faults of configuration are returned, those of running arrive later.
+template <class... P, class... A>
+cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                   const A&... args) {
+  if (const cudaError_t failed = allow_shared(kernel, shared_bytes); failed != cudaSuccess) return failed;
+  if (recorder) {
+    std::tuple<P...> values(static_cast<P>(args)...);
+    return std::apply(
+        [&](P&... value) {
+          void* pointers[] = {&value...};
+          cudaKernelNodeParams node = {};
+          node.func = reinterpret_cast<void*>(kernel);
+          node.gridDim = grid;
+          node.blockDim = block;
+          node.sharedMemBytes = static_cast<unsigned>(shared_bytes);
+          node.kernelParams = pointers;
+          return recorder->kernel(node);  // copies the arguments
+        },
+        values);
+  }
+  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
+  return cudaGetLastError();
+}
+
+/// The block's shared memory, as many bytes as its launch asked for. A kernel has one such array, of anything.
+template <class T>
+__device__ T* shared_memory() {
+  extern __shared__ __align__(16) unsigned char bytes[];
+  return reinterpret_cast<T*>(bytes);
+}
+
+/// The same pointer, of which the compiler does not know it: what it points at is read anew instead of being kept in
+/// registers.
+template <class T>
+__device__ T* read_again(T* data) {
+  asm volatile("" : "+l"(data));
+  return data;
+}
+
+/// Enqueues, or records, the filling of device memory with zero bits.
+inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  if (recorder) return recorder->zero(data, size_bytes);
+  return cudaMemsetAsync(data, 0, size_bytes, stream);
+}
+
+/// e^x by the hardware's 2^x: within 2^-22 of it, and 2^-24*|x| from the product; e^0 is 1, e^-inf is 0.
+__device__ inline float fast_exp(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * 1.44269504f));
+  return y;
+}
+__device__ inline double fast_exp(double x) { return exp(x); }
+
+/// 1/x within an ulp, for x from 1 to 2.
+__device__ inline float fast_reciprocal(float x) { return __fdividef(1.0f, x); }
+__device__ inline double fast_reciprocal(double x) { return 1 / x; }
+
+/// x^y for x from 0 to 1, by the hardware's logarithm and 2^x: within about 2^-22*(1 + y).
+__device__ inline float fast_pow(float x, float y) { return __powf(x, y); }
+__device__ inline double fast_pow(double x, double y) { return pow(x, y); }
+
+}  // namespace warpdice::cuda
+
+#else
+#include "simt.h"  // defines the same names
+#endif
+
+namespace warpdice::cuda {
+
+/// Half-precision numbers as bits: the same memory as __half and __nv_bfloat16.
+struct Float16 {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+#ifdef __CUDACC__
+__device__ inline float widen(Float16 x) { return __half2float(__ushort_as_half(x.bits)); }
+__device__ inline float widen(BFloat16 x) { return __uint_as_float(static_cast<uint32_t>(x.bits) << 16); }
+__device__ inline void narrow(float x, Float16& to) { to.bits = __half_as_ushort(__float2half_rn(x)); }
+__device__ inline void narrow(float x, BFloat16& to) { to.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x)); }
+#else
+inline float widen(Float16 x) { return simt::half_to_float(x.bits); }
+inline float widen(BFloat16 x) { return simt::bfloat16_to_float(x.bits); }
+inline void narrow(float x, Float16& to) { to.bits = simt::float_to_half(x); }
+inline void narrow(float x, BFloat16& to) { to.bits = simt::float_to_bfloat16(x); }
+#endif
+
+}  // namespace warpdice::cuda

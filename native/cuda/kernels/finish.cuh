@@ -1,0 +1,164 @@
+#pragma once
+// Between the passes over the voxels: partials to sums; sums, by ../finalize.h, to the loss and to the slopes of the
+// gradient.
+#include "cuda/kernels/formula.cuh"
+#include "cuda/kernels/reduce.cuh"
+
+namespace warpdice::cuda {
+
+/// What finish_kernel reads and writes; the names are those of Call.
+template <class A>
+struct FinishWork {
+  Inputs in;
+  LossOptions options;
+  int64_t groups;
+  int64_t chunks;        // partials per sum
+  const Sums* partials;  // [N,C,chunks]; null: `statistics` is read, not written
+  Sums* sums;            // [N,C], scratch
+  Sums* statistics;      // [groups,C]
+  Coupling* couplings;   // [groups], scratch
+  double* value;         // may be null, as may parts and per_class
+  double* parts;
+  double* per_class;
+  Operand upstream;  // float32 or float64; data may be null
+  double scale;
+  Operand device_scale;
+  Slope<A>* slopes;    // [groups,C]; null without a gradient
+  Counters* counters;  // whose ticket counts the blocks that have ended
+  LabelFault* faults;  // may be null
+};
+
+/// The block's shared memory.
+struct FinishShared {
+  Coupling total;
+  double reduced[kWarps];  // each warp's part of the reduced overlap
+  unsigned ticket;
+};
+
+/// sums[i] = sum over j of partials[i][j], a warp per i.
+template <class A>
+__device__ void combine(const FinishWork<A>& work) {
+  const int64_t rows = work.in.samples * work.in.classes;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
+    Sums total = {};
+    for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
+    warp_sum<true>(total);
+    total.weight = warp_sum(total.weight);
+    if (lane == 0) work.sums[i] = total;
+  }
+}
+
+/// Whether all other blocks have ended; this one then sees what they wrote. All threads of the block take part.
+__device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
+  __threadfence();  // what this thread wrote is seen before the ticket that follows
+  __syncthreads();  // every thread has passed its fence
+  if (threadIdx.x == 0) *shared = atomicAdd(ticket, 1u);
+  __syncthreads();  // the ticket is there
+  if (*shared != gridDim.x - 1) return false;
+  __threadfence();  // nothing is read before the ticket was
+  return true;
+}
+
+__device__ inline void warp_sum(Coupling& x) {
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    Coupling other;
+    other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
+    other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
+    other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
+    other.absent_numerator = __shfl_xor_sync(kAllLanes, x.absent_numerator, distance);
+    other.absent_denominator = __shfl_xor_sync(kAllLanes, x.absent_denominator, distance);
+    other.largest_weight = __shfl_xor_sync(kAllLanes, x.largest_weight, distance);
+    other.heaviest = __shfl_xor_sync(kAllLanes, x.heaviest, distance);
+    other.cross_entropy = __shfl_xor_sync(kAllLanes, x.cross_entropy, distance);
+    other.cross_entropy_weight = __shfl_xor_sync(kAllLanes, x.cross_entropy_weight, distance);
+    other.focal = __shfl_xor_sync(kAllLanes, x.focal, distance);
+    other.focal_weight = __shfl_xor_sync(kAllLanes, x.focal_weight, distance);
+    add(x, other);
+  }
+}
+
+/// Element i of an array of float32 or float64; 1 where there is none.
+__device__ inline double factor_at(const Operand& factors, int64_t i) {
+  if (!factors.data) return 1;
+  return factors.dtype == DType::float64 ? static_cast<const double*>(factors.data)[i]
+                                         : static_cast<const float*>(factors.data)[i];
+}
+
+__device__ inline int64_t target_value(const Operand& target, int64_t i) {
+  if (target.dtype == DType::uint8) return static_cast<const uint8_t*>(target.data)[i];
+  if (target.dtype == DType::int32) return static_cast<const int32_t*>(target.data)[i];
+  return static_cast<const int64_t*>(target.data)[i];
+}
+
+__device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
+  LabelFault fault;
+  if (counters.faults == 0) return fault;
+  fault.count = static_cast<int64_t>(counters.faults);
+  fault.first_index = static_cast<int64_t>(~counters.largest_complement);
+  fault.first_value = target_value(in.target, fault.first_index);
+  return fault;
+}
+
+/// The blocks share the partials; the last one to end does step 2: there a warp takes every kWarps-th group, its lanes
+/// every kWarp-th class.
+template <class A>
+__global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
+  const LossOptions& options = work.options;
+  const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  FinishShared& shared = *shared_memory<FinishShared>();
+  if (work.partials) combine(work);
+  if (!is_last_block(&work.counters->ticket, &shared.ticket)) return;
+
+  for (int64_t g = warp; g < groups; g += kWarps) {
+    Coupling group = {};
+    for (int64_t c = lane; c < C; c += kWarp) {
+      const int64_t i = g * C + c;
+      if (work.partials) {
+        Sums sums = work.sums[i];
+        for (int64_t n = 1; options.pooled && n < N; n++) add(sums, work.sums[n * C + c]);
+        work.statistics[i] = sums;
+      }
+      add(group, couple(options, C, c, work.statistics[i]));
+    }
+    warp_sum(group);
+    if (lane == 0) work.couplings[g] = group;
+  }
+  __syncthreads();  // the couplings of all groups are there
+  if (threadIdx.x == 0) {
+    shared.total = {};
+    for (int64_t g = 0; g < groups; g++) add_group(options, shared.total, work.couplings[g]);
+  }
+  __syncthreads();  // the total is there
+
+  const bool none = options.reduction == Reduction::none, per_group = options.value_per_group();
+  const double scale = work.scale * factor_at(work.device_scale, 0);
+  double reduced = 0;  // of this lane
+  for (int64_t g = warp; g < groups; g += kWarps) {
+    const Coupling& group = work.couplings[g];  // a copy would lie in local memory: term() chooses by address
+    double of_group = 0;
+    for (int64_t c = lane; c < C; c += kWarp) {
+      const int64_t i = g * C + c;
+      const Term it = term(options, C, c, work.statistics[i], group, shared.total);
+      if (work.per_class) work.per_class[i] = it.loss;
+      if (none && !per_group) put_value(options, i, it.overlap, group, work.value, work.parts);
+      of_group += it.overlap;
+      if (!work.slopes) continue;
+      const double factor = scale * factor_at(work.upstream, per_group ? g : i);
+      work.slopes[i] = slope_of<A>(work.in, weighted(factor, it.d));
+    }
+    reduced += of_group;
+    of_group = warp_sum(of_group);
+    if (none && per_group && lane == 0) put_value(options, g, of_group, group, work.value, work.parts);
+  }
+  reduced = warp_sum(reduced);
+  if (lane == 0) shared.reduced[warp] = reduced;
+  __syncthreads();  // every warp's part is there
+  if (threadIdx.x != 0) return;
+  for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
+  if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);
+  if (work.faults && work.partials) *work.faults = fault_of(work.in, *work.counters);
+}
+
+}  // namespace warpdice::cuda

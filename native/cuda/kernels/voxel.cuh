@@ -1,0 +1,144 @@
+#pragma once
+// What is read and written per voxel: its label and weight, a dense target, the gradient.
+//
+// P: what predictions are stored as. A: what is computed with, double for double and else float.
+#include "cuda/engine.h"
+#include "cuda/kernels/pack.cuh"
+
+namespace warpdice::cuda {
+
+template <class P>
+using Accumulator = std::conditional_t<std::is_same_v<P, double>, double, float>;
+
+/// Predictions that one thread reads at once.
+template <class P>
+constexpr int kPackOf = 16 / sizeof(P);
+
+__device__ inline float widen(float x) { return x; }
+__device__ inline double widen(double x) { return x; }
+__device__ inline float widen(uint8_t x) { return x; }
+__device__ inline void narrow(float x, float& to) { to = x; }
+__device__ inline void narrow(double x, double& to) { to = x; }
+
+/// What blocks count together; all start as 0.
+struct Counters {
+  unsigned long long faults, largest_complement;  // invalid values of the target; of the smallest index
+  unsigned ticket;                                // blocks of finish_kernel that have ended
+};
+
+__device__ inline void note_fault(Counters* counters, int64_t index) {
+  atomicAdd(&counters->faults, 1ull);
+  atomicMax(&counters->largest_complement, ~static_cast<unsigned long long>(index));
+}
+
+/// kCount elements of type T from element i on, widened.
+template <class T, class A, int kCount>
+__device__ void load_as(const void* data, int64_t i, int64_t count, A (&to)[kCount]) {
+  T raw[kCount];
+  load(static_cast<const T*>(data) + i, count, raw);
+  for (int j = 0; j < kCount; j++) to[j] = widen(raw[j]);
+}
+
+/// A weight or a dense target: uint8, float32, or stored as the predictions are.
+template <class P, int kCount>
+__device__ void load_operand(const Operand& operand, int64_t i, int64_t count, Accumulator<P> (&to)[kCount]) {
+  if (operand.dtype == DType::uint8) load_as<uint8_t>(operand.data, i, count, to);
+  else if (operand.dtype == DType::float32) load_as<float>(operand.data, i, count, to);
+  else load_as<P>(operand.data, i, count, to);
+}
+
+/// What the classes of kCount neighbouring voxels have in common.
+template <class A, int kCount>
+struct Voxels {
+  A weight[kCount];   // 0: the voxel contributes nothing, even if it is NaN
+  int klass[kCount];  // from labels: the one class with t = 1, or a negative number
+
+  /// kPart of them, from the first one on.
+  template <int kPart>
+  __device__ Voxels<A, kPart> part(int first) const {
+    Voxels<A, kPart> some;
+    for (int j = 0; j < kPart; j++) {
+      some.weight[j] = weight[first + j];
+      some.klass[j] = klass[first + j];
+    }
+    return some;
+  }
+};
+
+template <class Label, class A, int kCount>
+__device__ void decode_labels(const Inputs& in, int64_t i, int64_t count, Voxels<A, kCount>& voxels,
+                              Counters* counters) {
+  using Wide = std::conditional_t<sizeof(Label) == 8, int64_t, int>;
+  const int base = in.classes == 1 ? 1 : 0;  // with one class, label 0 is no class
+  const Wide end = static_cast<Wide>(in.classes) + base, ignored = static_cast<Wide>(in.ignore_index);
+  const bool ignores = in.has_ignore && ignored == in.ignore_index;
+  Label labels[kCount];
+  load(static_cast<const Label*>(in.target.data) + i, count, labels);
+  for (int j = 0; j < kCount; j++) {
+    const Wide label = labels[j];
+    if (ignores && label == ignored) voxels.weight[j] = 0;
+    else if (label >= 0 && label < end) voxels.klass[j] = static_cast<int>(label) - base;
+    else if (counters) note_fault(counters, i + j);
+  }
+}
+
+/// i: of the first voxel in [N,S]. Voxels from `count` on have no weight. counters: null when others count the faults.
+template <class P, int kCount>
+__device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
+                            Counters* counters) {
+  if (in.weight.data) load_operand<P>(in.weight, i, count, voxels.weight);
+  for (int j = 0; j < kCount; j++) {
+    if (!in.weight.data) voxels.weight[j] = j < count ? 1 : 0;
+    voxels.klass[j] = -1;
+  }
+  if (!in.labels) return;
+  if (in.target.dtype == DType::uint8) decode_labels<uint8_t>(in, i, count, voxels, counters);
+  else if (in.target.dtype == DType::int32) decode_labels<int32_t>(in, i, count, voxels, counters);
+  else decode_labels<int64_t>(in, i, count, voxels, counters);
+}
+
+/// t of class c at kCount neighbouring voxels; i: of the first in a dense target. A one-class mask may have values to
+/// ignore. counters: null, or counts what is neither 0 nor 1 in a uint8 target.
+template <class P, int kCount>
+__device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
+                            Accumulator<P> (&t)[kCount], Counters* counters) {
+  if (in.labels) {
+    for (int j = 0; j < kCount; j++) t[j] = voxels.klass[j] == c ? 1 : 0;
+    return;
+  }
+  load_operand<P>(in.target, i, count, t);
+  for (int j = 0; j < kCount; j++) {
+    if (in.has_ignore && t[j] == static_cast<Accumulator<P>>(in.ignore_index)) voxels.weight[j] = 0;
+    else if (counters && in.target.dtype == DType::uint8 && t[j] > 1) note_fault(counters, i + j);
+  }
+}
+
+template <class T, class A, int kCount>
+__device__ void store_as(const GradientOut& out, int64_t i, int64_t count, const A (&x)[kCount]) {
+  T* to = static_cast<T*>(out.data) + i;
+  T raw[kCount];
+  if (out.accumulate) load(to, count, raw);
+  for (int j = 0; j < kCount; j++) narrow(out.accumulate ? widen(raw[j]) + x[j] : x[j], raw[j]);
+  store(to, count, raw);
+}
+
+/// Writes, or adds, dL/dt of element i, whose dtype is the target's.
+template <class A>
+__device__ void store_target_gradient(const GradientOut& out, int64_t i, A x) {
+  const A one[1] = {x};
+  if (out.dtype == DType::float32) store_as<float>(out, i, 1, one);
+  else if (out.dtype == DType::float64) store_as<double>(out, i, 1, one);
+  else if (out.dtype == DType::float16) store_as<Float16>(out, i, 1, one);
+  else store_as<BFloat16>(out, i, 1, one);
+}
+
+/// Writes, or adds, elements of the gradient from i on.
+template <class P, int kCount>
+__device__ void store_gradient(const GradientOut& out, int64_t i, int64_t count, const Accumulator<P> (&x)[kCount]) {
+  if constexpr (sizeof(P) == 2) {
+    if (out.dtype == DType::float32) return store_as<float>(out, i, count, x);
+  }
+  store_as<P>(out, i, count, x);
+}
+
+}  // namespace warpdice::cuda

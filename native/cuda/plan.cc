@@ -1,0 +1,68 @@
+#include "cuda/plan.h"
+
+#include "cuda/runtime/transfer.h"
+
+namespace warpdice::cuda {
+namespace {
+
+void use_all(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
+  for (const auto& memory : owned.memory) memory->used_on(stream);
+}
+
+}  // namespace
+
+std::shared_ptr<DeviceMemory> upload_doubles(const std::vector<double>& numbers,
+                                             const std::shared_ptr<Stream>& stream) {
+  if (numbers.empty()) return nullptr;
+  auto memory = DeviceMemory::allocate(stream, numbers.size() * sizeof(double));
+  upload(numbers.data(), *memory, 0, memory->size_bytes(), stream);
+  return memory;
+}
+
+void refuse_unsupported(const DeviceCall& call) {
+  if (const char* why = unsupported(call)) throw Error("ERR_UNSUPPORTED", why);
+}
+
+void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
+  refuse_unsupported(owned.call);
+  use_all(owned, stream);
+  const auto workspace = DeviceMemory::allocate(stream, workspace_bytes(owned.call));
+  use_device(stream->device());
+  check(enqueue(owned.call, workspace->data(), stream->handle()), "a kernel launch");
+}
+
+Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
+    : owned_((refuse_unsupported(owned.call), std::move(owned))),
+      workspace_(DeviceMemory::allocate(stream, workspace_bytes(owned_.call))),
+      graph_(stream->device(), enqueue_all(owned_)) {
+  static_assert(sizeof(LabelFault) == 3 * sizeof(int64_t), "all bits 0 are no fault");
+  if (!owned_.call.faults) return;  // else it may be read before the first execute()
+  use_device(stream->device());
+  check(cudaMemsetAsync(owned_.call.faults, 0, sizeof(LabelFault), stream->handle()), "cudaMemsetAsync");
+}
+
+Graph::Enqueue Plan::enqueue_all(const OwnedCall& owned) const {
+  return [this, &owned] { return enqueue(owned.call, workspace_->data(), nullptr); };
+}
+
+void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {
+  refuse_unsupported(owned.call);
+  if (workspace_bytes(owned.call) > workspace_->size_bytes() || stream->device() != workspace_->device()) {
+    throw Error("ERR_UNSUPPORTED", "A plan keeps its shapes and its device.");
+  }
+  try {
+    graph_.update(enqueue_all(owned));
+  } catch (...) {
+    graph_.update(enqueue_all(owned_));  // it goes on as it was
+    throw;
+  }
+  owned_ = std::move(owned);
+}
+
+void Plan::execute(const std::shared_ptr<Stream>& stream) {
+  use_all(owned_, stream);
+  workspace_->used_on(stream);
+  graph_.launch(*stream);
+}
+
+}  // namespace warpdice::cuda

@@ -1,0 +1,112 @@
+#pragma once
+// Streams and events, each with one owner.
+#include <memory>
+
+#include "cuda/runtime/status.h"
+
+namespace warpdice::cuda {
+
+/// A queue of work on one device: our own, or one that belongs to somebody else.
+class Stream {
+ public:
+  static std::shared_ptr<Stream> create(int device) {
+    use_device(device);
+    cudaStream_t handle = nullptr;
+    // Non-blocking: independent of the legacy default stream.
+    check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    return std::shared_ptr<Stream>(new Stream(device, handle, true));
+  }
+
+  /// A stream that the caller keeps alive for as long as memory that was used on it.
+  static std::shared_ptr<Stream> wrap(int device, cudaStream_t handle) {
+    return std::shared_ptr<Stream>(new Stream(device, handle, false));
+  }
+
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() {
+    if (!owned_) return;
+    // Work that is still queued finishes first; a fault has no one to go to here.
+    cudaSetDevice(device_);
+    cudaStreamDestroy(handle_);
+    cudaGetLastError();
+  }
+
+  int device() const { return device_; }
+  cudaStream_t handle() const { return handle_; }
+
+  /// Blocks until all queued work is done.
+  void synchronize() const {
+    use_device(device_);
+    check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize");
+  }
+
+ private:
+  Stream(int device, cudaStream_t handle, bool owned) : device_(device), handle_(handle), owned_(owned) {}
+  const int device_;
+  const cudaStream_t handle_;
+  const bool owned_;
+};
+
+/// A point in a stream's work. Never recorded: already reached.
+class Event {
+ public:
+  /// interprocess: another process can open it.
+  explicit Event(int device, bool interprocess = false) : device_(device) {
+    use_device(device);
+    const unsigned flags = cudaEventDisableTiming | (interprocess ? cudaEventInterprocess : 0);
+    check(cudaEventCreateWithFlags(&handle_, flags), "cudaEventCreateWithFlags");
+  }
+
+  /// An event of another process.
+  Event(int device, const cudaIpcEventHandle_t& handle) : device_(device) {
+    use_device(device);
+    check(cudaIpcOpenEventHandle(&handle_, handle), "cudaIpcOpenEventHandle");
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() {
+    cudaSetDevice(device_);
+    cudaEventDestroy(handle_);
+    cudaGetLastError();
+  }
+
+  void record(const Stream& stream) {
+    use_device(device_);
+    check(cudaEventRecord(handle_, stream.handle()), "cudaEventRecord");
+  }
+
+  /// Later work of `stream` starts when the event has been reached.
+  void make_wait(const Stream& stream) const {
+    use_device(stream.device());
+    check(cudaStreamWaitEvent(stream.handle(), handle_, 0), "cudaStreamWaitEvent");
+  }
+
+  /// Blocks until the event has been reached.
+  void synchronize() const {
+    use_device(device_);
+    check(cudaEventSynchronize(handle_), "cudaEventSynchronize");
+  }
+
+  /// For another process; throws unless the event was made for that.
+  cudaIpcEventHandle_t ipc_handle() const {
+    use_device(device_);
+    cudaIpcEventHandle_t handle{};
+    check(cudaIpcGetEventHandle(&handle, handle_), "cudaIpcGetEventHandle");
+    return handle;
+  }
+
+  int device() const { return device_; }
+
+  /// cudaSuccess, cudaErrorNotReady, or the fault that ended the work. Never blocks.
+  cudaError_t query() const {
+    const cudaError_t status = cudaSetDevice(device_);
+    return status == cudaSuccess ? cudaEventQuery(handle_) : status;
+  }
+
+ private:
+  const int device_;
+  cudaEvent_t handle_ = nullptr;
+};
+
+}  // namespace warpdice::cuda

@@ -1,0 +1,31 @@
+#pragma once
+// One call of a loss: which steps to do, on what, and where the results go.
+#include "math/types.h"
+
+namespace warpdice {
+
+enum Step : uint32_t { kStatistics = 1, kFinalize = 2, kGradient = 4, kTargetGradient = 8 };
+
+struct Call {
+  uint32_t steps = 0;
+  Inputs in;
+  LossOptions options;
+  double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
+  const double* upstream = nullptr;  // [value_count], for Reduction::none with a gradient
+  double scale = 1;                  // multiplies the gradients
+  double* value = nullptr;           // written by kFinalize: [value_count]
+  double* parts = nullptr;           // written by kFinalize: [value_count,3]; may be null
+  double* per_class = nullptr;       // written by kFinalize: [groups,C]; may be null
+  GradientOut grad;                  // written by kGradient
+  GradientOut target_grad;           // written by kTargetGradient: dL/dt of a dense target, in its layout and dtype
+  int64_t statistics_samples = 0;    // N of `statistics` where parts were merged, else 0: in.samples. The call's
+  int64_t sample_offset = 0;         // samples are [sample_offset, sample_offset + in.samples) of them
+
+  int64_t groups() const { return options.pooled ? 1 : statistics_samples ? statistics_samples : in.samples; }
+  bool reads() const { return steps & (kStatistics | kGradient | kTargetGradient); }
+};
+
+/// Does the steps, on the CPU. When the target has invalid values it writes nothing and returns them.
+LabelFault run(const Call& call);
+
+}  // namespace warpdice

@@ -1,0 +1,92 @@
+#pragma once
+// What a loss is computed from and what comes out. No N-API, no CUDA.
+//
+// Every loss is three steps (finalize.h holds the second):
+//   statistics   I = sum w*p*t, P = sum w*p^k, T = sum w*t^k, ...   per sample and class, over the voxels
+//   finalize     the loss, and its derivative with respect to each statistic
+//   gradient     dL/dp = w*(dI*t + dP*k*p^(k-1)), then the chain rule of the activation
+//                cross-entropy and focal loss: q_c = dE_c*t_c + dU_c + dF_c*t_c*h(p_c), and
+//                softmax dz_c += w*(p_c*sum_j q_j - q_c); cpu/kernels/every_term.h has the formulas
+//
+// N samples, C classes, S voxels; n, c, s are their indices.
+#include <cstddef>
+#include <cstdint>
+
+#include "math/error.h"
+#include "math/finalize.h"
+
+namespace warpdice {
+
+enum class DType : uint8_t { float32, float64, float16, bfloat16, uint8, int32, int64 };
+
+/// Bytes of one element.
+constexpr size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+    case DType::int32:
+      return 4;
+    case DType::float64:
+    case DType::int64:
+      return 8;
+    case DType::float16:
+    case DType::bfloat16:
+      return 2;
+    case DType::uint8:
+      return 1;
+  }
+  return 0;
+}
+
+enum class Activation : uint8_t { none, sigmoid, softmax };
+
+/// What the sum I is.
+enum class Overlap : uint8_t {
+  product,  // sum w*p*t
+  minimum,  // sum w*min(p,t): P + T - sum w*|p-t| with k = 1, halved; never by cancellation. d/dp = [p<t], t at a tie
+  wasserstein,  // sum w*t_c*sum_j M[c,j]*p_j, with a matrix M of distances between classes
+};
+
+/// An array that the caller owns, dense in memory.
+struct Operand {
+  const void* data = nullptr;
+  DType dtype = DType::float32;
+};
+
+/// What steps 1 and 3 read.
+struct Inputs {
+  int64_t samples = 0, classes = 0, voxels = 0;  // N, C, S; each at least 1
+  bool channels_last = false;                    // [N,S,C] instead of [N,C,S]
+  bool squared = true;                           // k = 2 instead of 1
+  bool labels = true;                            // target is class indices [N,S], else dense like predictions
+  bool has_ignore = false;
+  bool cross_entropy = false;  // make the sum E; needs an activation, as do the next two
+  bool uniform = false;        // make the sum U
+  bool focal = false;          // make the sum F
+  Activation activation = Activation::none;
+  Overlap overlap = Overlap::product;
+  int64_t ignore_index = 0;
+  double focal_gamma = 2;             // g of F, at least 0
+  const double* distances = nullptr;  // M [C,C], for Overlap::wasserstein
+  Operand predictions;                // logits or probabilities; any float dtype
+  Operand target;                     // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
+  Operand weight;                     // [N,S], uint8 or any float dtype; data is null when every voxel counts once
+
+  /// Whether the classes of a voxel lie beside each other. One class, or one voxel, lies alike in both layouts.
+  bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }
+
+  /// Whether the sums are those of the product, of E and of U at most.
+  bool plain() const { return overlap == Overlap::product && !focal; }
+
+  /// With one class a label is a 0/1 mask: label 1 is class 0, label 0 is no class.
+  int64_t label_base() const { return classes == 1 ? 1 : 0; }
+};
+
+/// Where step 3 writes, in the layout of the predictions.
+struct GradientOut {
+  void* data = nullptr;
+  DType dtype = DType::float32;  // that of the predictions, or float32 for half-precision predictions
+  bool accumulate = false;       // add to what is there
+  bool streaming = false;        // write around the caches where possible: for what does not fit them
+};
+
+}  // namespace warpdice

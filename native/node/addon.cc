@@ -1,0 +1,112 @@
+// What the addon exports; binding.d.ts is its contract.
+#include "node/addon.h"
+
+#include "cpu/engine.h"
+#include "cpu/huge_pages.h"
+#include "node/loss_class.h"
+#include "node/metrics_functions.h"
+#include "node/napi_util.h"
+#include "node/resample_arguments.h"
+
+#ifdef WARPDICE_CUDA
+#include "node/cuda/classes.h"
+#endif
+
+namespace warpdice {
+namespace {
+
+Napi::Value set_threads(const Napi::CallbackInfo& info) {
+  cpu::set_threads(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value get_threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpu::threads()); }
+
+Napi::Value simd_target(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), cpu::simd_target()); }
+
+/// What compiled this file: bits differ between compilers.
+Napi::Value compiler(const Napi::CallbackInfo& info) {
+#if defined(__clang__)
+  const std::string name = "Clang " + std::to_string(__clang_major__);
+#else
+  const std::string name = "GCC " + std::to_string(__GNUC__);
+#endif
+  return Napi::String::New(info.Env(), name);
+}
+
+Napi::Value prefer_huge_pages(const Napi::CallbackInfo& info) {
+  const Memory memory = memory_of(info.Env(), info[0], "array");
+  cpu::prefer_huge_pages(memory.data, memory.size_bytes);
+  return info.Env().Undefined();
+}
+
+Napi::Value bytes_to_line(const Napi::CallbackInfo& info) {
+  constexpr uintptr_t kLineBytes = 64;
+  const uintptr_t at = reinterpret_cast<uintptr_t>(memory_of(info.Env(), info[0], "array").data);
+  return Napi::Number::New(info.Env(), static_cast<double>((kLineBytes - at % kLineBytes) % kLineBytes));
+}
+
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory to = memory_of(env, info[0], "to"), from = memory_of(env, info[1], "from");
+  if (to.size_bytes != from.size_bytes) throw Napi::RangeError::New(env, "Expected arrays of the same size");
+  guarded(env, [&] { cpu::copy(to.data, from.data, to.size_bytes, info[2].ToBoolean()); });
+  return env.Undefined();
+}
+
+Napi::Value fill(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory to = memory_of(env, info[0], "to");
+  const uint8_t byte = static_cast<uint8_t>(info[1].ToNumber().Uint32Value());
+  guarded(env, [&] { cpu::fill(to.data, byte, to.size_bytes, info[2].ToBoolean()); });
+  return env.Undefined();
+}
+
+Napi::Value exponentials(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Float32Array to = info[0].As<Napi::Float32Array>(), from = info[1].As<Napi::Float32Array>();
+  if (to.ElementLength() != from.ElementLength()) throw Napi::RangeError::New(env, "Expected arrays of the same size");
+  guarded(env, [&] { cpu::exponentials(to.Data(), from.Data(), to.ElementLength(), info[2].ToBoolean()); });
+  return env.Undefined();
+}
+
+Napi::Value invert(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory to = memory_of(env, info[0], "to");
+  guarded(env, [&] { cpu::invert(to.data, to.size_bytes); });
+  return env.Undefined();
+}
+
+Napi::Value read(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Memory from = memory_of(env, info[0], "from");
+  uint32_t sum = 0;
+  guarded(env, [&] { sum = cpu::read(from.data, from.size_bytes); });
+  return Napi::Number::New(env, sum);
+}
+
+}  // namespace
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Loss", make_loss_class(env));
+  exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
+  exports.Set("countAsync", Napi::Function::New<count_classes_async>(env, "countAsync"));
+  exports.Set("resampleNearest", Napi::Function::New<resample_nearest>(env, "resampleNearest"));
+  exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
+  exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
+  exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
+  exports.Set("compiler", Napi::Function::New<compiler>(env, "compiler"));
+  exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
+  exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
+  exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
+  exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
+  exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
+  exports.Set("invert", Napi::Function::New<invert>(env, "invert"));
+  exports.Set("read", Napi::Function::New<read>(env, "read"));
+#ifdef WARPDICE_CUDA
+  device::export_devices(env, exports);
+#endif
+  return exports;
+}
+
+}  // namespace warpdice

@@ -1,0 +1,64 @@
+// A call that runs on a pool thread of Node's.
+#include "node/async_call.h"
+
+#include "cpu/engine.h"
+#include "node/async_array.h"
+#include "node/async_work.h"
+
+namespace warpdice {
+namespace {
+
+/// Holds on to the arrays: shared memory is used where it is.
+class AsyncCall : public AsyncWork {
+ public:
+  AsyncCall(const BoundCall& bound, const Napi::CallbackInfo& info) : bound_(bound) {
+    take_copies();
+    Napi::Array kept = Napi::Array::New(info.Env(), aCount);
+    for (size_t i = 0; i < aCount; i++) {
+      if (bound.arrays[i].memory.data) kept.Set(static_cast<uint32_t>(i), info[kArrayArguments[i]]);
+    }
+    arrays_ = Napi::Persistent(kept.As<Napi::Object>());
+  }
+
+ private:
+  void take_copies() {
+    for (size_t i = 0; i < aCount; i++) {
+      const bool read = !bound_.writes(i) || ((i == aGrad || i == aTargetGrad) && bound_.call.grad.accumulate);
+      copies_[i].take(bound_.arrays[i], read);
+    }
+    bound_.connect();
+  }
+
+  void execute() override { faults_ = warpdice::run(bound_.call); }
+
+  void settle(Napi::Env env) override {
+    if (faults_.count > 0) throw label_error(env, faults_);
+    hand_over(env);
+  }
+
+  /// Copies the results to where the caller wants them, or none.
+  void hand_over(Napi::Env env) {
+    std::array<Memory, aCount> to;
+    for (size_t i = 0; i < aCount; i++) {
+      if (!bound_.writes(i) || !copies_[i]) continue;
+      const Napi::Value array = arrays_.Value().Get(static_cast<uint32_t>(i));
+      to[i] = memory_after(env, array, kArrayNames[i], bound_.arrays[i].used_bytes);
+    }
+    for (size_t i = 0; i < aCount; i++) {
+      if (to[i].data) cpu::copy(to[i].data, copies_[i].data(), bound_.arrays[i].used_bytes, false);
+    }
+  }
+
+  BoundCall bound_;
+  std::array<OwnCopy, aCount> copies_;
+  Napi::ObjectReference arrays_;
+  LabelFault faults_;
+};
+
+}  // namespace
+
+napi_value start_async(const BoundCall& bound, const Napi::CallbackInfo& info) {
+  return AsyncWork::start(info.Env(), std::make_unique<AsyncCall>(bound, info));
+}
+
+}  // namespace warpdice

@@ -1,0 +1,192 @@
+#include "node/call_arguments.h"
+
+namespace warpdice {
+namespace {
+
+/// A Float64Array of the options, or nothing.
+std::vector<double> numbers(Napi::Env env, const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (value.IsUndefined()) return {};
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    throw Napi::TypeError::New(env, std::string("Expected a Float64Array for ") + name);
+  }
+  const auto array = value.As<Napi::Float64Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+}  // namespace
+
+LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
+  const auto number = [&](const char* name) { return from.Get(name).ToNumber().DoubleValue(); };
+  const auto flag = [&](const char* name) { return from.Get(name).ToBoolean().Value(); };
+  const auto number_or = [&](const char* name, double missing) {
+    return from.Get(name).IsUndefined() ? missing : number(name);
+  };
+  const auto code = [&](const char* name, auto last) {
+    const double value = number_or(name, 0);
+    if (!(value >= 0 && value <= static_cast<double>(last))) {
+      throw Napi::RangeError::New(env, std::string("Expected a code for ") + name);
+    }
+    return static_cast<decltype(last)>(value);
+  };
+  options.kind = code("kind", LossKind::wasserstein);
+  options.reduction = code("reduction", Reduction::sum);
+  options.transform = code("transform", Transform::log_cosh);
+  options.weighting = code("weighting", Weighting::uniform);
+  options.absent = code("absent", Absent::worst);
+  options.alpha = number_or("alpha", options.alpha);
+  options.beta = number_or("beta", options.beta);
+  options.gamma = number_or("gamma", options.gamma);
+  options.overlap_factor = number_or("overlapFactor", options.overlap_factor);
+  options.cross_entropy_factor = number_or("crossEntropyFactor", options.cross_entropy_factor);
+  options.focal_factor = number_or("focalFactor", options.focal_factor);
+  options.label_smoothing = number_or("labelSmoothing", options.label_smoothing);
+  options.pooled = flag("pooled");
+  options.background = flag("background");
+  options.smooth_numerator = number("smoothNumerator");
+  options.smooth_denominator = number("smoothDenominator");
+  in.overlap = code("overlap", Overlap::wasserstein);
+  in.activation = code("activation", Activation::softmax);
+  options.sigmoid = in.activation == Activation::sigmoid;
+  in.cross_entropy = options.cross_entropy_factor != 0;
+  in.uniform = in.cross_entropy && options.label_smoothing != 0;
+  in.focal = options.focal_factor != 0;
+  in.focal_gamma = number_or("focalGamma", in.focal_gamma);
+  if ((in.cross_entropy || in.focal) && in.activation == Activation::none) {
+    throw Napi::RangeError::New(env, "Expected an activation for a cross-entropy");
+  }
+  if (!(in.focal_gamma >= 0)) throw Napi::RangeError::New(env, "Expected focalGamma from 0");
+  in.squared = flag("squared");
+  in.channels_last = flag("channelsLast");
+  in.has_ignore = from.Get("ignoreIndex").IsNumber();
+  if (in.has_ignore) in.ignore_index = from.Get("ignoreIndex").As<Napi::Number>().Int64Value();
+  class_weights = numbers(env, from, "classWeights");
+  distances = numbers(env, from, "distances");
+  if (!class_weights.empty()) options.class_weights = class_weights.data();
+  if ((options.kind == LossKind::wasserstein) != (in.overlap == Overlap::wasserstein)) {
+    throw Napi::RangeError::New(env, "Expected the overlap wasserstein for the kind wasserstein, and for no other");
+  }
+  if (in.overlap != Overlap::wasserstein) return;
+  const double background = number_or("backgroundIndex", 0);
+  const bool inside = background >= 0 && background * background < static_cast<double>(distances.size());
+  if (!inside) throw Napi::RangeError::New(env, "Expected backgroundIndex to be a class of distances");
+  options.background_index = static_cast<int64_t>(background);
+  options.distances = in.distances = distances.data();
+}
+
+BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory,
+                     DType upstream)
+    : setup(std::move(loss)) {
+  Napi::Env env = info.Env();
+  if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
+  read_arguments(info);
+  const std::array<size_t, aCount> needs = needed_bytes(info, upstream);
+  for (size_t i = 0; i < aCount; i++) {
+    if (needs[i] > 0) arrays[i] = bind_array(env, info[kArrayArguments[i]], kArrayNames[i], needs[i], memory);
+  }
+  check_types(env);
+  check_overlaps(env);
+  connect();
+}
+
+void BoundCall::connect() {
+  call.in.predictions.data = arrays[aPredictions].memory.data;
+  call.in.target.data = arrays[aTarget].memory.data;
+  call.in.weight.data = arrays[aWeight].memory.data;
+  call.statistics = static_cast<double*>(arrays[aStatistics].memory.data);
+  call.upstream = static_cast<const double*>(arrays[aUpstream].memory.data);
+  call.value = static_cast<double*>(arrays[aValue].memory.data);
+  call.per_class = static_cast<double*>(arrays[aPerClass].memory.data);
+  call.grad.data = arrays[aGrad].memory.data;
+  call.parts = static_cast<double*>(arrays[aParts].memory.data);
+  call.target_grad.data = arrays[aTargetGrad].memory.data;
+}
+
+void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto count = [&](Argument argument) { return info[argument].As<Napi::Number>().Int64Value(); };
+  call.steps = info[kSteps].As<Napi::Number>().Uint32Value();
+  call.options = setup->options;
+  call.in = setup->in;
+  call.in.samples = count(kSamples);
+  call.in.classes = count(kClasses);
+  call.in.voxels = count(kVoxels);
+  call.in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
+  call.in.target.dtype = to_dtype(env, info[kTargetType]);
+  call.in.labels = info[kTargetIsLabels].ToBoolean();
+  call.in.weight.dtype = to_dtype(env, info[kWeightType]);
+  call.scale = info[kScale].As<Napi::Number>().DoubleValue();
+  call.grad.dtype = to_dtype(env, info[kGradType]);
+  call.grad.accumulate = call.target_grad.accumulate = info[kAccumulate].ToBoolean();
+  call.target_grad.dtype = call.in.target.dtype;
+
+  const int64_t N = call.in.samples, C = call.in.classes;
+  call.statistics_samples = count(kStatisticsSamples);
+  call.sample_offset = count(kSampleOffset);
+  const int64_t all = call.statistics_samples ? call.statistics_samples : N;
+  const bool whole = all == N && call.sample_offset == 0;
+  const bool inside = call.sample_offset >= 0 && N <= all && call.sample_offset <= all - N;
+  if (!inside || (!whole && (call.steps & kStatistics))) {
+    throw Napi::RangeError::New(env, "Expected the samples of the call to be among those of the statistics");
+  }
+  if (!setup->class_weights.empty() && static_cast<int64_t>(setup->class_weights.size()) != C) {
+    throw Napi::RangeError::New(env, "Expected one class weight per class");
+  }
+  const auto distances = static_cast<double>(setup->distances.size());
+  if (call.in.overlap == Overlap::wasserstein && static_cast<double>(C) * static_cast<double>(C) != distances) {
+    throw Napi::RangeError::New(env, "Expected a distance for each pair of classes");
+  }
+}
+
+/// Of each array; 0 where the call has no use for it.
+std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info, DType upstream) const {
+  Napi::Env env = info.Env();
+  const int64_t N = call.in.samples, C = call.in.classes, S = call.in.voxels, groups = call.groups();
+  const bool finalizes = call.steps & kFinalize;
+  const bool differentiates = call.steps & (kGradient | kTargetGradient);
+  const auto given = [&](Argument argument) { return !info[argument].IsUndefined(); };
+  const size_t per_class = bytes_of(env, {groups, C}, sizeof(double));
+  const auto values = static_cast<size_t>(call.options.value_count(groups, C));
+  const size_t value = values * sizeof(double);
+  const size_t target_element = size_of(call.in.target.dtype);
+  std::array<size_t, aCount> needs = {};
+  if (call.reads()) {
+    needs[aPredictions] = bytes_of(env, {N, C, S}, size_of(call.in.predictions.dtype));
+    needs[aTarget] = bytes_of(env, {N, call.in.labels ? 1 : C, S}, target_element);
+    if (given(kWeight)) needs[aWeight] = bytes_of(env, {N, S}, size_of(call.in.weight.dtype));
+  }
+  if (!(call.steps & kStatistics) || given(kStatisticsArray)) needs[aStatistics] = kSumCount * per_class;
+  if (differentiates && call.options.reduction == Reduction::none) needs[aUpstream] = values * size_of(upstream);
+  if (finalizes) needs[aValue] = value;
+  if (finalizes && given(kParts)) needs[aParts] = kPartCount * value;
+  if (finalizes && given(kPerClass)) needs[aPerClass] = per_class;
+  if (call.steps & kGradient) needs[aGrad] = bytes_of(env, {N, C, S}, size_of(call.grad.dtype));
+  if (call.steps & kTargetGradient) needs[aTargetGrad] = bytes_of(env, {N, C, S}, target_element);
+  return needs;
+}
+
+void BoundCall::check_types(Napi::Env env) const {
+  const Inputs& in = call.in;
+  const DType p = in.predictions.dtype, t = in.target.dtype, g = call.grad.dtype;
+  bool fits = !call.reads() || (is_float(p) && operands_fit(in));
+  if (call.steps & kGradient) fits = fits && (g == p || (size_of(p) == 2 && g == DType::float32));
+  if (call.steps & kTargetGradient) fits = fits && !in.labels && is_float(t);
+  if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
+}
+
+void BoundCall::check_overlaps(Napi::Env env) const {
+  for (size_t i = 0; i < aCount; i++) {
+    if (!writes(i)) continue;
+    for (size_t j = 0; j < aCount; j++) {
+      if (i == j || !overlap(arrays[i], arrays[j])) continue;
+      // The gradient may replace the predictions, element by element.
+      const bool in_place = i == aGrad && j == aPredictions && call.grad.dtype == call.in.predictions.dtype &&
+                            arrays[i].memory.data == arrays[j].memory.data && !call.grad.accumulate;
+      if (in_place) continue;
+      throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +
+                                           " but received an array that overlaps " + kArrayNames[j]);
+    }
+  }
+}
+
+}  // namespace warpdice

@@ -1,0 +1,92 @@
+#pragma once
+// One call of the class `Loss` of binding.d.ts, with the arrays that it is made of. lib/ checks what arguments mean;
+// here only what memory safety needs is checked: types, byte lengths, overlaps.
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "math/call.h"
+#include "node/array_argument.h"
+
+namespace warpdice {
+
+/// The arguments of run(), runAsync() and check(), in order.
+enum Argument : size_t {
+  kSteps,
+  kSamples,
+  kClasses,
+  kVoxels,
+  kPredictions,
+  kPredictionsType,
+  kTarget,
+  kTargetType,
+  kTargetIsLabels,
+  kWeight,
+  kWeightType,
+  kStatisticsArray,
+  kUpstream,
+  kScale,
+  kValue,
+  kPerClass,
+  kGrad,
+  kGradType,
+  kAccumulate,
+  kParts,
+  kTargetGrad,
+  kStatisticsSamples,
+  kSampleOffset,
+  kArguments
+};
+
+/// The typed arrays among them, inputs first.
+enum ArrayName : size_t {
+  aPredictions,
+  aTarget,
+  aWeight,
+  aStatistics,
+  aUpstream,
+  aValue,
+  aPerClass,
+  aGrad,
+  aParts,
+  aTargetGrad,
+  aCount
+};
+constexpr std::array<Argument, aCount> kArrayArguments = {
+    kPredictions, kTarget, kWeight, kStatisticsArray, kUpstream, kValue, kPerClass, kGrad, kParts, kTargetGrad};
+constexpr std::array<const char*, aCount> kArrayNames = {"predictions", "target",        "weight",       "statistics",
+                                                         "upstream",    "out.value",     "out.perClass", "out.grad",
+                                                         "out.parts",   "out.targetGrad"};
+
+/// What a Loss is made with, read once.
+struct LossSetup {
+  LossOptions options;
+  Inputs in;  // its flags; no shape, no arrays
+  std::vector<double> class_weights, distances;
+
+  LossSetup(Napi::Env env, const Napi::Object& from);
+};
+
+struct BoundCall {
+  Call call;
+  std::array<Array, aCount> arrays;
+  std::shared_ptr<const LossSetup> setup;  // owns what call.options and call.in point at
+
+  /// The call that `info` asks for, checked.
+  BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of,
+            DType upstream = DType::float64);
+
+  /// Whether the call writes the array.
+  bool writes(size_t array) const { return array >= aValue || (array == aStatistics && (call.steps & kStatistics)); }
+
+  /// Points the call at the arrays' memory.
+  void connect();
+
+ private:
+  void read_arguments(const Napi::CallbackInfo& info);
+  std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream) const;
+  void check_types(Napi::Env env) const;
+  void check_overlaps(Napi::Env env) const;
+};
+
+}  // namespace warpdice

@@ -1,0 +1,51 @@
+#include "node/count_arguments.h"
+
+namespace warpdice {
+namespace {
+
+/// More would not let the cell of a pair of classes fit in 63 bits.
+constexpr int64_t kMostClasses = int64_t{1} << 20;
+
+}  // namespace
+
+BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
+  Napi::Env env = info.Env();
+  if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
+  const auto size = [&](Argument argument) { return info[argument].As<Napi::Number>().Int64Value(); };
+  Inputs& in = inputs.in;
+  const uint32_t decision = info[kDecision].As<Napi::Number>().Uint32Value();
+  if (decision > static_cast<uint32_t>(Decision::labels)) throw Napi::TypeError::New(env, "Expected a decision code");
+  inputs.decision = static_cast<Decision>(decision);
+  inputs.threshold = info[kThreshold].As<Napi::Number>().DoubleValue();
+  const int64_t N = in.samples = size(kSamples), C = in.classes = size(kClasses), S = in.voxels = size(kVoxels);
+  in.channels_last = info[kChannelsLast].ToBoolean();
+  in.labels = info[kTargetIsLabels].ToBoolean();
+  in.has_ignore = info[kIgnoreIndex].IsNumber();
+  if (in.has_ignore) in.ignore_index = size(kIgnoreIndex);
+
+  const bool maps = inputs.decision == Decision::labels;
+  in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
+  in.target.dtype = to_dtype(env, info[kTargetType]);
+  in.weight.dtype = to_dtype(env, info[kWeightType]);
+  const DType p = in.predictions.dtype;
+  const bool fits = (maps ? is_label(p) && in.labels : is_float(p)) && operands_fit(in);
+  if (!fits || C > kMostClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
+
+  // Of at least a * b * c elements, which are sizes from 1.
+  const auto take = [&](Argument argument, const char* name, size_t element, int64_t a, int64_t b, int64_t c) {
+    return bind_array(env, info[argument], name, bytes_of(env, {a, b, c}, element), memory);
+  };
+  predictions = take(kPredictions, "predictions", size_of(p), N, maps ? 1 : C, S);
+  target = take(kTarget, "target", size_of(in.target.dtype), N, in.labels ? 1 : C, S);
+  if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", size_of(in.weight.dtype), N, 1, S);
+  counts = take(kCounts, "counts", sizeof(double), N, inputs.cells(), 1);
+  connect();
+}
+
+void BoundCount::connect() {
+  inputs.in.predictions.data = predictions.memory.data;
+  inputs.in.target.data = target.memory.data;
+  inputs.in.weight.data = weight.memory.data;
+}
+
+}  // namespace warpdice

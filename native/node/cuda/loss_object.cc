@@ -1,0 +1,192 @@
+// The classes DeviceLoss and DevicePlan of binding.d.ts. Their calls are those of the class Loss, whose arrays are
+// Buffers; then come the stream, a scalar on the device that multiplies the gradient, its dtype and the upstream's.
+#include <map>
+
+#include "cuda/plan.h"
+#include "node/call_arguments.h"
+#include "node/cuda/classes.h"
+#include "node/cuda/environment.h"
+
+namespace warpdice::device {
+namespace {
+
+enum ExtraArgument : size_t { kStream = kArguments, kScaleBuffer, kScaleType, kUpstreamType, kAllArguments };
+
+/// float32 or float64.
+DType to_factor_dtype(Napi::Env env, const Napi::Value& value) {
+  const DType dtype = to_dtype(env, value);
+  if (dtype == DType::float32 || dtype == DType::float64) return dtype;
+  throw Napi::TypeError::New(env, "Expected float32 or float64 for gradScale and upstream");
+}
+
+/// A call that can be enqueued, and the buffers that it writes.
+struct Prepared {
+  cuda::OwnedCall owned;
+  std::vector<Span*> outputs;
+  std::shared_ptr<cuda::DeviceMemory> faults;  // of the call's labels, or of the statistics that it reads; may be null
+
+  /// Said when the call is enqueued: whoever reads its results gets the faults.
+  void publish() const {
+    for (Span* output : outputs) output->faults = faults;
+  }
+};
+
+/// A loss with its constants on every device where it was used.
+class LossOnDevices {
+ public:
+  explicit LossOnDevices(const Napi::CallbackInfo& info)
+      : setup_(std::make_shared<const LossSetup>(info.Env(), info[0].As<Napi::Object>())) {}
+
+  /// The call that the arguments ask for. `faults`: the place for those of its labels; null for a new one.
+  Prepared prepare(const Napi::CallbackInfo& info, std::shared_ptr<cuda::DeviceMemory> faults) {
+    Napi::Env env = info.Env();
+    if (info.Length() != kAllArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
+    const auto& stream = to_stream(info, kStream);
+    const DType upstream = to_factor_dtype(env, info[kUpstreamType]);
+    const BoundCall bound(setup_, info, memory_of_buffer, upstream);
+    Prepared prepared;
+    cuda::OwnedCall& owned = prepared.owned;
+    static_cast<Call&>(owned.call) = bound.call;
+    owned.call.upstream_dtype = upstream;
+    if (!info[kScaleBuffer].IsUndefined()) use_scale(info, bound, owned);
+    use_constants(owned, stream);
+    if (bound.call.steps & kStatistics) {
+      if (!faults) faults = cuda::DeviceMemory::allocate(stream, sizeof(LabelFault));
+      owned.call.faults = owned.keep<LabelFault>(faults);
+      prepared.faults = std::move(faults);
+    }
+    for (size_t i = 0; i < aCount; i++) {
+      if (!bound.arrays[i].memory.data) continue;
+      Span& span = unwrap<BufferObject>(env, info[kArrayArguments[i]], kArrayNames[i]).span();
+      owned.memory.push_back(span.memory);
+      if (bound.writes(i)) prepared.outputs.push_back(&span);
+      else if (i == aStatistics) prepared.faults = span.faults;
+    }
+    return prepared;
+  }
+
+ private:
+  struct Constants {
+    std::shared_ptr<cuda::DeviceMemory> class_weights, distances;
+  };
+
+  /// The scalar on the device, which no result may replace: a plan reads it again.
+  static void use_scale(const Napi::CallbackInfo& info, const BoundCall& bound, cuda::OwnedCall& owned) {
+    Napi::Env env = info.Env();
+    const DType dtype = to_factor_dtype(env, info[kScaleType]);
+    const Array scale = bind_array(env, info[kScaleBuffer], "gradScale", size_of(dtype), memory_of_buffer);
+    for (size_t i = 0; i < aCount; i++) {
+      if (!bound.writes(i) || !overlap(bound.arrays[i], scale)) continue;
+      throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +
+                                           " but received an array that overlaps gradScale");
+    }
+    owned.call.device_scale = {scale.memory.data, dtype};
+    owned.memory.push_back(unwrap<BufferObject>(env, info[kScaleBuffer], "gradScale").span().memory);
+  }
+
+  void use_constants(cuda::OwnedCall& owned, const std::shared_ptr<cuda::Stream>& stream) {
+    if (constants_.count(stream->device()) == 0) {
+      constants_[stream->device()] = {cuda::upload_doubles(setup_->class_weights, stream),
+                                      cuda::upload_doubles(setup_->distances, stream)};
+    }
+    const Constants& constants = constants_[stream->device()];
+    if (constants.class_weights) owned.call.options.class_weights = owned.keep<double>(constants.class_weights);
+    if (constants.distances) {
+      owned.call.options.distances = owned.call.in.distances = owned.keep<double>(constants.distances);
+    }
+  }
+
+  const std::shared_ptr<const LossSetup> setup_;
+  std::map<int, Constants> constants_;
+};
+
+class DevicePlan : public Napi::ObjectWrap<DevicePlan> {
+ public:
+  struct Parts {
+    std::shared_ptr<LossOnDevices> loss;
+    std::shared_ptr<cuda::DeviceMemory> faults;
+    std::unique_ptr<cuda::Plan> plan;
+  };
+
+  explicit DevicePlan(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DevicePlan>(info) {
+    if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "Expected a plan to be made by a loss");
+    parts_ = std::move(*info[0].As<Napi::External<Parts>>().Data());
+  }
+
+  /// bind(...arguments)
+  void bind(const Napi::CallbackInfo& info) {
+    guarded(info.Env(), [&] {
+      Prepared prepared = (live(), parts_.loss->prepare(info, parts_.faults));
+      live().bind(std::move(prepared.owned), to_stream(info, kStream));
+      prepared.publish();
+    });
+  }
+
+  /// execute(stream)
+  void execute(const Napi::CallbackInfo& info) {
+    guarded(info.Env(), [&] { live().execute(to_stream(info, 0)); });
+  }
+
+  void dispose(const Napi::CallbackInfo&) { parts_ = {}; }
+
+ private:
+  cuda::Plan& live() {
+    if (!parts_.plan) throw Error("ERR_DISPOSED", "Expected a live plan but received a disposed one");
+    return *parts_.plan;
+  }
+
+  Parts parts_;
+};
+
+class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
+ public:
+  explicit DeviceLoss(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<DeviceLoss>(info), loss_(std::make_shared<LossOnDevices>(info)) {}
+
+  /// run(...arguments)
+  void run(const Napi::CallbackInfo& info) {
+    guarded(info.Env(), [&] {
+      const Prepared prepared = loss_->prepare(info, nullptr);
+      cuda::run(prepared.owned, to_stream(info, kStream));
+      prepared.publish();
+    });
+  }
+
+  /// check(...arguments)
+  void check(const Napi::CallbackInfo& info) {
+    guarded(info.Env(), [&] { cuda::refuse_unsupported(loss_->prepare(info, nullptr).owned.call); });
+  }
+
+  /// plan(...arguments)
+  Napi::Value plan(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      Prepared prepared = loss_->prepare(info, nullptr);
+      DevicePlan::Parts parts{loss_, prepared.faults, nullptr};
+      parts.plan = std::make_unique<cuda::Plan>(std::move(prepared.owned), to_stream(info, kStream));
+      prepared.publish();
+      const auto external = Napi::External<DevicePlan::Parts>::New(info.Env(), &parts);
+      return Environment::of(info.Env()).plan_class.New({external});
+    });
+  }
+
+ private:
+  std::shared_ptr<LossOnDevices> loss_;
+};
+
+}  // namespace
+
+Napi::Function make_device_loss_class(Napi::Env env) {
+  return DeviceLoss::DefineClass(
+      env, "DeviceLoss",
+      {DeviceLoss::InstanceMethod<&DeviceLoss::run>("run"), DeviceLoss::InstanceMethod<&DeviceLoss::check>("check"),
+       DeviceLoss::InstanceMethod<&DeviceLoss::plan>("plan")});
+}
+
+Napi::Function make_device_plan_class(Napi::Env env) {
+  return DevicePlan::DefineClass(env, "DevicePlan",
+                                 {DevicePlan::InstanceMethod<&DevicePlan::bind>("bind"),
+                                  DevicePlan::InstanceMethod<&DevicePlan::execute>("execute"),
+                                  DevicePlan::InstanceMethod<&DevicePlan::dispose>("dispose")});
+}
+
+}  // namespace warpdice::device

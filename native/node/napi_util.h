@@ -1,0 +1,106 @@
+#pragma once
+// The seam between C++ and JavaScript: typed arrays as memory, and errors.
+#include <napi.h>
+
+#include <initializer_list>
+#include <new>
+#include <string>
+
+#include "math/types.h"
+
+namespace warpdice {
+
+/// The memory of a typed array, as it is at this moment. Never kept: JavaScript can move or detach it.
+struct Memory {
+  void* data = nullptr;
+  size_t size_bytes = 0;
+  bool shared = false;  // on a SharedArrayBuffer, which can neither move nor be detached
+};
+
+inline size_t element_bytes(napi_typedarray_type type) {
+  switch (type) {
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      return 1;
+    case napi_int16_array:
+    case napi_uint16_array:
+      return 2;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array:
+      return 4;
+    case napi_float64_array:
+    case napi_bigint64_array:
+    case napi_biguint64_array:
+      return 8;
+    default:
+      return 2;  // Float16Array: early Node 24 leaves its type unwritten
+  }
+}
+
+inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
+  bool is_typed = false;
+  napi_is_typedarray(env, array, &is_typed);
+  if (!is_typed) throw Napi::TypeError::New(env, std::string("Expected a typed array for ") + name);
+  auto type = static_cast<napi_typedarray_type>(-1);
+  size_t length = 0;
+  Memory memory;
+  napi_value buffer;
+  if (napi_get_typedarray_info(env, array, &type, &length, &memory.data, &buffer, nullptr) != napi_ok) {
+    throw Napi::TypeError::New(env, std::string("Expected a readable typed array for ") + name);
+  }
+  memory.size_bytes = length * element_bytes(type);
+  bool is_plain = true;
+  napi_is_arraybuffer(env, buffer, &is_plain);
+  memory.shared = !is_plain;
+  return memory;
+}
+
+inline DType to_dtype(Napi::Env env, const Napi::Value& value) {
+  const uint32_t code = value.As<Napi::Number>().Uint32Value();
+  if (code > static_cast<uint32_t>(DType::int64)) throw Napi::TypeError::New(env, "Expected a dtype code");
+  return static_cast<DType>(code);
+}
+
+/// The product of sizes, in bytes, or an error that it does not fit.
+inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size_t element_bytes) {
+  int64_t total = static_cast<int64_t>(element_bytes);
+  for (const int64_t size : sizes) {
+    if (size < 1 || __builtin_mul_overflow(total, size, &total)) {
+      throw Napi::RangeError::New(env, "Expected sizes from 1 whose product fits in 63 bits");
+    }
+  }
+  return static_cast<size_t>(total);
+}
+
+/// The JavaScript error for a fault below the binding.
+inline Napi::Error to_javascript(Napi::Env env, const char* code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Value().Set("code", Napi::String::New(env, code));
+  return error;
+}
+
+/// Thrown, or rejected with, for labels out of range; lib/ words the message.
+inline Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
+  Napi::Error error = to_javascript(env, "ERR_LABEL_RANGE", "Labels are out of range");
+  Napi::Object object = error.Value();
+  object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
+  object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
+  object.Set("value", Napi::Number::New(env, static_cast<double>(fault.first_value)));
+  return error;
+}
+
+/// Runs `body`; what C++ throws becomes a JavaScript exception with a code.
+template <class Body>
+auto guarded(Napi::Env env, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw to_javascript(env, error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    throw to_javascript(env, "ERR_OUT_OF_MEMORY", "Out of memory");
+  }
+}
+
+}  // namespace warpdice

@@ -1,0 +1,253 @@
+// The Async variants: the same results, off the event loop, overlapping, and on memory that JavaScript may take away meanwhile.
+import { describe, expect, test } from '@jest/globals';
+import { DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
+import {
+  callOptions,
+  expectSameBits,
+  full,
+  gradOptions,
+  makeCase,
+  type Spec,
+  type Typed,
+  tensor,
+} from '../support/util.js';
+
+type Outcome = Record<'value' | 'perClass' | 'grad', { data: unknown }>;
+
+function expectSame(actual: Outcome, expected: Outcome): void {
+  for (const name of ['value', 'perClass', 'grad'] as const) {
+    expectSameBits(name, actual[name].data as Typed['data'], expected[name].data as Typed['data']);
+  }
+}
+
+const copy = (x: Typed): Typed => ({ ...x, data: x.data.slice() as Typed['data'] });
+const detach = (x: Typed) =>
+  structuredClone(x.data.buffer, { transfer: [x.data.buffer as ArrayBuffer] });
+const onShared = (x: Typed): Tensor => {
+  const to = Tensor.empty(x.shape, x.dtype);
+  (to.data as Float32Array).set(x.data as Float32Array);
+  return to;
+};
+
+const specs: Spec[] = [
+  { options: { activation: 'softmax' }, spatial: [20_011] },
+  {
+    options: { activation: 'softmax', layout: 'channels-last', reduction: 'none' },
+    C: 19,
+    spatial: [1009],
+  },
+  {
+    C: 1,
+    options: { activation: 'sigmoid' },
+    weight: 'float32',
+    dtype: 'bfloat16',
+    gradDtype: 'float32',
+  },
+  { target: 'dense', dtype: 'float64', options: { classWeights: [1, 2, 3] } },
+];
+
+describe.each(specs)('%j', (spec) => {
+  const c = makeCase(spec);
+  const { loss, predictions, target } = c;
+  const options = gradOptions(c);
+  const expected = loss.valueAndGrad(predictions, target, options);
+
+  test('every call has the bits of its synchronous form', async () => {
+    expectSame(await loss.valueAndGradAsync(predictions, target, options), expected);
+    const { value, perClass } = await loss.valueAsync(predictions, target, callOptions(c));
+    expectSame({ value, perClass, grad: expected.grad }, expected);
+    const statistics = await loss.statisticsAsync(predictions, target, callOptions(c));
+    expectSameBits(
+      'statistics',
+      statistics.data,
+      loss.statistics(predictions, target, callOptions(c)).data,
+    );
+    const grad = await loss.gradientAsync(predictions, target, statistics, options);
+    expectSame({ value, perClass, grad }, expected);
+  });
+
+  test('shared memory is used where it is', async () => {
+    const out = {
+      value: onShared(full(expected.value.shape, 7, 'float64')),
+      perClass: onShared(full(expected.perClass.shape, 7, 'float64')),
+      grad: onShared(full(predictions.shape, 7, expected.grad.dtype)),
+    };
+    const given = { ...options, out };
+    if (c.weight) Object.assign(given, { weight: onShared(c.weight) });
+    const result = await loss.valueAndGradAsync(onShared(predictions), onShared(target), given);
+    expectSame(out, expected);
+    expect(result.grad.data).toBe(out.grad.data);
+  });
+
+  test("out on the caller's ArrayBuffers is filled when the promise resolves", async () => {
+    const out = {
+      value: full(expected.value.shape, 7, 'float64'),
+      perClass: full(expected.perClass.shape, 7, 'float64'),
+      grad: full(predictions.shape, 7, expected.grad.dtype),
+    };
+    const result = await loss.valueAndGradAsync(predictions, target, { ...options, out });
+    expectSame(out, expected);
+    expect(result.grad.data).toBe(out.grad.data);
+  });
+
+  test('written over the logits, and accumulated', async () => {
+    if (expected.grad.dtype === predictions.dtype) {
+      const plain = copy(predictions);
+      await loss.valueAndGradAsync(plain, target, { ...options, out: { grad: plain } });
+      expectSame({ ...expected, grad: plain }, expected);
+      const shared = onShared(predictions);
+      await loss.valueAndGradAsync(shared, target, { ...options, out: { grad: shared } });
+      expectSame({ ...expected, grad: shared }, expected);
+    }
+    const [a, b] = [
+      full(predictions.shape, 1, expected.grad.dtype),
+      full(predictions.shape, 1, expected.grad.dtype),
+    ];
+    loss.valueAndGrad(predictions, target, { ...options, accumulate: true, out: { grad: a } });
+    await loss.valueAndGradAsync(predictions, target, {
+      ...options,
+      accumulate: true,
+      out: { grad: b },
+    });
+    expectSameBits('accumulated', b.data, a.data);
+  });
+
+  test('many at once', async () => {
+    const cases = Array.from({ length: 12 }, (_, i) => makeCase({ ...spec, seed: i }));
+    const wanted = cases.map((d) => d.loss.valueAndGrad(d.predictions, d.target, gradOptions(d)));
+    const found = await Promise.all(
+      cases.map((d) => loss.valueAndGradAsync(d.predictions, d.target, gradOptions(d))),
+    );
+    found.forEach((result, i) => {
+      expectSame(result, wanted[i] as Outcome);
+    });
+  });
+});
+
+// Large enough that a call cannot be over before the next turn of the event loop.
+const big = makeCase({ C: 4, spatial: [500_000], options: { activation: 'softmax' } });
+const expectedBig = big.loss.valueAndGrad(big.predictions, big.target);
+
+test('the event loop turns while a call is computed', async () => {
+  let turns = 0;
+  let done = false;
+  const turn = () => {
+    turns++;
+    if (!done) setImmediate(turn);
+  };
+  setImmediate(turn);
+  await big.loss.valueAndGradAsync(big.predictions, big.target);
+  done = true;
+  // One that computed before it returned would resolve before the first turn.
+  expect(turns).toBeGreaterThan(0);
+});
+
+test('two calls are under way together, with synchronous ones between', async () => {
+  let finished = 0;
+  const first = big.loss.valueAndGradAsync(big.predictions, big.target).then((r) => {
+    finished++;
+    return r;
+  });
+  const second = big.loss.valueAndGradAsync(big.predictions, big.target).then((r) => {
+    finished++;
+    return r;
+  });
+  const between = big.loss.valueAndGrad(big.predictions, big.target);
+  expect(finished).toBe(0);
+  for (const result of [between, await first, await second]) expectSame(result, expectedBig);
+});
+
+describe('during a call', () => {
+  const start = (x: Typed, y: Typed, out?: { grad: Typed | Tensor }) =>
+    big.loss.valueAndGradAsync(x, y, out ? { out } : {});
+
+  test('inputs may be transferred, and sent to another thread', async () => {
+    for (let i = 0; i < 5; i++) {
+      const [x, y] = [copy(big.predictions), copy(big.target)];
+      const promise = start(x, y);
+      detach(x);
+      const { port1, port2 } = new MessageChannel();
+      port1.postMessage(y.data, [y.data.buffer as ArrayBuffer]);
+      expect(x.data.length + y.data.length).toBe(0);
+      expectSame(await promise, expectedBig);
+      port1.close();
+      port2.close();
+    }
+  });
+
+  test('inputs may be overwritten', async () => {
+    const [x, y] = [copy(big.predictions), copy(big.target)];
+    const promise = start(x, y);
+    x.data.fill(NaN as never);
+    y.data.fill(77 as never);
+    expectSame(await promise, expectedBig);
+  });
+
+  test('an output that is transferred away is an error that says so, not a crash', async () => {
+    const grad = full(big.predictions.shape, 7);
+    const promise = start(big.predictions, big.target, { grad });
+    detach(grad);
+    await expect(promise).rejects.toThrow(/^Expected out\.grad to keep its memory.*detached/);
+    await expect(promise).rejects.toThrow(TypeError);
+    expectSame(await start(big.predictions, big.target), expectedBig);
+  });
+
+  test('an output on a resizable ArrayBuffer that shrinks is an error, not a crash', async () => {
+    const bytes = big.predictions.data.byteLength;
+    const buffer = new (
+      ArrayBuffer as unknown as new (
+        length: number,
+        options: object,
+      ) => ArrayBuffer & { resize(n: number): void }
+    )(bytes, { maxByteLength: bytes });
+    const grad = { data: new Float32Array(buffer, 0, bytes / 4), shape: big.predictions.shape };
+    const promise = big.loss.valueAndGradAsync(big.predictions, big.target, { out: { grad } });
+    buffer.resize(4096);
+    await expect(promise).rejects.toThrow(/out\.grad.*detached or shrunk/);
+  });
+
+  test('tensors may be disposed', async () => {
+    const handles = [big.predictions, big.target].map((t) => Tensor.from(t.data, t.shape)) as [
+      Tensor,
+      Tensor,
+    ];
+    const shared = [big.predictions, big.target].map(onShared) as [Tensor, Tensor];
+    for (const [x, y] of [handles, shared]) {
+      const promise = big.loss.valueAndGradAsync(x, y);
+      x.dispose();
+      y.dispose();
+      expectSame(await promise, expectedBig);
+    }
+  });
+});
+
+test('a label out of range rejects, writes nothing, and the next call works', async () => {
+  const y = copy(big.target);
+  y.data[123_456] = 9;
+  const grad = full(big.predictions.shape, 7);
+  const promise = big.loss.valueAndGradAsync(big.predictions, y, { out: { grad } });
+  await expect(promise).rejects.toThrow(WarpDiceError);
+  await expect(promise).rejects.toThrow(
+    expect.objectContaining({ code: 'ERR_LABEL_RANGE', count: 1, index: 123_456, value: 9 }),
+  );
+  expect((grad.data as Float32Array).every((g) => g === 7)).toBe(true);
+  const shared = onShared(full(big.predictions.shape, 7));
+  await expect(
+    big.loss.valueAndGradAsync(big.predictions, y, { out: { grad: shared } }),
+  ).rejects.toThrow('9 at index 123456');
+  expect((shared.data as Float32Array).every((g) => g === 7)).toBe(true);
+  expectSame(await big.loss.valueAndGradAsync(big.predictions, big.target), expectedBig);
+});
+
+test('wrong arguments throw at the call, they do not reject', () => {
+  const loss = new DiceLoss();
+  const x = tensor([0.5], [1]);
+  for (const run of [
+    () => loss.valueAsync(x, tensor([1, 1], [2])),
+    () => loss.valueAndGradAsync(x, tensor([1, 1], [2])),
+    () => loss.statisticsAsync(x, tensor([1, 1], [2])),
+    () => loss.gradientAsync(x, tensor([1, 1], [2]), loss.statistics(x, x)),
+  ]) {
+    expect(run).toThrow(RangeError);
+  }
+});

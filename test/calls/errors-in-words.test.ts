@@ -1,0 +1,111 @@
+// Whatever is passed, the error is one short sentence of the library: none of JavaScript's own, no novel.
+import { describe, expect, test } from '@jest/globals';
+import {
+  DiceLoss,
+  GeneralizedWassersteinDiceLoss,
+  SegmentationMetrics,
+  Statistics,
+  Tensor,
+} from '../../lib/index.js';
+import { type Any, loss, x, y } from '../support/errors.js';
+
+const detached = (view: Float32Array) => {
+  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
+  return view;
+};
+const own = (view: Any) => Tensor.from(view.data, view.shape);
+
+describe('a value that is hard to name', () => {
+  const values: [string, Any, RegExp][] = [
+    ['a long string', 'y'.repeat(1000), /received 'y{80}\.\.\.'$/],
+    ['two lines', 'a\n\tb', /received 'a b'$/],
+    ['an object without prototype', Object.create(null), /received an instance of Object$/],
+    ['such an object in an array', [Object.create(null)], /received \[an instance of Object\]$/],
+    ['strings in an array', ['2', 3], /received \['2', 3\]$/],
+    ['a constructor without a name', { constructor: null }, /received an instance of Object$/],
+    ['a constructor with a symbol', { constructor: { name: Symbol('n') } }, /Symbol\(n\)$/],
+    [
+      'a getter that throws',
+      {
+        get constructor() {
+          throw new Error('mine');
+        },
+      },
+      /received an object that does not say what it is$/,
+    ],
+    ['a detached array in an array', [detached(new Float32Array(2))], /\[a Float32Array of 0\]$/],
+    ['a class', class A {}, /received the function A$/],
+  ];
+  test.each(values)('%s', (_, value, words) => {
+    for (const call of [
+      () => new DiceLoss({ smoothNumerator: value }),
+      () => loss.value(x, y, { weight: { data: value, shape: [1] } }),
+      () => Tensor.empty([value]),
+    ]) {
+      expect(call).toThrow(TypeError);
+      expect(call).toThrow(/^Expected [^\n]{1,250}$/);
+    }
+    expect(() => new DiceLoss({ smoothNumerator: value })).toThrow(words);
+  });
+});
+
+test('a Proxy of a tensor or of statistics, as reactive frameworks make them', () => {
+  const proxy = new Proxy(own(x), {});
+  for (const call of [
+    () => loss.value(proxy, y),
+    () => loss.value(x, new Proxy(own(y), {})),
+    () => loss.valueAndGrad(x, y, { out: { grad: proxy } }),
+    () => loss.valueAsync(proxy, y),
+    () => new SegmentationMetrics({ classes: 3 }).update(proxy, y),
+    () => loss.value(Object.create(Tensor.prototype), y),
+  ]) {
+    expect(call).toThrow(TypeError);
+    expect(call).toThrow(/^Expected a Tensor for (predictions|target|out\.grad) but .*Proxy/);
+  }
+  const statistics = loss.statistics(x, y);
+  const wrapped = new Proxy(statistics, {});
+  for (const call of [
+    () => loss.fromStatistics(wrapped),
+    () => loss.gradient(x, y, wrapped),
+    () => statistics.add(wrapped),
+    () => Statistics.concat([statistics, wrapped]),
+  ]) {
+    expect(call).toThrow(/^Expected Statistics for (statistics|other|list\[1\]) but .*Proxy/);
+  }
+});
+
+test('statistics of anything', () => {
+  for (const list of [null, 1, 'ab', new Set()] as Any[]) {
+    expect(() => Statistics.concat(list)).toThrow(/^Expected an array of statistics for list/);
+  }
+  for (const first of [undefined, null, 1, {}] as Any[]) {
+    expect(() => Statistics.concat([first])).toThrow(/^Expected Statistics for list\[0\]/);
+  }
+});
+
+test('distances with holes or rows too long, or more than there is memory for', () => {
+  const make = (distances: Any) => () => new GeneralizedWassersteinDiceLoss({ distances });
+  expect(make(new Array(3))).toThrow(/distances\[0\] but received undefined/);
+  const hole = [[0, 1, 1]];
+  hole[2] = [1, 1, 0];
+  expect(make(hole)).toThrow(/distances\[1\] but received undefined/);
+  expect(
+    make([
+      [0, 1, 1],
+      [1, 0],
+    ]),
+  ).toThrow(/^Expected 2 numbers.*distances\[0\] but received \[0, 1, 1\]$/);
+  expect(make(new Array(1e6).fill([0]))).toThrow(/^Expected 1000000 numbers.*distances\[0\]/);
+});
+
+test('arrays that were detached, and what is no array', () => {
+  const gone = detached(new Float32Array(3));
+  expect(() => new DiceLoss({ classWeights: gone as Any })).toThrow(/^Expected .*classWeights/);
+  expect(() => Tensor.copyOf(gone, [3])).toThrow(/^Expected 3 elements for tensor\.data/);
+  expect(() => Tensor.copyOf(new DataView(new ArrayBuffer(8)) as Any, [2])).toThrow(
+    /^Expected one of .*tensor\.data but received a DataView of 8$/,
+  );
+  expect(() => Tensor.empty([2], 'float32', { device: null as Any })).toThrow(
+    /^Expected a Device for options\.device but received null$/,
+  );
+});

@@ -1,0 +1,89 @@
+// Nearest resampling in the addon: any element size, both layouts, any rank, against index arithmetic written out.
+import { expect, test } from '@jest/globals';
+import type { ResampleArguments } from '../../binding.js';
+import { setThreads } from '../../lib/index.js';
+import { native } from '../../lib/native/load.js';
+
+const product = (sizes: number[]) => sizes.reduce((a, b) => a * b, 1);
+
+/** Element by element: unravel the index, take floor(i * from / to) on every axis, ravel again. */
+function expected(values: number[], outer: number, from: number[], to: number[], inner: number) {
+  return Array.from({ length: outer * product(to) * inner }, (_, at) => {
+    const unit = at % inner;
+    let left = Math.floor(at / inner);
+    const place: number[] = [];
+    for (let axis = to.length - 1; axis >= 0; axis--) {
+      place[axis] = left % (to[axis] as number);
+      left = Math.floor(left / (to[axis] as number));
+    }
+    let source = left;
+    for (let axis = 0; axis < to.length; axis++) {
+      const [f, t] = [from[axis] as number, to[axis] as number];
+      source = source * f + Math.floor(((place[axis] as number) * f) / t);
+    }
+    return values[source * inner + unit] as number;
+  });
+}
+
+const types = [Uint8Array, Uint16Array, Float32Array, Float64Array];
+const cases: [outer: number, from: number[], to: number[], inner: number][] = [
+  [1, [8], [4], 1],
+  [3, [7], [3], 1],
+  [2, [31, 33], [7, 16], 1],
+  [2, [6, 5, 4], [3, 2, 1], 3],
+  [1, [2, 3], [5, 7], 2],
+  [1, [1, 1, 1], [1, 1, 1], 5],
+  [4, [257, 130], [129, 65], 1],
+];
+
+test.each(cases)('outer %j, from %j to %j, inner %j', (outer, from, to, inner) => {
+  const values = Array.from({ length: outer * product(from) * inner }, (_, i) => (i * 31) % 251);
+  const want = expected(values, outer, from, to, inner);
+  for (const Type of types) {
+    for (const threads of [1, 3]) {
+      setThreads(threads);
+      const result = new Type(want.length + 1).fill(77);
+      native.resampleNearest(
+        Type.from(values),
+        Type.BYTES_PER_ELEMENT,
+        outer,
+        from,
+        to,
+        inner,
+        result,
+      );
+      expect(Array.from(result)).toEqual([...want, 77]);
+    }
+  }
+  setThreads(2);
+});
+
+test('what does not fit is an error, and nothing is written', () => {
+  const good = (): ResampleArguments => {
+    return [new Uint8Array(12), 1, 1, [3, 4], [2, 2], 1, new Uint8Array(4).fill(7)];
+  };
+  const refuse = (change: (args: ResampleArguments) => void, message: RegExp) => {
+    const args = good();
+    change(args);
+    const before = Buffer.from((args[6] as Uint8Array).slice());
+    expect(() => native.resampleNearest(...args)).toThrow(message);
+    expect(Buffer.from(args[6] as Uint8Array)).toEqual(before);
+  };
+  refuse(
+    (args) => (args[0] = new Uint8Array(11)),
+    /Expected at least 12 bytes for from but received 11/,
+  );
+  refuse(
+    (args) => (args[6] = new Uint8Array(3)),
+    /Expected at least 4 bytes for to but received 3/,
+  );
+  refuse((args) => (args[3] = [12]), /as many sizes/);
+  refuse((args) => (args[3] = args[4] = []), /as many sizes/);
+  refuse((args) => (args[4] = [0, 2]), /Expected sizes from 1/);
+  refuse((args) => (args[4] = [2 ** 40, 2 ** 40]), /Expected sizes from 1/);
+  refuse((args) => (args[2] = -1), /Expected sizes from 1/);
+  refuse((args) => (args[6] = (args[0] as Uint8Array).subarray(8)), /overlaps from/);
+  const args = good();
+  native.resampleNearest(...args);
+  expect(Array.from(args[6] as Uint8Array)).toEqual([0, 0, 0, 0]);
+});

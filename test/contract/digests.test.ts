@@ -1,0 +1,39 @@
+// The bits of about 120 groups of results, as they were recorded for a compiler and a SIMD target. A change that is not meant to
+// alter results must leave them as they are. One that is: `node test/contract/record-digests.mjs`, in a commit that says why.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { native } from '../../lib/native/load.js';
+
+type Digests = Record<string, string>;
+const recorded: Record<string, Record<string, Digests>> = JSON.parse(
+  readFileSync(path.join(__dirname, 'digests.json'), 'utf8'),
+);
+const ofCompiler = recorded[native.compiler()];
+const cpuinfo = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '';
+/** What this processor runs; decided here, not by the code under test. */
+const runs: Record<string, boolean> = {
+  baseline: process.arch === 'x64',
+  avx2: /\bavx2\b/.test(cpuinfo),
+  avx512: /\bavx512vl\b/.test(cpuinfo),
+};
+
+describe('the same bits as recorded', () => {
+  for (const simd of Object.keys(runs)) {
+    const able = ofCompiler?.[simd] !== undefined && runs[simd];
+    (able ? test : test.skip)(simd, () => {
+      const script = path.join(__dirname, '../support/workers/print-digests.mjs');
+      const dist = path.join(__dirname, '../../dist/index.js');
+      const env = { ...process.env, WARPDICE_SIMD: simd };
+      const { stdout, stderr, status } = spawnSync(process.execPath, [script, dist], {
+        env,
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const printed = JSON.parse(stdout);
+      expect(printed.simd).toBe(simd);
+      expect(printed.digests).toEqual(ofCompiler?.[simd]);
+    });
+  }
+});

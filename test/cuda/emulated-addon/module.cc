@@ -1,0 +1,58 @@
+// The addon on an emulated device: the addon's exports, and `fake`, by which tests plant what goes wrong.
+#include <napi.h>
+
+#include "fake.h"
+#include "node/addon.h"
+#include "simt.h"
+
+namespace {
+
+cudaStream_t to_stream(const Napi::Value& value) {
+  bool lossless = false;
+  return reinterpret_cast<cudaStream_t>(value.As<Napi::BigInt>().Uint64Value(&lossless));
+}
+
+std::string to_text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
+int to_int(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
+cudaError_t to_status(const Napi::Value& value) { return static_cast<cudaError_t>(to_int(value)); }
+
+void hold(const Napi::CallbackInfo& info) { fake::hold(to_stream(info[0]), info[1].ToBoolean()); }
+void set_fault(const Napi::CallbackInfo& info) { fake::set_fault(to_status(info[0])); }
+void fail_next(const Napi::CallbackInfo& info) {
+  fake::fail_next(to_text(info[0]), to_status(info[1]), info[2].IsUndefined() ? 0 : to_int(info[2]));
+}
+void set_devices(const Napi::CallbackInfo& info) {
+  fake::set_devices(to_int(info[0]), to_int(info[1]), to_status(info[2]));
+}
+void set_total_bytes(const Napi::CallbackInfo& info) {
+  fake::set_total_bytes(static_cast<size_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+Napi::Value calls(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), fake::calls(to_text(info[0])));
+}
+Napi::Value allocated_bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(fake::allocated_bytes()));
+}
+/// What V8 has been told of memory outside its heap; its own statistics leave it out.
+Napi::Value external_bytes(const Napi::CallbackInfo& info) {
+  const int64_t bytes = Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0);
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
+}  // namespace
+
+static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
+  simt::executor = fake::launch;
+  Napi::Object fakes = Napi::Object::New(env);
+  fakes.Set("hold", Napi::Function::New<hold>(env, "hold"));
+  fakes.Set("setFault", Napi::Function::New<set_fault>(env, "setFault"));
+  fakes.Set("failNext", Napi::Function::New<fail_next>(env, "failNext"));
+  fakes.Set("setDevices", Napi::Function::New<set_devices>(env, "setDevices"));
+  fakes.Set("setTotalBytes", Napi::Function::New<set_total_bytes>(env, "setTotalBytes"));
+  fakes.Set("calls", Napi::Function::New<calls>(env, "calls"));
+  fakes.Set("allocatedBytes", Napi::Function::New<allocated_bytes>(env, "allocatedBytes"));
+  fakes.Set("externalBytes", Napi::Function::New<external_bytes>(env, "externalBytes"));
+  exports.Set("fake", fakes);
+  return warpdice::init(env, exports);
+}
+NODE_API_MODULE(warpdice_emulated, init_emulated)

@@ -1,0 +1,229 @@
+// Plants faults into the kernels and expects the layer that a fault's header names to find it:
+//
+//   values    a wrong number, in the plain program     emulator   the emulator stops the kernel and says why
+//   address   AddressSanitizer or UndefinedBehaviorSanitizer       thread     ThreadSanitizer
+//
+// A patch that no longer applies is a failure, and so is a layer that complains of the kernels as they are.
+//
+//   node test/cuda/emulator/mutants.mjs [expression]     those whose layer and name match, as in '^values tile-'
+//
+// Only what the fault changes is compiled again, for float32 where it is the losses' kernels, and not optimised: that takes
+// longer than the cases up to the first that is wrong, where the program is ended.
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const root = path.join(import.meta.dirname, '..', '..', '..');
+const compiler = process.env.CXX ?? 'c++';
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'warpdice-mutants-'));
+const kernelFlags = ['-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
+const includes = ['native', 'test/cuda/emulator', 'test/cuda/fake-runtime'];
+const units = {
+  engine: { source: 'native/cuda/engine.cu', flags: kernelFlags },
+  geometry: { source: 'native/cuda/geometry.cu', flags: kernelFlags },
+  readable: { source: 'native/cuda/kernels/widen_operands.cu', flags: kernelFlags },
+  float32: { source: 'native/cuda/kernels/float32.cu', flags: kernelFlags },
+  others: { source: 'test/cuda/emulator/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
+  tests: { source: 'test/cuda/emulator/kernels_test.cc', flags: [] },
+  count: { source: 'native/cuda/kernels/count.cu', flags: kernelFlags },
+  countTests: { source: 'test/cuda/emulator/count_test.cc', flags: [] },
+};
+/** The emulator. */
+const emulatorUnits = ['simt', 'half'];
+/** What is linked together; count.cu is no part of the losses. */
+const programs = {
+  losses: ['engine', 'geometry', 'readable', 'float32', 'others', 'tests'],
+  counts: ['count', 'readable', 'countTests'],
+};
+const programOf = (file) => (file === 'count.cu' ? 'counts' : 'losses');
+const recover = '-fno-sanitize-recover=all';
+
+/** Flags, how a fault is optimised, what the emulator must know, the arguments of the tests: order, and each nth case. */
+const builds = {
+  plain: { flags: [], level: '-O0', emulator: [], args: ['0', '7'] },
+  address: {
+    flags: ['-fsanitize=address,undefined', recover],
+    level: '-O1',
+    emulator: ['-DSIMT_ASAN'],
+    args: ['0', '23'],
+  },
+  thread: {
+    flags: ['-fsanitize=thread', recover],
+    level: '-O1',
+    emulator: ['-DSIMT_TSAN'],
+    args: ['0', '61'],
+  },
+};
+const layers = {
+  values: { build: 'plain', found: /^FAILED (?!.*: error )/m },
+  emulator: { build: 'plain', found: /^FAILED .*: error (?:719|9) /m },
+  address: { build: 'address', found: /AddressSanitizer|runtime error/ },
+  thread: { build: 'thread', found: /ThreadSanitizer: data race/ },
+};
+
+/**
+ * Ends with the status and all output, or as soon as a whole line of the output holds what is looked for. A fault may make a
+ * program run for ever.
+ */
+function run(command, args, cwd, found) {
+  return new Promise((resolve) => {
+    const options = { cwd, timeout: 240_000, stdio: ['ignore', 'pipe', 'pipe'] };
+    const child = spawn(command, args, options);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        if (output.length < 1e6) output += text;
+        if (found?.test(output.slice(0, output.lastIndexOf('\n') + 1))) child.kill('SIGKILL');
+      });
+    }
+    child.on('error', (error) => resolve({ status: null, output: String(error) }));
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
+
+async function mustRun(command, args, cwd) {
+  const { status, output } = await run(command, args, cwd);
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${output.trim()}`);
+}
+
+/** Compiles `names` of the tree at `folder` into objects at `to`, optimised as `level` says. */
+async function compile(names, build, folder, to, level = '-O1') {
+  const include = includes.map((part) => `-I${path.join(folder, part)}`);
+  for (const name of names) {
+    const { source, flags } = units[name];
+    const args = ['-std=c++17', level, ...include, ...builds[build].flags, ...flags, '-c', source];
+    await mustRun(compiler, [...args, '-o', path.join(to, `${name}.o`)], folder);
+  }
+}
+
+/** The objects of the kernels as they are, for one program. */
+async function compileBase(build, program) {
+  const to = path.join(scratch, `${build}-${program}`);
+  mkdirSync(to);
+  const include = includes.map((part) => `-I${part}`);
+  const emulator = [
+    '-std=c++17',
+    '-O1',
+    '-U_FORTIFY_SOURCE',
+    ...include,
+    ...builds[build].emulator,
+  ];
+  for (const name of emulatorUnits) {
+    const object = path.join(to, `${name}.o`);
+    await mustRun(
+      compiler,
+      [...emulator, '-c', `test/cuda/emulator/${name}.cc`, '-o', object],
+      root,
+    );
+  }
+  await compile(programs[program], build, root, to);
+  return to;
+}
+
+/**
+ * Links a program of the objects at `base`, but for those in `again`, which lie beside it, into the file `output`, and runs it
+ * until its output holds `found`. Those in `again` come first: of an inline function that several objects have, the first counts.
+ */
+async function linkAndRun(build, program, base, output, again = [], found) {
+  const others = [...emulatorUnits, ...programs[program]].filter((unit) => !again.includes(unit));
+  const folder = path.dirname(output);
+  const objects = [
+    ...again.map((unit) => path.join(folder, `${unit}.o`)),
+    ...others.map((unit) => path.join(base, `${unit}.o`)),
+  ];
+  await mustRun(compiler, [...objects, ...builds[build].flags, '-o', output], root);
+  const text = program === 'losses' ? ['float32'] : [];
+  return run(output, [...builds[build].args, ...text], root, found);
+}
+
+/** What depends on a file that a fault changes. */
+function changedUnits(file) {
+  const own = Object.keys(units).filter((name) => units[name].source.endsWith(`/${file}`));
+  if (own.length > 0) return own;
+  return file === 'finish.cuh' ? ['engine'] : ['engine', 'float32'];
+}
+
+/** A patch: its layer, the file that it changes. */
+function readFault(name) {
+  const patch = path.join(import.meta.dirname, 'mutants', `${name}.patch`);
+  const text = readFileSync(patch, 'utf8');
+  const layer = /^layer: (\w+)\n/.exec(text)?.[1];
+  const file = /^\+\+\+ b\/(\S+)/m.exec(text)?.[1];
+  if (!(layer in layers) || !file)
+    throw new Error(`${patch} does not say which layer, or which file.`);
+  return { name, patch, layer, file: path.basename(file), program: programOf(path.basename(file)) };
+}
+
+/** Why the fault was not found, or nothing. */
+async function plant({ name, patch, layer: layerName, file, program }, bases) {
+  const layer = layers[layerName];
+  const folder = path.join(scratch, name);
+  for (const part of ['native', 'test/cuda/emulator', 'test/cuda/fake-runtime']) {
+    cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
+  }
+  const applied = await run('git', ['apply', patch], folder);
+  if (applied.status !== 0) return `it does not apply: ${applied.output.trim()}`;
+  const again = changedUnits(file);
+  await compile(again, layer.build, folder, folder, builds[layer.build].level);
+  const { status, output } = await linkAndRun(
+    layer.build,
+    program,
+    bases[`${layer.build}-${program}`],
+    path.join(folder, 'program'),
+    again,
+    layer.found,
+  );
+  rmSync(folder, { recursive: true, force: true });
+  if (status === 0) return 'nothing complains';
+  if (!layer.found.test(output)) return `something else complains: ${output.slice(0, 500)}`;
+}
+
+/** Does the jobs with as many workers as there are cores. */
+async function inParallel(jobs) {
+  const queue = [...jobs];
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) await job();
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
+}
+
+const faults = readdirSync(path.join(import.meta.dirname, 'mutants'))
+  .map((file) => readFault(path.basename(file, '.patch')))
+  .filter(({ name, layer }) => new RegExp(process.argv[2] ?? '').test(`${layer} ${name}`));
+let failures = 0;
+const report = (name, problem) => {
+  if (problem) failures++;
+  console.log(`${problem ? 'FAILED' : 'ok'} ${name}${problem ? `: ${problem}` : ''}`);
+};
+try {
+  const bases = {};
+  await inParallel(
+    [...new Set(faults.map(({ layer, program }) => `${layers[layer].build}-${program}`))].map(
+      (base) => async () => {
+        const [build, program] = base.split('-');
+        bases[base] = await compileBase(build, program);
+        const { status, output } = await linkAndRun(
+          build,
+          program,
+          bases[base],
+          path.join(bases[base], 'program'),
+        );
+        report(`the ${program} as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
+      },
+    ),
+  );
+  await inParallel(
+    faults.map(
+      (fault) => async () =>
+        report(
+          `${fault.name}, ${fault.layer}`,
+          await plant(fault, bases).catch((error) => error.message),
+        ),
+    ),
+  );
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+console.log(`${faults.length} planted faults, ${failures} failures`);
+process.exitCode = failures === 0 && faults.length > 0 ? 0 : 1;

@@ -1,0 +1,180 @@
+// The engine on a real GPU behind the interface that the emulator's tests use: pointers to host memory. Every array of
+// a call is copied to device memory of exactly its size, as far from a 16-byte boundary as it is on the host, and what
+// the call writes is copied back. So the same kernels_test.cc and count_test.cc run on
+// both.
+//
+// WARPDICE_REPEAT=100: every call is made that often from the same memory, and must leave the same bits each time.
+// WARPDICE_FILL=0: the workspace is not filled before, so that compute-sanitizer's initcheck sees what is read too
+// early.
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "cuda/engine.h"
+#include "cuda/kernels/count.h"
+
+namespace warpdice::cuda {
+
+namespace {
+
+void check(cudaError_t status, const char* call) {
+  if (status == cudaSuccess) return;
+  std::fprintf(stderr, "%s failed with %s: %s\n", call, cudaGetErrorName(status), cudaGetErrorString(status));
+  std::exit(2);
+}
+
+/// The arrays of a call on the device. Arrays that begin at one host address are one array.
+class Arrays {
+ public:
+  Arrays() = default;
+  Arrays(const Arrays&) = delete;
+  Arrays& operator=(const Arrays&) = delete;
+  ~Arrays() {
+    for (auto& [host, array] : arrays_) check(cudaFree(array.allocation), "cudaFree");
+  }
+
+  /// Replaces a host pointer by its device pointer; null stays null.
+  template <class T>
+  void stage(T*& pointer, size_t size_bytes, bool written = false) {
+    if (!pointer) return;
+    Array& array = arrays_[reinterpret_cast<char*>(const_cast<std::remove_const_t<T>*>(pointer))];
+    if (!array.allocation) {
+      const size_t skipped = reinterpret_cast<uintptr_t>(pointer) % 16;
+      check(cudaMalloc(&array.allocation, size_bytes + skipped), "cudaMalloc");
+      array.data = static_cast<char*>(array.allocation) + skipped;
+      array.size_bytes = size_bytes;
+    }
+    array.written |= written;
+    pointer = reinterpret_cast<T*>(array.data);
+  }
+
+  void upload() const {
+    for (const auto& [host, array] : arrays_) {
+      check(cudaMemcpy(array.data, host, array.size_bytes, cudaMemcpyHostToDevice), "cudaMemcpy to the device");
+    }
+  }
+
+  /// Everything that the call has written, one array after the other.
+  std::vector<char> download() const {
+    size_t size_bytes = 0;
+    for (const auto& [host, array] : arrays_) size_bytes += array.written ? array.size_bytes : 0;
+    std::vector<char> all(size_bytes);
+    size_t end = 0;
+    for (const auto& [host, array] : arrays_) {
+      if (!array.written) continue;
+      check(cudaMemcpy(all.data() + end, array.data, array.size_bytes, cudaMemcpyDeviceToHost),
+            "cudaMemcpy from the device");
+      end += array.size_bytes;
+    }
+    return all;
+  }
+
+  void copy_back(const std::vector<char>& all) const {
+    size_t begin = 0;
+    for (const auto& [host, array] : arrays_) {
+      if (!array.written) continue;
+      std::memcpy(host, all.data() + begin, array.size_bytes);
+      begin += array.size_bytes;
+    }
+  }
+
+ private:
+  struct Array {
+    void* allocation = nullptr;
+    char* data = nullptr;
+    size_t size_bytes = 0;
+    bool written = false;
+  };
+  std::map<char*, Array> arrays_;
+};
+
+void stage(DeviceCall& call, Arrays& arrays) {
+  Inputs& in = call.in;
+  const size_t voxels = in.samples * in.voxels, elements = voxels * in.classes, C = in.classes;
+  const size_t rows = call.groups() * C, values = call.options.value_count(call.groups(), in.classes);
+  const size_t bytes = sizeof(double);
+  // The gradient first: where it lies over the predictions, the array is written.
+  if (call.steps & kGradient) arrays.stage(call.grad.data, elements * size_of(call.grad.dtype), true);
+  if (call.steps & kTargetGradient) {
+    arrays.stage(call.target_grad.data, elements * size_of(call.target_grad.dtype), true);
+  }
+  arrays.stage(in.predictions.data, elements * size_of(in.predictions.dtype));
+  arrays.stage(in.target.data, (in.labels ? voxels : elements) * size_of(in.target.dtype));
+  arrays.stage(in.weight.data, voxels * size_of(in.weight.dtype));
+  arrays.stage(in.distances, C * C * bytes);
+  arrays.stage(call.options.distances, C * C * bytes);
+  arrays.stage(call.options.class_weights, C * bytes);
+  if (call.steps & kGradient) arrays.stage(call.upstream, values * size_of(call.upstream_dtype));
+  arrays.stage(call.device_scale.data, size_of(call.device_scale.dtype));
+  arrays.stage(call.statistics, rows * sizeof(Sums), call.steps & kStatistics);
+  if (call.steps & kFinalize) {
+    arrays.stage(call.value, values * bytes, true);
+    arrays.stage(call.parts, 3 * values * bytes, true);
+    arrays.stage(call.per_class, rows * bytes, true);
+  }
+  if (call.steps & kStatistics) arrays.stage(call.faults, sizeof(LabelFault), true);
+}
+
+void stage(DeviceCount& count, Arrays& arrays) {
+  Inputs& in = count.in;
+  const size_t voxels = in.samples * in.voxels, elements = voxels * in.classes;
+  const bool maps = count.decision == Decision::labels;
+  arrays.stage(in.predictions.data, (maps ? voxels : elements) * size_of(in.predictions.dtype));
+  arrays.stage(in.target.data, (in.labels ? voxels : elements) * size_of(in.target.dtype));
+  arrays.stage(in.weight.data, voxels * size_of(in.weight.dtype));
+  arrays.stage(count.counts, in.samples * count.cells() * sizeof *count.counts, true);
+  arrays.stage(count.faults, 2 * sizeof(LabelFault), true);
+}
+
+cudaStream_t our_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  return stream;
+}
+
+int number_from(const char* name) {
+  const char* text = std::getenv(name);
+  return text ? std::atoi(text) : 1;
+}
+
+/// Makes a DeviceCall or a DeviceCount. The workspace is device memory of its own, filled with NaN.
+template <class AnyCall>
+cudaError_t run_staged(AnyCall call) {
+  Arrays arrays;
+  stage(call, arrays);
+  void* workspace = nullptr;
+  const size_t workspace_size = workspace_bytes(call);
+  check(cudaMalloc(&workspace, workspace_size), "cudaMalloc");
+  static const cudaStream_t stream = our_stream();
+  std::vector<char> first;
+  cudaError_t status = cudaSuccess;
+  static const int times = number_from("WARPDICE_REPEAT"), fills = number_from("WARPDICE_FILL");
+  for (int i = 0; i < times && status == cudaSuccess; i++) {
+    arrays.upload();
+    if (fills) check(cudaMemsetAsync(workspace, 0xff, workspace_size, stream), "cudaMemsetAsync");
+    status = enqueue(call, workspace, stream);
+    check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+    if (status != cudaSuccess) break;
+    std::vector<char> written = arrays.download();
+    if (i > 0 && written != first) {
+      std::printf("FAILED: run %d of the same call left other bits than the first\n", i + 1);
+      std::exit(1);
+    }
+    if (i == 0) first = std::move(written);
+  }
+  if (status == cudaSuccess) arrays.copy_back(first);
+  check(cudaFree(workspace), "cudaFree");
+  return status;
+}
+
+}  // namespace
+
+// What the tests call in place of enqueue().
+cudaError_t enqueue_staged(const DeviceCall& call, void*, cudaStream_t) { return run_staged(call); }
+cudaError_t enqueue_staged(const DeviceCount& count, void*, cudaStream_t) { return run_staged(count); }
+
+}  // namespace warpdice::cuda

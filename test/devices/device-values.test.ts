@@ -1,0 +1,88 @@
+/**
+ * The whole family on the emulated device against the reference, within the tolerances of the CPU: every loss and its
+ * options, over activations; targets, dtypes, layouts, reductions and the rest take turns. (test/cuda/emulator has the kernels'
+ * own matrix.)
+ *
+ * @jest-environment ./test/support/emulated-environment.cjs
+ */
+import { describe, test } from '@jest/globals';
+import type { ReferenceOptions } from '../reference/reference.js';
+import { gpu, solveOn } from '../support/device.js';
+import { activationsOf, type Cell, cells } from '../support/losses.js';
+import { due } from '../support/part.js';
+import { makeCase, type Spec } from '../support/util.js';
+
+const dtypes = ['float32', 'float64', 'float16', 'bfloat16'] as const;
+const reductions = ['mean', 'none', 'sum'] as const;
+
+/** What takes turns, by a number. */
+function turn(i: number): Spec & { options: ReferenceOptions } {
+  const dtype = dtypes[i % 4] as (typeof dtypes)[number];
+  const targets: Spec[] = [
+    { target: 'labels', targetDtype: 'uint8' },
+    { target: 'labels', targetDtype: 'int64' },
+    { target: 'dense', targetDtype: dtype },
+    { target: 'labels', targetDtype: 'int32' },
+    { target: 'dense', targetDtype: 'uint8' },
+  ];
+  return {
+    dtype,
+    N: 1 + (i % 3),
+    spatial: [i % 2 ? 31 : 33],
+    ...targets[i % 5],
+    ...(i % 7 < 3 && { weight: 'float32' }),
+    gradDtype: dtype === 'float64' ? 'float64' : 'float32',
+    seed: i,
+    options: {
+      reduction: reductions[i % 3] as 'mean',
+      layout: i % 4 === 1 ? 'channels-last' : 'channels-first',
+      batch: i % 6 === 5,
+    },
+  };
+}
+
+async function solve(spec: Spec): Promise<void> {
+  try {
+    await solveOn(gpu, makeCase(spec));
+  } catch (error) {
+    throw new Error(`${JSON.stringify(spec)}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+let i = 0;
+test.each(cells)(
+  '$key $variant',
+  async (cell: Cell) => {
+    for (const activation of activationsOf(cell)) {
+      if (!due()) continue;
+      const { options, ...spec } = turn(i++);
+      await solve({
+        ...spec,
+        loss: cell.key,
+        options: { ...options, ...cell.variant, activation },
+      });
+    }
+  },
+  60_000,
+);
+
+describe('awkward shapes', () => {
+  test.each([
+    [1, 1, [1]],
+    [2, 1, [4099]],
+    [1, 2, [31, 3]],
+    [3, 5, []],
+    [1, 19, [257]],
+    [1, 150, [33]],
+    [2, 33, [7]],
+  ] as [number, number, number[]][])(
+    'N=%d C=%d %j',
+    async (N, C, spatial) => {
+      const activation = C === 1 ? 'sigmoid' : 'softmax';
+      for (const layout of ['channels-first', 'channels-last'] as const) {
+        await solve({ N, C, spatial, options: { activation, layout } });
+      }
+    },
+    60_000,
+  );
+});

@@ -1,0 +1,266 @@
+// Every overlap loss of the family and its options on numbers that can be worked out by hand, as its doc comment does;
+// test/losses/by-hand-compound.test.ts has those with a cross-entropy or a focal loss.
+import { describe, expect, test } from '@jest/globals';
+import {
+  DiceLoss,
+  GeneralizedDiceLoss,
+  GeneralizedWassersteinDiceLoss,
+  JaccardLoss,
+  type Loss,
+  TverskyLoss,
+} from '../../lib/index.js';
+import { close, exact } from '../support/closeness.js';
+import { numbers, tensor } from '../support/util.js';
+
+const { log, cosh } = Math;
+
+// I = 2.4, sum p = 2.7, sum p^2 = 1.99, T = 3.
+const p = tensor([0.9, 0.8, 0.2, 0.7, 0.1], [5], 'float64');
+const t = tensor([1, 1, 0, 1, 0], [5], 'uint8');
+const binary = (loss: Loss) => loss.value(p, t).value.itemSync();
+
+test('Tversky', () => {
+  // False positives .2 + .1, false negatives .1 + .2 + .3.
+  const r = 2.4 / (2.4 + 0.3 * 0.3 + 0.7 * 0.6);
+  expect(binary(new TverskyLoss({ alpha: 0.3, beta: 0.7, ...exact }))).toBeCloseTo(1 - r, 14);
+  expect(binary(new TverskyLoss({ alpha: 0.3, beta: 0.7 }))).toBeCloseTo(0.175257766, 7);
+});
+
+test('Tversky: 1/2 and 1/2 is Dice, 1 and 1 is Jaccard, in both denominators', () => {
+  for (const denominator of ['linear', 'squared'] as const) {
+    const options = { denominator, ...exact };
+    expect(binary(new TverskyLoss(options))).toBeCloseTo(binary(new DiceLoss(options)), 14);
+    const ones = new TverskyLoss({ alpha: 1, beta: 1, ...options });
+    expect(binary(ones)).toBeCloseTo(binary(new JaccardLoss(options)), 14);
+  }
+});
+
+test('focal Tversky', () => {
+  const r = 2.4 / (2.4 + 0.3 * 0.3 + 0.7 * 0.6);
+  const loss = new TverskyLoss({ alpha: 0.3, beta: 0.7, gamma: 4 / 3, ...exact });
+  expect(binary(loss)).toBeCloseTo((1 - r) ** 0.75, 14);
+});
+
+test('transforms of Dice', () => {
+  const D = 4.8 / 4.99;
+  expect(binary(new DiceLoss({ transform: 'log', ...exact }))).toBeCloseTo(-log(D), 14);
+  const exponential = new DiceLoss({ transform: 'log', gamma: 0.3, ...exact });
+  expect(binary(exponential)).toBeCloseTo((-log(D)) ** 0.3, 14);
+  const logCosh = new DiceLoss({ transform: 'log-cosh', ...exact });
+  expect(binary(logCosh)).toBeCloseTo(log(cosh(1 - D)), 14);
+});
+
+test.each([
+  { gamma: 4 / 3 },
+  { gamma: 0.5 },
+  { transform: 'log' },
+  { transform: 'log', gamma: 0.3 },
+  { transform: 'log-cosh' },
+] as const)('a perfect match without smoothing, r = 1: %j is 0 with gradient 0', (options) => {
+  const mask = tensor([1, 0, 1], [3], 'float64');
+  for (const Class of [DiceLoss, JaccardLoss, TverskyLoss, GeneralizedDiceLoss]) {
+    const { value, grad } = new Class({ ...options, ...exact }).valueAndGrad(mask, mask);
+    close(numbers(value), 0);
+    close(numbers(grad), 0, 0, 0);
+  }
+});
+
+describe('generalized Dice', () => {
+  // Class 0: I = 1.75, sum p = 2.25, V = 2. Class 1: I = .5, sum p = .75, V = 1.
+  const x = tensor([0.75, 0.5, 1, 0.25, 0.5, 0], [1, 2, 3], 'float64');
+  const y = tensor([0, 1, 0], [1, 3], 'uint8');
+  const value = (options: object) =>
+    new GeneralizedDiceLoss({ ...exact, ...options }).value(x, y).value.itemSync();
+
+  test('square, simple, uniform', () => {
+    expect(value({})).toBeCloseTo(1 / 3, 14);
+    expect(value({ weighting: 'simple' })).toBeCloseTo(1 - 2.75 / (4.25 / 2 + 1.75), 14);
+    expect(value({ weighting: 'uniform' })).toBeCloseTo(1 - 4.5 / 6, 14);
+  });
+
+  test('one number per sample and, for every class, that number', () => {
+    const loss = new GeneralizedDiceLoss({ reduction: 'none', ...exact });
+    const { value, perClass } = loss.value(x, y);
+    expect(value.shape).toEqual([1]);
+    close(numbers(value), 1 / 3);
+    close(numbers(perClass), 1 / 3, 1 / 3);
+    const pooled = new GeneralizedDiceLoss({ reduction: 'none', batch: true, ...exact });
+    expect(pooled.value(x, y).value.shape).toEqual([]);
+    close(numbers(pooled.value(x, y).perClass), 1 / 3, 1 / 3);
+  });
+
+  test('V is sum t, whatever power the denominator has', () => {
+    // Class 0: I = 1.625, sum p^2 = 1.8125, sum t^2 = 1.5, V = 2. Class 1: .375, .3125, .5 and 1.
+    const soft = tensor([0.5, 0.5, 1, 0.5, 0.5, 0], [1, 2, 3], 'float64');
+    const loss = new GeneralizedDiceLoss({ denominator: 'squared', weighting: 'simple', ...exact });
+    const A = 1.625 / 2 + 0.375;
+    const B = (1.8125 + 1.5) / 2 + (0.3125 + 0.5);
+    expect(loss.value(x, soft).value.itemSync()).toBeCloseTo(1 - (2 * A) / B, 14);
+  });
+
+  test('an absent class weighs as much as the heaviest present one, or nothing', () => {
+    const only0 = tensor([0, 0, 0], [1, 3], 'uint8'); // V = 3, so w_0 = w_1 = 1/9
+    const at = (options: object) =>
+      new GeneralizedDiceLoss({ ...exact, ...options }).value(x, only0).value.itemSync();
+    expect(at({})).toBeCloseTo(1 - 4.5 / (2.25 + 3 + 0.75), 14);
+    expect(at({ absent: 'skip' })).toBeCloseTo(1 - 4.5 / (2.25 + 3), 14);
+  });
+
+  test('an absent class with negative predictions: their minimum with t = 0 counts in I', () => {
+    // Class 0: I = 1.25, sum p = 1.25, V = 2. Class 1: I = -.25, sum p = .25. Both weigh 1/4, the second three times.
+    const x = tensor([0.75, 0.5, -0.25, 0.5], [1, 2, 2], 'float64');
+    const only0 = tensor([0, 0], [1, 2], 'uint8');
+    const loss = new GeneralizedDiceLoss({ overlap: 'minimum', classWeights: [1, 3], ...exact });
+    const { value, grad } = loss.valueAndGrad(x, only0);
+    const [A, B] = [2 * (1.25 - 3 * 0.25), 3.25 + 3 * 0.25];
+    expect(value.itemSync()).toBeCloseTo(1 - A / B, 14);
+    const [dI, dP] = [-2 / B, A / B ** 2];
+    close(numbers(grad), dI + dP, dI + dP, 3 * (dI + dP), 3 * dP);
+  });
+
+  test('no class present: all weigh 1', () => {
+    const none = tensor([0, 0, 0, 0, 0, 0], [1, 2, 3], 'float64');
+    const loss = new GeneralizedDiceLoss({ smoothNumerator: 1, smoothDenominator: 1 });
+    expect(loss.value(x, none).value.itemSync()).toBeCloseTo(1 - 1 / (2.25 + 0.75 + 1), 14);
+  });
+
+  test('a trace of a class weighs no more than one whole voxel', () => {
+    const soft = tensor([1, 1, 1 - 1e-12, 0, 0, 1e-12], [1, 2, 3], 'float64');
+    const at = new GeneralizedDiceLoss(exact).value(x, soft).value.itemSync();
+    expect(at).toBeCloseTo(1 - 4.5 / 9 / (5.25 / 9 + 0.75), 11);
+  });
+});
+
+describe('the minimum as overlap', () => {
+  const soft = tensor([0.5, 0.75, 0.25, 1, 0], [5], 'float64');
+  const at = (loss: Loss, x = p) => loss.value(x, soft).value.itemSync();
+
+  test('Dice and Jaccard', () => {
+    // min: .5, .75, .2, .7, 0: I = 2.15; sum p = 2.7, sum t = 2.5.
+    const options = { overlap: 'minimum', ...exact } as const;
+    expect(at(new DiceLoss(options))).toBeCloseTo(1 - 4.3 / 5.2, 14);
+    expect(at(new JaccardLoss(options))).toBeCloseTo(1 - 2.15 / 3.05, 14);
+  });
+
+  test('is 0 where p = t, where the product is not', () => {
+    const options = { overlap: 'minimum', ...exact } as const;
+    expect(at(new DiceLoss(options), soft)).toBe(0);
+    expect(at(new JaccardLoss(options), soft)).toBe(0);
+    expect(at(new DiceLoss({ denominator: 'linear', ...exact }), soft)).toBeGreaterThan(0.2);
+  });
+
+  test('is the product for a mask', () => {
+    const minimum = new DiceLoss({ overlap: 'minimum', ...exact });
+    expect(binary(minimum)).toBeCloseTo(1 - 4.8 / 5.7, 14);
+  });
+
+  test('is the product for a mask, with the same gradient where p is exactly 0 or 1 too', () => {
+    const x = tensor([0, 1, 0, 1, 0.5, 0, 0], [1, 1, 7], 'float64');
+    for (const mask of [
+      [0, 1, 1, 0, 1, 0, 1],
+      [0, 0, 0, 0, 0, 0, 0],
+    ]) {
+      const y = tensor(mask, [1, 7], 'uint8');
+      const minimum = new DiceLoss({ overlap: 'minimum' }).valueAndGrad(x, y);
+      const product = new DiceLoss({ denominator: 'linear' }).valueAndGrad(x, y);
+      expect(minimum.value.data).toEqual(product.value.data);
+      close(numbers(minimum.grad), ...numbers(product.grad));
+    }
+  });
+
+  test('at p = t the derivative of the minimum is t', () => {
+    const loss = new DiceLoss({ overlap: 'minimum', ...exact });
+    const half = tensor([0.5], [1], 'float64');
+    // r = 2I/(P+T) = 1: dL/dp = -2/(P+T)*[p<t] + 1/(P+T)
+    expect(numbers(loss.valueAndGrad(half, half).grad)[0]).toBeCloseTo(-2 * 0.5 + 1, 14);
+    const quarter = tensor([0.25], [1], 'float64');
+    expect(numbers(loss.valueAndGrad(quarter, quarter).grad)[0]).toBeCloseTo(-4 * 0.25 + 2, 14);
+    const below = loss.valueAndGrad(tensor([0.25], [1], 'float64'), half).grad;
+    expect(numbers(below)[0]).toBeCloseTo(-2 / 0.75 + 0.5 / 0.75 ** 2, 14);
+  });
+});
+
+describe('generalized Wasserstein Dice', () => {
+  const distances = [
+    [0, 1, 1],
+    [1, 0, 0.5],
+    [1, 0.5, 0],
+  ];
+  const x = tensor([1, 0, 0, 0.5, 0, 0.5], [1, 3, 2], 'float64');
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const make = (options: object) =>
+    new GeneralizedWassersteinDiceLoss({ distances, ...exact, ...options });
+
+  test('the example', () => {
+    expect(make({}).value(x, y).value.itemSync()).toBeCloseTo(1 - 1.5 / 1.75, 14);
+  });
+
+  test('a near mistake costs less than a far one', () => {
+    const at = (labels: number[]) =>
+      make({})
+        .value(x, tensor(labels, [1, 2], 'uint8'))
+        .value.itemSync();
+    // Voxel 1 is half 1, half 2. As background it is at distance 1, and nothing is found: r = 0.
+    expect(at([0, 2])).toBeCloseTo(1 - 1.5 / 1.75, 14);
+    expect(at([0, 0])).toBe(1);
+  });
+
+  test('per sample: the mean of the losses of each', () => {
+    const two = tensor([...numbers(x), ...[1, 1, 0, 0, 0, 0]], [2, 3, 2], 'float64');
+    const labels = tensor([0, 1, 0, 1], [2, 2], 'uint8');
+    const { value } = make({ reduction: 'none' }).value(two, labels);
+    // Sample 1 takes its voxel of class 1 for background: W = M[1][0] = 1, A = 0.
+    close(numbers(value), 1 - 1.5 / 1.75, 1);
+    expect(make({}).value(two, labels).value.itemSync()).toBeCloseTo((2 - 1.5 / 1.75) / 2, 14);
+  });
+
+  test('class weights weigh the true positives; another background', () => {
+    // A = 3 * .75
+    const weighted = make({ classWeights: [1, 3, 1] });
+    expect(weighted.value(x, y).value.itemSync()).toBeCloseTo(1 - 4.5 / 4.75, 14);
+    // b = 1: class 0 has M[0][1] = 1 and cost 0, class 1 counts only as an error.
+    const other = make({ backgroundIndex: 1 });
+    expect(other.value(x, y).value.itemSync()).toBeCloseTo(1 - 2 / 2.25, 14);
+  });
+});
+
+describe('absent', () => {
+  // Class 1 has no voxel. Class 0: I = 1.5, P = 1.25, T = 2; class 1: P = .25.
+  const x = tensor([1, 0.5, 0, 0.5], [1, 2, 2], 'float64');
+  const y = tensor([0, 0], [1, 2], 'uint8');
+  const L0 = 1 - 3 / 3.25;
+
+  test.each([
+    ['formula', [L0, 1], (L0 + 1) / 2],
+    ['skip', [L0, 1], L0],
+    ['perfect', [L0, 0], L0 / 2],
+    ['worst', [L0, 1], (L0 + 1) / 2],
+  ] as const)('%s', (absent, classes, mean) => {
+    const loss = new DiceLoss({ absent, ...exact });
+    const { value, perClass, grad } = loss.valueAndGrad(x, y);
+    close(numbers(perClass), ...classes);
+    close(numbers(value), mean);
+    expect([...numbers(grad).subarray(2)]).toEqual([0, 0]); // I = 0 without smoothing
+  });
+
+  test('with smoothing the formula has a gradient, the policies have none', () => {
+    for (const absent of ['formula', 'skip', 'perfect', 'worst'] as const) {
+      const { grad } = new DiceLoss({ absent, smoothNumerator: 1 }).valueAndGrad(x, y);
+      expect(numbers(grad)[3] !== 0).toBe(absent === 'formula');
+    }
+  });
+
+  test("is 'skip' for log-Dice", () => {
+    const loss = new DiceLoss({ transform: 'log', ...exact });
+    close(numbers(loss.value(x, y).value), -log(3 / 3.25));
+    const formula = new DiceLoss({ transform: 'log', absent: 'formula', ...exact });
+    close(numbers(formula.value(x, y).perClass), -log(3 / 3.25), log(1e12));
+  });
+
+  test('nothing is counted: value 0, gradient 0', () => {
+    const loss = new DiceLoss({ absent: 'skip', background: false });
+    const { value, grad } = loss.valueAndGrad(x, y);
+    expect(value.itemSync()).toBe(0);
+    expect([...numbers(grad)]).toEqual([0, 0, 0, 0]);
+  });
+});

@@ -1,0 +1,326 @@
+// Options of the family that are wrong, or make no sense together.
+import { describe, expect, test } from '@jest/globals';
+import {
+  DiceCELoss,
+  DiceFocalLoss,
+  DiceLoss,
+  GeneralizedDiceLoss,
+  GeneralizedWassersteinDiceLoss,
+  JaccardLoss,
+  type LossOptions,
+  TverskyLoss,
+} from '../../lib/index.js';
+import { full, tensor } from '../support/util.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the point
+type Any = any;
+
+const Wasserstein = GeneralizedWassersteinDiceLoss;
+const softmax = { activation: 'softmax' };
+const cases: [new (options: Any) => object, Any, typeof TypeError | typeof RangeError, string][] = [
+  [TverskyLoss, { alpha: -1 }, RangeError, 'a finite number >= 0 for alpha but received -1'],
+  [TverskyLoss, { beta: NaN }, RangeError, 'a finite number >= 0 for beta but received NaN'],
+  [TverskyLoss, { beta: '1' }, TypeError, "a number for beta but received '1'"],
+  [DiceLoss, { gamma: 0 }, RangeError, 'a finite number > 0 for gamma but received 0'],
+  [
+    DiceLoss,
+    { gamma: Infinity },
+    RangeError,
+    'a finite number > 0 for gamma but received Infinity',
+  ],
+  [DiceLoss, { gamma: null }, TypeError, 'a number for gamma but received null'],
+  [
+    DiceLoss,
+    { transform: 'exp' },
+    RangeError,
+    "one of 'none', 'log', 'log-cosh' for transform but received 'exp'",
+  ],
+  [
+    DiceLoss,
+    { transform: 'log-cosh', gamma: 2 },
+    TypeError,
+    "no gamma for transform 'log-cosh' but received 2",
+  ],
+  [
+    JaccardLoss,
+    { absent: 'zero' },
+    RangeError,
+    "one of 'formula', 'skip', 'perfect', 'worst' for absent but received 'zero'",
+  ],
+  [
+    GeneralizedDiceLoss,
+    { absent: 'worst' },
+    RangeError,
+    "one of 'formula', 'skip' for absent but received 'worst'",
+  ],
+  [
+    GeneralizedDiceLoss,
+    { weighting: 'linear' },
+    RangeError,
+    "one of 'square', 'simple', 'uniform' for weighting but received 'linear'",
+  ],
+  [DiceLoss, { ...softmax, crossEntropy: 1 }, TypeError, 'an object for crossEntropy'],
+  [DiceLoss, { ...softmax, crossEntropy: null }, TypeError, 'an object for crossEntropy'],
+  [
+    DiceLoss,
+    { ...softmax, crossEntropy: { gamma: 2 } },
+    TypeError,
+    "one of weight, labelSmoothing for a key of crossEntropy but received 'gamma'",
+  ],
+  [
+    DiceLoss,
+    { ...softmax, crossEntropy: { weight: 0 } },
+    RangeError,
+    'a finite number > 0 for crossEntropy.weight but received 0',
+  ],
+  [
+    DiceLoss,
+    { ...softmax, crossEntropy: { labelSmoothing: 1.5 } },
+    RangeError,
+    'a number from 0 to 1 for crossEntropy.labelSmoothing but received 1.5',
+  ],
+  [
+    DiceLoss,
+    { crossEntropy: {} },
+    RangeError,
+    "'sigmoid' or 'softmax', as crossEntropy is set, for activation but received 'none'",
+  ],
+  [
+    DiceCELoss,
+    { activation: 'none' },
+    RangeError,
+    "'sigmoid' or 'softmax', as crossEntropy is set, for activation but received 'none'",
+  ],
+  [
+    DiceLoss,
+    { overlapWeight: 2 },
+    TypeError,
+    'no overlapWeight without crossEntropy or focal but received 2',
+  ],
+  [
+    DiceLoss,
+    { overlap: 'min' },
+    RangeError,
+    "one of 'product', 'minimum' for overlap but received 'min'",
+  ],
+  [
+    DiceLoss,
+    { overlap: 'minimum', denominator: 'squared' },
+    RangeError,
+    "'linear', as overlap is 'minimum', for denominator but received 'squared'",
+  ],
+  [
+    DiceLoss,
+    { focal: {} },
+    RangeError,
+    "'sigmoid' or 'softmax', as focal is set, for activation but received 'none'",
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { gamma: -1 } },
+    RangeError,
+    'a finite number >= 0 for focal.gamma but received -1',
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { weight: 0 } },
+    RangeError,
+    'a finite number > 0 for focal.weight but received 0',
+  ],
+  [DiceFocalLoss, { focal: 2 }, TypeError, 'an object for focal but received 2'],
+  [Wasserstein, undefined, TypeError, 'an array of rows for distances but received undefined'],
+  [Wasserstein, null, TypeError, 'an object for options but received null'],
+  [
+    Wasserstein,
+    { distances: [[0]] },
+    RangeError,
+    'a row for each of 2 or more classes for distances but received [[...]]',
+  ],
+  [
+    Wasserstein,
+    { distances: [[0, 1], [1]] },
+    RangeError,
+    '2 numbers, one per class, for distances[1] but received [1]',
+  ],
+  [
+    Wasserstein,
+    { distances: [[0, 1], 1] },
+    TypeError,
+    'an array of numbers for distances[1] but received 1',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, -1],
+        [1, 0],
+      ],
+    },
+    RangeError,
+    'a finite number >= 0 for distances[0][1] but received -1',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, 1],
+        [1, 0.5],
+      ],
+    },
+    RangeError,
+    '0 for distances[1][1] but received 0.5',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, 1],
+        [1, 0],
+      ],
+      backgroundIndex: 2,
+    },
+    RangeError,
+    'an integer from 0 to 1 for backgroundIndex but received 2',
+  ],
+  [
+    Wasserstein,
+    {
+      distances: [
+        [0, 1],
+        [1, 0],
+      ],
+      activation: 'sigmoid',
+    },
+    RangeError,
+    "one of 'none', 'softmax' for activation but received 'sigmoid'",
+  ],
+  [DiceCELoss, { overlapWeight: -2 }, RangeError, 'a finite number >= 0 for overlapWeight'],
+];
+
+test.each(cases)('%p %j', (Loss, options, type, message) => {
+  const make = () => new Loss(options);
+  expect(make).toThrow(type);
+  expect(make).toThrow(`Expected ${message}`);
+});
+
+test.each([
+  [DiceLoss, ['alpha', 'beta', 'weighting']],
+  [JaccardLoss, ['alpha', 'weighting']],
+  [TverskyLoss, ['weighting']],
+  [GeneralizedDiceLoss, ['alpha', 'beta', 'distances']],
+  [Wasserstein, ['background', 'denominator', 'overlap', 'absent', 'weighting']],
+] as [new (options: Any) => object, string[]][])('%p has no option of another', (Loss, keys) => {
+  for (const key of keys) {
+    const make = () => new Loss({ [key]: 1 });
+    expect(make).toThrow(TypeError);
+    expect(make).toThrow(`for a key of options but received '${key}'`);
+  }
+});
+
+test('distances of another number of classes', () => {
+  const three = new Wasserstein({
+    distances: [
+      [0, 1, 1],
+      [1, 0, 1],
+      [1, 1, 0],
+    ],
+  });
+  const two = new Wasserstein({
+    distances: [
+      [0, 1],
+      [1, 0],
+    ],
+  });
+  const [x, y] = [full([2, 2, 5], 0.5), full([2, 5], 1, 'uint8')];
+  expect(() => three.value(x, y)).toThrow(
+    'Expected 2 rows, one per class, for distances but received 3',
+  );
+  expect(() => three.fromStatistics(two.statistics(x, y))).toThrow(/^Expected statistics of \(/);
+});
+
+describe('buffers for the parts', () => {
+  const x = full([2, 3, 5], 0, 'float64');
+  const y = full([2, 5], 1, 'uint8');
+  const parts = tensor([7, 7, 7], [3], 'float64');
+
+  test('are filled, and the same object returned', () => {
+    const out = { value: full([], 7, 'float64'), perClass: full([2, 3], 7, 'float64'), parts };
+    const loss = new DiceCELoss();
+    const outcome = loss.value(x, y, { out });
+    expect(outcome.parts?.data).toBe(parts.data);
+    expect(parts.data).not.toContain(7);
+    const all = { ...outcome, grad: full([2, 3, 5], 0, 'float64') } as Any;
+    const again = loss.valueAndGrad(x, y, { out: all });
+    expect(again.parts).toBe(outcome.parts);
+  });
+
+  test('of another shape or dtype, or where there are none', () => {
+    const refused: [Any, Any, string][] = [
+      [new DiceCELoss(), full([2, 3], 0, 'float64'), 'shape [3] for out.parts'],
+      [new DiceCELoss({ reduction: 'none' }), parts, 'shape [2, 3] for out.parts'],
+      [new DiceCELoss(), full([3], 0), 'dtype float64 for out.parts but received float32'],
+      [new DiceLoss(), parts, 'nothing, as the loss is not compound, for out.parts'],
+    ];
+    for (const [loss, wrong, message] of refused) {
+      expect(() => loss.value(x, y, { out: { parts: wrong } })).toThrow(`Expected ${message}`);
+    }
+  });
+
+  test('a plan keeps them when tensors are bound', () => {
+    const plan = new DiceCELoss().plan(x, y);
+    const kept = plan.parts;
+    plan.bind(x, full([2, 5], 2, 'uint8')).execute();
+    expect(plan.parts).toBe(kept);
+    expect(kept?.data[1]).toBeCloseTo(Math.log(3), 14);
+  });
+});
+
+test("upstream of a compound loss with reduction 'none' has one number per sample", () => {
+  const loss = new DiceCELoss({ reduction: 'none' });
+  const [x, y] = [full([2, 3, 5], 0, 'float64'), full([2, 5], 1, 'uint8')];
+  expect(() => loss.valueAndGrad(x, y)).toThrow('dL/dvalue of shape [2] for upstream');
+  expect(() => loss.valueAndGrad(x, y, { upstream: full([2, 3], 1) })).toThrow(
+    'Expected shape [2] for upstream but received [2, 3]',
+  );
+  const both = loss.valueAndGrad(x, y, { upstream: full([2], 1) }).grad;
+  const first = loss.valueAndGrad(x, y, { upstream: tensor([1, 0], [2]) }).grad;
+  expect(first.data.slice(0, 15)).toEqual(both.data.slice(0, 15));
+  expect([...(first.data as Float64Array).slice(15)]).toEqual(new Array(15).fill(0));
+});
+
+test('statistics that mean something else do not mix', () => {
+  const [x, y] = [full([2, 3, 5], 0), full([2, 5], 1, 'uint8')];
+  const of = (options: LossOptions) =>
+    new DiceLoss({ activation: 'softmax', ...options }).statistics(x, y);
+  const near = [
+    [0, 1, 1],
+    [1, 0, 0.5],
+    [1, 0.5, 0],
+  ];
+  const far = [
+    [0, 1, 1],
+    [1, 0, 0.75],
+    [1, 0.75, 0],
+  ];
+  const wasserstein = (distances: number[][]) =>
+    new Wasserstein({ distances, activation: 'softmax' }).statistics(x, y);
+  const all = [
+    of({}),
+    of({ crossEntropy: {} }),
+    of({ crossEntropy: { labelSmoothing: 0.1 } }),
+    of({ focal: {} }),
+    of({ focal: { gamma: 1 } }),
+    of({ focal: {}, crossEntropy: {} }),
+    of({ denominator: 'linear' }),
+    of({ overlap: 'minimum' }),
+    wasserstein(near),
+    wasserstein(far),
+  ];
+  for (const [i, a] of all.entries()) {
+    for (const b of all.slice(i + 1)) expect(() => a.add(b)).toThrow(RangeError);
+  }
+  expect(wasserstein(near).add(wasserstein(near)).samples).toBe(2);
+  expect(() => new DiceCELoss().fromStatistics(of({}))).toThrow(
+    'Expected statistics of (per sample, squared, activation softmax, cross-entropy) for statistics but received those of (per sample, squared, activation softmax)',
+  );
+});

@@ -1,0 +1,134 @@
+// A weight per voxel, and voxels that are ignored.
+import { describe, expect, test } from '@jest/globals';
+import { DiceLoss, type Tensor } from '../../lib/index.js';
+import { check, expectClose, full, makeCase, numbers, type Spec, tensor } from '../support/util.js';
+
+const layouts = ['channels-first', 'channels-last'] as const;
+const weights = ['uint8', 'float32', 'float64', 'float16', 'bfloat16'] as const;
+const S = 301;
+
+describe.each(weights)('%s weight', (weight) => {
+  test('counts a voxel that many times', () => {
+    for (const layout of layouts)
+      for (const activation of ['none', 'sigmoid', 'softmax'] as const)
+        for (const target of ['labels', 'dense'] as const)
+          for (const C of [2, 3, 4, 19])
+            for (const ignored of [0, 0.3]) {
+              const ignore = ignored && target === 'labels' ? { ignoreIndex: 99 } : {};
+              check({
+                weight,
+                C,
+                target,
+                ignored,
+                spatial: [S],
+                options: { layout, activation, ...ignore },
+              });
+            }
+  });
+
+  test('0 hides NaN and infinities, and its gradient is exactly 0', () => {
+    for (const layout of layouts)
+      for (const activation of ['none', 'sigmoid', 'softmax'] as const)
+        for (const bad of [NaN, Infinity, -Infinity])
+          expectHidden(
+            { C: 3, spatial: [S], weight, options: { layout, activation } },
+            bad,
+            (c) => {
+              const hidden = numbers(c.weight as Tensor).map((w) => (w === 0 ? 1 : 0));
+              return [...hidden].map(Boolean);
+            },
+          );
+  });
+});
+
+test('of one class, with and without the class axis in the target', () => {
+  for (const target of ['labels', 'dense'] as const)
+    for (const weight of weights)
+      for (const layout of layouts)
+        check({ C: 1, target, weight, spatial: [S], options: { activation: 'sigmoid', layout } });
+});
+
+test('1 everywhere is no weight', () => {
+  const c = makeCase({ spatial: [S], options: { activation: 'softmax' } });
+  const plain = c.loss.valueAndGrad(c.predictions, c.target);
+  const weighted = c.loss.valueAndGrad(c.predictions, c.target, {
+    weight: full([2, S], 1, 'uint8'),
+  });
+  expect(weighted.value.itemSync()).toBeCloseTo(plain.value.itemSync(), 7);
+  expectClose('grad', numbers(weighted.grad), numbers(plain.grad), 1e-9);
+});
+
+test('0 everywhere is an absent class', () => {
+  const c = makeCase({ spatial: [S], options: { activation: 'softmax' } });
+  const { value, grad } = c.loss.valueAndGrad(c.predictions, c.target, { weight: full([2, S], 0) });
+  expect(value.itemSync()).toBeCloseTo(1, 15);
+  expect([...numbers(grad)].every((x) => x === 0)).toBe(true);
+});
+
+describe('ignoreIndex', () => {
+  test.each(['uint8', 'int32', 'int64'] as const)('%s labels: hides NaN', (targetDtype) => {
+    for (const layout of layouts)
+      for (const activation of ['none', 'sigmoid', 'softmax'] as const) {
+        const options = { layout, activation, ignoreIndex: 255 };
+        expectHidden({ C: 4, spatial: [S], targetDtype, ignored: 0.3, options }, NaN, (c) =>
+          [...numbers(c.target)].map((label) => label === 255),
+        );
+      }
+  });
+
+  test('a mask of one class: hides NaN', () => {
+    for (const target of ['labels', 'dense'] as const)
+      for (const targetDtype of ['uint8', 'int32', 'float32'] as const) {
+        const options = { activation: 'sigmoid', ignoreIndex: 255 } as const;
+        expectHidden({ C: 1, spatial: [S], target, targetDtype, ignored: 0.3, options }, NaN, (c) =>
+          [...numbers(c.target)].map((mark) => mark === 255),
+        );
+      }
+  });
+
+  test('is the same as a weight of 0', () => {
+    const loss = new DiceLoss({ activation: 'softmax' });
+    const ignoring = new DiceLoss({ activation: 'softmax', ignoreIndex: 7 });
+    const z = tensor([0.1, 2, -1, 0.4, 0.3, -2], [1, 2, 3]);
+    const weight = tensor([1, 0, 1], [1, 3]);
+    const weighted = loss.valueAndGrad(z, tensor([1, 0, 0], [1, 3], 'uint8'), { weight });
+    const ignored = ignoring.valueAndGrad(z, tensor([1, 7, 0], [1, 3], 'uint8'));
+    expect(ignored.value.itemSync()).toBe(weighted.value.itemSync());
+    expectClose('grad', numbers(ignored.grad), numbers(weighted.grad), 1e-9);
+  });
+});
+
+/**
+ * Poisons the predictions of the voxels that `hidden` names: value and gradient must stay as they were, and the gradient
+ * there must be exactly 0.
+ */
+function expectHidden(
+  spec: Spec,
+  bad: number,
+  hidden: (c: ReturnType<typeof makeCase>) => boolean[],
+): void {
+  const c = makeCase(spec);
+  if (c.weight) c.weight.data.fill(0 as never, 10, 60); // float weights are never 0 by chance
+  const { C, S } = c.problem;
+  const isHidden = hidden(c);
+  expect(isHidden).toContain(true);
+  expect(isHidden).toContain(false);
+  const voxelOf = (i: number) =>
+    spec.options?.layout === 'channels-last'
+      ? Math.floor(i / C)
+      : Math.floor(i / (C * S)) * S + (i % S);
+  const poisoned = {
+    ...c.predictions,
+    data: Float32Array.from(numbers(c.predictions), (x, i) => (isHidden[voxelOf(i)] ? bad : x)),
+  };
+  const weight = c.weight ? { weight: c.weight } : {};
+  const clean = c.loss.valueAndGrad(c.predictions, c.target, weight);
+  const dirty = c.loss.valueAndGrad(poisoned, c.target, weight);
+  expect(dirty.value.itemSync()).toBe(clean.value.itemSync());
+  const [a, b] = [numbers(dirty.grad), numbers(clean.grad)];
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i] || (isHidden[voxelOf(i)] && a[i] !== 0)) {
+      throw new Error(`${JSON.stringify(spec)}, ${bad}: grad[${i}] is ${a[i]}, without it ${b[i]}`);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// The device of the tests: the emulated one, with what is planted in its CUDA runtime, or a GPU (test/cuda/gpu/suite.mjs).
+import { jest, test } from '@jest/globals';
+import { Device } from '../../lib/index.js';
+import { native } from '../../lib/native/load.js';
+import { reference } from '../reference/reference.js';
+import { solveThere } from './there.js';
+import { type Case, expectSolution } from './util.js';
+
+export { onDevice } from './there.js';
+
+jest.setTimeout(60_000); // a busy machine emulates slowly
+
+interface Fake {
+  /** A held stream does no work. */
+  hold(stream: bigint, held: boolean): void;
+  /** What every later call returns; 0: works again. */
+  setFault(status: number): void;
+  /** What the next call of a function returns, once; or one after it. */
+  failNext(call: string, status: number, after?: number): void;
+  setDevices(count: number, driverVersion: number, status: number): void;
+  setTotalBytes(bytes: number): void;
+  /** How often a function of CUDA's was called. */
+  calls(name: string): number;
+  /** On all devices, by the driver's count. */
+  allocatedBytes(): number;
+  /** What V8 has been told of memory outside its heap. */
+  externalBytes(): number;
+}
+
+/** Not there on a GPU. */
+export const fake = (native as unknown as { fake: Fake }).fake;
+
+export const emulated = process.env.WARPDICE_TEST_GPU === undefined;
+/** A test that plants something, holds a stream or needs two devices. */
+export const planted = (emulated ? test : test.skip) as typeof test;
+
+/** CUDA's numbers. */
+export const cudaError = {
+  memoryAllocation: 2,
+  insufficientDriver: 35,
+  noDevice: 100,
+  illegalAddress: 700,
+};
+
+export const gpu = Device.cuda(0);
+/** Where there is one GPU, that. */
+export const otherGpu = Device.list()[2] ?? gpu;
+
+/** Runs `body` while the device's stream does nothing, where a device can be told so. */
+export async function held<Result>(body: () => Result | Promise<Result>): Promise<Result> {
+  if (!emulated) return body();
+  const { handle } = gpu.stream;
+  fake.hold(handle, true);
+  try {
+    return await body();
+  } finally {
+    fake.hold(handle, false);
+  }
+}
+
+/** Solves a case on a device and compares value, per-class values and gradient with the reference. */
+export async function solveOn(device: Device, c: Case): Promise<void> {
+  const { dtype = 'float32', options } = c.spec;
+  expectSolution(solveThere(device, c), reference(c.problem), dtype, options?.classWeights);
+}

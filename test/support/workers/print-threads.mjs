@@ -1,0 +1,3 @@
+import { getThreads } from '../../../dist/index.js';
+
+console.log(getThreads());

@@ -1,0 +1,46 @@
+// Every loss of the family as a TensorFlow.js loss, against the reference.
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs';
+import { type LossClass, tfLoss } from '../../lib/tfjs.js';
+import { reference } from '../reference/reference.js';
+import { valueShape } from '../reference/reference-value.js';
+import { cells, entryOf } from '../support/losses.js';
+import { expectClose, gradTolerance, makeCase, numbers, valueTolerance } from '../support/util.js';
+
+beforeAll(async () => {
+  tf.env().set('IS_TEST', true); // no advice to install tfjs-node
+  await tf.setBackend('cpu');
+});
+
+describe.each(cells)('$key $variant', ({ key, variant }) => {
+  const { Class, loss, defaults } = entryOf(key);
+
+  test.each(['mean', 'none'] as const)('%s', (reduction) => {
+    tf.tidy(() => {
+      const given = { activation: 'softmax', ...variant, reduction } as const;
+      const c = makeCase({ loss: key, options: { ...given, layout: 'channels-last' } });
+      const { problem, predictions, target } = c;
+      const z = tf.tensor(predictions.data as Float32Array, [...predictions.shape]);
+      const labels = tf.tensor(Int32Array.from(numbers(target)), [...target.shape], 'int32');
+      const ours = tfLoss(tf, Class as LossClass<object>, given as { reduction: 'none' });
+      // The sum of a loss that is not reduced has upstream ones.
+      const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => tf.sum(ours(labels, x)))(z);
+      const { upstream: _, ...rest } = problem;
+      const expected = reference(rest);
+      const total = expected.value.reduce((a, b) => a + b, 0);
+      expectClose('value', value.dataSync(), [total], valueTolerance('float32', 6));
+      const tolerance = gradTolerance('float32', expected.gradient);
+      expectClose('grad', grad.dataSync(), expected.gradient, tolerance);
+      const options = { ...defaults, ...given };
+      const shape = valueShape(loss, options, problem.N, problem.C);
+      expect(ours(labels, z).shape).toEqual(shape);
+    });
+  });
+});
+
+test('wrong options are those of the class', () => {
+  const { Class } = entryOf('wasserstein');
+  expect(() => tfLoss(tf, Class as LossClass<object>)).toThrow(
+    'Expected an array of rows for distances but received undefined',
+  );
+});

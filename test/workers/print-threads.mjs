@@ -1,3 +1,0 @@
-import { getThreads } from '../../dist/index.js';
-
-console.log(getThreads());
