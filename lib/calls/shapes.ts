@@ -1,12 +1,47 @@
 // How the shapes of a call fit together: N samples, C classes, S voxels.
 import type { NativeLossOptions } from '../../binding.js';
 import { rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
+import { checkBackground } from '../common/shared-options.js';
+import { Activation, LossKind } from '../native/codes.js';
 import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
 
 /** What of a loss's options says how shapes fit. */
 export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
   Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
+
+/** Whether the value has parts beside the overlap. */
+export function isCompound(options: NativeLossOptions): boolean {
+  const { crossEntropyFactor = 0, focalFactor = 0 } = options;
+  return crossEntropyFactor !== 0 || focalFactor !== 0;
+}
+
+/** Whether reduction `'none'` gives a number per sample instead of one per sample and class. */
+export function isPerGroup(options: NativeLossOptions): boolean {
+  const { kind } = options;
+  return kind === LossKind.generalized || kind === LossKind.wasserstein || isCompound(options);
+}
+
+/** Throws where a loss cannot have so many classes. */
+export function checkClasses(
+  { activation, background, classWeights, distances }: GeometryOptions,
+  classes: number,
+): void {
+  if (classes === 1 && activation === Activation.softmax) {
+    throw new RangeError(
+      "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
+    );
+  }
+  checkBackground(background ?? true, classes);
+  if (classWeights !== undefined && classWeights.length !== classes) {
+    throw rangeError(`${classes} numbers, one per class,`, 'classWeights', [...classWeights]);
+  }
+  if (distances !== undefined && distances.length !== classes ** 2) {
+    throw new RangeError(
+      `Expected ${classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}`,
+    );
+  }
+}
 
 /** N, C, S of a call and the kind of its target; one per loss, filled anew by every call. */
 export class Geometry {
@@ -35,31 +70,9 @@ export class Geometry {
     this.samples = shape.length === 1 ? 1 : (shape[0] as number);
     this.classes = shape.length === 1 ? 1 : (shape[this.#axis] as number);
     this.voxels = predictions.size / this.samples / this.classes;
-    this.#checkClasses();
+    checkClasses(this.#options, this.classes);
     this.labels = this.#isLabels(predictions, target);
     if (weight !== undefined) this.#checkWeight(predictions, weight);
-  }
-
-  #checkClasses(): void {
-    const { activation, background, classWeights, distances } = this.#options;
-    if (this.classes === 1 && activation === 2) {
-      throw new RangeError(
-        "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
-      );
-    }
-    if (this.classes === 1 && background === false) {
-      throw new RangeError('Expected 2 or more classes for background: false but received 1');
-    }
-    if (classWeights !== undefined && classWeights.length !== this.classes) {
-      throw rangeError(`${this.classes} numbers, one per class,`, 'classWeights', [
-        ...classWeights,
-      ]);
-    }
-    if (distances !== undefined && distances.length !== this.classes ** 2) {
-      throw new RangeError(
-        `Expected ${this.classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}`,
-      );
-    }
   }
 
   #isLabels(predictions: Tensor, target: Tensor): boolean {

@@ -8,11 +8,16 @@ import {
   show,
   typeError,
 } from '../common/check.js';
-import { checkIgnoreIndex, checkLayout } from '../losses/resolve.js';
-import { type Absent, absentPolicies } from './scores.js';
+import {
+  type Absent,
+  absentPolicies,
+  checkBackground,
+  checkIgnoreIndex,
+  checkLayout,
+} from '../common/shared-options.js';
+import { Decision, namesOf } from '../native/codes.js';
 
-/** In the order of the codes of binding.d.ts. */
-export const decisions = ['argmax', 'threshold', 'labels'] as const;
+const decisions = namesOf(Decision);
 const aggregates = ['global', 'samples'] as const;
 
 /** What {@link SegmentationMetrics} count, and how scores are made of it. */
@@ -81,9 +86,7 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   }
   checkThreshold(threshold, decision);
   const background = checkFlag(options.background, 'background', true);
-  if (!background && classes === 1) {
-    throw new RangeError('Expected 2 or more classes for background: false but received 1');
-  }
+  checkBackground(background, classes);
   return Object.freeze({
     classes,
     decision,

@@ -10,6 +10,7 @@ import {
 } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { Device } from '../devices/device.js';
+import { makeTensorData } from './allocate.js';
 import { DeviceStorage, type IpcHandle } from './device-storage.js';
 import {
   bytesOf,
@@ -18,7 +19,6 @@ import {
   dtypes,
   type Float16Like,
   isFloat16Array,
-  makeTensorData,
   resolveDType,
   type TypedArray,
 } from './dtype.js';
@@ -69,9 +69,8 @@ export class Tensor implements Disposable {
   readonly size: number;
   /** Makes postMessage fail with a sentence that helps. */
   protected readonly cannotBePosted = notCloneable;
-  #data: TypedArray | undefined;
-  readonly #storage: DeviceStorage | undefined;
-  #disposed = false;
+  /** Nothing when disposed. */
+  #memory: TypedArray | DeviceStorage | undefined;
 
   private constructor(
     memory: TypedArray | DeviceStorage,
@@ -80,8 +79,7 @@ export class Tensor implements Disposable {
     size: number,
     device = Device.cpu,
   ) {
-    if (memory instanceof DeviceStorage) this.#storage = memory;
-    else this.#data = memory;
+    this.#memory = memory;
     this.shape = shape;
     this.dtype = dtype;
     this.size = size;
@@ -228,13 +226,18 @@ export class Tensor implements Disposable {
 
   /** Whether it is a tensor itself: not a Proxy of one, which has no memory. @internal */
   static isWhole(value: Tensor): boolean {
-    return #disposed in value;
+    return #memory in value;
+  }
+
+  /** The array or the device's memory; nothing when disposed. @internal */
+  get memory(): TypedArray | DeviceStorage | undefined {
+    return this.#memory;
   }
 
   /** The typed array of a tensor on the host. @throws TypeError on a GPU; WarpDiceError ERR_DISPOSED */
   get data(): TypedArray {
-    this.#mustBeLive();
-    if (this.#data !== undefined) return this.#data;
+    const memory = this.#live();
+    if (!(memory instanceof DeviceStorage)) return memory;
     throw new TypeError(
       `Expected a tensor on the host for data but received one on ${this.device}: read() copies it`,
     );
@@ -242,8 +245,8 @@ export class Tensor implements Disposable {
 
   /** The memory on a GPU. @internal */
   get storage(): DeviceStorage {
-    this.#mustBeLive();
-    if (this.#storage !== undefined) return this.#storage;
+    const memory = this.#live();
+    if (memory instanceof DeviceStorage) return memory;
     throw new TypeError(`Expected a tensor on a GPU but received one on ${this.device}`);
   }
 
@@ -353,13 +356,13 @@ export class Tensor implements Disposable {
 
   /** Lets go of the memory; using the tensor afterwards is an error. May be called again. */
   dispose(): void {
-    this.#disposed = true;
-    this.#data = undefined;
-    this.#storage?.dispose();
+    const memory = this.#memory;
+    this.#memory = undefined;
+    if (memory instanceof DeviceStorage) memory.dispose();
   }
 
   get disposed(): boolean {
-    return this.#disposed;
+    return this.#memory === undefined;
   }
 
   /** {@link Tensor.dispose}, for `using`. */
@@ -367,8 +370,8 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  #mustBeLive(): void {
-    if (!this.#disposed) return;
+  #live(): TypedArray | DeviceStorage {
+    if (this.#memory !== undefined) return this.#memory;
     throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
   }
 

@@ -3,6 +3,7 @@
 
 #include "cpu/engine.h"
 #include "cpu/huge_pages.h"
+#include "node/contract.h"
 #include "node/loss_class.h"
 #include "node/metrics_functions.h"
 #include "node/napi_util.h"
@@ -88,6 +89,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("contract", make_contract(env));
   exports.Set("Loss", make_loss_class(env));
   exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
   exports.Set("countAsync", Napi::Function::New<count_classes_async>(env, "countAsync"));
