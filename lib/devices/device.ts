@@ -161,7 +161,10 @@ export class Stream implements Disposable {
   #disposed = false;
 
   /** @throws TypeError; WarpDiceError ERR_CUDA */
-  constructor(device: Device, /** @internal */ handle?: bigint) {
+  constructor(device: Device);
+  /** handle: of a stream that somebody else owns. @internal */
+  constructor(device: Device, handle: bigint);
+  constructor(device: Device, handle?: bigint) {
     if (device?.kind !== 'cuda') throw typeError('a CUDA device', 'device', device);
     this.device = device;
     this.native = callNative(() => new (cuda().Stream)(device.index, handle));
