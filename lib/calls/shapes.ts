@@ -121,7 +121,7 @@ export class Geometry {
         ? `: ${this.names.dropAxis(this.#axis, labels)}`
         : '';
     return new RangeError(
-      `Expected shape ${either} for ${this.names.target}, as ${this.names.predictions} have ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
+      `Expected shape ${either} for ${this.names.target}, with ${this.names.predictions} of shape ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
     );
   }
 
@@ -136,7 +136,7 @@ export class Geometry {
     if (fits) return;
     const wanted = shape.filter((_, axis) => axis !== this.#axis);
     throw new RangeError(
-      `Expected shape ${showShape(wanted)} for weight, as ${this.names.predictions} have ${showShape(shape)}, but received ${showShape(weight.shape)}`,
+      `Expected shape ${showShape(wanted)} for weight, with ${this.names.predictions} of shape ${showShape(shape)}, but received ${showShape(weight.shape)}`,
     );
   }
 }

@@ -23,17 +23,30 @@ function described(value: unknown): string {
   }
   if (isPromise(value)) return 'a promise';
   if (typeof value === 'object' && value !== null) {
+    if (Object.getPrototypeOf(value) === Object.prototype) return showKeys(Object.keys(value));
     return `an instance of ${short(value.constructor?.name ?? 'Object')}`;
   }
   return short(value);
 }
 
-/** 'a Float32Array', 'an Int32Array' */
-export const withArticle = (noun: string): string =>
-  `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+/** `{ data, shape }`: of a plain object its first keys. */
+function showKeys(keys: readonly string[]): string {
+  if (keys.length === 0) return '{}';
+  const more = keys.length > 4 ? ', ...' : '';
+  return `{ ${keys.slice(0, 4).map(short).join(', ')}${more} }`;
+}
 
-export const isPromise = (value: unknown): boolean =>
-  typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
+/** 'a Uint8Array', 'an Int32Array' */
+export const withArticle = (noun: string): string =>
+  `${/^[aeio]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+
+export function isPromise(value: unknown): boolean {
+  try {
+    return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
+  } catch {
+    return false; // its getters throw, or a Proxy was revoked
+  }
+}
 
 /** One line, and not a long one. */
 function short(value: unknown): string {

@@ -50,6 +50,8 @@ function notATensor(value: unknown, name: string): TypeError {
   } else if (typeof value === 'object' && value !== null && isTensorFlows(value)) {
     advice =
       'use tfLoss of warpdice/tfjs, or pass { data: tensor.dataSync(), shape: tensor.shape }';
+  } else if (name === 'target' && typeof value === 'object' && value !== null) {
+    advice = 'the target comes second, the options of a call third';
   }
   return typeError('a Tensor or { data, shape }', name, value, advice);
 }
