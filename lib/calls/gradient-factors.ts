@@ -1,6 +1,7 @@
 // What a gradient is multiplied by before it is rounded: dL/dvalue (upstream) and gradScale.
-import { show, showShape, typeError } from '../common/check.js';
+import { cannotCombine, needs, showShape, typeError } from '../common/check.js';
 import type { Device } from '../devices/device.js';
+import { nameOf, Reduction } from '../native/codes.js';
 import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
 import { codeOf } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
@@ -34,22 +35,22 @@ export function readFactors({ native, device, upstream, gradScale }: PreparedCal
     typeof gradScale === 'object' ? toTensor(gradScale, 'gradScale').itemSync() : gradScale;
 }
 
-/** shape: of the value; undefined for a loss that is reduced to one number. */
+/** A loss that is one number has none. */
+export function refuseUpstream(like: TensorLike | undefined, reduction: number): void {
+  if (like === undefined) return;
+  const name = nameOf(Reduction, reduction);
+  throw cannotCombine('upstream', `reduction '${name}'`, 'scale its gradient by gradScale');
+}
+
+/** shape: of the value. */
 export function checkUpstream(
   like: TensorLike | undefined,
-  shape: readonly number[] | undefined,
+  shape: readonly number[],
   device: Device,
-): Tensor | undefined {
-  if (shape === undefined) {
-    if (like === undefined) return undefined;
-    throw new TypeError(
-      `Expected no upstream for a reduced loss (use gradScale) but received ${show(like)}`,
-    );
-  }
+): Tensor {
   if (like === undefined) {
-    throw new TypeError(
-      `Expected dL/dvalue of shape ${showShape(shape)} for upstream, as reduction is 'none', but received undefined`,
-    );
+    const wanted = `upstream, dL/dvalue of shape ${showShape(shape)}, for a gradient`;
+    throw needs("reduction 'none'", wanted);
   }
   const upstream = toTensorOn(device, like, 'upstream');
   if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {

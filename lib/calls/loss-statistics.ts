@@ -22,6 +22,11 @@ export class LossStatistics {
     return this.pooled ? 1 : samples;
   }
 
+  /** Room for the sums of so many samples, on the host. */
+  makeSums(samples: number, classes: number): Float64Array {
+    return new Float64Array(this.groups(samples) * classes * sumNames.length);
+  }
+
   /** New ones for the predictions of a call. */
   make({ native: { samples, classes }, device, made }: PreparedCall): Statistics {
     const groups = this.groups(samples);

@@ -89,7 +89,9 @@ export class Plan implements Disposable {
     const call = this.#prepare(predictions, target, out);
     const [now, before] = [call.native, this.#call.native];
     if (now.targetType !== before.targetType || now.targetIsLabels !== before.targetIsLabels) {
-      throw new TypeError('Expected the dtype and kind of target that the plan was made with');
+      throw new TypeError(
+        'Expected a target of the same dtype, and as dense as the one that the plan was made with: make another plan for this one',
+      );
     }
     this.#runner.bind(call);
     this.#call = call;

@@ -1,12 +1,21 @@
 // From what the caller gives to a checked call: shapes, dtypes and statistics that fit, and a place for every result.
 import type { NativeLossOptions } from '../../binding.js';
-import { checkFlag, checkInteger, checkKeys, rangeError, typeError } from '../common/check.js';
+import {
+  cannotCombine,
+  checkFlag,
+  checkInteger,
+  checkKeys,
+  needs,
+  rangeError,
+  typeError,
+} from '../common/check.js';
 import { Reduction, Step } from '../native/codes.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import { codeOf } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { checkScale, checkUpstream, readFactors } from './gradient-factors.js';
+import { checkScale, checkUpstream, readFactors, refuseUpstream } from './gradient-factors.js';
 import { type LossStatistics, sumsOn } from './loss-statistics.js';
+import type { Names } from './names.js';
 import { memoryOf } from './native-call.js';
 import { type AnyOptions, type Operation, valueOutKeys } from './operations.js';
 import type {
@@ -27,12 +36,14 @@ const PARTS = 3;
 export class Preparer {
   readonly #options: NativeLossOptions;
   readonly #statistics: LossStatistics;
+  readonly #names: Names;
   readonly #geometry: Geometry;
 
-  constructor(options: NativeLossOptions, statistics: LossStatistics) {
+  constructor(options: NativeLossOptions, statistics: LossStatistics, names: Names) {
     this.#options = options;
     this.#statistics = statistics;
-    this.#geometry = new Geometry(options);
+    this.#names = names;
+    this.#geometry = new Geometry(options, names);
   }
 
   /** A call that reads predictions and target. `statistics` is for one that begins with step 3. */
@@ -44,9 +55,9 @@ export class Preparer {
     statistics?: Statistics,
   ): PreparedCall {
     checkKeys(options, 'options', operation.keys);
-    const predictions = toTensor(predictionsLike, 'predictions');
+    const predictions = toTensor(predictionsLike, this.#names.predictions);
     const { device } = predictions;
-    const target = toTensorOn(device, targetLike, 'target');
+    const target = toTensorOn(device, targetLike, this.#names.target);
     const weight =
       options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
     const geometry = this.#geometry;
@@ -69,7 +80,7 @@ export class Preparer {
     try {
       if (operation.steps === Step.statistics) this.#placeStatistics(call, options.out);
       else {
-        checkKeys(options.out, 'options.out', operation.outKeys);
+        checkKeys(options.out, 'out', operation.outKeys);
         this.#placeResults(call, predictions, target, options, statistics);
       }
     } catch (error) {
@@ -82,10 +93,10 @@ export class Preparer {
   /** A call of step 2 alone. */
   fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'>): PreparedCall {
     checkKeys(options, 'options', ['out']);
-    checkKeys(options.out, 'options.out', valueOutKeys);
+    checkKeys(options.out, 'out', valueOutKeys);
     this.#statistics.checkMeaning(statistics, 'statistics');
     const [groups, classes] = statistics.shape;
-    checkClasses(this.#options, classes);
+    checkClasses(this.#options, classes, () => statistics.toString());
     const { device } = statistics;
     const call = emptyCall(Step.finalize, device);
     const { native } = call;
@@ -120,11 +131,12 @@ export class Preparer {
       this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
     }
     const { reduction } = this.#options;
-    const factorShape =
-      reduction === Reduction.none
-        ? this.#valueShape(call.statistics?.shape[0] ?? groups, classes)
-        : undefined;
-    call.upstream = checkUpstream(options.upstream, factorShape, device);
+    if (reduction === Reduction.none) {
+      const shape = this.#valueShape(call.statistics?.shape[0] ?? groups, classes);
+      call.upstream = checkUpstream(options.upstream, shape, device);
+    } else {
+      refuseUpstream(options.upstream, reduction);
+    }
     call.gradScale = checkScale(options.gradScale, device);
     readFactors(call);
     const accumulate = checkFlag(options.accumulate, 'accumulate', false);
@@ -153,7 +165,7 @@ export class Preparer {
       call.parts = float64Buffer(out?.parts, 'out.parts', shape, device, made);
       native.parts = memoryOf(call.parts);
     } else if (out?.parts !== undefined) {
-      throw typeError('nothing, as the loss is not compound,', 'out.parts', out.parts);
+      throw needs('out.parts', 'a compound loss (crossEntropy or focal)');
     }
   }
 
@@ -164,10 +176,10 @@ export class Preparer {
       call.statistics = this.#statistics.make(call);
     } else {
       const { samples, classes } = native;
-      this.#statistics.check(out, samples, classes, 'options.out');
-      if (out.device !== device) throw typeError(`statistics on ${device}`, 'options.out', out);
+      this.#statistics.check(out, samples, classes, 'out');
+      if (out.device !== device) throw typeError(`statistics on ${device}`, 'out', out);
       if (out.samples !== samples) {
-        throw rangeError(`statistics of ${samples} samples`, 'options.out', out.samples);
+        throw rangeError(`statistics of ${samples} samples`, 'out', out.samples);
       }
       call.statistics = out;
     }
@@ -185,9 +197,7 @@ export class Preparer {
     if (sampleOffset === undefined) {
       this.#statistics.check(statistics, samples, classes, 'statistics');
     } else {
-      if (this.#statistics.pooled) {
-        throw typeError('nothing, as batch is set,', 'sampleOffset', sampleOffset);
-      }
+      if (this.#statistics.pooled) throw cannotCombine('sampleOffset', 'batch: true');
       this.#statistics.checkMeaning(statistics, 'statistics');
       const all = Math.max(statistics.shape[0], samples);
       this.#statistics.check(statistics, all, classes, 'statistics');

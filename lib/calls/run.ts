@@ -1,5 +1,6 @@
 // A checked call goes to the addon: at once or off the event loop, with the allReduce hook between its steps.
 import type { NativeCall, NativeLoss, NativeLossOptions } from '../../binding.js';
+import { Step } from '../native/codes.js';
 import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
@@ -12,7 +13,9 @@ import {
   withoutStatistics,
 } from './all-reduce.js';
 import { readFactors } from './gradient-factors.js';
+import { LogitsCheck } from './logits-check.js';
 import type { LossStatistics } from './loss-statistics.js';
+import type { Names } from './names.js';
 import { callLoss } from './native-call.js';
 import type { PlanRunner } from './plan.js';
 import { type PreparedCall, release } from './prepared-call.js';
@@ -26,16 +29,22 @@ export class CallRunner {
   #onDevices: DeviceRunner | undefined;
   readonly #statistics: LossStatistics;
   readonly #allReduce: AllReduce | undefined;
+  readonly #names: Names;
+  #logits: LogitsCheck | undefined;
 
   constructor(
     options: NativeLossOptions,
     statistics: LossStatistics,
     allReduce: AllReduce | undefined,
+    names: Names,
+    lossName: string,
   ) {
     this.#options = options;
     this.#native = new native.Loss(options);
     this.#statistics = statistics;
     this.#allReduce = allReduce;
+    this.#names = names;
+    this.#logits = LogitsCheck.for(options, lossName);
   }
 
   run(call: PreparedCall): void {
@@ -45,12 +54,16 @@ export class CallRunner {
       return;
     }
     if (this.#allReduce === undefined || !runsHook(call.native.steps)) {
-      this.#runNative(call.native);
+      const native = this.#withSums(call.native);
+      this.#runNative(native);
+      this.#lookForLogits(native);
       return;
     }
     // New ones each time, as the hook may keep them.
     const local = this.#statistics.make(call);
-    this.#runNative(statisticsOnly(call.native, local.data));
+    const first = statisticsOnly(call.native, local.data);
+    this.#runNative(first);
+    this.#lookForLogits(first);
     this.#runNative(withoutStatistics(call.native, this.merged(local).data));
   }
 
@@ -58,13 +71,23 @@ export class CallRunner {
   runAsync<Result>(call: PreparedCall, result: () => Result): Promise<Result> {
     const allReduce = runsHook(call.native.steps) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
-    if (allReduce === undefined) return this.#runNativeAsync(call.native).then(result);
+    if (allReduce === undefined) {
+      const native = this.#withSums(call.native);
+      return this.#runNativeAsync(native).then(() => {
+        this.#lookForLogits(native);
+        return result();
+      });
+    }
     // The second half begins too late to throw, and must not find its outputs wrong then.
     callLoss(this.#native, 'check', call.native);
     const local = this.#statistics.make(call);
     const kept = withCopies(call.native);
-    return this.#runNativeAsync(statisticsOnly(kept, local.data))
-      .then(() => allReduce(local))
+    const first = statisticsOnly(kept, local.data);
+    return this.#runNativeAsync(first)
+      .then(() => {
+        this.#lookForLogits(first);
+        return allReduce(local);
+      })
       .then((merged) => {
         const sums = this.#statistics.checkMerged(merged, local).data;
         return this.#runNativeAsync(withoutStatistics(kept, sums));
@@ -119,8 +142,23 @@ export class CallRunner {
     if (this.#allReduce === undefined || !runsHook(call.native.steps)) return;
     release(call);
     throw new TypeError(
-      `Expected a call that can wait for allReduce on ${call.device}: use valueAsync or valueAndGradAsync`,
+      `allReduce cannot be combined with a synchronous call on ${call.device}: use valueAsync or valueAndGradAsync`,
     );
+  }
+
+  /** The call itself or, where the logits check wants them, with room for the sums. */
+  #withSums(call: NativeCall): NativeCall {
+    const { steps, statistics, samples, classes } = call;
+    if (this.#logits === undefined || statistics !== undefined) return call;
+    if ((steps & Step.statistics) === 0) return call;
+    return { ...call, statistics: this.#statistics.makeSums(samples, classes) };
+  }
+
+  /** In the sums that step 1 of the call has written. */
+  #lookForLogits(call: NativeCall): void {
+    if (this.#logits === undefined || (call.steps & Step.statistics) === 0) return;
+    this.#logits.look(call, this.#names.predictions);
+    if (this.#logits.done) this.#logits = undefined;
   }
 
   #runNative(call: NativeCall): void {
@@ -140,6 +178,6 @@ export class CallRunner {
 
   #toUserError(error: unknown, { classes, targetIsLabels: indices }: NativeCall): unknown {
     const { ignoreIndex } = this.#options;
-    return toUserError(error, { name: 'target', classes, indices, ignoreIndex });
+    return toUserError(error, { name: this.#names.target, classes, indices, ignoreIndex });
   }
 }

@@ -17,9 +17,3 @@ export function checkIgnoreIndex(value: unknown): number | undefined {
   if (!Number.isSafeInteger(value)) throw rangeError('an integer', 'ignoreIndex', value);
   return value;
 }
-
-/** Without class 0 a class must remain. */
-export function checkBackground(background: boolean, classes: number): void {
-  if (background || classes > 1) return;
-  throw new RangeError('Expected 2 or more classes for background: false but received 1');
-}

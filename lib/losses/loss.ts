@@ -1,5 +1,6 @@
 import { type AllReduce, checkAllReduce } from '../calls/all-reduce.js';
 import { LossStatistics } from '../calls/loss-statistics.js';
+import { defaultNames, type Names } from '../calls/names.js';
 import * as operations from '../calls/operations.js';
 import type {
   CallOptions,
@@ -31,6 +32,7 @@ import { type Definition, resolveOptions } from './resolve.js';
  * of range reject the promise.
  */
 export abstract class Loss {
+  readonly #names = { ...defaultNames };
   readonly #preparer: Preparer;
   readonly #runner: CallRunner;
   /** @internal */
@@ -41,8 +43,10 @@ export abstract class Loss {
     const resolved = resolveOptions(options, definition);
     const statistics = new LossStatistics(resolved);
     this.channelsLast = resolved.channelsLast;
-    this.#preparer = new Preparer(resolved, statistics);
-    this.#runner = new CallRunner(resolved, statistics, checkAllReduce(options.allReduce));
+    const allReduce = checkAllReduce(options.allReduce);
+    const { name } = new.target;
+    this.#preparer = new Preparer(resolved, statistics, this.#names);
+    this.#runner = new CallRunner(resolved, statistics, allReduce, this.#names, name);
   }
 
   /**
@@ -243,6 +247,11 @@ export abstract class Loss {
       },
       runAsync: () => this.#runner.runAsync(call, result),
     };
+  }
+
+  /** How messages call the arguments: for warpdice/tfjs. @internal */
+  useNames(names: Names): void {
+    Object.assign(this.#names, names);
   }
 
   /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */

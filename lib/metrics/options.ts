@@ -1,17 +1,16 @@
 // What metrics count and how scores are made of it: the options and their checks.
 import {
+  cannotCombine,
   checkFlag,
   checkInteger,
   checkKeys,
   checkOneOf,
   rangeError,
-  show,
   typeError,
 } from '../common/check.js';
 import {
   type Absent,
   absentPolicies,
-  checkBackground,
   checkIgnoreIndex,
   checkLayout,
 } from '../common/shared-options.js';
@@ -81,12 +80,14 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   const decision = checkOneOf(options.decision, 'decision', decisions, 'argmax');
   if (decision === 'argmax' && classes === 1) {
     throw new RangeError(
-      "Expected 2 or more for classes, as decision is 'argmax', but received 1: use 'threshold'",
+      "Expected 2 or more for classes, as decision is 'argmax', but received 1: use decision 'threshold'",
     );
   }
   checkThreshold(threshold, decision);
   const background = checkFlag(options.background, 'background', true);
-  checkBackground(background, classes);
+  if (!background && classes === 1) {
+    throw new RangeError('Expected 2 or more for classes, as background is false, but received 1');
+  }
   return Object.freeze({
     classes,
     decision,
@@ -102,9 +103,7 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
 function checkThreshold(threshold: unknown, decision: string): void {
   if (decision !== 'threshold') {
     if (threshold === undefined) return;
-    throw new TypeError(
-      `Expected no threshold for decision '${decision}' but received ${show(threshold)}`,
-    );
+    throw cannotCombine('threshold', `decision '${decision}'`, "use decision 'threshold'");
   }
   if (typeof threshold !== 'number') {
     throw typeError(
