@@ -24,6 +24,7 @@ import {
   type TypedArray,
 } from './dtype.js';
 import { bfloatToNumber, halfToNumber } from './half.js';
+import { checkDevice, checkForeign } from './placement.js';
 
 /** A {@link Tensor}, or what one is made of; every call takes either. */
 export type TensorLike =
@@ -394,19 +395,4 @@ export class Tensor implements Disposable {
   toString(): string {
     return `Tensor ${this.dtype} ${showShape(this.shape)} on ${this.device}`;
   }
-}
-
-function checkDevice(device: unknown, name: string): Device {
-  if (!(device instanceof Device)) throw typeError('a Device', name, device);
-  return device;
-}
-
-/** The shape, dtype and GPU of memory that somebody else owns. */
-function checkForeign(shape: readonly number[], dtype: DType, options: { device: Device }) {
-  const size = sizeOf(shape, 'shape');
-  const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
-  checkKeys(options, 'options', ['device']);
-  const device = checkDevice(options?.device, 'device');
-  if (device.kind !== 'cuda') throw typeError('a GPU', 'device', device);
-  return { size, type, device };
 }

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Loss, LossOptions } from '../../lib/index.js';
 import { type Cell, cells, entryOf, makeLoss } from '../support/losses.js';
 import { Random } from '../support/random.js';
-import { type DType, full, tensor } from '../support/util.js';
+import { type DType, full, tensor } from '../support/tensors.js';
 
 beforeAll(() => {
   tf.env().set('IS_TEST', true); // no advice to install tfjs-node
