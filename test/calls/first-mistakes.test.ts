@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { DiceCELoss, DiceLoss, SegmentationMetrics, Tensor } from '../../lib/index.js';
 import type { Any } from '../support/errors.js';
-import { full } from '../support/util.js';
+import { full } from '../support/tensors.js';
 
 const plain = new DiceLoss();
 const x = full([2], 0.5);

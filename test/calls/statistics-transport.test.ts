@@ -1,8 +1,8 @@
 // Statistics on their way between threads and machines: JSON and one typed array, and back to the bit.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Statistics } from '../../lib/index.js';
+import { makeCase, type Spec } from '../support/cases.js';
 import { inOneForm } from '../support/errors.js';
-import { makeCase, type Spec } from '../support/util.js';
 
 const made = (spec: Spec): Statistics => {
   const { loss, predictions, target } = makeCase(spec);

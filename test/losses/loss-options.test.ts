@@ -11,7 +11,7 @@ import {
   TverskyLoss,
 } from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
-import { full, tensor } from '../support/util.js';
+import { full, tensor } from '../support/tensors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the point
 type Any = any;

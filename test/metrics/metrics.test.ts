@@ -10,7 +10,7 @@ import {
 } from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
 import { checkCounts, combinations, make, small, total } from '../support/metrics.js';
-import { type DType, full, numbers, type Typed, tensor } from '../support/util.js';
+import { type DType, full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const threads = getThreads();
 afterAll(() => setThreads(threads));
