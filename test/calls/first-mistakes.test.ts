@@ -73,7 +73,7 @@ test.each<[string, () => unknown, string]>([
   [
     'a tensor instead of options',
     () => plain.value(x, y, Tensor.from(Float32Array.of(1, 1), [2]) as Any),
-    'Expected an object for options but received an instance of Tensor',
+    'Expected an object for options but received Tensor float32 [2] on cpu',
   ],
   [
     'an array instead of out',
