@@ -137,6 +137,16 @@ test.each<[string, () => unknown, string]>([
     "Expected 2 or more classes for activation 'softmax' but received 1, in predictions of shape [2, 1, 4] (channels-first): use 'sigmoid'",
   ],
   [
+    'an image as a mask',
+    () => plain.value(x, full([2], 255, 'uint8')),
+    'Expected 0 or 1 for target but received 2 other values, the first 255 at index 0: divide a mask of 0 and 255 by 255',
+  ],
+  [
+    'voxels without a class',
+    () => plain.value(image, full([1, 4], 255, 'uint8')),
+    'Expected class indices from 0 to 2 for target but received 4 other values, the first 255 at index 0: to leave voxels of 255 out, set ignoreIndex: 255',
+  ],
+  [
     'the other layout',
     () =>
       new DiceLoss({ classWeights: [1, 2, 3] }).value(full([1, 4, 3], 0), full([1, 4], 1, 'uint8')),
