@@ -91,6 +91,11 @@ test.each<[string, () => unknown, string]>([
     'Expected a Tensor or { data, shape } for out.grad but received a Float32Array of 2: add its shape',
   ],
   [
+    'new Tensor',
+    () => new (Tensor as Any)(Float32Array.of(1, 2), [2]),
+    'Expected a call of Tensor.from(data, shape) for a Tensor but received new Tensor(...)',
+  ],
+  [
     'the activation instead of options',
     () => new DiceLoss('softmax' as Any),
     "Expected an object for options but received 'softmax': write { activation: 'softmax' }",
