@@ -24,6 +24,8 @@ function described(value: unknown): string {
   if (isPromise(value)) return 'a promise';
   if (typeof value === 'object' && value !== null) {
     if (Object.getPrototypeOf(value) === Object.prototype) return showKeys(Object.keys(value));
+    const text = 'toString' in value ? short(value) : '[object Object]';
+    if (!text.startsWith('[object ')) return text; // a Device, say: its name
     return `an instance of ${short(value.constructor?.name ?? 'Object')}`;
   }
   return short(value);

@@ -86,6 +86,11 @@ export class Tensor implements Disposable {
     this.dtype = dtype;
     this.size = size;
     this.device = device;
+    if (size === undefined) {
+      throw new TypeError(
+        'Expected a call of Tensor.from(data, shape) for a Tensor but received new Tensor(...)',
+      );
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 // Whatever is passed, the error is one short sentence of the library: none of JavaScript's own, no novel.
 import { describe, expect, test } from '@jest/globals';
 import {
+  Device,
   DiceLoss,
   GeneralizedWassersteinDiceLoss,
   SegmentationMetrics,
@@ -29,6 +30,7 @@ describe('a value that is hard to name', () => {
       Object.create({ constructor: { name: Symbol('n') } }),
       /Symbol\(n\)$/,
     ],
+    ['a device', Device.cpu, /received cpu \(\w+\)$/],
     ['an object', { data: 1, shape: 2 }, /received \{ data, shape \}$/],
     ['an object of many keys', { a: 1, b: 2, c: 3, d: 4, e: 5 }, /\{ a, b, c, d, \.\.\. \}$/],
     ['an empty object', {}, /received \{\}$/],

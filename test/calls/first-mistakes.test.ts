@@ -73,7 +73,7 @@ test.each<[string, () => unknown, string]>([
   [
     'a tensor instead of options',
     () => plain.value(x, y, Tensor.from(Float32Array.of(1, 1), [2]) as Any),
-    'Expected an object for options but received an instance of Tensor',
+    'Expected an object for options but received Tensor float32 [2] on cpu',
   ],
   [
     'an array instead of out',
@@ -89,6 +89,11 @@ test.each<[string, () => unknown, string]>([
     'an array instead of out.grad',
     () => plain.valueAndGrad(x, y, { out: { grad: new Float32Array(2) } } as Any),
     'Expected a Tensor or { data, shape } for out.grad but received a Float32Array of 2: add its shape',
+  ],
+  [
+    'new Tensor',
+    () => new (Tensor as Any)(Float32Array.of(1, 2), [2]),
+    'Expected a call of Tensor.from(data, shape) for a Tensor but received new Tensor(...)',
   ],
   [
     'the activation instead of options',
@@ -135,6 +140,16 @@ test.each<[string, () => unknown, string]>([
     () =>
       new DiceLoss({ activation: 'softmax' }).value(full([2, 1, 4], 0), full([2, 4], 1, 'uint8')),
     "Expected 2 or more classes for activation 'softmax' but received 1, in predictions of shape [2, 1, 4] (channels-first): use 'sigmoid'",
+  ],
+  [
+    'an image as a mask',
+    () => plain.value(x, full([2], 255, 'uint8')),
+    'Expected 0 or 1 for target but received 2 other values, the first 255 at index 0: divide a mask of 0 and 255 by 255',
+  ],
+  [
+    'voxels without a class',
+    () => plain.value(image, full([1, 4], 255, 'uint8')),
+    'Expected class indices from 0 to 2 for target but received 4 other values, the first 255 at index 0: to leave voxels of 255 out, set ignoreIndex: 255',
   ],
   [
     'the other layout',

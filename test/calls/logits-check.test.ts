@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '
 import * as tf from '@tensorflow/tfjs';
 import type { Loss, LossOptions } from '../../lib/index.js';
 import { type Cell, cells, entryOf, makeLoss } from '../support/losses.js';
+import { named } from '../support/named.js';
 import { Random } from '../support/random.js';
 import { type DType, full, tensor } from '../support/tensors.js';
 
@@ -175,7 +176,7 @@ describe('no warning', () => {
     expect(new Set(plain.map(({ key }) => key)).size).toBe(5);
   });
 
-  test.each(plain)('for random probabilities: $key $variant', ({ key, variant }) => {
+  test.each(named(plain))('for random probabilities: %s', (_, { key, variant }) => {
     const random = new Random(JSON.stringify(variant).length);
     for (const batch of [false, true]) {
       for (const dtype of ['float32', 'float64', 'float16', 'bfloat16'] as const) {
