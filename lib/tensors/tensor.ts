@@ -19,11 +19,10 @@ import {
   type DType,
   dtypes,
   type Float16Like,
-  isFloat16Array,
   resolveDType,
   type TypedArray,
 } from './dtype.js';
-import { bfloatToNumber, halfToNumber } from './half.js';
+import { firstNumber } from './half.js';
 import { checkDevice, checkForeign } from './placement.js';
 
 /** A {@link Tensor}, or what one is made of; every call takes either. */
@@ -286,13 +285,13 @@ export class Tensor implements Disposable {
    */
   async item(): Promise<number> {
     this.#mustBeOne();
-    return this.#number(this.device.kind === 'cpu' ? this.data : await this.read());
+    return firstNumber(this.device.kind === 'cpu' ? this.data : await this.read(), this.dtype);
   }
 
   /** {@link Tensor.item} at once: on a GPU it blocks the thread until the work is done. */
   itemSync(): number {
     this.#mustBeOne();
-    return this.#number(this.device.kind === 'cpu' ? this.data : this.readSync());
+    return firstNumber(this.device.kind === 'cpu' ? this.data : this.readSync(), this.dtype);
   }
 
   /** A copy of the data. Waits for the work that makes it, without blocking. Errors as {@link Tensor.item}. */
@@ -387,13 +386,6 @@ export class Tensor implements Disposable {
   #mustBeOne(): void {
     if (this.size !== 1)
       throw rangeError('a tensor of one element', 'item()', this.shape, 'use read()');
-  }
-
-  #number(data: TypedArray): number {
-    const value = data[0] as number | bigint;
-    if (this.dtype === 'float16' && !isFloat16Array(data)) return halfToNumber(Number(value));
-    if (this.dtype === 'bfloat16') return bfloatToNumber(Number(value));
-    return Number(value);
   }
 
   /** For messages: dtype, shape and device. */
