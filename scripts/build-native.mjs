@@ -133,15 +133,13 @@ async function compile(folder) {
   console.log(`warpdice: the addon is compiled (${seconds()})`);
 }
 
-/** Configures and builds in the folder `out`; `defines` are CMake's, such as -DWARPDICE_PREBUILT=ON. */
-export async function buildNative({ out = 'build', defines = [], clean = false } = {}) {
+/** Configures the folder `out` and returns its path; `defines` are CMake's, such as -DWARPDICE_PREBUILT=ON. */
+export async function configure({ out = 'build', defines = [] } = {}) {
   checkTools();
   const folder = path.resolve(root, out);
-  if (clean) rmSync(folder, { recursive: true, force: true });
   const settings = Object.entries(settingsOf(folder)).map(([name, value]) => `-D${name}=${value}`);
   const generator = ['-G', chooseGenerator(folder)];
   const where = ['-S', root, '-B', folder];
-  // Always configured, so that changed options count.
   const { status, output } = await cmake([...where, ...generator, ...settings, ...defines]);
   if (status !== 0) {
     const message = cmakeMessage(output);
@@ -149,7 +147,13 @@ export async function buildNative({ out = 'build', defines = [], clean = false }
     throw new BuildError(message ?? 'CMake could not configure the build; its output is above.');
   }
   for (const [, line] of output.matchAll(/^-- (warpdice: .*)$/gm)) console.log(line);
-  await compile(folder);
+  return folder;
+}
+
+/** Builds the addon in the folder `out`. It is always configured anew, so that changed options count. */
+export async function buildNative({ out = 'build', defines = [], clean = false } = {}) {
+  if (clean) rmSync(path.resolve(root, out), { recursive: true, force: true });
+  await compile(await configure({ out, defines }));
 }
 
 /** Runs `action` and turns a BuildError into one line and exit status 1. */

@@ -24,7 +24,7 @@ class AsyncWork {
       napi_delete_async_work(env, work->work_);
       throw Napi::Error::New(env);
     }
-    work.release();
+    static_cast<void>(work.release());  // the queue has it now
     return promise;
   }
 
@@ -67,7 +67,7 @@ class AsyncWork {
       napi_resolve_deferred(env, self->deferred_, undefined);
     } catch (const Napi::Error& error) {
       napi_reject_deferred(env, self->deferred_, error.Value());
-    } catch (...) {
+    } catch (...) {  // NOLINT(bugprone-empty-catch)
       // Memory for the error itself ran out. Nothing may leave this C callback; the promise stays pending.
     }
     napi_delete_async_work(env, self->work_);
