@@ -93,7 +93,9 @@ async function run({ lines }: Example): Promise<number> {
   return compared;
 }
 
-const examples = readdirSync(lib).flatMap(examplesOf);
+const examples = readdirSync(lib, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .flatMap(examplesOf);
 
 test.each(examples.map((example) => [example.name, example] as const))('%s', async (_, example) => {
   expect(await run(example)).toBeGreaterThan(0);
