@@ -39,7 +39,10 @@ const steps = [
   ['whole suite with WARPDICE_SIMD=avx2', 'npm run -s test:all', { WARPDICE_SIMD: 'avx2' }],
   ['whole suite with WARPDICE_SIMD=baseline', 'npm run -s test:all', { WARPDICE_SIMD: 'baseline' }],
   // .ci/run: a tenth of the large matrices.
-  ['build under AddressSanitizer and UndefinedBehaviorSanitizer', `bash .ci/sanitized-tree ${tree}`],
+  [
+    'build under AddressSanitizer and UndefinedBehaviorSanitizer',
+    `bash .ci/sanitized-tree ${tree}`,
+  ],
   [
     'whole suite under both sanitizers',
     `bash .ci/sanitized-jest ${tree}`,

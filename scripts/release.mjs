@@ -44,7 +44,9 @@ if (options['check-package']) {
   refuseIfAny([...problemsOfRepository(root), ...problemsOfPackage(root)]);
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   if (options['dry-run']) {
-    console.log(`release: version ${version} is whole; without --dry-run it is tagged and published`);
+    console.log(
+      `release: version ${version} is whole; without --dry-run it is tagged and published`,
+    );
   } else {
     run('git', 'tag', '--annotate', `v${version}`, '--message', `Version ${version}`);
     run('npm', 'publish');
