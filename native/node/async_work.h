@@ -67,7 +67,7 @@ class AsyncWork {
       napi_resolve_deferred(env, self->deferred_, undefined);
     } catch (const Napi::Error& error) {
       napi_reject_deferred(env, self->deferred_, error.Value());
-    } catch (...) {  // NOLINT(bugprone-empty-catch)
+    } catch (...) {
       // Memory for the error itself ran out. Nothing may leave this C callback; the promise stays pending.
     }
     napi_delete_async_work(env, self->work_);

@@ -43,7 +43,8 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
   bool is_typed = false;
   napi_is_typedarray(env, array, &is_typed);
   if (!is_typed) throw Napi::TypeError::New(env, std::string("Expected a typed array for ") + name);
-  napi_typedarray_type type = napi_uint16_array;  // as wide as Float16Array, for which early Node 24 leaves it unwritten
+  napi_typedarray_type type =
+      napi_uint16_array;  // as wide as Float16Array, for which early Node 24 leaves it unwritten
   size_t length = 0;
   Memory memory;
   napi_value buffer;
