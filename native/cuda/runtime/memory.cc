@@ -143,7 +143,7 @@ std::shared_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Stream> stream,
   // Closes it when there is less than was said.
   const auto memory =
       std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::opened));
-  expect_device_memory(*memory->stream_, data, size_bytes);
+  expect_device_memory(*memory->last_stream(), data, size_bytes);
   return memory;
 }
 
