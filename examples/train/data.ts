@@ -20,10 +20,13 @@ export interface Slices {
   width: number;
 }
 
-/** `size` is the longer side, in pixels, to which a slice of 160 x 192 is resampled. */
+/** The part of a slice of 160 x 192 that the brain lies in, in all slices; the rest is black. */
+const brain = { left: 16, top: 10, width: 128, height: 160 };
+
+/** `size` is the height in pixels to which the 128 x 160 pixels of the brain are resampled. */
 export function loadSlices(folder: string, size: number): { training: Slices; heldOut: Slices } {
-  const t1 = readVolume(`${folder}/brain-t1.nii.gz`);
-  const tissue = readVolume(`${folder}/brain-tissue.nii.gz`);
+  const t1 = cropped(readVolume(`${folder}/brain-t1.nii.gz`));
+  const tissue = cropped(readVolume(`${folder}/brain-tissue.nii.gz`));
   const { first, count, gap } = heldOut;
   const isHeldOut = (z: number) => z >= first && z < first + count;
   const isTraining = (z: number) => z < first - gap || z >= first + count + gap;
@@ -88,6 +91,16 @@ function readVolume(path: string): Volume {
   if (!header) throw new Error(`${path} is not a NIfTI volume`);
   const [, width, height, depth] = header.dims;
   return { data: new Uint8Array(nifti.readImage(header, bytes)), depth, height, width };
+}
+
+function cropped({ data, depth, height, width }: Volume): Volume {
+  const result = new Uint8Array(depth * brain.height * brain.width);
+  for (let row = 0; row < depth * brain.height; row++) {
+    const [z, y] = [Math.floor(row / brain.height), row % brain.height];
+    const begin = (z * height + brain.top + y) * width + brain.left;
+    result.set(data.subarray(begin, begin + brain.width), row * brain.width);
+  }
+  return { data: result, depth, height: brain.height, width: brain.width };
 }
 
 /** A pixel covers `step` x `step` voxels: their mean in the image, their commonest label. */

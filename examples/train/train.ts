@@ -35,7 +35,6 @@ export async function train(slices: Slices, options: TrainOptions) {
   const shape = [batch, classes, height, width];
   const out = {
     value: { data: new Float64Array(1), shape: [] },
-    perClass: { data: new Float64Array(batch * classes), shape: [batch, classes] },
     grad: { data: new Float32Array(classes * images.length), shape },
   };
 
