@@ -82,7 +82,7 @@ async function runOne(
   const start = performance.now();
   const { weights, lossSeconds } = await train(data.training, {
     ...{ loss, steps, batch, seed, signal },
-    learningRate: 0.02,
+    learningRate: 0.04,
     onStep(step, value, current) {
       curve.loss.push(value);
       progress.update(step, value);
