@@ -13,7 +13,7 @@ export interface TrainOptions {
   steps: number;
   batch: number;
   seed: number;
-  learningRate: number; // of the first step; from there it falls to zero in a straight line
+  learningRate: number; // rises to this over ten steps and falls to zero at the last, in straight lines
   signal: AbortSignal; // no further step begins once it is aborted
   onStep(step: number, loss: number, weights: Weights): void;
 }
@@ -52,7 +52,7 @@ export async function train(slices: Slices, options: TrainOptions) {
     backward.dispose();
     adam.update(
       (name) => gradients[name].dataSync() as Float32Array,
-      learningRate * (1 - (step - 1) / steps),
+      learningRate * Math.min(step / 10, 1 - (step - 1) / steps),
     );
 
     onStep(step, out.value.data[0], weights);
