@@ -10,6 +10,9 @@ import * as nifti from 'nifti-reader-js';
  */
 export const heldOut = { first: 52, count: 16, gap: 5 };
 
+/** The slices below are left out: they show little brain, and nothing like the middle of it. */
+const firstTraining = 24;
+
 /** Slices, one after the other: images [count, height, width], labels the same shape. */
 export interface Slices {
   images: Float32Array;
@@ -29,7 +32,8 @@ export function loadSlices(folder: string, size: number): { training: Slices; he
   const tissue = cropped(readVolume(`${folder}/brain-tissue.nii.gz`));
   const { first, count, gap } = heldOut;
   const isHeldOut = (z: number) => z >= first && z < first + count;
-  const isTraining = (z: number) => z < first - gap || z >= first + count + gap;
+  const isTraining = (z: number) =>
+    z >= firstTraining && (z < first - gap || z >= first + count + gap);
   const all = [...Array(t1.depth).keys()];
 
   const training = resample(t1, tissue, all.filter(isTraining), size);
