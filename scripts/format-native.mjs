@@ -1,7 +1,7 @@
 // clang-format over all C++ and CUDA files; --check only reports.
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { runTool } from './tool.mjs';
 
 const files = ['native', 'test/native', 'test/cuda', 'bench/gpu']
   .filter((folder) => existsSync(folder))
@@ -10,7 +10,4 @@ const files = ['native', 'test/native', 'test/cuda', 'bench/gpu']
   )
   .filter((name) => /\.(h|cc|cu|cuh)$/.test(name));
 const mode = process.argv.includes('--check') ? ['--dry-run', '-Werror'] : ['-i'];
-const program = path.join(import.meta.dirname, '..', 'node_modules', '.bin', 'clang-format');
-const { status, error } = spawnSync(program, [...mode, ...files], { stdio: 'inherit' });
-if (error) console.error(`Could not run ${program}: ${error.message}`);
-process.exitCode = status ?? 1;
+process.exitCode = runTool('clang-format', [...mode, ...files]);

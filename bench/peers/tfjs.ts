@@ -6,8 +6,8 @@ import { root } from '../machine.js';
 import { labelsOf } from '../problem.js';
 import { firstLine, lacksMemory, type OpenPeers, skip } from './peer.js';
 
-type Tensorflow = typeof import('@tensorflow/tfjs');
-type TfTensor = import('@tensorflow/tfjs').Tensor;
+type Tensorflow = typeof import('@tensorflow/tfjs-core');
+type TfTensor = import('@tensorflow/tfjs-core').Tensor;
 
 // p, one-hot target, their products, and what autograd keeps and makes of each.
 const tensorsHeld = 16;
@@ -31,7 +31,7 @@ export const openTfjs =
     const step = tf.valueAndGrad((z) => dice(tf, z, labels, C, activation));
     const peer = {
       name: `TensorFlow.js, ${name}`,
-      detail: `tfjs ${tf.version.tfjs}, threads: 1`,
+      detail: `tfjs ${tf.version_core}, threads: 1`,
       denominator: 'squared' as const,
       result: async () => {
         const { value, grad } = step(logits);
@@ -62,20 +62,16 @@ function dice(
   labels: TfTensor,
   C: number,
   activation: 'sigmoid' | 'softmax',
-): import('@tensorflow/tfjs').Scalar {
+): import('@tensorflow/tfjs-core').Scalar {
   const p = activation === 'softmax' ? tf.softmax(z) : tf.sigmoid(z);
-  const t = C === 1 ? labels.toFloat().reshape(z.shape) : tf.oneHot(labels.toInt(), C);
+  const t = C === 1 ? tf.cast(tf.reshape(labels, z.shape), 'float32') : tf.oneHot(labels, C);
   const [N = 1, S = 1] = z.shape;
   // In two steps: its sums add float32 numbers one by one, and would lose four digits on a large volume.
   const piece = largestPowerOfTwo(S, 1024);
-  const sum = (x: TfTensor) =>
-    x
-      .reshape([N, S / piece, piece, C])
-      .sum(2)
-      .sum(1);
-  const intersection = sum(p.mul(t));
-  const denominator = sum(p.square()).add(sum(t)).add(1e-7);
-  return tf.sub(1, intersection.mul(2).div(denominator)).mean();
+  const sum = (x: TfTensor) => tf.sum(tf.sum(tf.reshape(x, [N, S / piece, piece, C]), 2), 1);
+  const intersection = sum(tf.mul(p, t));
+  const denominator = tf.add(tf.add(sum(tf.square(p)), sum(t)), 1e-7);
+  return tf.mean(tf.sub(1, tf.div(tf.mul(intersection, 2), denominator)));
 }
 
 /** That divides S and is at most `most`. */
@@ -87,9 +83,10 @@ function largestPowerOfTwo(S: number, most: number): number {
 
 async function load(name: string): Promise<Tensorflow> {
   const require = createRequire(path.join(root, 'bench', 'peers', 'package.json'));
-  const tf: Tensorflow = require('@tensorflow/tfjs');
+  const tf: Tensorflow = require('@tensorflow/tfjs-core');
   tf.enableProdMode();
-  if (name === 'wasm') require('@tensorflow/tfjs-backend-wasm');
+  require(`@tensorflow/tfjs-backend-${name}`);
+  require('@tensorflow/tfjs-layers'); // registers the gradients of the operations
   if (!(await tf.setBackend(name))) throw new Error('it does not start');
   return tf;
 }

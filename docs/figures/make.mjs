@@ -2,7 +2,7 @@
 // and fails when a committed figure is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DiceLoss, JaccardLoss, SegmentationMetrics } from '../../dist/index.js';
-import { figure } from './plot.mjs';
+import { lineChart } from '../../scripts/plot.js';
 
 const losses = [new DiceLoss({ denominator: 'linear' }), new DiceLoss(), new JaccardLoss()];
 const names = ['Dice, linear', 'Dice, squared', 'Jaccard, squared'];
@@ -18,42 +18,39 @@ function solve(loss, p, t) {
   return { value: value.itemSync(), slope: grad.data[p.length - 1] };
 }
 
-const unit = [0, 0.25, 0.5, 0.75, 1];
-const curves = (of) => losses.map((loss) => steps.map((p) => [p, of(loss, p)]));
+const unit = { to: 1, marks: [0, 0.25, 0.5, 0.75, 1] };
+const looks = [{ colour: 'two' }, { colour: 'one', dash: '7 4' }, { colour: 'three', dash: '2 3' }];
+const curves = (of) =>
+  losses.map((loss, i) => ({
+    name: names[i],
+    points: steps.map((p) => [p, of(loss, p)]),
+    ...looks[i],
+  }));
+const figure = (panels) => lineChart({ panels, columns: panels.length, panelSize: [340, 300] });
 
 const lossOverP = figure(
   [1, 0.5].map((t) => ({
     title: `loss of one voxel, target t = ${t}`,
-    x: 'p',
-    from: [0, 0],
-    to: [1, 1],
-    ticks: [unit, unit],
+    x: { label: 'p', ...unit },
+    y: unit,
     curves: curves((loss, p) => solve(loss, [p], [t]).value),
   })),
-  names,
 );
 
-const gradientOverP = figure(
-  [
-    {
-      title: 'dL/dp of one voxel, t = 1',
-      x: 'p',
-      from: [0, -2.5],
-      to: [1, 0.5],
-      ticks: [unit, [-2, -1, 0]],
-      curves: curves((loss, p) => solve(loss, [p], [1]).slope),
-    },
-    {
-      title: 'dL/dp of a voxel with t = 0',
-      x: 'p',
-      from: [0, 0],
-      to: [1, 1],
-      ticks: [unit, unit],
-      curves: curves((loss, p) => solve(loss, [0.9, p], [1, 0]).slope),
-    },
-  ],
-  names,
-);
+const gradientOverP = figure([
+  {
+    title: 'dL/dp of one voxel, t = 1',
+    x: { label: 'p', ...unit },
+    y: { from: -2.5, to: 0.5, marks: [-2, -1, 0] },
+    curves: curves((loss, p) => solve(loss, [p], [1]).slope),
+  },
+  {
+    title: 'dL/dp of a voxel with t = 0',
+    x: { label: 'p', ...unit },
+    y: unit,
+    curves: curves((loss, p) => solve(loss, [0.9, p], [1, 0]).slope),
+  },
+]);
 
 /** Hard Dice and IoU of 100 target voxels of which `hits` are found, and nothing else. */
 function scores(hits) {
@@ -64,19 +61,17 @@ function scores(hits) {
 }
 
 const found = Array.from({ length: 101 }, (_, hits) => scores(hits));
-const diceAndIou = figure(
-  [
-    {
-      title: 'IoU over Dice',
-      x: 'Dice D',
-      from: [0, 0],
-      to: [1, 1],
-      ticks: [unit, unit],
-      curves: [found, steps.map((x) => [x, x])],
-    },
-  ],
-  ['J = D / (2 - D)', 'equal'],
-);
+const diceAndIou = figure([
+  {
+    title: 'IoU over Dice',
+    x: { label: 'Dice D', ...unit },
+    y: unit,
+    curves: [
+      { name: 'J = D / (2 - D)', points: found, ...looks[0] },
+      { name: 'equal', points: steps.map((x) => [x, x]), ...looks[1] },
+    ],
+  },
+]);
 
 const check = process.argv.includes('--check');
 for (const [name, svg] of Object.entries({ lossOverP, gradientOverP, diceAndIou })) {

@@ -10,6 +10,9 @@ import * as nifti from 'nifti-reader-js';
  */
 export const heldOut = { first: 52, count: 16, gap: 5 };
 
+/** The slices below are left out: they show little brain, and nothing like the middle of it. */
+const firstTraining = 24;
+
 /** Slices, one after the other: images [count, height, width], labels the same shape. */
 export interface Slices {
   images: Float32Array;
@@ -20,13 +23,17 @@ export interface Slices {
   width: number;
 }
 
-/** `size` is the longer side, in pixels, to which a slice of 160 x 192 is resampled. */
+/** The part of a slice of 160 x 192 that the brain lies in, in all slices; the rest is black. */
+const brain = { left: 16, top: 10, width: 128, height: 160 };
+
+/** `size` is the height in pixels to which the 128 x 160 pixels of the brain are resampled. */
 export function loadSlices(folder: string, size: number): { training: Slices; heldOut: Slices } {
-  const t1 = readVolume(`${folder}/brain-t1.nii.gz`);
-  const tissue = readVolume(`${folder}/brain-tissue.nii.gz`);
+  const t1 = cropped(readVolume(`${folder}/brain-t1.nii.gz`));
+  const tissue = cropped(readVolume(`${folder}/brain-tissue.nii.gz`));
   const { first, count, gap } = heldOut;
   const isHeldOut = (z: number) => z >= first && z < first + count;
-  const isTraining = (z: number) => z < first - gap || z >= first + count + gap;
+  const isTraining = (z: number) =>
+    z >= firstTraining && (z < first - gap || z >= first + count + gap);
   const all = [...Array(t1.depth).keys()];
 
   const training = resample(t1, tissue, all.filter(isTraining), size);
@@ -88,6 +95,16 @@ function readVolume(path: string): Volume {
   if (!header) throw new Error(`${path} is not a NIfTI volume`);
   const [, width, height, depth] = header.dims;
   return { data: new Uint8Array(nifti.readImage(header, bytes)), depth, height, width };
+}
+
+function cropped({ data, depth, height, width }: Volume): Volume {
+  const result = new Uint8Array(depth * brain.height * brain.width);
+  for (let row = 0; row < depth * brain.height; row++) {
+    const [z, y] = [Math.floor(row / brain.height), row % brain.height];
+    const begin = (z * height + brain.top + y) * width + brain.left;
+    result.set(data.subarray(begin, begin + brain.width), row * brain.width);
+  }
+  return { data: result, depth, height: brain.height, width: brain.width };
 }
 
 /** A pixel covers `step` x `step` voxels: their mean in the image, their commonest label. */

@@ -1,4 +1,6 @@
 // The two pictures: how training went, and what the network makes of held-out slices.
+import { writeFileSync } from 'node:fs';
+import { lineChart } from '../../scripts/plot.js';
 import { Canvas, type Colour } from './canvas.js';
 import type { Slices } from './data.js';
 import { count } from './metrics.js';
@@ -10,37 +12,48 @@ export interface Curve {
   heldOut: { step: number; dice: number }[]; // mean foreground Dice, now and then
 }
 
-const ink: Colour = [40, 40, 40];
-const faint: Colour = [225, 225, 225];
-const runColours: Colour[] = [
-  [0, 114, 178],
-  [213, 94, 0],
-];
+const runColours = ['one', 'two'] as const;
 /** What is laid over a slice for each class; outside the brain nothing is. */
 const classColours: (Colour | undefined)[] = [undefined, [0, 158, 200], [255, 176, 0]];
 
 /** Left: the loss of every step. Right: Dice on the held-out slices. */
 export function drawCurves(path: string, curves: Curve[], steps: number): void {
-  const canvas = new Canvas(1280, 520);
   const highest = Math.max(...curves.flatMap((curve) => curve.loss.filter(Number.isFinite)), 0.1);
-  const left = { left: 80, top: 90, width: 510, height: 330, xMax: steps, yMax: highest };
-  const right = { ...left, left: 740, yMax: 1 };
-  axes(canvas, left, 'Loss (pale: every step, strong: smoothed)');
-  axes(canvas, right, 'Held-out Dice, mean of grey and white');
-  curves.forEach(({ name, loss, heldOut }, i) => {
-    const colour = runColours[i];
-    const points = (values: number[]) => values.map((v, step) => place(left, step + 1, v));
-    canvas.line(points(loss), colour, 1.5, 0.35);
-    canvas.line(points(smooth(loss)), colour, 3);
-    const dice = heldOut.map((point) => place(right, point.step, point.dice));
-    canvas.line(dice, colour, 3);
-    for (const [x, y] of dice) canvas.rectangle(Math.round(x) - 4, Math.round(y) - 4, 9, 9, colour);
-    legend(canvas, 80 + 330 * i, 30, colour, `trained with ${name}`);
+  const x = { label: 'step', to: steps };
+  const points = (values: number[]) =>
+    values.map((v, i) => [i + 1, Number.isFinite(v) ? v : highest] as const);
+  const chart = lineChart({
+    title: 'Training a small U-Net on slices of a macaque brain',
+    columns: 2,
+    panelSize: [460, 320],
+    note:
+      curves.length > 1
+        ? 'The losses are on different scales: compare the right side.'
+        : 'Pale: the loss of every step. Strong: smoothed.',
+    panels: [
+      {
+        title: 'Loss',
+        x,
+        y: { to: highest },
+        curves: curves.flatMap(({ name, loss }, i) => [
+          { colour: runColours[i], points: points(loss), opacity: 0.35 },
+          { name: `trained with ${name}`, colour: runColours[i], points: points(smooth(loss)) },
+        ]),
+      },
+      {
+        title: 'Held-out Dice, mean of grey and white',
+        x,
+        y: { to: 1 },
+        curves: curves.map(({ name, heldOut }, i) => ({
+          name: `trained with ${name}`,
+          colour: runColours[i],
+          points: heldOut.map(({ step, dice }) => [step, dice] as const),
+          dots: true,
+        })),
+      },
+    ],
   });
-  if (curves.length > 1) {
-    canvas.text('The losses are on different scales: compare the right side.', 80, 485);
-  }
-  canvas.save(path);
+  writeFileSync(path, chart);
 }
 
 /** One row a slice: the image, the truth, and what each network says. */
@@ -98,46 +111,6 @@ export function drawSlices(
     });
   });
   canvas.save(path);
-}
-
-interface Axes {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-  xMax: number;
-  yMax: number;
-}
-
-/** Where x, y of the data lie on the canvas. Both axes begin at zero. */
-function place({ left, top, width, height, xMax, yMax }: Axes, x: number, y: number) {
-  const shown = Number.isFinite(y) ? Math.min(y, yMax) : yMax;
-  return [left + (x / xMax) * width, top + height * (1 - shown / yMax)] as const;
-}
-
-function axes(canvas: Canvas, at: Axes, title: string): void {
-  const { left, top, width, height, xMax, yMax } = at;
-  for (const y of ticks(yMax)) {
-    const row = Math.round(place(at, 0, y)[1]);
-    canvas.rectangle(left, row, width, 1, faint);
-    canvas.text(y.toFixed(1), left - 10, row - 7, { align: 1 });
-  }
-  for (const x of ticks(xMax).filter(Number.isInteger)) {
-    const column = Math.round(place(at, x, 0)[0]);
-    canvas.rectangle(column, top + height, 1, 6, ink);
-    canvas.text(String(x), column, top + height + 10, { align: 0.5 });
-  }
-  canvas.rectangle(left, top, 1, height, ink);
-  canvas.rectangle(left, top + height, width, 1, ink);
-  canvas.text(title, left, top - 26);
-  canvas.text('step', left + width / 2, top + height + 34, { align: 0.5 });
-}
-
-/** Round numbers from 0 to `end`, about five of them. */
-function ticks(end: number): number[] {
-  const power = 10 ** Math.floor(Math.log10(end / 4));
-  const step = power * ([1, 2, 5, 10].find((s) => end / (s * power) <= 6) ?? 10);
-  return Array.from({ length: Math.floor(end / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
 function legend(canvas: Canvas, x: number, y: number, colour: Colour, text: string): void {

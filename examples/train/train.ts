@@ -13,7 +13,7 @@ export interface TrainOptions {
   steps: number;
   batch: number;
   seed: number;
-  learningRate: number; // of the first step; from there it falls to zero in a straight line
+  learningRate: number; // rises to this over ten steps and falls to zero at the last, in straight lines
   signal: AbortSignal; // no further step begins once it is aborted
   onStep(step: number, loss: number, weights: Weights): void;
 }
@@ -35,7 +35,6 @@ export async function train(slices: Slices, options: TrainOptions) {
   const shape = [batch, classes, height, width];
   const out = {
     value: { data: new Float64Array(1), shape: [] },
-    perClass: { data: new Float64Array(batch * classes), shape: [batch, classes] },
     grad: { data: new Float32Array(classes * images.length), shape },
   };
 
@@ -53,7 +52,7 @@ export async function train(slices: Slices, options: TrainOptions) {
     backward.dispose();
     adam.update(
       (name) => gradients[name].dataSync() as Float32Array,
-      learningRate * (1 - (step - 1) / steps),
+      learningRate * Math.min(step / 10, 1 - (step - 1) / steps),
     );
 
     onStep(step, out.value.data[0], weights);

@@ -1,6 +1,7 @@
 // The charts: what is drawn, and that nothing is drawn of what a run does not have.
 import { expect, test } from '@jest/globals';
-import { charts, roundMarks } from '../../bench/charts.js';
+import { charts } from '../../bench/charts.js';
+import { roundMarks } from '../../scripts/plot.js';
 import { around, caseOf, savedOf } from './bench-results.js';
 
 const group = '[4,4,512,512] softmax';

@@ -6,9 +6,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
-import * as tf from '@tensorflow/tfjs';
 import * as warpdice from '../../lib/index.js';
 import { tfLoss } from '../../lib/tfjs.js';
+import * as tf from '../support/tensorflow.js';
 
 beforeAll(() => {
   tf.env().set('IS_TEST', true); // no advice to install tfjs-node

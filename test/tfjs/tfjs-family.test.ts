@@ -1,12 +1,12 @@
 // Every loss of the family as a TensorFlow.js loss, against the reference.
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import * as tf from '@tensorflow/tfjs';
 import { type LossClass, tfLoss } from '../../lib/tfjs.js';
 import { reference } from '../reference/reference.js';
 import { valueShape } from '../reference/reference-value.js';
 import { makeCase } from '../support/cases.js';
 import { expectClose } from '../support/compare.js';
 import { cells, entryOf } from '../support/losses.js';
+import * as tf from '../support/tensorflow.js';
 import { numbers } from '../support/tensors.js';
 import { gradTolerance, valueTolerance } from '../support/tolerance.js';
 

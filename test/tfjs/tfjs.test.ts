@@ -1,9 +1,9 @@
 // The losses in TensorFlow.js (cpu backend) against the same formula composed from its own operations.
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import * as tf from '@tensorflow/tfjs';
 import { DiceLoss, JaccardLoss, type LossOptions } from '../../lib/index.js';
 import { tfLoss } from '../../lib/tfjs.js';
 import { Random } from '../support/random.js';
+import * as tf from '../support/tensorflow.js';
 
 const { abs, max } = Math; // looked up once: under Jest a global costs 100 ns
 
@@ -91,11 +91,14 @@ describe('equal to the formula composed from TensorFlow.js operations', () => {
       const { z, indices, C } = problem(shape, shape.length, options.activation);
       const mask = indices.map((_, i) => i % 2); // with one class the labels are a mask
       const labels = tf.tensor(C === 1 ? mask : indices, shape.slice(0, -1), 'int32');
-      const dense = C === 1 ? labels.reshape([...shape]).toFloat() : tf.oneHot(labels, C).toFloat();
+      const dense =
+        C === 1
+          ? tf.cast(tf.reshape(labels, [...shape]), 'float32')
+          : tf.cast(tf.oneHot(labels, C), 'float32');
       const loss = tfLoss(tf, classes[kind], options);
       const reference = tf.valueAndGrad((x: tf.Tensor) => composed(kind, options, dense, x));
       const expected = reference(z);
-      for (const target of [labels, dense, dense.toInt(), dense.toBool()]) {
+      for (const target of [labels, dense, tf.cast(dense, 'int32'), tf.cast(dense, 'bool')]) {
         const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => loss(target, x))(z);
         expect(difference(value, expected.value)).toBeLessThan(1e-6);
         expect(difference(grad, expected.grad)).toBeLessThan(1e-5);
@@ -125,8 +128,8 @@ describe('equal to the formula composed from TensorFlow.js operations', () => {
         'int32',
       );
       const options = { activation: 'softmax' } as const;
-      const dense = tf.oneHot(labels, C).toFloat(); // a row of zeros for 255
-      const mask = tf.notEqual(labels, 255).toFloat().expandDims(-1);
+      const dense = tf.cast(tf.oneHot(labels, C), 'float32'); // a row of zeros for 255
+      const mask = tf.expandDims(tf.cast(tf.notEqual(labels, 255), 'float32'), -1);
       const loss = tfLoss(tf, DiceLoss, { ...options, ignoreIndex: 255 });
       const ours = tf.valueAndGrad((x: tf.Tensor) => loss(labels, x))(z);
       const theirs = tf.valueAndGrad((x: tf.Tensor) => composed('dice', options, dense, x, mask))(
@@ -190,7 +193,7 @@ describe('the upstream gradient', () => {
       const { z, labels } = problem([2, 5, 4, 3], 6, 'softmax');
       const options = { activation: 'softmax', reduction: 'none', batch } as const;
       const loss = tfLoss(tf, DiceLoss, options);
-      const dense = tf.oneHot(labels, 3).toFloat();
+      const dense = tf.cast(tf.oneHot(labels, 3), 'float32');
       const weights = batch ? tf.tensor1d([1, -2, 3]) : tf.tensor2d([1, -2, 3, 0, 0.5, 7], [2, 3]);
       const ours = tf.grad((x) => loss(labels, x))(z, weights);
       const theirs = tf.grad((x) => composed('dice', options, dense, x))(z, weights);
@@ -215,7 +218,7 @@ describe('the upstream gradient', () => {
   test.each(['int32', 'float32'] as const)('zeros for a target of %s', (dtype) => {
     tf.tidy(() => {
       const { z, labels } = problem([2, 5, 4, 3], 8, 'softmax');
-      const target = dtype === 'int32' ? labels : tf.oneHot(labels, 3).toFloat();
+      const target = dtype === 'int32' ? labels : tf.cast(tf.oneHot(labels, 3), 'float32');
       const loss = tfLoss(tf, DiceLoss, { activation: 'softmax' });
       const [forTrue, forPred] = tf.grads(loss)([target, z]) as [tf.Tensor, tf.Tensor];
       expect(forTrue.shape).toEqual(target.shape);
@@ -319,7 +322,7 @@ describe('training', () => {
 
       const [value] = model.evaluate(images, target, { batchSize: 6 }) as tf.Scalar[];
       const mean = tf.mean(
-        composed('dice', options, target.toFloat(), model.predict(images) as tf.Tensor),
+        composed('dice', options, tf.cast(target, 'float32'), model.predict(images) as tf.Tensor),
       );
       expect(value?.dataSync()[0]).toBeCloseTo(mean.dataSync()[0] as number, 5);
       model.dispose();
@@ -331,7 +334,7 @@ describe('memory', () => {
   test('no tensor is left behind', () => {
     const { z, labels } = problem([2, 5, 4, 3], 10, 'softmax');
     const dense = tf.oneHot(labels, 3);
-    const wrong = z.toInt();
+    const wrong = tf.cast(z, 'int32');
     const loss = tfLoss(tf, DiceLoss, { activation: 'softmax' });
     const before = tf.memory();
     for (const target of [labels, dense]) {
