@@ -92,7 +92,8 @@ class LossOnDevices {
     const Constants& constants = constants_[stream->device()];
     if (constants.class_weights) owned.call.options.class_weights = owned.keep<double>(constants.class_weights);
     if (constants.distances) {
-      owned.call.options.distances = owned.call.in.distances = owned.keep<double>(constants.distances);
+      owned.call.in.distances = owned.keep<double>(constants.distances);
+      make_consistent(owned.call.in, owned.call.options);
     }
   }
 
