@@ -63,17 +63,17 @@ bool divisor_varies(const Call& call) {
 }
 
 /// The divisors of a call from its shape, each voxel in one class; or from counts [N,C+1] of labels.
-Coupling expected_total(const Call& call, const int64_t* counts) {
+GroupTotals expected_total(const Call& call, const int64_t* counts) {
   const int64_t C = call.in.classes;
-  Coupling total = {};
+  GroupTotals total = {};
   for (int64_t n = 0; n < call.in.samples; n++) {
     const int64_t* of_sample = counts ? counts + n * (C + 1) : nullptr;
-    Coupling group = {};
+    GroupTotals group = {};
     for (int64_t c = 0; c < C; c++) {
       Sums sums = {};
       sums.weight = static_cast<double>(call.in.voxels - (counts ? of_sample[C] : 0));
       sums.volume = counts ? static_cast<double>(of_sample[c]) : c == 0 ? sums.weight : 0;
-      add(group, couple(call.options, C, c, sums));
+      add_class(call.options, C, c, sums, group);
     }
     add_group(call.options, total, group);
   }
@@ -99,7 +99,7 @@ LabelFault run(const Call& call) {
   GradientOut out = call.grad;
   const int64_t cached = cpu::samples_in_cache(in, out);
   out.streaming = N > cached && !(interleaves && cpu::better_kept(in, out));
-  const auto finalize_gradient = [&](const Coupling& total, int64_t first, int64_t last) {
+  const auto finalize_gradient = [&](const GroupTotals& total, int64_t first, int64_t last) {
     finalize_coefficients(call.options, C, sums.data(), total, call.scale, call.upstream, coefficients.data(), first,
                           last);
   };
@@ -109,7 +109,7 @@ LabelFault run(const Call& call) {
     counts.resize(static_cast<size_t>(counted ? N * (C + 1) : 0));
     const LabelFault faults = cpu::check_target(in, counted ? counts.data() : nullptr);
     if (faults.count > 0) return faults;
-    const Coupling expected = interleaves ? expected_total(call, counted ? counts.data() : nullptr) : Coupling{};
+    const GroupTotals expected = interleaves ? expected_total(call, counted ? counts.data() : nullptr) : GroupTotals{};
     const int64_t at_once = N <= cached ? N : std::max<int64_t>(1, cached / 2);
     for (int64_t n = 0; n < N; n += at_once) {
       const int64_t count = std::min(at_once, N - n);
@@ -132,7 +132,7 @@ LabelFault run(const Call& call) {
   if ((differentiates || for_target) && !interleaves) {
     const bool pooled = call.options.pooled;
     const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + N;
-    finalize_gradient(couple_all(call.options, groups, C, sums.data()), first, last);
+    finalize_gradient(totals_of_all(call.options, groups, C, sums.data()), first, last);
     // The target's first: the other may replace the predictions.
     if (for_target) cpu::target_gradient(in, coefficients.data() + first * C, pooled, call.target_grad);
     if (differentiates) cpu::gradient(in, coefficients.data() + first * C, pooled, out);
