@@ -8,11 +8,8 @@ import {
   Tensor,
 } from '../../lib/index.js';
 import { type Any, loss, x, y } from '../support/errors.js';
+import { detach } from '../support/tensors.js';
 
-const detached = (view: Float32Array) => {
-  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
-  return view;
-};
 const own = (view: Any) => Tensor.from(view.data, view.shape);
 
 describe('a value that is hard to name', () => {
@@ -33,7 +30,7 @@ describe('a value that is hard to name', () => {
       },
       /received an object that does not say what it is$/,
     ],
-    ['a detached array in an array', [detached(new Float32Array(2))], /\[a Float32Array of 0\]$/],
+    ['a detached array in an array', [detach(new Float32Array(2))], /\[a Float32Array of 0\]$/],
     ['a class', class A {}, /received the function A$/],
   ];
   test.each(values)('%s', (_, value, words) => {
@@ -99,7 +96,7 @@ test('distances with holes or rows too long, or more than there is memory for', 
 });
 
 test('arrays that were detached, and what is no array', () => {
-  const gone = detached(new Float32Array(3));
+  const gone = detach(new Float32Array(3));
   expect(() => new DiceLoss({ classWeights: gone as Any })).toThrow(/^Expected .*classWeights/);
   expect(() => Tensor.copyOf(gone, [3])).toThrow(/^Expected 3 elements for tensor\.data/);
   expect(() => Tensor.copyOf(new DataView(new ArrayBuffer(8)) as Any, [2])).toThrow(

@@ -14,7 +14,7 @@ import {
   x,
   y,
 } from '../support/errors.js';
-import { full, type Typed, tensor } from '../support/util.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 describe('options of a call', () => {
   const none = new DiceLoss({ reduction: 'none' });

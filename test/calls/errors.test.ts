@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss } from '../../lib/index.js';
 import { type Any, like, refuse, shape, x, y } from '../support/errors.js';
-import { full, tensor } from '../support/util.js';
+import { full, tensor } from '../support/tensors.js';
 
 describe('options of a loss', () => {
   const cases: [string, Any, Any, RegExp][] = [

@@ -2,15 +2,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { Statistics } from '../../lib/index.js';
 import type { ReferenceOptions } from '../reference/reference.js';
+import { makeCase } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
 import { cells, type LossKey, makeLoss } from '../support/losses.js';
-import {
-  expectClose,
-  gradTolerance,
-  makeCase,
-  numbers,
-  type Typed,
-  tensor,
-} from '../support/util.js';
+import { numbers, type Typed, tensor } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const [N, C, S] = [3, 3, 411];
 

@@ -1,7 +1,7 @@
 // Statistics on their way between threads and machines: JSON and one typed array, and back to the bit.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Statistics } from '../../lib/index.js';
-import { makeCase, type Spec } from '../support/util.js';
+import { makeCase, type Spec } from '../support/cases.js';
 
 const made = (spec: Spec): Statistics => {
   const { loss, predictions, target } = makeCase(spec);

@@ -5,8 +5,11 @@
  */
 import { expect, test } from '@jest/globals';
 import { type AllReduce, DiceLoss, Statistics, Stream, Tensor } from '../../lib/index.js';
-import { gpu, onDevice, otherGpu, planted } from '../support/device.js';
-import { expectClose, full, gradTolerance, makeCase, numbers, tensor } from '../support/util.js';
+import { makeCase } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { emulatedOnly, gpu, onDevice, otherGpu } from '../support/device.js';
+import { full, numbers, tensor } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const whole = makeCase({ N: 1, C: 3, spatial: [600] });
 const options = { activation: 'softmax', layout: 'channels-last' } as const;
@@ -120,7 +123,7 @@ test('calls that cannot wait are refused, and work without the hook', async () =
   expect(calls).toBe(1);
 });
 
-planted(
+emulatedOnly(
   'wrong arguments throw at the call, wrong labels and a wrong result of the hook reject',
   async () => {
     let calls = 0;

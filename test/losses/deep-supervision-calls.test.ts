@@ -7,7 +7,8 @@ import {
   type Loss,
   WarpDiceError,
 } from '../../lib/index.js';
-import { full, makeCase, numbers, type Typed, tensor } from '../support/util.js';
+import { makeCase } from '../support/cases.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const sizes = [[16, 10], [8, 5], [4, 2]]; // biome-ignore format: a line
 const weights = [0.5, 0, 0.25];

@@ -1,15 +1,10 @@
 // A loss at several scales against the loss of each scale with a target that is resampled here, index by index.
 import { describe, expect, test } from '@jest/globals';
 import { DeepSupervision, DiceCELoss, DiceLoss } from '../../lib/index.js';
-import {
-  expectClose,
-  full,
-  makeCase,
-  numbers,
-  type Spec,
-  type Typed,
-  tensor,
-} from '../support/util.js';
+import { makeCase, type Spec } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { named } from '../support/named.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const weights = [0.5, 0.3, 0.2];
 const last = { layout: 'channels-last' } as const;
@@ -54,7 +49,7 @@ const specs: Spec[] = [
   { loss: 'diceCE', options: { reduction: 'sum', batch: true }, dtype: 'float16' },
 ];
 
-describe.each(specs)('%j', (spec) => {
+describe.each(named(specs))('%s', (_, spec) => {
   const sizes = [
     [14, 9],
     [7, 4],

@@ -10,7 +10,7 @@ import {
   type LossOptions,
   TverskyLoss,
 } from '../../lib/index.js';
-import { full, tensor } from '../support/util.js';
+import { full, tensor } from '../support/tensors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the point
 type Any = any;

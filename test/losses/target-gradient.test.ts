@@ -2,17 +2,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { GeneralizedDiceLoss, Statistics } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
+import { callOptions, makeCase } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
 import { activationsOf, cells, makeLoss } from '../support/losses.js';
-import {
-  callOptions,
-  expectClose,
-  type FloatDType,
-  full,
-  gradTolerance,
-  makeCase,
-  numbers,
-  tensor,
-} from '../support/util.js';
+import { type FloatDType, full, numbers, tensor } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const dtypes = ['float64', 'float32', 'float16', 'bfloat16'] as const;
 const reductions = ['mean', 'none', 'sum'] as const;

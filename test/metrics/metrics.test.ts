@@ -9,7 +9,7 @@ import {
   WarpDiceError,
 } from '../../lib/index.js';
 import { checkCounts, combinations, make, small, total } from '../support/metrics.js';
-import { type DType, full, numbers, type Typed, tensor } from '../support/util.js';
+import { type DType, full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const threads = getThreads();
 afterAll(() => setThreads(threads));

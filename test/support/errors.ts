@@ -1,7 +1,7 @@
 // A call that must be refused: what is tried in test/errors*.test.ts.
 import { expect } from '@jest/globals';
 import { DiceLoss } from '../../lib/index.js';
-import { full, tensor } from './util.js';
+import { full, tensor } from './tensors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the point is to pass what the types forbid
 export type Any = any;

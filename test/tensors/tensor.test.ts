@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { Device, DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
-import { tensor } from '../support/util.js';
+import { tensor } from '../support/tensors.js';
 
 test('from borrows', () => {
   const data = Float32Array.of(1, 2, 3, 4, 5, 6);
