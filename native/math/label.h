@@ -22,12 +22,13 @@ WARPDICE_ALWAYS_INLINE bool may_ignore(const Inputs& in) {
 template <class Label>
 class LabelRule {
  public:
-  /// What labels are compared as: 32 bits where they have no more, since a GPU's 64 are slower.
+  /// What labels are compared as: 32 bits where they have no more. In 64 bits the CUDA kernels would need more
+  /// registers.
   using Wide = std::conditional_t<sizeof(Label) == 8, int64_t, int32_t>;
 
   WARPDICE_ALWAYS_INLINE explicit LabelRule(const Inputs& in)
       : base_(static_cast<Wide>(label_base(in))),
-        end_(static_cast<Wide>(label_end(in))),
+        end_(static_cast<Wide>(in.classes) + base_),
         ignored_(static_cast<Wide>(in.ignore_index)),
         ignores_(may_ignore<Label>(in)) {}
 
@@ -41,7 +42,9 @@ class LabelRule {
   WARPDICE_ALWAYS_INLINE bool is_fault(Label label) const { return !is_valid(label) && !is_ignored(label); }
 
   /// The class of a valid label; -1 for the 0 of a mask.
-  WARPDICE_ALWAYS_INLINE Wide class_of(Label label) const { return static_cast<Wide>(label) - base_; }
+  WARPDICE_ALWAYS_INLINE int32_t class_of(Label label) const {
+    return static_cast<int32_t>(label) - static_cast<int32_t>(base_);
+  }
 
  private:
   Wide base_, end_, ignored_;

@@ -8,10 +8,6 @@
 #include "node/napi_util.h"
 #include "node/resample_arguments.h"
 
-#ifdef WARPDICE_CUDA
-#include "node/cuda/classes.h"
-#endif
-
 namespace warpdice {
 namespace {
 
