@@ -1,4 +1,5 @@
-// The library on the first GPU, through its public API: as on the CPU, the same bits every time, no memory left behind.
+// Checks the library on the first GPU through its public API: it agrees with the CPU, gives the same bits every time, and
+// leaves no memory behind.
 //
 //   node test/cuda/gpu/check.mjs [--steps 100000]
 //
@@ -121,9 +122,9 @@ for (let i = 1; i <= steps; i++) {
 await device.synchronize();
 const after = device.memory();
 console.log(`${steps} steps: from ${JSON.stringify(before)} to ${JSON.stringify(after)}`);
-// Less is no fault: what was only garbage before may be collected meanwhile.
+// Less is right too: garbage of before may be collected meanwhile.
 expect(after.aliveBytes <= before.aliveBytes, 'tensors or workspaces were left behind');
-expect(before.freeBytes - after.freeBytes < 2 ** 21, 'device memory is gone'); // other processes may take some
+expect(before.freeBytes - after.freeBytes < 2 ** 21, 'device memory is gone'); // a little less is right: other processes may take some
 step.dispose();
 for (const tensor of [x, y]) tensor.dispose();
 process.exitCode = failures === 0 ? 0 : 1;
