@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 
+#include "math/error.h"
 #include "math/types.h"
 
 namespace warpdice {
@@ -55,12 +56,6 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
   napi_is_arraybuffer(env, buffer, &is_plain);
   memory.shared = !is_plain;
   return memory;
-}
-
-inline DType to_dtype(Napi::Env env, const Napi::Value& value) {
-  const uint32_t code = value.As<Napi::Number>().Uint32Value();
-  if (code > static_cast<uint32_t>(DType::int64)) throw Napi::TypeError::New(env, "Expected a dtype code");
-  return static_cast<DType>(code);
 }
 
 /// The product of sizes, in bytes, or an error that it does not fit.

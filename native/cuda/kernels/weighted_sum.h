@@ -2,7 +2,7 @@
 // The weighted sum of losses, for predictions at several scales. No allocation, no synchronisation.
 #include <cuda_runtime.h>
 
-#include "math/error.h"
+#include "math/label_fault.h"
 
 namespace warpdice::cuda {
 

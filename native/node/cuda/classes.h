@@ -131,4 +131,7 @@ Napi::Function make_device_loss_class(Napi::Env env);
 /// The class `DevicePlan`, whose objects DeviceLoss makes.
 Napi::Function make_device_plan_class(Napi::Env env);
 
+/// Adds all of it to the addon's exports.
+void export_devices(Napi::Env env, Napi::Object exports);
+
 }  // namespace warpdice::device

@@ -1,6 +1,5 @@
 // What the addon exports for CUDA: the classes, the functions that make Buffers, and those that ask about devices.
 #include "cuda/runtime/devices.h"
-#include "node/addon.h"
 #include "node/cuda/classes.h"
 #include "node/cuda/environment.h"
 
