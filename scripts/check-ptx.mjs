@@ -12,7 +12,7 @@ const rules = [
     because: 'does not reduce by warp shuffles',
   },
   {
-    // In the long form a thread holds one voxel of several classes of doubles.
+    // With every term (kEveryTerm) a thread holds one voxel of several classes of doubles.
     kernels: /(?:register|tile)_(?:statistics|gradient)_kernel(?!IdLi[24]ELb1E)/,
     needs: /\bld\.global(?:\.\w+)*\.v[24]\./,
     because: 'has no vector loads: neighbouring voxels are read one by one',

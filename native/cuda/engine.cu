@@ -1,21 +1,22 @@
-// Which kernels a call needs, on which grid, and where in the workspace they meet.
+// Enqueues the kernels that a call needs, and lays out the workspace through which they pass numbers on.
 #include "cuda/engine.h"
 
 #include "cuda/geometry.h"
 #include "cuda/kernels/finish.cuh"
+#include "cuda/kernels/launch.cuh"
 #include "cuda/kernels/widen_operands.h"
 
 namespace warpdice::cuda {
 namespace {
 
-/// Enough for any GPU; blocks that wait for the others cost nothing but their turn.
-constexpr int64_t kMostFinishBlocks = 512;
+/// Enough blocks for any GPU.
+constexpr int64_t kMaxFinishBlocks = 512;
 
 bool differentiates(const Call& call) { return call.steps & (kGradient | kTargetGradient); }
 
-/// The workspace: parts that follow each other, each aligned to 256 bytes.
+/// The parts of the workspace, each aligned to 256 bytes.
 struct Workspace {
-  size_t readable, partials, sums, statistics, group_totals, slopes, counters, size_bytes;  // offsets in bytes
+  size_t widened, partials, sums, statistics, group_totals, slopes, counters, size_bytes;  // offsets in bytes
 
   Workspace(const DeviceCall& call, const Geometry& geometry) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
@@ -27,12 +28,12 @@ struct Workspace {
       end += (bytes + 255) / 256 * 256;
       return begin;
     };
-    readable = place(readable_bytes(call.in));
+    widened = place(widened_bytes(call.in));
     partials = place(computes ? rows * geometry.chunks * sizeof(Sums) : 0);
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
     group_totals = place(groups * sizeof(GroupTotals));
-    slopes = place(differentiates(call) ? terms * sizeof(Slope<double>) : 0);
+    slopes = place(differentiates(call) ? terms * sizeof(ClassSlope<double>) : 0);
     counters = place(sizeof(Counters));
     size_bytes = end;
   }
@@ -46,14 +47,14 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   using A = Accumulator<P>;
   Inputs in = call.in;
   const Workspace at(call, geometry);
-  WARPDICE_TRY(make_readable(in, base + at.readable, stream));
+  WARPDICE_TRY(widen_operands(in, base + at.widened, stream));
   const bool computes = call.steps & kStatistics;
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
-  Slope<A>* slopes = differentiates(call) ? reinterpret_cast<Slope<A>*>(base + at.slopes) : nullptr;
+  ClassSlope<A>* slopes = differentiates(call) ? reinterpret_cast<ClassSlope<A>*>(base + at.slopes) : nullptr;
   Sums* partials = computes ? reinterpret_cast<Sums*>(base + at.partials) : nullptr;
   Counters* counters = reinterpret_cast<Counters*>(base + at.counters);
 
-  WARPDICE_TRY(zero(counters, sizeof *counters, stream));  // also after a launch that failed half way
+  WARPDICE_TRY(zero(counters, sizeof *counters, stream));  // a call that failed may have left numbers
   if (computes) WARPDICE_TRY(launch_statistics<P>(geometry, in, partials, counters, stream));
   FinishWork<A> work;
   work.in = in;
@@ -75,11 +76,11 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   work.counters = counters;
   work.faults = call.faults;
   const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
-  const dim3 finish_grid(static_cast<unsigned>(blocks < kMostFinishBlocks ? blocks : kMostFinishBlocks));
+  const dim3 finish_grid(static_cast<unsigned>(blocks < kMaxFinishBlocks ? blocks : kMaxFinishBlocks));
   WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
   const bool pooled = call.options.pooled;
-  const Slope<A>* first = slopes + (pooled ? 0 : call.sample_offset * in.classes);
-  // The target's first: the other may replace the predictions.
+  const ClassSlope<A>* first = slopes + (pooled ? 0 : call.sample_offset * in.classes);
+  // dL/dt comes first, because the gradient may replace the predictions.
   if (call.steps & kTargetGradient) {
     WARPDICE_TRY(launch_target_gradient<P>(target_geometry_of(in), in, first, pooled, call.target_grad, stream));
   }
@@ -87,7 +88,7 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   return launch_gradient<P>(geometry, in, first, pooled, call.grad, stream);
 }
 
-/// What enqueue() does not do, on this geometry.
+/// Null when enqueue() can do this; else a sentence that says why it cannot.
 const char* refusal(const DeviceCall& call, const Geometry& geometry) {
   if (geometry.refused || !(call.steps & kTargetGradient) || !target_geometry_of(call.in).refused) {
     return geometry.refused;

@@ -1,27 +1,28 @@
 #pragma once
-// The CUDA engine: the three steps of dice.h on device memory. No N-API, no allocation, no synchronisation.
+// The CUDA engine: the three steps of math/types.h on device memory. No N-API, no allocation, no synchronisation.
 #include <cuda_runtime.h>
 
 #include "math/call.h"
 
 namespace warpdice::cuda {
 
-/// A Call whose every pointer is to device memory (those in `in` and `options` too).
+/// A Call on device memory: every pointer in it is a device pointer, also those in `in` and `options`.
 struct DeviceCall : Call {
-  DType upstream_dtype = DType::float64;  // of `upstream`; float32 too
-  Operand device_scale;          // float32 or float64, one number that `scale` is multiplied by; data may be null
-  LabelFault* faults = nullptr;  // written where kStatistics is: count 0 when all values are valid; may be null
+  DType upstream_dtype = DType::float64;  // of `upstream`: float64 or float32
+  Operand device_scale;                   // a number, float32 or float64, that multiplies `scale`; data may be null
+  LabelFault* faults = nullptr;  // written by kStatistics: count is 0 when all target values are valid; may be null
 };
 
-/// Null when enqueue() can do this, on every GPU; else a sentence that says what it cannot.
+/// Null when enqueue() can do this on every GPU; else a sentence that says why it cannot.
 const char* unsupported(const DeviceCall& call);
 
-/// What enqueue() needs as workspace, aligned to 256 bytes. Depends on shapes and options, not on pointers.
+/// The size of the workspace that enqueue() needs, aligned to 256 bytes. It depends on shapes, dtypes and options, not
+/// on pointers.
 size_t workspace_bytes(const DeviceCall& call);
 
-/// Enqueues kernels and memsets only, so that it can be recorded as nodes of a graph. Invalid labels are no class and
-/// are reported in `faults`; the statistics are computed all the same. workspace: read and written until the stream has
-/// passed the call. Enqueues nothing where unsupported() says why: cudaErrorNotSupported.
+/// Enqueues kernels and memsets only, so that a graph can record it. An invalid label names no class: the statistics
+/// are computed without it, and `faults` reports it. The workspace is in use until the stream has passed the call.
+/// Enqueues nothing and returns cudaErrorNotSupported where unsupported() is not null.
 cudaError_t enqueue(const DeviceCall& call, void* workspace, cudaStream_t stream);
 
 }  // namespace warpdice::cuda

@@ -23,6 +23,12 @@ void refuse_unsupported(const DeviceCall& call) {
   if (const char* why = unsupported(call)) throw Error("ERR_UNSUPPORTED", why);
 }
 
+/// The call itself, when enqueue() can do it; else throws.
+static OwnedCall supported(OwnedCall owned) {
+  refuse_unsupported(owned.call);
+  return owned;
+}
+
 void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
   refuse_unsupported(owned.call);
   use_all(owned, stream);
@@ -32,11 +38,12 @@ void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
 }
 
 Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
-    : owned_((refuse_unsupported(owned.call), std::move(owned))),
+    : owned_(supported(std::move(owned))),
       workspace_(DeviceMemory::allocate(stream, workspace_bytes(owned_.call))),
       graph_(stream->device(), enqueue_all(owned_)) {
-  static_assert(sizeof(LabelFault) == 3 * sizeof(int64_t), "all bits 0 are no fault");
-  if (!owned_.call.faults) return;  // else it may be read before the first execute()
+  if (!owned_.call.faults) return;
+  // Somebody may read the faults before the first execute(): with all bits 0 there are none.
+  static_assert(sizeof(LabelFault) == 3 * sizeof(int64_t));
   use_device(stream->device());
   check(cudaMemsetAsync(owned_.call.faults, 0, sizeof(LabelFault), stream->handle()), "cudaMemsetAsync");
 }
@@ -53,7 +60,7 @@ void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {
   try {
     graph_.update(enqueue_all(owned));
   } catch (...) {
-    graph_.update(enqueue_all(owned_));  // it goes on as it was
+    graph_.update(enqueue_all(owned_));  // the plan goes on with the old call
     throw;
   }
   owned_ = std::move(owned);

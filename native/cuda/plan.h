@@ -1,5 +1,5 @@
 #pragma once
-// One call of a loss on a device, with all memory that it refers to; and a plan, which repeats one.
+// One call of a loss on a device, with all memory that it refers to; and a plan, which repeats a call.
 #include <memory>
 #include <vector>
 
@@ -9,12 +9,12 @@
 
 namespace warpdice::cuda {
 
-/// A call and the owners of everything that it points at: the tensors, and what keep() adds.
+/// A call, and owners of all memory that it points at: the tensors, and what keep() adds.
 struct OwnedCall {
   DeviceCall call;
   std::vector<std::shared_ptr<DeviceMemory>> memory;
 
-  /// Owns `more` too, and returns its address.
+  /// Becomes an owner of `more` too, and returns its address.
   template <class T>
   T* keep(std::shared_ptr<DeviceMemory> more) {
     memory.push_back(std::move(more));
@@ -22,21 +22,22 @@ struct OwnedCall {
   }
 };
 
-/// Uploads a loss's constants; null where there are none.
+/// Uploads the constants of a loss. Null when there are none.
 std::shared_ptr<DeviceMemory> upload_doubles(const std::vector<double>& numbers, const std::shared_ptr<Stream>& stream);
 
-/// Throws what enqueue() refuses, in words.
+/// Throws ERR_UNSUPPORTED when enqueue() cannot do the call.
 void refuse_unsupported(const DeviceCall& call);
 
-/// Enqueues the call, if it is not refused.
+/// Enqueues the call. Throws as refuse_unsupported().
 void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream);
 
-/// A call as a graph: made once, launched by execute(), without an allocation.
+/// A call as a CUDA graph: made once, launched by each execute() without an allocation.
 class Plan {
  public:
   Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream);
 
-  /// Puts another call of the same shapes, dtypes and options in place. No graph is made anew.
+  /// Replaces the call by another one with the same shapes, dtypes and options. This updates the graph; it makes no new
+  /// one.
   void bind(OwnedCall owned, const std::shared_ptr<Stream>& stream);
 
   void execute(const std::shared_ptr<Stream>& stream);

@@ -6,6 +6,16 @@ namespace warpdice {
 
 enum Step : uint32_t { kStatistics = 1, kFinalize = 2, kGradient = 4, kTargetGradient = 8 };
 
+/// Sets what the inputs and the options have twice, because a step sees only one of them: which sums step 1 makes, from
+/// the factors; and the activation and the distances, from the inputs.
+inline void make_consistent(Inputs& in, LossOptions& options) {
+  in.cross_entropy = options.cross_entropy_factor != 0;
+  in.uniform = in.cross_entropy && options.label_smoothing != 0;
+  in.focal = options.focal_factor != 0;
+  options.sigmoid = in.activation == Activation::sigmoid;
+  options.distances = in.distances;
+}
+
 struct Call {
   uint32_t steps = 0;
   Inputs in;

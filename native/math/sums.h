@@ -5,6 +5,8 @@
 #else
 #define WARPDICE_HOST_DEVICE
 #endif
+/// Of functions that the SIMD objects use too: a copy that one of them left for the linker would run on every CPU.
+#define WARPDICE_ALWAYS_INLINE WARPDICE_HOST_DEVICE inline __attribute__((always_inline))
 
 namespace warpdice {
 

@@ -37,6 +37,24 @@ constexpr size_t size_of(DType dtype) {
   return 0;
 }
 
+// How half-precision numbers are stored. Nothing computes with them: they are widened to float first.
+struct Float16 {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+/// A constant that is passed as an argument, so that a template can take it as one: of a call visit(Flag<true>{}).
+template <bool kValue>
+struct Flag {
+  static constexpr bool value = kValue;
+};
+template <int kValue>
+struct Number {
+  static constexpr int value = kValue;
+};
+
 enum class Activation : uint8_t { none, sigmoid, softmax };
 
 /// What the sum I is.

@@ -41,10 +41,9 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   options.smooth_denominator = number("smoothDenominator");
   in.overlap = code("overlap", kOverlapCodes);
   in.activation = code("activation", kActivationCodes);
-  options.sigmoid = in.activation == Activation::sigmoid;
-  in.cross_entropy = options.cross_entropy_factor != 0;
-  in.uniform = in.cross_entropy && options.label_smoothing != 0;
-  in.focal = options.focal_factor != 0;
+  distances = numbers(env, from, "distances");
+  if (in.overlap == Overlap::wasserstein) in.distances = distances.data();
+  make_consistent(in, options);
   in.focal_gamma = number_or("focalGamma", in.focal_gamma);
   if ((in.cross_entropy || in.focal) && in.activation == Activation::none) {
     throw Napi::RangeError::New(env, "Expected an activation for a cross-entropy");
@@ -55,7 +54,6 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   in.has_ignore = from.Get("ignoreIndex").IsNumber();
   if (in.has_ignore) in.ignore_index = from.Get("ignoreIndex").As<Napi::Number>().Int64Value();
   class_weights = numbers(env, from, "classWeights");
-  distances = numbers(env, from, "distances");
   if (!class_weights.empty()) options.class_weights = class_weights.data();
   if ((options.kind == LossKind::wasserstein) != (in.overlap == Overlap::wasserstein)) {
     throw Napi::RangeError::New(env, "Expected the overlap wasserstein for the kind wasserstein, and for no other");
@@ -65,7 +63,6 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   const bool inside = background >= 0 && background * background < static_cast<double>(distances.size());
   if (!inside) throw Napi::RangeError::New(env, "Expected backgroundIndex to be a class of distances");
   options.background_index = static_cast<int64_t>(background);
-  options.distances = in.distances = distances.data();
 }
 
 BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory,

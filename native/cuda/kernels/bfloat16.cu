@@ -1,4 +1,4 @@
-#include "cuda/kernels/launch.cuh"
+#include "cuda/kernels/dispatch.cuh"
 
 namespace warpdice::cuda {
 WARPDICE_KERNELS_OF(BFloat16);

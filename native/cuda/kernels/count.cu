@@ -1,8 +1,9 @@
-// Hard metrics: what is predicted where, counted. Integers, so that the order of atomic additions changes nothing.
+// Hard metrics: counts of which class is predicted where which class is right (math/counts.h). The counts are integers,
+// so the order of atomic additions does not change them.
 //
-// Blocks share the voxels of a sample. Neighbouring voxels tend to be alike: a thread counts how often the same cell
-// comes in a row and adds that at once, to the block's table in shared memory or, where that is too large, to the
-// result.
+// The blocks share the voxels of a sample. Neighbouring voxels are often alike, so a thread counts how often the same
+// cell comes in a row and adds that number once: to the block's table in shared memory or, where the table would be too
+// large, to the result.
 #include "cuda/kernels/count.h"
 
 #include "cuda/kernels/finish.cuh"
@@ -12,25 +13,26 @@ namespace warpdice::cuda {
 namespace {
 
 constexpr int64_t kVoxelsPerBlock = 32768;
-/// Cells of a table: within the shared memory that every GPU gives without being asked.
-constexpr int64_t kMostTabled = 8192;
-/// Two Counters, and the workspace of make_readable() after them.
+/// The most cells of a table: 32 KiB, which fit the shared memory that every kernel may use.
+constexpr int64_t kMaxTabled = 8192;
+/// The workspace begins with two Counters; then comes what widen_operands() needs.
 constexpr size_t kCountersBytes = 256;
 static_assert(2 * sizeof(Counters) <= kCountersBytes);
 
-/// Voxels that a thread reads at once: 8 of half precision would spill registers.
+/// The voxels that a thread reads at once. 8 of half precision would spill registers.
 template <class P>
 constexpr int kAtOnce = kPackOf<P> > 4 ? 4 : kPackOf<P>;
 
-struct CountWork {
+/// What the kernels read and write.
+struct DeviceCountWork {
   CountInputs inputs;
   int64_t cells;   // numbers per sample
-  int64_t chunks;  // blocks that share a sample, or a class of it
+  int64_t chunks;  // blocks that share a sample, or one class of it
   unsigned long long* counts;
   Counters *prediction_faults, *target_faults;
 };
 
-/// Runs of the same cell. table: of the block, or null.
+/// Counts runs of the same cell. Adds them to the block's table, or to `counts` where `table` is null.
 struct Tally {
   unsigned* table;
   unsigned long long* counts;
@@ -52,7 +54,7 @@ struct Tally {
   }
 };
 
-/// Class c of kCount neighbouring voxels from (n, s) on. Returns the place of the first one in the operand.
+/// Loads class c of kCount neighbouring voxels from (n, s) on. Returns where the first one lies in the operand.
 template <class P, int kCount>
 __device__ int64_t load_class(const Inputs& in, const Operand& operand, int64_t n, int64_t c, int64_t s,
                               Accumulator<P> (&values)[kCount]) {
@@ -70,45 +72,46 @@ __device__ int64_t load_class(const Inputs& in, const Operand& operand, int64_t 
   return first;
 }
 
-/// Notes what is neither 0 nor 1 in a dense uint8 target.
+/// Counts the values of a dense uint8 target that are neither 0 nor 1.
 template <class A, int kCount>
-__device__ void check_bits(const Inputs& in, int64_t first, int64_t s, const A (&values)[kCount], Counters* faults) {
+__device__ void note_faulty_bits(const Inputs& in, int64_t first, int64_t s, const A (&values)[kCount],
+                                 Counters* faults) {
   if (in.target.dtype != DType::uint8) return;
   for (int j = 0; j < kCount; j++) {
     if (s + j < in.voxels && values[j] > 1) note_fault(faults, first + (in.channels_last ? j * in.classes : j));
   }
 }
 
-/// The class with the largest value, the lowest one at a tie; C where one is NaN and, in a target (faults given), where
-/// none is above 0.
+/// Finds the class with the largest value, the lowest one at a tie. Without a class, which is C, are voxels with a NaN
+/// and, in a target (faults is not null), voxels where no value is above 0.
 template <class P, int kCount>
-__device__ void name_dense(const Inputs& in, const Operand& operand, int64_t n, int64_t s, Counters* faults,
-                           int (&names)[kCount]) {
+__device__ void find_class(const Inputs& in, const Operand& operand, int64_t n, int64_t s, Counters* faults,
+                           int (&classes)[kCount]) {
   using A = Accumulator<P>;
-  const int nothing = static_cast<int>(in.classes);
+  const int none = static_cast<int>(in.classes);
   A largest[kCount];
   bool ordered[kCount];
   for (int64_t c = 0; c < in.classes; c++) {
     A values[kCount];
     const int64_t first = load_class<P>(in, operand, n, c, s, values);
-    if (faults) check_bits(in, first, s, values, faults);
+    if (faults) note_faulty_bits(in, first, s, values, faults);
     for (int j = 0; j < kCount; j++) {
       if (c == 0) ordered[j] = true;
       if (c == 0 || values[j] > largest[j]) {
         largest[j] = values[j];
-        names[j] = static_cast<int>(c);
+        classes[j] = static_cast<int>(c);
       }
       ordered[j] = ordered[j] && values[j] == values[j];
     }
   }
   for (int j = 0; j < kCount; j++) {
-    if (!ordered[j] || (faults && !(largest[j] > 0))) names[j] = nothing;
+    if (!ordered[j] || (faults && !(largest[j] > 0))) classes[j] = none;
   }
 }
 
-/// Decision argmax or labels: counts[n][t][p]. P: what predictions are stored as; no matter for label maps.
+/// Decision::argmax and Decision::labels: counts[n][t][p]. P: the type of the predictions; any for label maps.
 template <class P>
-__global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(CountWork work) {
+__global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(DeviceCountWork work) {
   constexpr int kCount = kAtOnce<P>;
   using A = Accumulator<P>;
   const Inputs& in = work.inputs.in;
@@ -116,14 +119,14 @@ __global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(CountWork work
   const int64_t n = blockIdx.x / work.chunks, chunk = blockIdx.x % work.chunks;
   const int C = static_cast<int>(in.classes);
   unsigned long long* counts = work.counts + n * cells;
-  unsigned* table = cells <= kMostTabled ? shared_memory<unsigned>() : nullptr;
+  unsigned* table = cells <= kMaxTabled ? shared_memory<unsigned>() : nullptr;
   if (table) {
     for (int64_t i = threadIdx.x; i < cells; i += kThreads) table[i] = 0;
   }
-  __syncthreads();
-  Inputs maps = in;
-  maps.target = in.predictions;
-  maps.weight = {};
+  __syncthreads();  // the whole table is 0
+  Inputs map = in;  // the predictions of Decision::labels, read as a target is
+  map.target = in.predictions;
+  map.weight = {};
   Tally tally{table, counts};
   const int64_t stride = work.chunks * kThreads * kCount;
   for (int64_t s = (chunk * kThreads + threadIdx.x) * kCount; s < S; s += stride) {
@@ -131,16 +134,16 @@ __global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(CountWork work
     load_voxels<P>(in, n * S + s, S - s, voxels, work.target_faults);
     int truth[kCount], predicted[kCount];
     if (in.labels) {
-      for (int j = 0; j < kCount; j++) truth[j] = voxels.klass[j] < 0 ? C : voxels.klass[j];
+      for (int j = 0; j < kCount; j++) truth[j] = voxels.class_index[j] < 0 ? C : voxels.class_index[j];
     } else {
-      name_dense<P>(in, in.target, n, s, work.target_faults, truth);
+      find_class<P>(in, in.target, n, s, work.target_faults, truth);
     }
     if (work.inputs.decision == Decision::labels) {
       Voxels<A, kCount> mapped;
-      load_voxels<P>(maps, n * S + s, S - s, mapped, work.prediction_faults);
-      for (int j = 0; j < kCount; j++) predicted[j] = mapped.klass[j] < 0 ? C : mapped.klass[j];
+      load_voxels<P>(map, n * S + s, S - s, mapped, work.prediction_faults);
+      for (int j = 0; j < kCount; j++) predicted[j] = mapped.class_index[j] < 0 ? C : mapped.class_index[j];
     } else {
-      name_dense<P>(in, in.predictions, n, s, nullptr, predicted);
+      find_class<P>(in, in.predictions, n, s, nullptr, predicted);
     }
     for (int j = 0; j < kCount; j++) {
       if (voxels.weight[j] != 0) tally.add(truth[j] * (in.classes + 1) + predicted[j]);
@@ -148,15 +151,15 @@ __global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(CountWork work
   }
   tally.flush();
   if (!table) return;
-  __syncthreads();
+  __syncthreads();  // every thread has counted
   for (int64_t i = threadIdx.x; i < cells; i += kThreads) {
     if (table[i] != 0) atomicAdd(&counts[i], static_cast<unsigned long long>(table[i]));
   }
 }
 
-/// Decision threshold: counts[n][c][t][p], a class per block. NaN is above nothing.
+/// Decision::threshold: counts[n][c][t][p]. A block has one class. A NaN is not above the threshold.
 template <class P>
-__global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(CountWork work) {
+__global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(DeviceCountWork work) {
   constexpr int kCount = kAtOnce<P>;
   using A = Accumulator<P>;
   const Inputs& in = work.inputs.in;
@@ -165,33 +168,33 @@ __global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(CountWork wo
   const A threshold = static_cast<A>(work.inputs.threshold);
   unsigned* table = shared_memory<unsigned>();
   if (threadIdx.x < 4) table[threadIdx.x] = 0;
-  __syncthreads();
+  __syncthreads();  // the whole table is 0
   Tally tally{table, nullptr};
   const int64_t stride = work.chunks * kThreads * kCount;
   for (int64_t s = (chunk * kThreads + threadIdx.x) * kCount; s < S; s += stride) {
     Voxels<A, kCount> voxels;
-    // The labels are those of all classes: one class looks for faults.
+    // All classes have the same labels, so only class 0 looks for faults.
     load_voxels<P>(in, n * S + s, S - s, voxels, c == 0 ? work.target_faults : nullptr);
     A values[kCount], target[kCount] = {};
     load_class<P>(in, in.predictions, n, c, s, values);
-    if (!in.labels) check_bits(in, load_class<P>(in, in.target, n, c, s, target), s, target, work.target_faults);
+    if (!in.labels) note_faulty_bits(in, load_class<P>(in, in.target, n, c, s, target), s, target, work.target_faults);
     for (int j = 0; j < kCount; j++) {
-      const bool is_target = in.labels ? voxels.klass[j] == c : target[j] > A{0.5};
+      const bool is_target = in.labels ? voxels.class_index[j] == c : target[j] > A{0.5};
       if (voxels.weight[j] != 0) tally.add((is_target ? 2 : 0) + (values[j] > threshold ? 1 : 0));
     }
   }
   tally.flush();
-  __syncthreads();
+  __syncthreads();  // every thread has counted
   if (threadIdx.x < 4 && table[threadIdx.x] != 0) {
     atomicAdd(&work.counts[row * 4 + threadIdx.x], static_cast<unsigned long long>(table[threadIdx.x]));
   }
 }
 
-/// One thread: the counters in words of dice.h.
-__global__ void count_faults_kernel(CountWork work, LabelFault* faults) {
-  Inputs maps = work.inputs.in;
-  maps.target = maps.predictions;
-  faults[0] = fault_of(maps, *work.prediction_faults);
+/// Turns the counters into LabelFaults. One thread.
+__global__ void count_faults_kernel(DeviceCountWork work, LabelFault* faults) {
+  Inputs map = work.inputs.in;  // see count_pairs_kernel
+  map.target = map.predictions;
+  faults[0] = fault_of(map, *work.prediction_faults);
   faults[1] = fault_of(work.inputs.in, *work.target_faults);
 }
 
@@ -203,15 +206,15 @@ int64_t blocks_of(const CountInputs& inputs) {
 }
 
 template <class P>
-cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
+cudaError_t launch_count(const DeviceCountWork& work, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(blocks_of(work.inputs))), block(kThreads);
   if (work.inputs.decision == Decision::threshold)
     return launch(count_classes_kernel<P>, grid, block, 4 * sizeof(unsigned), stream, work);
-  const size_t shared_bytes = work.cells <= kMostTabled ? static_cast<size_t>(work.cells) * sizeof(unsigned) : 0;
+  const size_t shared_bytes = work.cells <= kMaxTabled ? static_cast<size_t>(work.cells) * sizeof(unsigned) : 0;
   return launch(count_pairs_kernel<P>, grid, block, shared_bytes, stream, work);
 }
 
-cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
+cudaError_t launch_count(const DeviceCountWork& work, cudaStream_t stream) {
   switch (work.inputs.in.predictions.dtype) {
     case DType::float64:
       return launch_count<double>(work, stream);
@@ -226,17 +229,17 @@ cudaError_t launch_count(const CountWork& work, cudaStream_t stream) {
 
 }  // namespace
 
-size_t workspace_bytes(const DeviceCount& count) { return kCountersBytes + readable_bytes(count.in); }
+size_t workspace_bytes(const DeviceCount& count) { return kCountersBytes + widened_bytes(count.in); }
 
 cudaError_t enqueue(const DeviceCount& count, void* workspace, cudaStream_t stream) {
-  if (blocks_of(count) > kMostBlocks) return cudaErrorInvalidConfiguration;
+  if (blocks_of(count) > kMaxBlocks) return cudaErrorInvalidConfiguration;
   Counters* counters = static_cast<Counters*>(workspace);
-  CountWork work = {count, count.cells(), chunks_of(count.in), count.counts, counters, counters + 1};
+  DeviceCountWork work = {count, count.cells(), chunks_of(count.in), count.counts, counters, counters + 1};
   const size_t counts_bytes = static_cast<size_t>(count.in.samples * count.cells()) * sizeof *count.counts;
   cudaError_t status = zero(counters, kCountersBytes, stream);
   if (status == cudaSuccess) status = zero(count.counts, counts_bytes, stream);
   if (status == cudaSuccess) {
-    status = make_readable(work.inputs.in, static_cast<char*>(workspace) + kCountersBytes, stream);
+    status = widen_operands(work.inputs.in, static_cast<char*>(workspace) + kCountersBytes, stream);
   }
   if (status == cudaSuccess) status = launch_count(work, stream);
   if (status != cudaSuccess) return status;

@@ -1,11 +1,12 @@
 #pragma once
-// What a kernel file needs of its compiler: qualifiers, shuffles, half-precision conversions, launch() and zero().
-// nvcc brings them from CUDA; any other compiler from the include path's simt.h (test/cuda/emulator runs threads as
-// fibers). The only file of this folder that asks which compiler it is, so that what is tested is what is shipped.
+// What a kernel file needs from its compiler: qualifiers, shuffles, half-precision conversions, launch() and zero().
+// nvcc takes them from CUDA. Any other compiler takes them from simt.h on the include path: in test/cuda/emulator, a
+// thread is a fiber. Only this file asks which compiler reads it, so that the tests run the code that is shipped.
 #include <cstddef>
 #include <cstdint>
 
 #include "cuda/runtime/recorder.h"
+#include "math/types.h"
 
 #ifdef __CUDACC__
 
@@ -16,7 +17,7 @@
 
 namespace warpdice::cuda {
 
-/// More shared memory than every kernel may have must be asked for.
+/// A kernel may use 48 KiB of shared memory. Allows it to use more.
 template <class... P>
 cudaError_t allow_shared(void (*kernel)(P...), size_t shared_bytes) {
   constexpr size_t kAlwaysAllowed = 48 * 1024;
@@ -24,7 +25,7 @@ cudaError_t allow_shared(void (*kernel)(P...), size_t shared_bytes) {
   return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
 }
 
-/// Enqueues a kernel, or records it; its faults of configuration are returned, those of running arrive later.
+/// Enqueues a kernel, or records it. Returns errors of the configuration; errors of the run appear in later calls.
 template <class... P, class... A>
 cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
                    const A&... args) {
@@ -48,28 +49,29 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
   return cudaGetLastError();
 }
 
-/// The block's shared memory, as many bytes as its launch asked for. A kernel has one such array, of anything.
+/// The block's shared memory, as many bytes as the launch asked for. A kernel has one such array.
 template <class T>
 __device__ T* shared_memory() {
   extern __shared__ __align__(16) unsigned char bytes[];
   return reinterpret_cast<T*>(bytes);
 }
 
-/// The same pointer, of which the compiler does not know it: what it points at is read anew instead of being kept in
-/// registers.
+/// Returns `data`, but hides from the compiler that it is the same pointer. The compiler then loads what it points at
+/// once more instead of keeping it in registers.
 template <class T>
 __device__ T* read_again(T* data) {
   asm volatile("" : "+l"(data));
   return data;
 }
 
-/// Enqueues, or records, the filling of device memory with zero bits.
+/// Fills device memory with zero bits. Enqueues or records that.
 inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
   if (recorder) return recorder->zero(data, size_bytes);
   return cudaMemsetAsync(data, 0, size_bytes, stream);
 }
 
-/// e^x by the hardware's 2^x: within 2^-22 of it, and 2^-24*|x| from the product; e^0 is 1, e^-inf is 0.
+/// e^x by the hardware's 2^x. The relative error is below 2^-22, plus 2^-24*|x| from the product. e^0 is 1, e^-inf is
+/// 0.
 __device__ inline float fast_exp(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * 1.44269504f));
@@ -81,7 +83,7 @@ __device__ inline double fast_exp(double x) { return exp(x); }
 __device__ inline float fast_reciprocal(float x) { return __fdividef(1.0f, x); }
 __device__ inline double fast_reciprocal(double x) { return 1 / x; }
 
-/// x^y for x from 0 to 1, by the hardware's logarithm and 2^x: within about 2^-22*(1 + y).
+/// x^y for x from 0 to 1, by the hardware's logarithm and 2^x. The relative error is about 2^-22*(1 + y).
 __device__ inline float fast_pow(float x, float y) { return __powf(x, y); }
 __device__ inline double fast_pow(double x, double y) { return pow(x, y); }
 
@@ -93,14 +95,7 @@ __device__ inline double fast_pow(double x, double y) { return pow(x, y); }
 
 namespace warpdice::cuda {
 
-/// Half-precision numbers as bits: the same memory as __half and __nv_bfloat16.
-struct Float16 {
-  uint16_t bits;
-};
-struct BFloat16 {
-  uint16_t bits;
-};
-
+// Float16 and BFloat16 have the same bits as __half and __nv_bfloat16.
 #ifdef __CUDACC__
 __device__ inline float widen(Float16 x) { return __half2float(__ushort_as_half(x.bits)); }
 __device__ inline float widen(BFloat16 x) { return __uint_as_float(static_cast<uint32_t>(x.bits) << 16); }

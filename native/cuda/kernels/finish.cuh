@@ -1,19 +1,20 @@
 #pragma once
-// Between the passes over the voxels: partials to sums; sums, by ../finalize.h, to the loss and to the slopes of the
-// gradient.
+// Step 2, between the two passes over the voxels. Adds up the partial sums, then makes the loss and the slopes of the
+// gradient from the sums, by math/finalize.h.
 #include "cuda/kernels/formula.cuh"
 #include "cuda/kernels/reduce.cuh"
+#include "math/finalize.h"
 
 namespace warpdice::cuda {
 
-/// What finish_kernel reads and writes; the names are those of Call.
+/// What finish_kernel reads and writes. The names are those of Call.
 template <class A>
 struct FinishWork {
   Inputs in;
   LossOptions options;
   int64_t groups;
   int64_t chunks;             // partials per sum
-  const Sums* partials;       // [N,C,chunks]; null: `statistics` is read, not written
+  const Sums* partials;       // [N,C,chunks]; null: the kernel reads `statistics` instead of writing them
   Sums* sums;                 // [N,C], scratch
   Sums* statistics;           // [groups,C]
   GroupTotals* group_totals;  // [groups], scratch
@@ -23,9 +24,9 @@ struct FinishWork {
   Operand upstream;  // float32 or float64; data may be null
   double scale;
   Operand device_scale;
-  Slope<A>* slopes;    // [groups,C]; null without a gradient
-  Counters* counters;  // whose ticket counts the blocks that have ended
-  LabelFault* faults;  // may be null
+  ClassSlope<A>* slopes;  // [groups,C]; null without a gradient
+  Counters* counters;     // the ticket counts the blocks that have ended
+  LabelFault* faults;     // may be null
 };
 
 /// The block's shared memory.
@@ -35,7 +36,7 @@ struct FinishShared {
   unsigned ticket;
 };
 
-/// sums[i] = sum over j of partials[i][j], a warp per i.
+/// sums[i] = sum over j of partials[i][j]. A warp takes one i at a time.
 template <class A>
 __device__ void combine(const FinishWork<A>& work) {
   const int64_t rows = work.in.samples * work.in.classes;
@@ -49,14 +50,14 @@ __device__ void combine(const FinishWork<A>& work) {
   }
 }
 
-/// Whether all other blocks have ended; this one then sees what they wrote. All threads of the block take part.
+/// Whether all other blocks have ended. This block then sees what they wrote. All threads of the block must call it.
 __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
-  __threadfence();  // what this thread wrote is seen before the ticket that follows
+  __threadfence();  // others see what this thread wrote before they see the ticket
   __syncthreads();  // every thread has passed its fence
   if (threadIdx.x == 0) *shared = atomicAdd(ticket, 1u);
-  __syncthreads();  // the ticket is there
+  __syncthreads();  // thread 0 has stored the ticket
   if (*shared != gridDim.x - 1) return false;
-  __threadfence();  // nothing is read before the ticket was
+  __threadfence();  // no thread reads anything before the ticket
   return true;
 }
 
@@ -78,19 +79,21 @@ __device__ inline void warp_sum(GroupTotals& x) {
   }
 }
 
-/// Element i of an array of float32 or float64; 1 where there is none.
+/// Element i of an array of float32 or float64; 1 where there is no array.
 __device__ inline double factor_at(const Operand& factors, int64_t i) {
   if (!factors.data) return 1;
   return factors.dtype == DType::float64 ? static_cast<const double*>(factors.data)[i]
                                          : static_cast<const float*>(factors.data)[i];
 }
 
+/// Element i of a target of integers.
 __device__ inline int64_t target_value(const Operand& target, int64_t i) {
   if (target.dtype == DType::uint8) return static_cast<const uint8_t*>(target.data)[i];
   if (target.dtype == DType::int32) return static_cast<const int32_t*>(target.data)[i];
   return static_cast<const int64_t*>(target.data)[i];
 }
 
+/// What the counters say about the values of in.target.
 __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
   LabelFault fault;
   if (counters.faults == 0) return fault;
@@ -100,8 +103,8 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
   return fault;
 }
 
-/// The blocks share the partials; the last one to end does step 2: there a warp takes every kWarps-th group, its lanes
-/// every kWarp-th class.
+/// The blocks share the partial sums. The last block to end does step 2: each of its warps takes every kWarps-th group,
+/// and each lane of the warp every kWarp-th class.
 template <class A>
 __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   const LossOptions& options = work.options;
@@ -125,12 +128,12 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
     warp_sum(group);
     if (lane == 0) work.group_totals[g] = group;
   }
-  __syncthreads();  // the totals of all groups are there
+  __syncthreads();  // every warp has stored the totals of its groups
   if (threadIdx.x == 0) {
     shared.total = {};
     for (int64_t g = 0; g < groups; g++) add_group(options, shared.total, work.group_totals[g]);
   }
-  __syncthreads();  // the total is there
+  __syncthreads();  // thread 0 has stored the total
 
   const bool none = options.reduction == Reduction::none, per_group = options.value_per_group();
   const double scale = work.scale * factor_at(work.device_scale, 0);
@@ -146,7 +149,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
       of_group += result.overlap;
       if (!work.slopes) continue;
       const double factor = scale * factor_at(work.upstream, per_group ? g : i);
-      work.slopes[i] = slope_of<A>(work.in, weighted(factor, result.d));
+      work.slopes[i] = class_slope<A>(work.in, weighted(factor, result.d));
     }
     reduced += of_group;
     of_group = warp_sum(of_group);
@@ -154,7 +157,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   }
   reduced = warp_sum(reduced);
   if (lane == 0) shared.reduced[warp] = reduced;
-  __syncthreads();  // every warp's part is there
+  __syncthreads();  // every warp has stored its part
   if (threadIdx.x != 0) return;
   for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
   if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);

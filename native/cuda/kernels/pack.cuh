@@ -1,6 +1,6 @@
 #pragma once
-// Neighbouring elements of an array: moved by accesses of up to 16 bytes where their address allows it, else one by
-// one.
+// Loads and stores neighbouring elements of an array, by accesses of up to 16 bytes where the address is a multiple of
+// that, else one by one.
 #include <cstring>
 #include <type_traits>
 
@@ -8,7 +8,7 @@
 
 namespace warpdice::cuda {
 
-/// What one instruction moves: 1, 2, 4, 8 or 16 bytes.
+/// The 1, 2, 4, 8 or 16 bytes that one instruction moves.
 template <int kBytes>
 struct alignas(kBytes) Piece {
   using Word = std::conditional_t<kBytes == 1, uint8_t, std::conditional_t<kBytes == 2, uint16_t, uint32_t>>;
@@ -23,7 +23,7 @@ __device__ bool is_aligned(const void* at) {
   return reinterpret_cast<uintptr_t>(at) % kBytes == 0;
 }
 
-/// to[0, count) from an array; zeros after that. count may be negative.
+/// Loads `count` elements, at most kCount. The others become 0. count may be negative.
 template <class T, int kCount>
 __device__ void load(const T* from, int64_t count, T (&to)[kCount]) {
   constexpr int kBytes = kPieceBytes<T, kCount>, kElements = kBytes / sizeof(T);
@@ -40,7 +40,7 @@ __device__ void load(const T* from, int64_t count, T (&to)[kCount]) {
   }
 }
 
-/// The first `count` elements to an array.
+/// Stores the first `count` elements. count may be negative.
 template <class T, int kCount>
 __device__ void store(T* to, int64_t count, const T (&from)[kCount]) {
   constexpr int kBytes = kPieceBytes<T, kCount>, kElements = kBytes / sizeof(T);

@@ -1,28 +1,18 @@
 #pragma once
-// Few classes whose voxels lie beside each other, [N,C,S]: a thread holds all classes of a few voxels in registers.
+// For few classes in the layout [N,C,S], where the voxels of a class lie beside each other. A thread holds all classes
+// of a few voxels in registers.
 //
-//   softmax          up to kC classes
-//   none, sigmoid    any number: each slab of kC classes is a matter of its own
+//   softmax          at most kC classes
+//   none, sigmoid    any number of classes: blocks take slabs of kC classes, which have nothing to do with each other
 //
-// A block has `chunk` voxels of one sample and slab; blocks are numbered [N][slabs][chunks].
+// A block has `chunk` voxels of one sample and slab. Blocks are numbered [N][slabs][chunks].
 #include "cuda/kernels/formula.cuh"
 #include "cuda/kernels/reduce.cuh"
+#include "cuda/kernels/shapes.h"
 
 namespace warpdice::cuda {
 
-/// The most classes of a slab. Beyond it registers run out: the long form has more sums per class.
-template <bool kFull>
-constexpr int kMostInRegisters = kFull ? 4 : 8;
-
-/// Voxels of a thread at most. The fullest registers have no room for sums in double, and A adds up only so many.
-constexpr int kMostVoxels(bool fullest) { return fullest ? 16 : 64; }
-
-struct RegisterShape {
-  int64_t chunk, chunks;  // chunk: at most kMostVoxels * kThreads
-  int slabs;
-};
-
-/// Where a block works: voxels [begin, end) of sample n, classes [first, first + classes).
+/// What a block works on: voxels [begin, end) of sample n, in the classes [first, first + classes).
 template <int kC>
 struct RegisterBlock {
   int64_t n, begin, end;
@@ -40,19 +30,19 @@ struct RegisterBlock {
   }
 };
 
-/// Neighbouring voxels that a thread reads at once: 16 bytes of each class, or 8 where registers would run out.
-template <class P, int kC, bool kFull>
-constexpr int kHeldVoxels = kPackOf<P> / ((kFull && kC > 1) || (sizeof(P) == 2 && kC > 4) ? 2 : 1);
+/// Neighbouring voxels that a thread reads at once: 16 bytes of each class, or 8 where it would run out of registers.
+template <class P, int kC, bool kEveryTerm>
+constexpr int kHeldVoxels = kPackOf<P> / ((kEveryTerm && kC > 1) || (sizeof(P) == 2 && kC > 4) ? 2 : 1);
 
-/// What a thread holds: kVoxels neighbouring voxels from s on, in all classes of the slab.
-template <class P, int kC, bool kFull>
+/// What a thread holds in registers: kVoxels neighbouring voxels from s on, in all classes of the slab.
+template <class P, int kC, bool kEveryTerm>
 struct Held {
-  static constexpr int kVoxels = kHeldVoxels<P, kC, kFull>;
-  /// What is widened and computed at once: fewer where registers would run out.
-  static constexpr int kPart = kC > 4 || (kFull && sizeof(P) == 2 && kC == 2) ? 2 : kVoxels < 4 ? kVoxels : 4;
+  static constexpr int kVoxels = kHeldVoxels<P, kC, kEveryTerm>;
+  /// The voxels that a thread widens and computes at once: fewer where it would run out of registers.
+  static constexpr int kPart = kC > 4 || (kEveryTerm && sizeof(P) == 2 && kC == 2) ? 2 : kVoxels < 4 ? kVoxels : 4;
   using A = Accumulator<P>;
 
-  int64_t count;  // voxels that exist
+  int64_t count;  // how many of the voxels exist
   P z[kC][kVoxels];
   Voxels<A, kVoxels> voxels;
 
@@ -66,7 +56,7 @@ struct Held {
     }
   }
 
-  /// Of class block.first + c at voxel s.
+  /// Where class block.first + c of voxel s lies in the predictions.
   __device__ static int64_t index(const Inputs& in, const RegisterBlock<kC>& block, int c, int64_t s) {
     return (block.n * in.classes + block.first + c) * in.voxels + s;
   }
@@ -89,22 +79,22 @@ struct Held {
   }
 };
 
-/// Blocks that a multiprocessor should have room for; doubles take twice the registers.
+/// The blocks that fit a multiprocessor at once. Doubles take twice the registers.
 template <class P>
 constexpr int kRegisterBlocks = sizeof(P) == 8 ? 1 : 2;
 
 /// partials: [N][C][chunks]. Shared memory: Sums[kWarps][kC].
-template <class P, int kC, bool kFull>
+template <class P, int kC, bool kEveryTerm>
 __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
     register_statistics_kernel(Inputs in, RegisterShape shape, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
-  using Hold = Held<P, kC, kFull>;
+  using Hold = Held<P, kC, kEveryTerm>;
   constexpr int kV = Hold::kVoxels, kPart = Hold::kPart, kStride = kThreads * kV;
-  constexpr int kHolds = kFull ? 1 : 16 / (kC * kV) > 1 ? 16 / (kC * kV) : 1;  // loads on their way at once
+  constexpr int kHolds = kEveryTerm ? 1 : 16 / (kC * kV) > 1 ? 16 / (kC * kV) : 1;  // loads that run at once
   const RegisterBlock<kC> block(in, shape);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
-  constexpr bool kFullest = kC == kMostInRegisters<kFull>;
-  std::conditional_t<kFullest, Terms<A, kFull>, Sums> sums[kC] = {};
+  constexpr bool kFullest = kC == kMaxInRegisters<kEveryTerm>;
+  std::conditional_t<kFullest, VoxelSums<A, kEveryTerm>, Sums> sums[kC] = {};
 
   for (int64_t s = block.begin + threadIdx.x * kV; s < block.end; s += kHolds * kStride) {
     Hold held[kHolds];
@@ -112,32 +102,32 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
     for (int h = 0; h < kHolds; h++) held[h].load_from(in, block, s + h * kStride, counters);
 #pragma unroll
     for (int h = 0; h < kHolds; h++) {
-      Hold& it = held[h];
+      const Hold& hold = held[h];
 #pragma unroll
       for (int part = 0; part < kV; part += kPart) {
         Softmax<A> shared[kPart];
 #pragma unroll
         for (int j = 0; j < kPart; j++) {
-          shared[j] = softmax ? it.normalize(block.classes, part + j) : Softmax<A>{};
+          shared[j] = softmax ? hold.normalize(block.classes, part + j) : Softmax<A>{};
         }
 #pragma unroll
         for (int c = 0; c < kC; c++) {
           if (c >= block.classes) continue;
-          Voxels<A, kPart> voxels = it.voxels.template part<kPart>(part);
+          Voxels<A, kPart> voxels = hold.voxels.template part<kPart>(part);
           A t[kPart];
-          if constexpr (kFull) {
+          if constexpr (kEveryTerm) {
             const int64_t i = Hold::index(in, block, c, s + h * kStride + part);
-            load_target<P>(in, block.first + c, i, it.count - part, voxels, t, counters);
+            load_target<P>(in, block.first + c, i, hold.count - part, voxels, t, counters);
           }
-          Terms<A, kFull> terms;
+          VoxelSums<A, kEveryTerm> few;
 #pragma unroll
           for (int j = 0; j < kPart; j++) {
-            const A z = widen(it.z[c][part + j]), w = voxels.weight[j];
-            const Point<A> at = softmax ? shared[j].at(z) : pointwise<kFull>(sigmoid, z);
-            if constexpr (kFull) terms.add(in, w, at, t[j], 0);
-            else terms.add_label(in, w, at.p, voxels.klass[j] == block.first + c);
+            const A z = widen(hold.z[c][part + j]), w = voxels.weight[j];
+            const Probability<A> x = softmax ? shared[j].at(z) : pointwise<kEveryTerm>(sigmoid, z);
+            if constexpr (kEveryTerm) few.add(in, w, x, t[j], 0);
+            else few.add_label(in, w, x.p, voxels.class_index[j] == block.first + c);
           }
-          add(sums[c], terms);
+          add(sums[c], few);
         }
       }
     }
@@ -151,11 +141,11 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
     Sums total = {};
     if constexpr (kFullest) add(total, sums[c]);
     else total = sums[c];
-    warp_sum<kFull>(total);
+    warp_sum<kEveryTerm>(total);
     total.weight = weight;
     if (lane == 0) shared[warp * kC + c] = total;
   }
-  __syncthreads();  // every warp's sums are there
+  __syncthreads();  // every warp has stored its sums
   const int c = threadIdx.x;
   if (c >= block.classes) return;
   Sums total = shared[c];
@@ -163,60 +153,60 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
   partials[(block.n * in.classes + block.first + c) * shape.chunks + block.chunk_index] = total;
 }
 
-/// slopes: [groups, C]. A thread has read all classes of its voxels before it writes: the gradient may lie where the
-/// logits do.
-template <class P, int kC, bool kFull>
+/// slopes: [groups, C]. A thread reads all classes of its voxels before it writes, so the gradient may replace the
+/// logits.
+template <class P, int kC, bool kEveryTerm>
 __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
-    register_gradient_kernel(Inputs in, RegisterShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
+    register_gradient_kernel(Inputs in, RegisterShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                              GradientOut out) {
   using A = Accumulator<P>;
-  using Hold = Held<P, kC, kFull>;
+  using Hold = Held<P, kC, kEveryTerm>;
   constexpr int kV = Hold::kVoxels;
   const RegisterBlock<kC> block(in, shape);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   slopes += (pooled ? 0 : block.n * in.classes) + block.first;
 
   for (int64_t s = block.begin + threadIdx.x * kV; s < block.end; s += kThreads * kV) {
-    Hold it;
-    it.load_from(in, block, s, nullptr);
-    A t[kFull ? kC : 1][kV], g[kC][kV];
-    if constexpr (kFull) {
+    Hold hold;
+    hold.load_from(in, block, s, nullptr);
+    A t[kEveryTerm ? kC : 1][kV], g[kC][kV];
+    if constexpr (kEveryTerm) {
 #pragma unroll
       for (int c = 0; c < kC; c++) {
         if (c >= block.classes) continue;
-        load_target<P>(in, block.first + c, Hold::index(in, block, c, s), it.count, it.voxels, t[c], nullptr);
+        load_target<P>(in, block.first + c, Hold::index(in, block, c, s), hold.count, hold.voxels, t[c], nullptr);
       }
     }
 #pragma unroll
     for (int j = 0; j < kV; j++) {
-      const Softmax<A> shared = softmax ? it.normalize(block.classes, j) : Softmax<A>{};
-      const A w = it.voxels.weight[j];
+      const Softmax<A> shared = softmax ? hold.normalize(block.classes, j) : Softmax<A>{};
+      const A w = hold.voxels.weight[j];
       A mean = 0;
 #pragma unroll
       for (int c = 0; c < kC; c++) {
         if (c >= block.classes) continue;
-        const A z = widen(it.z[c][j]);
-        const Slope<A>& slope = *(kC > 4 ? read_again(slopes + c) : slopes + c);
-        const Point<A> at = softmax ? shared.at(z) : pointwise<kFull>(sigmoid, z);
+        const A z = widen(hold.z[c][j]);
+        const ClassSlope<A>& slope = *(kC > 4 ? read_again(slopes + c) : slopes + c);
+        const Probability<A> x = softmax ? shared.at(z) : pointwise<kEveryTerm>(sigmoid, z);
         A tc, dp;
-        if constexpr (kFull) {
+        if constexpr (kEveryTerm) {
           tc = t[c][j];
-          dp = slope.at(in, tc, difference(at, tc), A(0));
+          dp = slope.at(in, tc, difference(x, tc), A(0));
         } else {
-          const bool hit = it.voxels.klass[j] == block.first + c;
+          const bool hit = hold.voxels.class_index[j] == block.first + c;
           tc = hit ? 1 : 0;
-          dp = slope.at(tc, hit ? -at.complement : at.p);
+          dp = slope.at(tc, hit ? -x.complement : x.p);
         }
         if (softmax) {
-          mean += at.p * dp;
+          mean += x.p * dp;
           A q = 0;
-          if constexpr (kFull) q = slope.under_softmax(in, at, tc);
-          if constexpr (kFull) mean -= q;
+          if constexpr (kEveryTerm) q = slope.under_softmax(in, x, tc);
+          if constexpr (kEveryTerm) mean -= q;
           g[c][j] = dp;
         } else {
-          A dz = sigmoid ? dp * (at.p * at.complement) : dp;
-          if constexpr (kFull) {
-            if (sigmoid) dz += slope.under_sigmoid(in, at, tc, difference(at, tc));
+          A dz = sigmoid ? dp * (x.p * x.complement) : dp;
+          if constexpr (kEveryTerm) {
+            if (sigmoid) dz += slope.under_sigmoid(in, x, tc, difference(x, tc));
           }
           g[c][j] = w == 0 ? 0 : w * dz;
         }
@@ -225,15 +215,15 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
 #pragma unroll
       for (int c = 0; c < kC; c++) {
         if (c >= block.classes) continue;
-        const Point<A> at = shared.at(widen(it.z[c][j]));
-        A dz = at.p * (g[c][j] - mean);
-        if constexpr (kFull) dz -= slopes[c].under_softmax(in, at, t[c][j]);
+        const Probability<A> x = shared.at(widen(hold.z[c][j]));
+        A dz = x.p * (g[c][j] - mean);
+        if constexpr (kEveryTerm) dz -= slopes[c].under_softmax(in, x, t[c][j]);
         g[c][j] = w == 0 ? 0 : w * dz;
       }
     }
 #pragma unroll
     for (int c = 0; c < kC; c++) {
-      if (c < block.classes) store_gradient<P>(out, Hold::index(in, block, c, s), it.count, g[c]);
+      if (c < block.classes) store_gradient<P>(out, Hold::index(in, block, c, s), hold.count, g[c]);
     }
   }
 }

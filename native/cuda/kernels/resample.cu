@@ -1,27 +1,28 @@
 #include "cuda/kernels/resample.h"
 
-#include "cuda/kernels/reduce.cuh"
+#include "cuda/kernels/device_api.h"
+#include "cuda/kernels/shapes.h"
 
 namespace warpdice::cuda {
 namespace {
 
-constexpr int kMostAxes = 6;
+constexpr int kMaxAxes = 6;
 
 /// to[outer][..to_sizes..][inner] = from[outer][floor(i * from_size / to_size)..][inner]
 struct ResampleWork {
   int64_t count;  // elements of `to`
   int64_t inner;
-  int64_t from_sizes[kMostAxes], to_sizes[kMostAxes];  // 1 for axes that there are not, which come first
+  int64_t from_sizes[kMaxAxes], to_sizes[kMaxAxes];  // missing axes come first and have size 1
 };
 
-/// A thread has one element.
+/// A thread copies one element.
 template <class T>
 __global__ void __launch_bounds__(kThreads) resample_kernel(ResampleWork work, const T* from, T* to) {
   const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
   if (i >= work.count) return;
   int64_t left = i / work.inner, source = 0, stride = 1;
-#pragma unroll  // so that the sizes stay where the kernel's arguments are
-  for (int axis = kMostAxes - 1; axis >= 0; axis--) {
+#pragma unroll  // else the compiler would copy the sizes to local memory
+  for (int axis = kMaxAxes - 1; axis >= 0; axis--) {
     const int64_t place = left % work.to_sizes[axis];
     left /= work.to_sizes[axis];
     source += place * work.from_sizes[axis] / work.to_sizes[axis] * stride;
@@ -37,8 +38,8 @@ ResampleWork work_of(const Resampling& shape) {
   work.inner = shape.inner;
   work.count = shape.outer * shape.inner;
   for (const int64_t size : shape.to_sizes) work.count *= size;
-  const int axes = static_cast<int>(shape.to_sizes.size()), missing = kMostAxes - axes;
-  for (int axis = 0; axis < kMostAxes; axis++) {
+  const int axes = static_cast<int>(shape.to_sizes.size()), missing = kMaxAxes - axes;
+  for (int axis = 0; axis < kMaxAxes; axis++) {
     const auto given = static_cast<size_t>(axis - missing);
     work.from_sizes[axis] = axis < missing ? 1 : shape.from_sizes[given];
     work.to_sizes[axis] = axis < missing ? 1 : shape.to_sizes[given];
@@ -53,22 +54,11 @@ cudaError_t launch_resample(const ResampleWork& work, const void* from, void* to
                 static_cast<T*>(to));
 }
 
-/// One block.
-__global__ void __launch_bounds__(kThreads) add_term_kernel(WeightedTerm term) {
-  for (int64_t i = threadIdx.x; i < term.count; i += kThreads) {
-    const double before = term.first ? 0 : term.sum[i];
-    term.sum[i] = term.weight == 0 ? before : before + term.weight * term.value[i];
-  }
-  if (threadIdx.x != 0) return;
-  if (term.first) *term.first_fault = {};
-  if (term.fault && term.first_fault->count == 0) *term.first_fault = *term.fault;
-}
-
 }  // namespace
 
 const char* unsupported(const Resampling& shape) {
-  if (shape.to_sizes.size() > kMostAxes) return "More than 6 spatial axes are not resampled on CUDA.";
-  if (blocks_of(work_of(shape).count) > kMostBlocks) return "So many voxels do not fit a CUDA grid.";
+  if (shape.to_sizes.size() > kMaxAxes) return "More than 6 spatial axes are not resampled on CUDA.";
+  if (blocks_of(work_of(shape).count) > kMaxBlocks) return "So many voxels do not fit a CUDA grid.";
   return nullptr;
 }
 
@@ -87,10 +77,6 @@ cudaError_t enqueue_resample(const Resampling& shape, const void* from, void* to
     default:
       return cudaErrorInvalidValue;
   }
-}
-
-cudaError_t enqueue_add(const WeightedTerm& term, cudaStream_t stream) {
-  return launch(add_term_kernel, dim3(1), dim3(kThreads), 0, stream, term);
 }
 
 }  // namespace warpdice::cuda

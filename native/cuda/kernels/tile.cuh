@@ -1,50 +1,26 @@
 #pragma once
-// Many classes, or classes that lie beside each other, [N,S,C]: a tile of a few voxels in all classes is brought to
-// shared memory, where every thread can reach every class.
+// For many classes, and for the layout [N,S,C], where the classes of a voxel lie beside each other. A block loads a
+// tile, a few voxels in all classes, into shared memory, where every thread can read every class.
 //
-// A block has `tiles` consecutive tiles of one sample and adds up a slab of its classes; blocks are numbered
-// [N][chunks][slabs]. In a tile
-//   normalize         a team of neighbouring lanes shares the classes of kPack voxels, and adds up by shuffles
-//   class by class    a thread has a class, so that its sums need no exchange until the block ends
+// A block has `tiles` consecutive tiles of one sample, and adds up one slab of its classes. Blocks are numbered
+// [N][chunks][slabs]. The threads share a tile in two ways:
+//   normalize()       a team of neighbouring lanes shares the classes of kPack voxels, and adds up by shuffles
+//   class by class    a thread has a class of its own, so that threads exchange no sums until the block ends
 //
-// kPack: neighbouring voxels of a class that are read from the tile at once: kTilePack, or 1 where the classes lie
-// closer.
+// kPack: the neighbouring voxels of a class that a thread reads from the tile at once: kTilePack, or 1 where the
+// classes of a voxel lie closer to each other than its neighbours.
 #include "cuda/kernels/formula.cuh"
 #include "cuda/kernels/reduce.cuh"
+#include "cuda/kernels/shapes.h"
 
 namespace warpdice::cuda {
 
-/// Classes that one thread adds up at most: a slab has kSlots * kThreads. The long form has more sums per class.
-template <bool kFull>
-constexpr int kSlots = kFull ? 1 : 2;
-
-/// 16 bytes, or 8 where registers would run out.
-template <class A, bool kFull>
-constexpr int kTilePack = sizeof(A) == 8 && kFull ? 1 : 16 / sizeof(A);
-
-struct TileShape {
-  int voxels;                      // of a tile, a power of two
-  int class_stride, voxel_stride;  // of its logits, in elements
-  int team;                        // lanes that share a voxel, a power of two up to kWarp
-  bool interleaved;                // [N,S,C]
-  int tiles;                       // of a block
-  int64_t chunks;                  // blocks of a sample and slab
-};
-
-/// What the classes of a voxel share; the first four are read at once.
-template <class A>
-struct alignas(16) TileVoxel {
-  A largest, inverse, weight;
-  int klass;
-  A log_sum;
-};
-
-/// A tile in shared memory: TileVoxel[voxels], then logits; later what replaces them.
-template <class P, int kPack, bool kFull>
+/// A tile in shared memory: TileVoxel[voxels], then the logits, which step 3 replaces by the gradient.
+template <class P, int kPack, bool kEveryTerm>
 struct Tile {
   using A = Accumulator<P>;
   static constexpr int kV = kPackOf<P>;
-  /// Packs that a thread reads at once: a GPU's memory is fast only with many bytes on their way.
+  /// The packs that a thread loads at once: a GPU's memory is fast only with many loads in flight.
   static constexpr int kBatch = 3;
 
   const Inputs& in;
@@ -52,10 +28,10 @@ struct Tile {
   TileVoxel<A>* voxels;
   A* z;
   int64_t n, chunk, begin;  // the sample, the block's part of it, and the tile's first voxel
-  int count;                // voxels that exist
+  int count;                // how many of the tile's voxels exist
   int slab, C;
 
-  /// slabs: 1 in step 3, where no thread keeps a class.
+  /// slabs: 1 in step 3, where a thread keeps no sums of a class.
   __device__ Tile(const Inputs& in_, const TileShape& shape_, int slabs) : in(in_), shape(shape_) {
     voxels = shared_memory<TileVoxel<A>>();
     z = reinterpret_cast<A*>(voxels + shape.voxels);
@@ -65,7 +41,7 @@ struct Tile {
     C = static_cast<int>(in.classes);
   }
 
-  /// Goes to the i-th tile of the block; false when there is none.
+  /// Goes to the i-th tile of the block. Returns false when there is none.
   __device__ bool go_to(int i) {
     begin = (chunk * shape.tiles + i) * shape.voxels;
     if (begin >= in.voxels) return false;
@@ -73,7 +49,7 @@ struct Tile {
     return true;
   }
 
-  /// Where (c, begin + v) lies in arrays like the predictions.
+  /// Where class c of voxel begin + v lies in the predictions and in arrays like them.
   __device__ int64_t index(int c, int v) const {
     return shape.interleaved ? (n * in.voxels + begin + v) * C + c : (n * C + c) * in.voxels + begin + v;
   }
@@ -81,18 +57,18 @@ struct Tile {
   /// kV elements that follow each other in memory.
   struct Pack {
     int64_t index;  // of the first one in the predictions
-    int left;       // how many there are; none when it is not positive
-    A* at;          // its place in z
+    int left;       // how many exist; none when it is not positive
+    A* place;       // of the first one in z
   };
 
-  /// Packs of the tile, a row of classes or of voxels after the other.
+  /// The packs of a tile follow each other as in memory: rows of classes in [N,S,C], else rows of voxels.
   __device__ int packs_per_class() const { return shape.voxels < kV ? 1 : shape.voxels / kV; }
   __device__ int pack_count() const { return shape.interleaved ? (count * C + kV - 1) / kV : C * packs_per_class(); }
 
   __device__ Pack pack(int number) const {
     if (shape.interleaved) {
       const int e = number * kV;
-      // A voxel's classes are padded only where whole packs fit them.
+      // There is padding after a voxel's classes only where they fill whole packs.
       const int padding = shape.voxel_stride == C ? 0 : e / C * (shape.voxel_stride - C);
       return {index(0, 0) + e, count * C - e, z + e + padding};
     }
@@ -100,41 +76,41 @@ struct Tile {
     return {index(c, v), c < C ? count - v : 0, z + c * shape.class_stride + v};
   }
 
-  /// Device memory to the tile. No thread may still read the tile before.
+  /// Loads the tile from device memory. No thread may still read the tile before it.
   __device__ void load_all(Counters* counters) {
     for (int v = threadIdx.x; v < shape.voxels; v += kThreads) {
       Voxels<A, 1> voxel;
       load_voxels<P>(in, n * in.voxels + begin + v, count - v, voxel, slab == 0 ? counters : nullptr);
-      voxels[v] = {0, 0, voxel.weight[0], voxel.klass[0], 0};
+      voxels[v] = {0, 0, voxel.weight[0], voxel.class_index[0], 0};
     }
     const P* predictions = static_cast<const P*>(in.predictions.data);
-    // Neighbouring threads have neighbouring packs, and each thread several on their way at once.
+    // Neighbouring threads load neighbouring packs, and each thread loads several at once.
     for (int first = threadIdx.x; first < pack_count(); first += kBatch * kThreads) {
       P raw[kBatch][kV];
 #pragma unroll
       for (int b = 0; b < kBatch; b++) {
-        const Pack it = pack(first + b * kThreads);
-        load(predictions + it.index, it.left, raw[b]);
+        const Pack piece = pack(first + b * kThreads);
+        load(predictions + piece.index, piece.left, raw[b]);
       }
 #pragma unroll
       for (int b = 0; b < kBatch; b++) {
-        const Pack it = pack(first + b * kThreads);
+        const Pack piece = pack(first + b * kThreads);
         A wide[kV];
         for (int j = 0; j < kV; j++) wide[j] = widen(raw[b][j]);
-        store(it.at, it.left, wide);
+        store(piece.place, piece.left, wide);
       }
     }
-    __syncthreads();  // the tile is there
+    __syncthreads();  // the whole tile is loaded
   }
 
-  /// The tile, with the gradient in place of the logits, to device memory.
+  /// Stores the tile, where the gradient has replaced the logits, to device memory.
   __device__ void store_all(const GradientOut& out) const {
-    __syncthreads();  // the gradient is there
+    __syncthreads();  // the whole gradient is computed
     for (int number = threadIdx.x; number < pack_count(); number += kThreads) {
-      const Pack it = pack(number);
+      const Pack piece = pack(number);
       A wide[kV];
-      load(static_cast<const A*>(it.at), it.left, wide);
-      store_gradient<P>(out, it.index, it.left, wide);
+      load(static_cast<const A*>(piece.place), piece.left, wide);
+      store_gradient<P>(out, piece.index, piece.left, wide);
     }
   }
 
@@ -142,8 +118,8 @@ struct Tile {
 
   __device__ void read(int c, int v, A (&to)[kPack]) const { load(static_cast<const A*>(place(c, v)), kPack, to); }
 
-  /// Calls visit(c, v) for this thread's share of the classes of its team's kPack voxels, from v on. Only lanes of
-  /// whole warps have no team: those leave shuffles alone.
+  /// Calls visit(c, v) for this thread's share of the classes of its team's kPack voxels, from v on. Where a lane has
+  /// no team, none of its warp has one: such a warp skips the shuffles.
   template <class Visit>
   __device__ void for_team(Visit visit) const {
     const int v = threadIdx.x / shape.team * kPack;
@@ -151,21 +127,24 @@ struct Tile {
   }
   __device__ bool has_team() const { return static_cast<int>(threadIdx.x) / shape.team * kPack < shape.voxels; }
 
-  /// Largest logit and sum of exponentials of every voxel.
+  /// Finds the largest logit and the sum of the exponentials of every voxel.
   __device__ void normalize() {
     if (in.activation == Activation::softmax && has_team()) {
       A largest[kPack], sum[kPack];
-      for (int j = 0; j < kPack; j++) largest[j] = -INFINITY, sum[j] = 0;
+      for (int j = 0; j < kPack; j++) {
+        largest[j] = -INFINITY;
+        sum[j] = 0;
+      }
       for_team([&](int c, int v) {
-        A x[kPack];
-        read(c, v, x);
-        for (int j = 0; j < kPack; j++) largest[j] = fmax(largest[j], x[j]);
+        A values[kPack];
+        read(c, v, values);
+        for (int j = 0; j < kPack; j++) largest[j] = fmax(largest[j], values[j]);
       });
       for (int j = 0; j < kPack; j++) largest[j] = team_max(largest[j], shape.team);
       for_team([&](int c, int v) {
-        A x[kPack];
-        read(c, v, x);
-        for (int j = 0; j < kPack; j++) sum[j] += fast_exp(x[j] - largest[j]);
+        A values[kPack];
+        read(c, v, values);
+        for (int j = 0; j < kPack; j++) sum[j] += fast_exp(values[j] - largest[j]);
       });
       for (int j = 0; j < kPack; j++) {
         sum[j] = team_sum(sum[j], shape.team);
@@ -176,109 +155,109 @@ struct Tile {
         voxel.log_sum = log(sum[j]);
       }
     }
-    __syncthreads();  // the voxels are complete
+    __syncthreads();  // every voxel is complete
   }
 
-  __device__ Point<A> point(const TileVoxel<A>& voxel, A x) const {
-    if (in.activation != Activation::softmax) return pointwise<kFull>(in.activation == Activation::sigmoid, x);
-    return Softmax<A>{voxel.largest, voxel.inverse, voxel.log_sum}.at(x);
+  __device__ Probability<A> probability(const TileVoxel<A>& voxel, A logit) const {
+    if (in.activation != Activation::softmax) return pointwise<kEveryTerm>(in.activation == Activation::sigmoid, logit);
+    return Softmax<A>{voxel.largest, voxel.inverse, voxel.log_sum}.at(logit);
   }
 
   /// t of class c at voxel v.
   __device__ A target(int c, int v, Counters* counters) const {
-    if (in.labels) return voxels[v].klass == c ? 1 : 0;
+    if (in.labels) return voxels[v].class_index == c ? 1 : 0;
     Voxels<A, 1> voxel = {{voxels[v].weight}, {-1}};
     A t[1];
     load_target<P>(in, c, index(c, v), count - v, voxel, t, counters);
     return t[0];
   }
 
-  // Sums over classes in double: what the classes of a voxel have in common cancels in the gradient.
+  // These sums over classes are in double: in the gradient, what the classes of a voxel have in common cancels.
 
-  /// sum_j M[c,j]*p_j, the cost of predicting what is predicted where class c is right.
+  /// sum_j M[c,j]*p_j: what the predictions of voxel v cost where class c is right.
   __device__ A cost(int c, int v) const {
     double sum = 0;
-    for (int j = 0; j < C; j++) sum += in.distances[c * in.classes + j] * point(voxels[v], *place(j, v)).p;
+    for (int j = 0; j < C; j++) sum += in.distances[c * in.classes + j] * probability(voxels[v], *place(j, v)).p;
     return static_cast<A>(sum);
   }
 
   /// sum_k dI_k*t_k*M[k,c].
-  __device__ A cost_slope(const Slope<A>* slopes, int c, int v) const {
+  __device__ A cost_slope(const ClassSlope<A>* slopes, int c, int v) const {
     const auto part = [&](int k, A t) { return in.distances[k * in.classes + c] * (slopes[k].overlap * t); };
-    if (in.labels) return voxels[v].klass < 0 ? A(0) : static_cast<A>(part(voxels[v].klass, 1));
+    if (in.labels) return voxels[v].class_index < 0 ? A(0) : static_cast<A>(part(voxels[v].class_index, 1));
     double sum = 0;
     for (int k = 0; k < C; k++) sum += part(k, target(k, v, nullptr));
     return static_cast<A>(sum);
   }
 };
 
-/// Voxels per thread that are added in A before they go to double.
+/// The voxels of one thread that are added up in A before the sum goes to double.
 constexpr int kChain = 8;
 
-/// Class c of the voxels from v on, as many as are read at once.
-template <class P, int kPack, bool kFull>
-__device__ void add_voxels(const Tile<P, kPack, kFull>& tile, int c, int v, Terms<Accumulator<P>, kFull>& terms,
-                           Counters* counters) {
+/// Adds class c of the kPack voxels from v on.
+template <class P, int kPack, bool kEveryTerm>
+__device__ void add_voxels(const Tile<P, kPack, kEveryTerm>& tile, int c, int v,
+                           VoxelSums<Accumulator<P>, kEveryTerm>& few, Counters* counters) {
   using A = Accumulator<P>;
-  A x[kPack];
-  tile.read(c, v, x);
+  A values[kPack];
+  tile.read(c, v, values);
 #pragma unroll
   for (int j = 0; j < kPack; j++) {
     if (v + j >= tile.count) return;
     const TileVoxel<A>& voxel = tile.voxels[v + j];
-    const Point<A> at = tile.point(voxel, x[j]);
-    if constexpr (kFull) {
+    const Probability<A> x = tile.probability(voxel, values[j]);
+    if constexpr (kEveryTerm) {
       const A t = tile.target(c, v + j, counters);
       const bool costs = tile.in.overlap == Overlap::wasserstein && t != 0 && voxel.weight != 0;
-      terms.add(tile.in, voxel.weight, at, t, costs ? tile.cost(c, v + j) : A(0));
+      few.add(tile.in, voxel.weight, x, t, costs ? tile.cost(c, v + j) : A(0));
     } else {
-      terms.add_label(tile.in, voxel.weight, at.p, voxel.klass == c);
+      few.add_label(tile.in, voxel.weight, x.p, voxel.class_index == c);
     }
   }
 }
 
-/// Blocks that a multiprocessor should have room for.
-template <class P, bool kFull>
-constexpr int kTileBlocks = 3 - (sizeof(P) == 8) - kFull;
+/// The blocks that fit a multiprocessor at once.
+template <class P, bool kEveryTerm>
+constexpr int kTileBlocks = 3 - (sizeof(P) == 8) - kEveryTerm;
 
-/// partials: [N][C][chunks]. Shared memory: a Tile, or Sums[kThreads] where several threads have the same class.
-template <class P, int kPack, bool kFull>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
+/// partials: [N][C][chunks]. Shared memory: a Tile, then Sums[kThreads] in its place where threads share a class.
+template <class P, int kPack, bool kEveryTerm>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
     tile_statistics_kernel(Inputs in, TileShape shape, int slabs, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
-  Tile<P, kPack, kFull> tile(in, shape, slabs);
-  constexpr int kMine = kSlots<kFull>;
+  Tile<P, kPack, kEveryTerm> tile(in, shape, slabs);
+  constexpr int kMine = kSlots<kEveryTerm>;
   const int begin = tile.slab * kMine * kThreads, left = tile.C - begin;
   const int span = left < kThreads ? left : kThreads, sharers = kThreads / span;
   const int first = begin + threadIdx.x % span, share = threadIdx.x / span;
   Sums sums[kMine] = {};
 
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
-    __syncthreads();  // the tile before has been read
+    __syncthreads();  // every thread has read the tile before
     tile.load_all(counters);
     tile.normalize();
     for (int v = share * kPack; v < tile.count && share < sharers;) {
-      Terms<A, kFull> terms[kMine];
+      VoxelSums<A, kEveryTerm> few[kMine];
       for (int k = 0; k < kChain && v < tile.count; k += kPack, v += sharers * kPack) {
 #pragma unroll
         for (int slot = 0; slot < kMine; slot++) {
           const int c = first + slot * kThreads;
-          if (c < tile.C) add_voxels(tile, c, v, terms[slot], counters);
+          if (c < tile.C) add_voxels(tile, c, v, few[slot], counters);
         }
       }
 #pragma unroll
       for (int slot = 0; slot < kMine; slot++) {
-        if (first + slot * kThreads < tile.C) add(sums[slot], terms[slot]);
+        if (first + slot * kThreads < tile.C) add(sums[slot], few[slot]);
       }
     }
   }
 
   const auto write = [&](int c, Sums total) {
-    if (!kFull) total.volume = total.target;
+    if (!kEveryTerm) total.volume = total.target;
     partials[(tile.n * tile.C + c) * shape.chunks + tile.chunk] = total;
   };
   if (sharers == 1) {
-    if (share != 0) return;  // beyond the classes, it has the sums of none
+    if (share != 0) return;  // this thread has no class
 #pragma unroll
     for (int slot = 0; slot < kMine; slot++) {
       if (first + slot * kThreads < tile.C) write(first + slot * kThreads, sums[slot]);
@@ -286,74 +265,74 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
     return;
   }
   Sums* shared = shared_memory<Sums>();
-  __syncthreads();  // the last tile has been read
+  __syncthreads();  // every thread has read the last tile
   shared[threadIdx.x] = sums[0];
-  __syncthreads();  // every thread's sums are there
+  __syncthreads();  // every thread has stored its sums
   if (share != 0) return;
   for (int k = 1; k < sharers; k++) add(sums[0], shared[threadIdx.x + k * span]);
   write(first, sums[0]);
 }
 
-/// slopes: [groups, C]. The gradient may lie where the logits do: a tile is read whole before it is written.
-template <class P, int kPack, bool kFull>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
-    tile_gradient_kernel(Inputs in, TileShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
+/// slopes: [groups, C]. A block reads a tile whole before it writes, so the gradient may replace the logits.
+template <class P, int kPack, bool kEveryTerm>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
+    tile_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
-  Tile<P, kPack, kFull> tile(in, shape, 1);
+  Tile<P, kPack, kEveryTerm> tile(in, shape, 1);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   if (!pooled) slopes += tile.n * in.classes;
 
-  // dp of class c at voxel v.
-  const auto slope_at = [&](int c, int v, const Point<A>& at, A t) {
-    if constexpr (!kFull) return slopes[c].at(t, t != 0 ? -at.complement : at.p);
+  // dL/dp of class c at voxel v.
+  const auto slope_at = [&](int c, int v, const Probability<A>& x, A t) {
+    if constexpr (!kEveryTerm) return slopes[c].at(t, t != 0 ? -x.complement : x.p);
     const bool costs = in.overlap == Overlap::wasserstein && tile.voxels[v].weight != 0;
-    return slopes[c].at(in, t, difference(at, t), costs ? tile.cost_slope(slopes, c, v) : A(0));
+    return slopes[c].at(in, t, difference(x, t), costs ? tile.cost_slope(slopes, c, v) : A(0));
   };
   const auto target = [&](int c, int v) -> A {
-    if constexpr (kFull) return tile.target(c, v, nullptr);
-    return tile.voxels[v].klass == c ? 1 : 0;
+    if constexpr (kEveryTerm) return tile.target(c, v, nullptr);
+    return tile.voxels[v].class_index == c ? 1 : 0;
   };
   // What E, U and F add, under either activation.
-  const auto entropy_at = [&](int c, const Point<A>& at, A t) -> A {
-    if constexpr (!kFull) return 0;
-    if (softmax) return slopes[c].under_softmax(in, at, t);
-    return sigmoid ? slopes[c].under_sigmoid(in, at, t, difference(at, t)) : 0;
+  const auto entropy_at = [&](int c, const Probability<A>& x, A t) -> A {
+    if constexpr (!kEveryTerm) return 0;
+    if (softmax) return slopes[c].under_softmax(in, x, t);
+    return sigmoid ? slopes[c].under_sigmoid(in, x, t, difference(x, t)) : 0;
   };
 
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
-    __syncthreads();  // the tile before has been written
+    __syncthreads();  // every thread has stored the tile before
     tile.load_all(nullptr);
     tile.normalize();
     if (tile.has_team()) {
       A mean[kPack] = {};
       if (softmax) {
         tile.for_team([&](int c, int v) {
-          A x[kPack];
-          tile.read(c, v, x);
+          A values[kPack];
+          tile.read(c, v, values);
 #pragma unroll
           for (int j = 0; j < kPack; j++) {
             if (v + j >= tile.count) break;
-            const Point<A> at = tile.point(tile.voxels[v + j], x[j]);
+            const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
             const A t = target(c, v + j);
-            mean[j] += at.p * slope_at(c, v + j, at, t) - entropy_at(c, at, t);
+            mean[j] += x.p * slope_at(c, v + j, x, t) - entropy_at(c, x, t);
           }
         });
         for (int j = 0; j < kPack; j++) mean[j] = team_sum(mean[j], shape.team);
       }
       tile.for_team([&](int c, int v) {
-        A x[kPack];
-        tile.read(c, v, x);
+        A values[kPack];
+        tile.read(c, v, values);
 #pragma unroll
         for (int j = 0; j < kPack; j++) {
           if (v + j >= tile.count) break;
           const A w = tile.voxels[v + j].weight;
-          const Point<A> at = tile.point(tile.voxels[v + j], x[j]);
-          const A t = target(c, v + j), dp = slope_at(c, v + j, at, t), q = entropy_at(c, at, t);
-          const A dz = softmax ? at.p * (dp - mean[j]) - q : sigmoid ? dp * (at.p * at.complement) + q : dp;
-          x[j] = w == 0 ? 0 : w * dz;
+          const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
+          const A t = target(c, v + j), dp = slope_at(c, v + j, x, t), q = entropy_at(c, x, t);
+          const A dz = softmax ? x.p * (dp - mean[j]) - q : sigmoid ? dp * (x.p * x.complement) + q : dp;
+          values[j] = w == 0 ? 0 : w * dz;
         }
-        store(tile.place(c, v), kPack, x);
+        store(tile.place(c, v), kPack, values);
       });
     }
     tile.store_all(out);
@@ -363,24 +342,24 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kFull>)
 /// dL/dt of a dense target. slopes: [groups, C].
 template <class P, int kPack>
 __global__ void __launch_bounds__(kThreads, kTileBlocks<P, true>)
-    tile_target_gradient_kernel(Inputs in, TileShape shape, const Slope<Accumulator<P>>* slopes, bool pooled,
+    tile_target_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                                 GradientOut out) {
   using A = Accumulator<P>;
   Tile<P, kPack, true> tile(in, shape, 1);
   if (!pooled) slopes += tile.n * in.classes;
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
-    __syncthreads();  // the tile before has been written
+    __syncthreads();  // every thread has read the tile before
     tile.load_all(nullptr);
     tile.normalize();
-    // Neighbouring threads write what lies beside each other.
+    // Neighbouring threads write neighbouring elements.
     for (int i = threadIdx.x; i < tile.C * shape.voxels; i += kThreads) {
       const int c = shape.interleaved ? i % tile.C : i / shape.voxels;
       const int v = shape.interleaved ? i / tile.C : i % shape.voxels;
       if (v >= tile.count) continue;
       const A w = tile.voxels[v].weight, t = tile.target(c, v, nullptr);
       const bool costs = in.overlap == Overlap::wasserstein && w != 0;
-      const Point<A> at = tile.point(tile.voxels[v], *tile.place(c, v));
-      const A slope = slopes[c].for_target(in, at, t, costs ? tile.cost(c, v) : A(0));
+      const Probability<A> x = tile.probability(tile.voxels[v], *tile.place(c, v));
+      const A slope = slopes[c].for_target(in, x, t, costs ? tile.cost(c, v) : A(0));
       store_target_gradient(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
     }
   }

@@ -1,9 +1,10 @@
 #pragma once
-// What is read and written per voxel: its label and weight, a dense target, the gradient.
+// Reads and writes what belongs to a voxel: its label and weight, a dense target, the gradient.
 //
-// P: what predictions are stored as. A: what is computed with, double for double and else float.
-#include "cuda/engine.h"
+// P: the type that predictions are stored as. A: the type that kernels compute with, double for double, else float.
 #include "cuda/kernels/pack.cuh"
+#include "math/label.h"
+#include "math/types.h"
 
 namespace warpdice::cuda {
 
@@ -20,18 +21,20 @@ __device__ inline float widen(uint8_t x) { return x; }
 __device__ inline void narrow(float x, float& to) { to = x; }
 __device__ inline void narrow(double x, double& to) { to = x; }
 
-/// What blocks count together; all start as 0.
+/// All blocks of a call count here. Every member starts as 0.
 struct Counters {
-  unsigned long long faults, largest_complement;  // invalid values of the target; of the smallest index
-  unsigned ticket;                                // blocks of finish_kernel that have ended
+  unsigned long long faults;              // invalid values of the target
+  unsigned long long largest_complement;  // ~index of the first one: the largest, as its index is the smallest
+  unsigned ticket;                        // blocks of finish_kernel that have ended
 };
 
+/// index: of the invalid value in the target.
 __device__ inline void note_fault(Counters* counters, int64_t index) {
   atomicAdd(&counters->faults, 1ull);
   atomicMax(&counters->largest_complement, ~static_cast<unsigned long long>(index));
 }
 
-/// kCount elements of type T from element i on, widened.
+/// Loads kCount elements of type T from element i on, and widens them. Elements from `count` on are 0.
 template <class T, class A, int kCount>
 __device__ void load_as(const void* data, int64_t i, int64_t count, A (&to)[kCount]) {
   T raw[kCount];
@@ -39,7 +42,7 @@ __device__ void load_as(const void* data, int64_t i, int64_t count, A (&to)[kCou
   for (int j = 0; j < kCount; j++) to[j] = widen(raw[j]);
 }
 
-/// A weight or a dense target: uint8, float32, or stored as the predictions are.
+/// Loads a weight or a dense target: uint8, float32, or the predictions' dtype. widen_operands() has converted others.
 template <class P, int kCount>
 __device__ void load_operand(const Operand& operand, int64_t i, int64_t count, Accumulator<P> (&to)[kCount]) {
   if (operand.dtype == DType::uint8) load_as<uint8_t>(operand.data, i, count, to);
@@ -47,19 +50,19 @@ __device__ void load_operand(const Operand& operand, int64_t i, int64_t count, A
   else load_as<P>(operand.data, i, count, to);
 }
 
-/// What the classes of kCount neighbouring voxels have in common.
+/// What the classes of kCount neighbouring voxels share.
 template <class A, int kCount>
 struct Voxels {
-  A weight[kCount];   // 0: the voxel contributes nothing, even if it is NaN
-  int klass[kCount];  // from labels: the one class with t = 1, or a negative number
+  A weight[kCount];         // 0: the voxel contributes nothing, even where predictions are NaN
+  int class_index[kCount];  // the class that the label names, the one with t = 1; negative: none
 
-  /// kPart of them, from the first one on.
+  /// kPart of them, from `first` on.
   template <int kPart>
   __device__ Voxels<A, kPart> part(int first) const {
     Voxels<A, kPart> some;
     for (int j = 0; j < kPart; j++) {
       some.weight[j] = weight[first + j];
-      some.klass[j] = klass[first + j];
+      some.class_index[j] = class_index[first + j];
     }
     return some;
   }
@@ -68,28 +71,25 @@ struct Voxels {
 template <class Label, class A, int kCount>
 __device__ void decode_labels(const Inputs& in, int64_t i, int64_t count, Voxels<A, kCount>& voxels,
                               Counters* counters) {
-  using Wide = std::conditional_t<sizeof(Label) == 8, int64_t, int>;
-  const int base = in.classes == 1 ? 1 : 0;  // with one class, label 0 is no class
-  const Wide end = static_cast<Wide>(in.classes) + base, ignored = static_cast<Wide>(in.ignore_index);
-  const bool ignores = in.has_ignore && ignored == in.ignore_index;
+  const LabelRule<Label> rule(in);
   Label labels[kCount];
   load(static_cast<const Label*>(in.target.data) + i, count, labels);
   for (int j = 0; j < kCount; j++) {
-    const Wide label = labels[j];
-    if (ignores && label == ignored) voxels.weight[j] = 0;
-    else if (label >= 0 && label < end) voxels.klass[j] = static_cast<int>(label) - base;
+    if (rule.is_ignored(labels[j])) voxels.weight[j] = 0;
+    else if (rule.is_valid(labels[j])) voxels.class_index[j] = static_cast<int>(rule.class_of(labels[j]));
     else if (counters) note_fault(counters, i + j);
   }
 }
 
-/// i: of the first voxel in [N,S]. Voxels from `count` on have no weight. counters: null when others count the faults.
+/// Loads the voxels from voxel i of [N,S] on. Those from `count` on get weight 0. counters: where invalid labels are
+/// counted; null when another thread counts them.
 template <class P, int kCount>
 __device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
                             Counters* counters) {
   if (in.weight.data) load_operand<P>(in.weight, i, count, voxels.weight);
   for (int j = 0; j < kCount; j++) {
     if (!in.weight.data) voxels.weight[j] = j < count ? 1 : 0;
-    voxels.klass[j] = -1;
+    voxels.class_index[j] = -1;
   }
   if (!in.labels) return;
   if (in.target.dtype == DType::uint8) decode_labels<uint8_t>(in, i, count, voxels, counters);
@@ -97,13 +97,14 @@ __device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<A
   else decode_labels<int64_t>(in, i, count, voxels, counters);
 }
 
-/// t of class c at kCount neighbouring voxels; i: of the first in a dense target. A one-class mask may have values to
-/// ignore. counters: null, or counts what is neither 0 nor 1 in a uint8 target.
+/// t of class c at kCount neighbouring voxels, of which the first is element i of a dense target. A voxel whose value
+/// is to be ignored, in a one-class mask, gets weight 0. counters: where values of a uint8 target other than 0 and 1
+/// are counted; null when another thread counts them.
 template <class P, int kCount>
 __device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
                             Accumulator<P> (&t)[kCount], Counters* counters) {
   if (in.labels) {
-    for (int j = 0; j < kCount; j++) t[j] = voxels.klass[j] == c ? 1 : 0;
+    for (int j = 0; j < kCount; j++) t[j] = voxels.class_index[j] == c ? 1 : 0;
     return;
   }
   load_operand<P>(in.target, i, count, t);
@@ -113,6 +114,7 @@ __device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, V
   }
 }
 
+/// Writes, or adds, elements from i on as type T.
 template <class T, class A, int kCount>
 __device__ void store_as(const GradientOut& out, int64_t i, int64_t count, const A (&x)[kCount]) {
   T* to = static_cast<T*>(out.data) + i;
@@ -122,7 +124,7 @@ __device__ void store_as(const GradientOut& out, int64_t i, int64_t count, const
   store(to, count, raw);
 }
 
-/// Writes, or adds, dL/dt of element i, whose dtype is the target's.
+/// Writes, or adds, element i of dL/dt, in the target's dtype.
 template <class A>
 __device__ void store_target_gradient(const GradientOut& out, int64_t i, A x) {
   const A one[1] = {x};

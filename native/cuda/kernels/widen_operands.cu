@@ -1,12 +1,12 @@
 #include "cuda/kernels/widen_operands.h"
 
-#include "cuda/kernels/reduce.cuh"
+#include "cuda/kernels/shapes.h"
 #include "cuda/kernels/voxel.cuh"
 
 namespace warpdice::cuda {
 namespace {
 
-/// to[i] = from[i], as float32. A thread has one pack.
+/// to[i] = from[i], as float32. A thread converts one pack.
 template <class T>
 __global__ void __launch_bounds__(kThreads) widen_kernel(const T* from, float* to, int64_t count) {
   constexpr int kPack = kPackOf<T>;
@@ -22,38 +22,39 @@ template <class T>
 cudaError_t launch_widen(const void* from, void* to, int64_t count, cudaStream_t stream) {
   constexpr int64_t kPerBlock = int64_t{kThreads} * kPackOf<T>;
   const int64_t blocks = (count + kPerBlock - 1) / kPerBlock;
-  if (blocks > kMostBlocks) return cudaErrorInvalidConfiguration;
+  if (blocks > kMaxBlocks) return cudaErrorInvalidConfiguration;
   return launch(widen_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream,
                 static_cast<const T*>(from), static_cast<float*>(to), count);
 }
 
-bool is_read(const Operand& operand, DType own) {
+/// Whether the kernels can read it. own: the dtype of the predictions.
+bool is_readable(const Operand& operand, DType own) {
   return !operand.data || operand.dtype == own || operand.dtype == DType::uint8 || operand.dtype == DType::float32;
 }
 
-/// Calls visit(operand, elements) for each that must be converted.
+/// Calls visit(operand, elements) for each operand that must be converted.
 template <class In, class Visit>
-void for_unread(In& in, Visit visit) {
+void for_each_to_widen(In& in, Visit visit) {
   const DType own = in.predictions.dtype;
   const int64_t voxels = in.samples * in.voxels;
-  if (!in.labels && !is_read(in.target, own)) visit(in.target, voxels * in.classes);
-  if (!is_read(in.weight, own)) visit(in.weight, voxels);
+  if (!in.labels && !is_readable(in.target, own)) visit(in.target, voxels * in.classes);
+  if (!is_readable(in.weight, own)) visit(in.weight, voxels);
 }
 
 size_t bytes_of(int64_t elements) { return (static_cast<size_t>(elements) * sizeof(float) + 255) / 256 * 256; }
 
 }  // namespace
 
-size_t readable_bytes(const Inputs& in) {
+size_t widened_bytes(const Inputs& in) {
   size_t bytes = 0;
-  for_unread(in, [&](const Operand&, int64_t elements) { bytes += bytes_of(elements); });
+  for_each_to_widen(in, [&](const Operand&, int64_t elements) { bytes += bytes_of(elements); });
   return bytes;
 }
 
-cudaError_t make_readable(Inputs& in, void* workspace, cudaStream_t stream) {
+cudaError_t widen_operands(Inputs& in, void* workspace, cudaStream_t stream) {
   char* place = static_cast<char*>(workspace);
   cudaError_t status = cudaSuccess;
-  for_unread(in, [&](Operand& operand, int64_t elements) {
+  for_each_to_widen(in, [&](Operand& operand, int64_t elements) {
     if (status != cudaSuccess) return;
     switch (operand.dtype) {
       case DType::float64:

@@ -1,17 +1,17 @@
 #pragma once
-// What kernels read beside the predictions: a dense target or a weight is uint8, float32 or of the predictions' dtype.
-// Others are converted to float32 first, once per call: exactly, but for float64 beside narrower predictions, which is
-// rounded as the CPU's engine does.
+// Beside the predictions the kernels read a dense target and a weight, in uint8, float32 or the predictions' dtype.
+// Operands of another dtype are converted to float32 first, once per call. That is exact, except for float64 beside
+// predictions of another dtype, which is rounded, as in the CPU engine.
 #include <cuda_runtime.h>
 
 #include "math/types.h"
 
 namespace warpdice::cuda {
 
-/// What make_readable() needs as workspace, aligned to 256 bytes.
-size_t readable_bytes(const Inputs& in);
+/// The size of the workspace that widen_operands() needs, aligned to 256 bytes.
+size_t widened_bytes(const Inputs& in);
 
-/// Enqueues the conversions and makes `in` read them.
-cudaError_t make_readable(Inputs& in, void* workspace, cudaStream_t stream);
+/// Enqueues the conversions, and changes `in` so that it refers to their results.
+cudaError_t widen_operands(Inputs& in, void* workspace, cudaStream_t stream);
 
 }  // namespace warpdice::cuda

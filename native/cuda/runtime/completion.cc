@@ -7,8 +7,9 @@
 
 namespace warpdice::cuda {
 
-/// All that have a thread. exit() takes CUDA's runtime apart, and a thread that still asked it would crash the process:
-/// they end before that, since what was registered last is called first, and the runtime was there before them.
+/// All Completions that have a thread. exit() takes CUDA's runtime apart, and a thread that used it afterwards would
+/// crash the process. So the threads end first: exit() calls what was registered last first, and the runtime was there
+/// before.
 struct Completion::Running {
   std::mutex mutex;
   std::set<Completion*> all;
@@ -42,7 +43,7 @@ void Completion::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-/// With the lock of Running.
+/// The caller holds the lock of Running.
 void Completion::end() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -63,7 +64,8 @@ void Completion::when_done(std::shared_ptr<Stream> stream, Callback callback) {
 
 void Completion::run() {
   using std::chrono::microseconds;
-  constexpr microseconds shortest{20}, longest{500};  // a small step is answered soon, a long one costs no processor
+  constexpr microseconds shortest{20},
+      longest{500};  // soon after a short step, and with little CPU time during a long one
   std::list<Pending> pending;
   microseconds pause = shortest;
   for (;;) {
@@ -76,7 +78,7 @@ void Completion::run() {
       pending.splice(pending.end(), added_);
       if (ending_) return;
     }
-    // All streams are asked, not only that of the oldest: one that waits must not hold back the others.
+    // Asks all streams, since one that waits must not hold back the others.
     bool any = false;
     std::set<cudaStream_t> waiting;
     for (auto it = pending.begin(); it != pending.end();) {

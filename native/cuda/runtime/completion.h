@@ -1,6 +1,6 @@
 #pragma once
-// Calls back when the work that a stream holds now is done. One thread asks the events: cudaLaunchHostFunc is not
-// called after a fault, and a promise that rests on it would never settle.
+// Calls back when the work that a stream holds now is done. One thread queries events. cudaLaunchHostFunc would not do:
+// CUDA does not call it after an error, and a promise that waits for it would never settle.
 #include <condition_variable>
 #include <functional>
 #include <list>
@@ -13,14 +13,14 @@ namespace warpdice::cuda {
 
 class Completion {
  public:
-  /// Called on the thread of Completion: cudaSuccess, or the fault that ended the work. Must not throw, nor end the
-  /// Completion.
+  /// The thread of Completion calls it with cudaSuccess, or with the error that ended the work. It must not throw and
+  /// must not destroy the Completion.
   using Callback = std::function<void(cudaError_t)>;
 
   Completion() = default;
   Completion(const Completion&) = delete;
   Completion& operator=(const Completion&) = delete;
-  /// Ends the thread, as exit() does. Callbacks whose work is not done are destroyed without a call: it may never end.
+  /// Ends the thread, as exit() does. Callbacks whose work is not done are destroyed and not called: it may never end.
   ~Completion();
 
   /// Returns at once. Callbacks of one stream come in the order of these calls.

@@ -12,7 +12,7 @@ DeviceList list_devices() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     list.error = cudaGetErrorString(status);
-    cudaGetLastError();  // a later call must not find this one's error
+    cudaGetLastError();  // clears the error, or a later call would report it
     return list;
   }
   for (int i = 0; i < count; i++) {

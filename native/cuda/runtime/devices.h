@@ -1,5 +1,5 @@
 #pragma once
-// Which CUDA devices this process could use. Works on machines without a driver: then it says so.
+// Lists the CUDA devices that this process can use. Works without a driver too: the list then says that there is none.
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -7,7 +7,7 @@
 namespace warpdice::cuda {
 
 struct DeviceInfo {
-  int index = 0;  // CUDA's: devices that cannot be asked are not in the list, and keep theirs
+  int index = 0;  // CUDA's number of the device; the list leaves out devices that give an error
   std::string name;
   int major = 0, minor = 0;  // compute capability
   size_t memory_bytes = 0;
@@ -15,7 +15,7 @@ struct DeviceInfo {
 
 struct DeviceList {
   std::vector<DeviceInfo> devices;
-  std::string error;        // why there is none, in CUDA's words; of no use when there are some
+  std::string error;        // why the list is empty, in CUDA's words; meaningless when it is not
   int driver_version = 0;   // the newest CUDA that the driver supports, 13000 for 13.0; 0: no driver
   int runtime_version = 0;  // the CUDA that this addon was built with
 };

@@ -12,7 +12,7 @@ cudaMemsetParams zeros(void* data, size_t size_bytes) {
   return node;
 }
 
-/// Adds each launch after the one before.
+/// Adds a node for each launch, after the node of the launch before.
 class Builder : public Recorder {
  public:
   Builder(cudaGraph_t graph, std::vector<cudaGraphNode_t>& nodes) : graph_(graph), nodes_(nodes) {}
@@ -38,7 +38,7 @@ class Builder : public Recorder {
   std::vector<cudaGraphNode_t>& nodes_;
 };
 
-/// Gives the n-th launch to the n-th node.
+/// Gives the n-th node the arguments of the n-th launch.
 class Updater : public Recorder {
  public:
   Updater(cudaGraphExec_t executable, const std::vector<cudaGraphNode_t>& nodes)
@@ -62,9 +62,9 @@ class Updater : public Recorder {
   size_t next_ = 0;
 };
 
-/// Runs `enqueue` with this thread's launches going to `to`.
+/// Runs `enqueue` while `to` records this thread's launches.
 void record(Recorder& to, const Graph::Enqueue& enqueue, const char* call) {
-  // Also when enqueue() throws: `to` is about to be gone.
+  // Stops recording also when enqueue() throws, because `to` is about to be destroyed.
   struct Recording {
     explicit Recording(Recorder& to) { recorder = &to; }
     ~Recording() { recorder = nullptr; }
@@ -93,7 +93,7 @@ Graph::Graph(int device, const Enqueue& enqueue) : device_(device) {
 
 Graph::~Graph() {
   cudaSetDevice(device_);
-  cudaGraphExecDestroy(executable_);  // cuda.h: one in flight is freed when it has completed
+  cudaGraphExecDestroy(executable_);  // cuda.h: a graph that still runs is freed when it has completed
   cudaGraphDestroy(graph_);
   cudaGetLastError();
 }

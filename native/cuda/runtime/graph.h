@@ -1,5 +1,5 @@
 #pragma once
-// A CUDA graph of what an enqueuing function launches, made once and launched as one.
+// A CUDA graph of all that a function launches: made once, then launched by one call.
 #include <functional>
 #include <vector>
 
@@ -8,11 +8,11 @@
 
 namespace warpdice::cuda {
 
-/// A chain of nodes, in the order of the launches.
+/// A chain of nodes in the order of the launches.
 class Graph {
  public:
-  /// Launches by launch() and zero() of device_api.h, and nothing else. Given again to update(), it launches the same
-  /// kernels in the same order.
+  /// A function that launches by launch() and zero() of device_api.h, and does nothing else on the device. The one that
+  /// update() gets launches the same kernels in the same order.
   using Enqueue = std::function<cudaError_t()>;
 
   Graph(int device, const Enqueue& enqueue);
@@ -20,18 +20,18 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
   ~Graph();
 
-  /// Gives every node its arguments anew. Launches that are under way keep theirs. When it throws, launch() throws as
-  /// well until another update has succeeded: some nodes would have new arguments, others old ones.
+  /// Gives every node new arguments. Launches that are queued or running keep theirs. After an update that throws, some
+  /// nodes have new arguments and others old ones, so launch() throws until an update succeeds.
   void update(const Enqueue& enqueue);
 
-  /// Enqueues everything by one call.
+  /// Enqueues the whole chain.
   void launch(const Stream& stream);
 
  private:
   const int device_;
   std::vector<cudaGraphNode_t> nodes_;
   bool is_whole_ = true;         // all nodes have the arguments of one call
-  cudaGraph_t graph_ = nullptr;  // kept: the nodes are its
+  cudaGraph_t graph_ = nullptr;  // owns the nodes
   cudaGraphExec_t executable_ = nullptr;
 };
 

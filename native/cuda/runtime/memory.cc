@@ -9,14 +9,14 @@
 namespace warpdice::cuda {
 namespace {
 
-/// What is known of one device.
+/// What this process knows about one device.
 struct DeviceState {
   bool initialized = false;
   cudaMemPool_t pool = nullptr;  // null: this device has no stream-ordered allocation
   MemoryUse use;
 };
 
-std::mutex mutex;  // of all states
+std::mutex mutex;  // guards all states
 
 /// Never destroyed: the driver may be gone before static destructors run.
 DeviceState& state_of(int device) {
@@ -24,7 +24,7 @@ DeviceState& state_of(int device) {
   return (*states)[device];
 }
 
-/// A pool of our own, for the default one belongs to every library of the process.
+/// A pool of our own: other libraries of the process use the default one too.
 cudaMemPool_t make_pool(int device) {
   int supported = 0;
   check(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, device), "cudaDeviceGetAttribute");
@@ -35,7 +35,7 @@ cudaMemPool_t make_pool(int device) {
   properties.location.id = device;
   cudaMemPool_t pool = nullptr;
   check(cudaMemPoolCreate(&pool, &properties), "cudaMemPoolCreate");
-  uint64_t threshold_bytes = UINT64_MAX;  // give nothing back by itself
+  uint64_t threshold_bytes = UINT64_MAX;  // the pool gives nothing back by itself
   const cudaError_t status = cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold_bytes);
   if (status != cudaSuccess) cudaMemPoolDestroy(pool);
   check(status, "cudaMemPoolSetAttribute");
@@ -61,7 +61,7 @@ void* allocate_bytes(const Stream& stream, size_t size_bytes, cudaMemPool_t pool
   void* data = nullptr;
   cudaError_t status = allocate_once(&data, size_bytes, pool, stream.handle());
   if (status == cudaErrorMemoryAllocation) {
-    // Frees that are still queued may be what is missing, or what the pool keeps in other sizes.
+    // Memory whose free is still queued may be enough, or memory that the pool keeps in other sizes.
     cudaGetLastError();
     check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
     if (const cudaMemPool_t kept = pool_of(stream.device())) check(cudaMemPoolTrimTo(kept, 0), "cudaMemPoolTrimTo");
@@ -140,7 +140,7 @@ std::shared_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Stream> stream,
   use_device(stream->device());
   void* data = nullptr;
   check(cudaIpcOpenMemHandle(&data, handle, cudaIpcMemLazyEnablePeerAccess), "cudaIpcOpenMemHandle");
-  // Closes it when there is less than was said.
+  // The object closes the handle when the next line throws.
   const auto memory =
       std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::opened));
   expect_device_memory(*memory->last_stream(), data, size_bytes);
@@ -195,7 +195,7 @@ DeviceMemory::~DeviceMemory() {
     try {
       free();
     } catch (const Error&) {
-      // Too early a free would be worse than a leak, and a lost context has freed all.
+      // A leak is better than a free that comes too early; and after a lost context nothing is left to free.
     }
   }
   if (ownership_ == Ownership::opened) return;

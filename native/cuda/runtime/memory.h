@@ -1,6 +1,6 @@
 #pragma once
-// Device memory: allocated and freed in the order of streams, from a pool that keeps what was freed, so that a
-// training step of unchanging sizes never reaches the driver's allocator. Or somebody else's, by its address.
+// Device memory. Streams allocate and free it in their order, from a pool that keeps freed memory: training steps whose
+// sizes do not change never reach the driver's allocator. Memory of other owners is used by its address.
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -9,14 +9,14 @@
 
 namespace warpdice::cuda {
 
-/// Of one device, as the driver counts it now, over all processes.
+/// The memory of one device now, as the driver counts it over all processes.
 struct MemoryInfo {
   size_t free_bytes = 0, total_bytes = 0;
 };
 
 MemoryInfo memory_info(int device);
 
-/// What this process has allocated through DeviceMemory on one device, without what the pool keeps.
+/// The memory of one device that this process has in DeviceMemory objects. The pool may keep more.
 struct MemoryUse {
   size_t alive_bytes = 0;
   size_t peak_bytes = 0;
@@ -24,44 +24,44 @@ struct MemoryUse {
 
 MemoryUse memory_use(int device);
 
-/// Who frees it, and how.
+/// How the memory is freed.
 enum class Ownership : uint8_t {
-  pooled,   // to the pool
-  own,      // by cudaFree: memory that another process can open, or of a device without pools
+  pooled,   // it goes back to the pool
+  own,      // by cudaFree: other processes can open it, or the device has no pools
   opened,   // by cudaIpcCloseMemHandle: another process owns it
-  foreign,  // not by us
+  foreign,  // not at all: somebody else frees it
 };
 
-/// One allocation. Shared by all who still need it; the last one frees it, after the work of every stream it was used
-/// on.
+/// One allocation. All who need it share it. The last one frees it, after the work of every stream that has used it.
 class DeviceMemory {
  public:
-  /// 0 bytes: data() is null. Throws ERR_OUT_OF_MEMORY, which says what was asked and what is free, or ERR_CUDA.
+  /// With 0 bytes data() is null. Throws ERR_CUDA, or ERR_OUT_OF_MEMORY with the bytes asked for and the bytes free.
   static std::shared_ptr<DeviceMemory> allocate(std::shared_ptr<Stream> stream, size_t size_bytes);
 
-  /// By cudaMalloc, for cudaIpcGetMemHandle: it takes no stream-ordered memory.
+  /// Allocates by cudaMalloc, because cudaIpcGetMemHandle does not take memory of a pool.
   static std::shared_ptr<DeviceMemory> allocate_exportable(std::shared_ptr<Stream> stream, size_t size_bytes);
 
-  /// Memory that somebody else owns and keeps for as long as this lives. Throws unless it is on the stream's device.
+  /// Uses memory of somebody else, who keeps it for as long as this object lives. Throws unless it is on the stream's
+  /// device.
   static std::shared_ptr<DeviceMemory> wrap(std::shared_ptr<Stream> stream, void* data, size_t size_bytes);
 
-  /// What another process has exported: the whole allocation that holds the exported bytes, the first size_bytes of
-  /// which are used. Throws unless it has as many.
+  /// Opens an allocation that another process has exported, and uses its first size_bytes. Throws when it has fewer.
   static std::shared_ptr<DeviceMemory> open(std::shared_ptr<Stream> stream, const cudaIpcMemHandle_t& handle,
                                             size_t size_bytes);
 
-  /// For another process. Throws unless the memory is its own allocation of cudaMalloc.
+  /// A handle for another process. Throws unless cudaMalloc has allocated the memory, as for allocate_exportable().
   cudaIpcMemHandle_t handle() const;
 
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
   ~DeviceMemory();
 
-  /// Said by whoever is about to enqueue work on `stream`. The first time that a stream uses memory of another one, it
-  /// waits for what that one holds now, its allocation included; later order is made by events.
+  /// Call this before you enqueue work with the memory on `stream`. A stream that uses it for the first time waits for
+  /// the work that the allocating stream holds now, which includes the allocation. Events of the caller order later
+  /// work.
   void used_on(const std::shared_ptr<Stream>& stream);
 
-  /// The stream that used it last: what is enqueued there finds its latest content.
+  /// The stream that used the memory last. Work that is enqueued there finds the latest content.
   const std::shared_ptr<Stream>& last_stream() const { return last_; }
 
   void* data() const { return data_; }

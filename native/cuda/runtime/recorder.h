@@ -1,6 +1,6 @@
 #pragma once
-// Launches as nodes of a graph: while a thread has a recorder, launch() and zero() give it what they would enqueue.
-// Explicit nodes instead of stream capture, so that a graph's pointers can be changed without a new capture.
+// Records launches as nodes of a graph: while a thread has a recorder, launch() and zero() pass it what they would
+// enqueue. With explicit nodes instead of stream capture a graph gets new pointers without a new capture.
 #include <cuda_runtime.h>
 
 #include <cstddef>
@@ -14,7 +14,7 @@ class Recorder {
   virtual cudaError_t zero(void* data, size_t size_bytes) = 0;
 };
 
-/// Of this thread; null: launches go to their stream.
+/// The recorder of this thread. Null: launches go to their stream.
 inline thread_local Recorder* recorder = nullptr;
 
 }  // namespace warpdice::cuda

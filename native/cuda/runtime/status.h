@@ -1,5 +1,5 @@
 #pragma once
-// What a failed call of CUDA's runtime becomes: an Error with CUDA's name and text, and the call.
+// Turns a failed call of CUDA's runtime into an Error with CUDA's name and text, and the name of the call.
 #include <cuda_runtime.h>
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace warpdice::cuda {
 
-/// Whether the fault ends the context: every later call on any device memory of this process fails as well.
+/// Whether the error ends the CUDA context: every later call of this process then fails too.
 inline bool is_sticky(cudaError_t status) {
   switch (status) {
     case cudaErrorIllegalAddress:
@@ -27,7 +27,7 @@ inline bool is_sticky(cudaError_t status) {
   }
 }
 
-/// ERR_CUDA in words. call: the function that returned `status`; it may report the fault of an earlier kernel.
+/// An ERR_CUDA. call: the function that returned `status`, which may be the error of an earlier kernel.
 inline Error cuda_error(cudaError_t status, const char* call) {
   std::string message =
       std::string(call) + " failed with " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status);
@@ -38,11 +38,11 @@ inline Error cuda_error(cudaError_t status, const char* call) {
 /// Throws unless `status` is success.
 inline void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // a later call must not find this one's error
+  cudaGetLastError();  // clears the error, or a later call would report it
   throw cuda_error(status, call);
 }
 
-/// Every entry begins with it: the current device is a thread's, not the process's.
+/// Every function of the runtime begins with this, because each thread has a current device of its own.
 inline void use_device(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
 
 }  // namespace warpdice::cuda

@@ -6,18 +6,18 @@
 
 namespace warpdice::cuda {
 
-/// A queue of work on one device: our own, or one that belongs to somebody else.
+/// A queue of work on one device. It is our own or somebody else's.
 class Stream {
  public:
   static std::shared_ptr<Stream> create(int device) {
     use_device(device);
     cudaStream_t handle = nullptr;
-    // Non-blocking: independent of the legacy default stream.
+    // Non-blocking: it does not wait for the legacy default stream.
     check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     return std::shared_ptr<Stream>(new Stream(device, handle, true));
   }
 
-  /// A stream that the caller keeps alive for as long as memory that was used on it.
+  /// A stream of the caller, who keeps it alive for as long as memory that was used on it.
   static std::shared_ptr<Stream> wrap(int device, cudaStream_t handle) {
     return std::shared_ptr<Stream>(new Stream(device, handle, false));
   }
@@ -26,7 +26,7 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   ~Stream() {
     if (!owned_) return;
-    // Work that is still queued finishes first; a fault has no one to go to here.
+    // CUDA finishes queued work first. A destructor has nobody to report an error to.
     cudaSetDevice(device_);
     cudaStreamDestroy(handle_);
     cudaGetLastError();
@@ -48,17 +48,17 @@ class Stream {
   const bool owned_;
 };
 
-/// A point in a stream's work. Never recorded: already reached.
+/// A point in a stream's work. An event that was never recorded counts as reached.
 class Event {
  public:
-  /// interprocess: another process can open it.
+  /// interprocess: whether another process can open it.
   explicit Event(int device, bool interprocess = false) : device_(device) {
     use_device(device);
     const unsigned flags = cudaEventDisableTiming | (interprocess ? cudaEventInterprocess : 0);
     check(cudaEventCreateWithFlags(&handle_, flags), "cudaEventCreateWithFlags");
   }
 
-  /// An event of another process.
+  /// Opens an event of another process.
   Event(int device, const cudaIpcEventHandle_t& handle) : device_(device) {
     use_device(device);
     check(cudaIpcOpenEventHandle(&handle_, handle), "cudaIpcOpenEventHandle");
@@ -88,7 +88,7 @@ class Event {
     check(cudaEventSynchronize(handle_), "cudaEventSynchronize");
   }
 
-  /// For another process; throws unless the event was made for that.
+  /// A handle for another process. Throws unless the event is interprocess.
   cudaIpcEventHandle_t ipc_handle() const {
     use_device(device_);
     cudaIpcEventHandle_t handle{};
@@ -98,7 +98,7 @@ class Event {
 
   int device() const { return device_; }
 
-  /// cudaSuccess, cudaErrorNotReady, or the fault that ended the work. Never blocks.
+  /// cudaSuccess, cudaErrorNotReady, or the error that ended the work. Never blocks.
   cudaError_t query() const {
     const cudaError_t status = cudaSetDevice(device_);
     return status == cudaSuccess ? cudaEventQuery(handle_) : status;

@@ -1,6 +1,6 @@
 #pragma once
-// Copies between the host and a device. The host's side is pinned memory from a pool: CUDA copies any other while the
-// caller waits, and pinning costs more than a copy.
+// Copies between the host and a device, through pinned host memory from a pool: from any other memory CUDA would copy
+// while the caller waits, and to pin memory takes longer than to copy it.
 #include <cstddef>
 #include <memory>
 
@@ -8,15 +8,15 @@
 
 namespace warpdice::cuda {
 
-/// Pinned host memory that a queued copy may still use after its owner is gone.
-class Staging {
+/// Pinned host memory. A queued copy may still use it after the object is gone.
+class PinnedBuffer {
  public:
-  Staging(int device, size_t size_bytes);
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
-  ~Staging();  // to the pool, to be taken again when the recorded copies are done
+  PinnedBuffer(int device, size_t size_bytes);
+  PinnedBuffer(const PinnedBuffer&) = delete;
+  PinnedBuffer& operator=(const PinnedBuffer&) = delete;
+  ~PinnedBuffer();  // returns the memory to the pool, which reuses it when the recorded copies are done
 
-  /// Said after the last copy that uses it was enqueued.
+  /// Call this after the last copy that uses the memory was enqueued.
   void used_on(const Stream& stream) { done_->record(stream); }
   /// Blocks until those copies are done.
   void wait() const { done_->synchronize(); }
@@ -28,20 +28,20 @@ class Staging {
   std::unique_ptr<Event> done_;
 };
 
-/// Enqueues the copy of what `from` holds now; the caller may change it at once. Waits only when more than 256 MB are
-/// on their way.
+/// Enqueues the copy of what `from` holds now. The caller may change it immediately. Waits only when more than 256 MB
+/// are still to be copied.
 void upload(const void* from, DeviceMemory& to, size_t offset_bytes, size_t size_bytes,
             const std::shared_ptr<Stream>& stream);
 
-/// A copy from a device that is on its way to the host, on the last stream that used the memory.
+/// A copy from a device to the host, on the stream that used the memory last.
 class Download {
  public:
   Download(const DeviceMemory& from, size_t offset_bytes, size_t size_bytes);
-  /// What arrived; to be read when that stream has passed the copy.
-  const void* data() const { return staging_.data(); }
+  /// The bytes, which are complete when that stream has passed the copy.
+  const void* data() const { return buffer_.data(); }
 
  private:
-  Staging staging_;
+  PinnedBuffer buffer_;
 };
 
 }  // namespace warpdice::cuda

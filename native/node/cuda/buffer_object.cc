@@ -10,15 +10,15 @@
 namespace warpdice::device {
 namespace {
 
-/// V8 is told of a handle and not of the device's bytes, which its heap is no measure of; enough to make it collect
-/// handles that nobody disposed.
+/// What V8 is told that a Buffer takes, at most: enough to make it collect Buffers that nobody disposed. Device memory
+/// is no part of V8's heap.
 constexpr size_t kMostReportedBytes = 1 << 20;
 
-/// A copy on its way to the host, and the faults of the call that made what it copies.
-struct Arriving {
+/// A copy to the host that may still run, and the faults of the call that wrote what it copies.
+struct PendingRead {
   std::shared_ptr<cuda::Download> data, faults;
 
-  Arriving(const Span& from, bool with_data) {
+  PendingRead(const Span& from, bool with_data) {
     if (from.faults) {
       from.faults->used_on(from.memory->last_stream());
       faults = std::make_shared<cuda::Download>(*from.faults, 0, sizeof(LabelFault));
@@ -26,7 +26,7 @@ struct Arriving {
     if (with_data) data = std::make_shared<cuda::Download>(*from.memory, from.offset_bytes, from.size_bytes);
   }
 
-  /// Throws what the call found wrong with its labels.
+  /// Throws when the call found invalid labels.
   void check(Napi::Env env) const {
     if (!faults) return;
     LabelFault fault;
@@ -35,7 +35,7 @@ struct Arriving {
   }
 };
 
-/// The array's memory now, of just the buffer's size.
+/// The memory of the array. Throws unless it is as large as the buffer.
 Memory to_memory(Napi::Env env, const Napi::Value& array, size_t size_bytes) {
   const Memory memory = memory_of(env, array, "array");
   if (memory.size_bytes != size_bytes) {
@@ -147,15 +147,15 @@ void BufferObject::write(const Napi::CallbackInfo& info) {
   });
 }
 
-/// read(array): the array belongs to nobody else until the promise resolves to it
+/// read(array): nobody may touch the array until the promise resolves to it
 Napi::Value BufferObject::read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const size_t size_bytes = to_memory(info.Env(), info[0], span().size_bytes).size_bytes;
-    const Arriving arriving(span(), true);
+    const PendingRead pending(span(), true);
     const auto result = [=](const Napi::Object& array) {
-      arriving.check(array.Env());
+      pending.check(array.Env());
       const Memory to = to_memory(array.Env(), array, size_bytes);
-      cpu::copy(to.data, arriving.data->data(), size_bytes, false);
+      cpu::copy(to.data, pending.data->data(), size_bytes, false);
       return Napi::Value(array);
     };
     return Environment::of(info.Env()).when_done(span().memory->last_stream(), info[0].As<Napi::Object>(), result);
@@ -166,19 +166,19 @@ Napi::Value BufferObject::read(const Napi::CallbackInfo& info) {
 void BufferObject::read_sync(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const Memory to = to_memory(info.Env(), info[0], span().size_bytes);
-    const Arriving arriving(span(), true);
+    const PendingRead pending(span(), true);
     span().memory->last_stream()->synchronize();
-    arriving.check(info.Env());
-    cpu::copy(to.data, arriving.data->data(), to.size_bytes, false);
+    pending.check(info.Env());
+    cpu::copy(to.data, pending.data->data(), to.size_bytes, false);
   });
 }
 
-/// settled(): when the work is done, with the faults of the labels
+/// settled(): resolves when the work is done, and rejects when the call found invalid labels
 Napi::Value BufferObject::settled(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Arriving arriving(span(), false);
+    const PendingRead pending(span(), false);
     const auto result = [=](const Napi::Object& kept) {
-      arriving.check(kept.Env());
+      pending.check(kept.Env());
       return kept.Env().Undefined();
     };
     return Environment::of(info.Env()).when_done(span().memory->last_stream(), info.This().As<Napi::Object>(), result);

@@ -1,5 +1,6 @@
 #pragma once
-// The classes of devices in binding.d.ts: Stream, Event and Buffer.
+// The classes Stream, Event and Buffer of binding.d.ts, and the functions and classes that other files of this folder
+// export.
 #include <napi.h>
 
 #include <cstring>
@@ -11,7 +12,7 @@
 
 namespace warpdice::device {
 
-/// The C++ object of a JavaScript one, or an error that names the argument.
+/// The C++ object of a JavaScript object. Throws an error that names the argument when the object is of another class.
 template <class T>
 T& unwrap(Napi::Env env, const Napi::Value& value, const char* name) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&T::kTag)) {
@@ -76,7 +77,7 @@ class EventObject : public Napi::ObjectWrap<EventObject> {
 struct Span {
   std::shared_ptr<cuda::DeviceMemory> memory;
   size_t offset_bytes = 0, size_bytes = 0;
-  std::shared_ptr<cuda::DeviceMemory> faults;  // one LabelFault of the call that wrote it; null: no such call
+  std::shared_ptr<cuda::DeviceMemory> faults;  // the LabelFault of the call that wrote this part; null: no such call
 
   char* data() const { return static_cast<char*>(memory->data()) + offset_bytes; }
 };
@@ -110,7 +111,12 @@ class BufferObject : public Napi::ObjectWrap<BufferObject> {
   int64_t reported_bytes_ = 0;  // to V8
 };
 
-/// The memory of a Buffer, for whoever takes arrays of the host elsewhere.
+/// The part of an argument that is a Buffer; throws when disposed.
+inline Span& to_span(const Napi::CallbackInfo& info, size_t argument) {
+  return unwrap<BufferObject>(info.Env(), info[argument], "an array").span();
+}
+
+/// The memory of a Buffer. It takes the place of memory_of(), which gives that of arrays on the host.
 Memory memory_of_buffer(Napi::Env env, napi_value buffer, const char* name);
 
 /// The function `count`.
@@ -125,7 +131,7 @@ Napi::Function make_device_loss_class(Napi::Env env);
 /// The class `DevicePlan`, whose objects DeviceLoss makes.
 Napi::Function make_device_plan_class(Napi::Env env);
 
-/// Puts all of it into the addon's exports.
+/// Adds all of it to the addon's exports.
 void export_devices(Napi::Env env, Napi::Object exports);
 
 }  // namespace warpdice::device

@@ -1,4 +1,5 @@
-// The function `count` of CudaBinding in binding.d.ts: counts as 64-bit integers, and behind them the faults.
+// The function `count` of CudaBinding in binding.d.ts. It writes the counts as 64-bit integers, and behind them the
+// faults.
 #include "cuda/kernels/count.h"
 #include "node/count_arguments.h"
 #include "node/cuda/classes.h"
@@ -21,7 +22,7 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
     for (const size_t argument :
          {BoundCount::kPredictions, BoundCount::kTarget, BoundCount::kWeight, BoundCount::kCounts}) {
       if (info[argument].IsUndefined()) continue;
-      unwrap<BufferObject>(env, info[argument], "an array").span().memory->used_on(stream);
+      to_span(info, argument).memory->used_on(stream);
     }
     const auto workspace = cuda::DeviceMemory::allocate(stream, workspace_bytes(count));
     cuda::use_device(stream->device());

@@ -4,7 +4,7 @@
 
 namespace warpdice::device {
 
-/// What crosses from the thread of Completion.
+/// What the thread of Completion passes to JavaScript's thread.
 struct Environment::Settlement {
   uint64_t id;
   cudaError_t status;
@@ -30,7 +30,7 @@ void Environment::start() {
   if (status != napi_ok) throw Napi::Error::New(env_);
   napi_unref_threadsafe_function(env_, to_javascript_);
   completion_ = std::make_unique<cuda::Completion>();
-  // Hooks run in reverse order: before the threadsafe function's own, which would leave Completion a dead one.
+  // Hooks run in reverse order. This one must run before that of the threadsafe function, which Completion still calls.
   napi_add_env_cleanup_hook(
       env_, [](void* self) { static_cast<Environment*>(self)->end(); }, this);
 }
@@ -60,11 +60,11 @@ Napi::Value Environment::when_done(const std::shared_ptr<cuda::Stream>& stream, 
     pending_.erase(id);
     throw;
   }
-  if (pending_.size() == 1) napi_ref_threadsafe_function(env_, to_javascript_);  // Node waits for it
+  if (pending_.size() == 1) napi_ref_threadsafe_function(env_, to_javascript_);  // Node stays alive for it
   return Napi::Value(env_, promise);
 }
 
-/// Nothing may leave this: it is called from C. Raw Node-API whose status is ignored, as the environment may be ending.
+/// C calls this, so it may not throw. It calls Node-API directly and ignores the status: the environment may be ending.
 void Environment::settle(uint64_t id, cudaError_t status) {
   const auto it = pending_.find(id);
   if (it == pending_.end()) return;
@@ -82,7 +82,7 @@ void Environment::settle(uint64_t id, cudaError_t status) {
       napi_reject_deferred(env_, pending.deferred, error.Value());
     }
   } catch (...) {
-    // Memory for the error itself ran out: the promise stays pending.
+    // There was no memory for the error: the promise stays pending.
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What one JavaScript environment (the main thread, or a worker) has for its devices: the constructors of its classes,
-// and promises that are settled when a stream has done its work.
+// What one JavaScript environment (the main thread, or a worker) has of its own: the constructors of classes, and
+// promises that settle when a stream has done its work.
 #include <napi.h>
 
 #include <functional>
@@ -13,18 +13,19 @@ namespace warpdice::device {
 
 class Environment {
  public:
-  /// Made by the first use in `env`, ended with it.
+  /// The one of `env`: made by the first call, destroyed with it.
   static Environment& of(Napi::Env env);
 
   explicit Environment(Napi::Env env) : env_(env) {}
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 
-  /// What a promise resolves to. May throw Napi::Error or warpdice::Error, which reject it.
+  /// Returns what a promise resolves to. When it throws Napi::Error or warpdice::Error, the promise rejects with that.
   using Result = std::function<Napi::Value(const Napi::Object& kept)>;
 
-  /// A promise that is settled when `stream` has done what it holds now: with what `result` returns, or with the
-  /// fault. `keep` is held until then; `result` is called on JavaScript's thread, unless the environment ends before.
+  /// Returns a promise that settles when `stream` has done the work that it holds now: it resolves to what `result`
+  /// returns, or rejects with the error of the work. Until then `keep` stays alive. `result` is called on JavaScript's
+  /// thread, and not at all if the environment ends first.
   Napi::Value when_done(const std::shared_ptr<cuda::Stream>& stream, const Napi::Object& keep, Result result);
 
   Napi::FunctionReference buffer_class, plan_class;
@@ -44,7 +45,7 @@ class Environment {
   const Napi::Env env_;
   std::unique_ptr<cuda::Completion> completion_;
   napi_threadsafe_function to_javascript_ = nullptr;
-  // Touched by JavaScript's thread only: a reference must not be deleted by another one.
+  // Only for JavaScript's thread: no other thread may delete a reference.
   std::map<uint64_t, Pending> pending_;
   uint64_t last_id_ = 0;
 };

@@ -1,4 +1,4 @@
-// What the addon exports for devices: the classes, and functions that make Buffers or ask devices.
+// What the addon exports for CUDA: the classes, the functions that make Buffers, and those that ask about devices.
 #include "cuda/runtime/devices.h"
 #include "node/cuda/classes.h"
 #include "node/cuda/environment.h"

@@ -1,5 +1,5 @@
-// The classes DeviceLoss and DevicePlan of binding.d.ts. Their calls are those of the class Loss, whose arrays are
-// Buffers.
+// The classes DeviceLoss and DevicePlan of binding.d.ts. A call has the arguments of a call of the class Loss, with
+// Buffers for arrays.
 #include <map>
 
 #include "cuda/plan.h"
@@ -17,32 +17,32 @@ DType to_factor_dtype(Napi::Env env, const Napi::Value& value) {
   throw Napi::TypeError::New(env, "Expected float32 or float64 for gradScale and upstream");
 }
 
-/// A call that can be enqueued, and the buffers that it writes.
-struct Prepared {
+/// A call that is ready to be enqueued, and the buffers that it writes.
+struct PreparedCall {
   cuda::OwnedCall owned;
   std::vector<Span*> outputs;
-  std::shared_ptr<cuda::DeviceMemory> faults;  // of the call's labels, or of the statistics that it reads; may be null
+  std::shared_ptr<cuda::DeviceMemory> faults;  // of its labels, or of the statistics that it reads; may be null
 
-  /// Said when the call is enqueued: whoever reads its results gets the faults.
+  /// Call this once the call is enqueued: who reads its results then gets the faults.
   void publish() const {
     for (Span* output : outputs) output->faults = faults;
   }
 };
 
-/// A loss with its constants on every device where it was used.
+/// A loss, with its constants on every device that has used it.
 class LossOnDevices {
  public:
   explicit LossOnDevices(const Napi::CallbackInfo& info)
       : setup_(std::make_shared<const LossSetup>(info.Env(), info[0].As<Napi::Object>())) {}
 
-  /// The call that the arguments ask for. `faults`: the place for those of its labels; null for a new one.
-  Prepared prepare(const Napi::CallbackInfo& info, std::shared_ptr<cuda::DeviceMemory> faults) {
+  /// The call that the arguments ask for. faults: where it reports invalid labels; null: in new memory.
+  PreparedCall prepare(const Napi::CallbackInfo& info, std::shared_ptr<cuda::DeviceMemory> faults) {
     Napi::Env env = info.Env();
     if (info.Length() != kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
     const auto& stream = to_stream(info, kStream);
     const DType upstream = to_factor_dtype(env, info[kUpstreamType]);
     const BoundCall bound(setup_, info, memory_of_buffer, upstream);
-    Prepared prepared;
+    PreparedCall prepared;
     cuda::OwnedCall& owned = prepared.owned;
     static_cast<Call&>(owned.call) = bound.call;
     owned.call.upstream_dtype = upstream;
@@ -68,7 +68,7 @@ class LossOnDevices {
     std::shared_ptr<cuda::DeviceMemory> class_weights, distances;
   };
 
-  /// The scalar on the device, which no result may replace: a plan reads it again.
+  /// Adds the scalar on the device. No result may lie in its memory, because a plan reads it again.
   static void use_scale(const Napi::CallbackInfo& info, const BoundCall& bound, cuda::OwnedCall& owned) {
     Napi::Env env = info.Env();
     const DType dtype = to_factor_dtype(env, info[kScaleType]);
@@ -90,7 +90,8 @@ class LossOnDevices {
     const Constants& constants = constants_[stream->device()];
     if (constants.class_weights) owned.call.options.class_weights = owned.keep<double>(constants.class_weights);
     if (constants.distances) {
-      owned.call.options.distances = owned.call.in.distances = owned.keep<double>(constants.distances);
+      owned.call.in.distances = owned.keep<double>(constants.distances);
+      make_consistent(owned.call.in, owned.call.options);
     }
   }
 
@@ -114,7 +115,8 @@ class DevicePlan : public Napi::ObjectWrap<DevicePlan> {
   /// bind(...arguments)
   void bind(const Napi::CallbackInfo& info) {
     guarded(info.Env(), [&] {
-      Prepared prepared = (live(), parts_.loss->prepare(info, parts_.faults));
+      live();  // throws before anything is prepared
+      PreparedCall prepared = parts_.loss->prepare(info, parts_.faults);
       live().bind(std::move(prepared.owned), to_stream(info, kStream));
       prepared.publish();
     });
@@ -144,7 +146,7 @@ class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
   /// run(...arguments)
   void run(const Napi::CallbackInfo& info) {
     guarded(info.Env(), [&] {
-      const Prepared prepared = loss_->prepare(info, nullptr);
+      const PreparedCall prepared = loss_->prepare(info, nullptr);
       cuda::run(prepared.owned, to_stream(info, kStream));
       prepared.publish();
     });
@@ -158,7 +160,7 @@ class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
   /// plan(...arguments)
   Napi::Value plan(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-      Prepared prepared = loss_->prepare(info, nullptr);
+      PreparedCall prepared = loss_->prepare(info, nullptr);
       DevicePlan::Parts parts{loss_, prepared.faults, nullptr};
       parts.plan = std::make_unique<cuda::Plan>(std::move(prepared.owned), to_stream(info, kStream));
       prepared.publish();

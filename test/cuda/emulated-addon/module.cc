@@ -1,4 +1,4 @@
-// The addon on an emulated device: the addon's exports, and `fake`, by which tests plant what goes wrong.
+// The addon on an emulated device: the exports of the addon, and `fake`, by which tests control the fake CUDA runtime.
 #include <napi.h>
 
 #include "fake.h"
@@ -34,7 +34,7 @@ Napi::Value calls(const Napi::CallbackInfo& info) {
 Napi::Value allocated_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(fake::allocated_bytes()));
 }
-/// What V8 has been told of memory outside its heap; its own statistics leave it out.
+/// How much memory outside its heap V8 knows of. Its own statistics leave that out.
 Napi::Value external_bytes(const Napi::CallbackInfo& info) {
   const int64_t bytes = Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0);
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));

@@ -1,5 +1,6 @@
 #pragma once
-// Device memory of one dtype: exactly as large as its content, so that AddressSanitizer sees the first byte beyond it.
+// Device memory of one dtype. It is exactly as large as its content, so that AddressSanitizer sees the first byte
+// beyond.
 #include <cstring>
 #include <memory>
 

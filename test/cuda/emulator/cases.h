@@ -1,6 +1,6 @@
 #pragma once
-// The lists whose every combination is a case, and what a case computes on. A combination that the engine cannot do, or
-// that is missing, is a failure: see kernels_test.cc.
+// The lists of losses, dtypes, targets, activations and shapes that kernels_test.cc combines into cases, and the arrays
+// of a case. The engine must be able to do every combination.
 #include <random>
 #include <string>
 
@@ -43,10 +43,10 @@ constexpr Target kTargets[] = {Target::labels_uint8, Target::labels_int32, Targe
 struct Shape {
   int64_t N, C, S;
 };
-/// Few classes in registers, many in tiles of every width; one voxel, odd rows, whole packs.
+/// Few classes, which lie in registers, and many, in tiles of every width; one voxel, odd rows, whole packs.
 constexpr Shape kShapes[] = {{1, 3, 33},  {2, 1, 31},   {2, 2, 2055}, {1, 19, 257}, {3, 5, 1},   {1, 1, 1},
                              {1, 33, 40}, {2, 4, 1032}, {1, 8, 515},  {1, 7, 128},  {1, 72, 65}, {1, 150, 36}};
-/// Narrow tiles, slabs of classes; slow here.
+/// For narrow tiles and slabs of classes. They take the emulator long.
 constexpr Shape kWideShapes[] = {{1, 290, 17}, {1, 530, 9}};
 
 struct Case {
@@ -56,7 +56,7 @@ struct Case {
   ref::Activation activation;
   bool channels_last;
   Shape shape;
-  unsigned number;  // picks the options that take turns
+  unsigned number;  // chooses the other options
 
   bool labels() const { return target <= Target::labels_int64; }
   bool bit(int i) const { return number * 2654435761u >> (31 - i) & 1; }
@@ -82,7 +82,7 @@ struct Case {
 
 constexpr int64_t kIgnored = 200;
 
-/// The arrays of one case: as the engine gets them, and as the reference does.
+/// The arrays of one case, for the engine and for the reference.
 struct Arrays {
   ref::Problem x;
   Buffer predictions, target, weight, class_weights, distances, upstream;
@@ -118,13 +118,20 @@ struct Arrays {
         weighted(test.bit(6)),
         ignores(test.labels() && test.bit(7)) {
     const LossCase& loss = *test.loss;
-    x.N = test.shape.N, x.C = test.shape.C, x.S = test.shape.S;
+    x.N = test.shape.N;
+    x.C = test.shape.C;
+    x.S = test.shape.S;
     x.activation = test.activation;
-    x.overlap = loss.overlap, x.kind = loss.kind, x.squared = loss.squared;
+    x.overlap = loss.overlap;
+    x.kind = loss.kind;
+    x.squared = loss.squared;
     x.power = loss.power;
-    x.cross_entropy_factor = loss.cross_entropy, x.label_smoothing = loss.smoothing;
-    x.focal_factor = loss.focal, x.focal_gamma = loss.gamma;
-    x.alpha = 0.3, x.beta = 0.7;
+    x.cross_entropy_factor = loss.cross_entropy;
+    x.label_smoothing = loss.smoothing;
+    x.focal_factor = loss.focal;
+    x.focal_gamma = loss.gamma;
+    x.alpha = 0.3;
+    x.beta = 0.7;
     x.pooled = test.bit(3);
     x.background = x.C == 1 || test.bit(4);
     x.reduction = static_cast<ref::Reduction>(test.number % 3);
@@ -139,20 +146,22 @@ struct Arrays {
     std::mt19937 random(test.number);
     std::uniform_real_distribution<double> unit(0, 1);
     const int64_t base = x.C == 1 ? 1 : 0;
-    x.z.resize(elements(test)), x.t.resize(elements(test)), x.w.assign(voxels(test), 1);
+    x.z.resize(elements(test));
+    x.t.resize(elements(test));
+    x.w.assign(voxels(test), 1);
     for (int64_t n = 0; n < x.N; n++) {
       for (int64_t s = 0; s < x.S; s++) {
         const size_t v = static_cast<size_t>(n * x.S + s);
         const bool ignored = ignores && unit(random) < 0.1;
         const int64_t label = ignored ? kIgnored : static_cast<int64_t>(unit(random) * static_cast<double>(x.C + base));
-        // 600 classes do not fit a byte; what does not is no label of this test.
+        // Not all of 600 classes fit a byte.
         const int64_t stored = target.dtype == DType::uint8 && !ignored ? label % kIgnored : label;
         if (test.labels()) target.set(v, static_cast<double>(stored));
         if (weighted) {
           weight.set(v, std::floor(unit(random) * 3) / (weight.dtype == DType::uint8 ? 1 : 2));
           x.w[v] = weight.get(v);
         }
-        // In 300 classes 200 is a class, unless it is ignored.
+        // With 300 classes 200 is a class too, unless it is ignored.
         if (ignored || (ignores && stored == kIgnored)) x.w[v] = 0;
         for (int64_t c = 0; c < x.C; c++) {
           const size_t i = lies_at(test, n, c, s);
@@ -166,7 +175,10 @@ struct Arrays {
     }
     const auto take = [&](Buffer& buffer, ref::Array& array, size_t count) {
       array.resize(count);
-      for (size_t i = 0; i < count; i++) buffer.set(i, 0.5 + unit(random)), array[i] = buffer.get(i);
+      for (size_t i = 0; i < count; i++) {
+        buffer.set(i, 0.5 + unit(random));
+        array[i] = buffer.get(i);
+      }
     };
     take(class_weights, x.class_weights, static_cast<size_t>(x.C));
     take(upstream, x.upstream, static_cast<size_t>(x.N * x.C));
@@ -178,33 +190,46 @@ struct Arrays {
   }
 };
 
-/// The call of a case, without what it writes.
+/// The call of a case, without its outputs.
 inline warpdice::cuda::DeviceCall call_of(const Case& test, const Arrays& arrays) {
   using namespace warpdice;
   const ref::Problem& x = arrays.x;
   cuda::DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
-  call.in.samples = x.N, call.in.classes = x.C, call.in.voxels = x.S;
+  call.in.samples = x.N;
+  call.in.classes = x.C;
+  call.in.voxels = x.S;
   call.in.channels_last = test.channels_last;
   call.in.squared = x.squared;
   call.in.labels = test.labels();
-  call.in.has_ignore = arrays.ignores, call.in.ignore_index = kIgnored;
+  call.in.has_ignore = arrays.ignores;
+  call.in.ignore_index = kIgnored;
   call.in.activation = static_cast<Activation>(x.activation);
   call.in.overlap = static_cast<Overlap>(x.overlap);
-  call.in.cross_entropy = x.cross_entropy_factor != 0, call.in.uniform = x.label_smoothing != 0;
-  call.in.focal = x.focal_factor != 0, call.in.focal_gamma = x.focal_gamma;
+  call.in.cross_entropy = x.cross_entropy_factor != 0;
+  call.in.uniform = x.label_smoothing != 0;
+  call.in.focal = x.focal_factor != 0;
+  call.in.focal_gamma = x.focal_gamma;
   call.in.distances = arrays.distances.doubles();
-  call.in.predictions = arrays.predictions.operand(), call.in.target = arrays.target.operand();
+  call.in.predictions = arrays.predictions.operand();
+  call.in.target = arrays.target.operand();
   if (arrays.weighted) call.in.weight = arrays.weight.operand();
   LossOptions& options = call.options;
   options.kind = static_cast<LossKind>(x.kind);
   options.reduction = static_cast<Reduction>(x.reduction);
-  if (x.power != 1) options.transform = Transform::power, options.gamma = 1 / x.power;
-  options.pooled = x.pooled, options.background = x.background;
+  if (x.power != 1) {
+    options.transform = Transform::power;
+    options.gamma = 1 / x.power;
+  }
+  options.pooled = x.pooled;
+  options.background = x.background;
   options.sigmoid = x.activation == ref::Activation::sigmoid;
-  options.smooth_numerator = x.smooth_numerator, options.smooth_denominator = x.smooth_denominator;
-  options.alpha = x.alpha, options.beta = x.beta;
-  options.cross_entropy_factor = x.cross_entropy_factor, options.label_smoothing = x.label_smoothing;
+  options.smooth_numerator = x.smooth_numerator;
+  options.smooth_denominator = x.smooth_denominator;
+  options.alpha = x.alpha;
+  options.beta = x.beta;
+  options.cross_entropy_factor = x.cross_entropy_factor;
+  options.label_smoothing = x.label_smoothing;
   options.focal_factor = x.focal_factor;
   options.distances = arrays.distances.doubles();
   options.class_weights = arrays.class_weights.doubles();

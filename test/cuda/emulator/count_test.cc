@@ -1,5 +1,5 @@
-// The counting kernels in the emulator against a loop over the voxels: every decision, dtype, target and layout on
-// awkward shapes; weights, ignored labels and NaN take turns.
+// Compares the counting kernels in the emulator with a loop over the voxels: every decision, dtype, target and layout
+// on odd shapes. Weights, ignored labels and NaN take turns. For the arguments see kernels_test.cc.
 //
 //   count_test [order] [every]
 #include <cmath>
@@ -21,14 +21,14 @@ struct CountCase {
   DType dtype, target;
   bool labels, channels_last;
   int64_t N, C, S;
-  unsigned number;  // picks the options that take turns
+  unsigned number;  // chooses the other options
 
   int64_t at(int64_t n, int64_t c, int64_t s) const {
     return channels_last ? (n * S + s) * C + c : (n * C + c) * S + s;
   }
 };
 
-/// C for none: where all are 0 or, if they are predictions, one is NaN.
+/// The class with the largest value. C, for none, where one is NaN and, in a target, where none is above 0.
 int64_t largest(const CountCase& x, const Buffer& values, int64_t n, int64_t s, bool is_target) {
   int64_t best = 0;
   bool named = !is_target;
@@ -63,10 +63,15 @@ bool run(const CountCase& x) {
   cuda::DeviceCount call;
   call.decision = x.decision;
   call.threshold = 0.25;
-  call.in.samples = x.N, call.in.classes = x.C, call.in.voxels = x.S;
-  call.in.channels_last = x.channels_last, call.in.labels = x.labels;
-  call.in.has_ignore = ignores, call.in.ignore_index = ignored;
-  call.in.predictions = predictions.operand(), call.in.target = target.operand();
+  call.in.samples = x.N;
+  call.in.classes = x.C;
+  call.in.voxels = x.S;
+  call.in.channels_last = x.channels_last;
+  call.in.labels = x.labels;
+  call.in.has_ignore = ignores;
+  call.in.ignore_index = ignored;
+  call.in.predictions = predictions.operand();
+  call.in.target = target.operand();
   if (weighted) call.in.weight = weight.operand();
 
   const int64_t cells = call.cells();
@@ -99,11 +104,13 @@ bool run(const CountCase& x) {
   return status == cudaSuccess && got == want && faults[0].count == 0 && faults[1].count == 0;
 }
 
-/// What does not fit a grid is refused before anything is written.
+/// What does not fit a grid is refused before the engine writes anything.
 bool refuses() {
   cuda::DeviceCount call;
   call.decision = Decision::threshold;
-  call.in.samples = int64_t{1} << 16, call.in.classes = 1 << 15, call.in.voxels = 1;
+  call.in.samples = int64_t{1} << 16;
+  call.in.classes = 1 << 15;
+  call.in.voxels = 1;
   return cuda::enqueue(call, nullptr, nullptr) == cudaErrorInvalidConfiguration;
 }
 
@@ -127,7 +134,7 @@ int main(int argc, char** argv) {
         "FAILED counts: decision %d, dtype %d, target %d, labels %d, channels last %d, N=%d C=%d S=%d (%u): %s\n",
         static_cast<int>(x.decision), static_cast<int>(x.dtype), static_cast<int>(x.target), x.labels, x.channels_last,
         static_cast<int>(x.N), static_cast<int>(x.C), static_cast<int>(x.S), number, simt::last_fault().c_str());
-    std::fflush(stdout);  // also when what follows never ends
+    std::fflush(stdout);  // shown even if the next case never ends
   };
   for (const auto& shape : shapes) {
     const int64_t N = shape[0], C = shape[1], S = shape[2];

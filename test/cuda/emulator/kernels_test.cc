@@ -1,10 +1,11 @@
-// The CUDA kernels in the emulator against reference.h, in every combination of the lists in cases.h, and what else
-// they promise. Prints what differs; exit status 1 when something does.
+// Compares the CUDA kernels in the emulator with reference.h, in combinations of the lists in cases.h, and tests their
+// other promises. Prints what differs. The exit status is 1 when something does.
 //
 //   kernels_test [order] [every] [text]
 //
-// Each case takes its order 0, 1 or 2 further than without; of those whose name has the text only each `every`th is
-// run.
+// The cases take turns in the scheduler's three orders: forward, backward, random. `order` (0, 1 or 2) moves every case
+// on by so many orders, so that runs with 0, 1 and 2 together try them all. Of the cases whose name contains `text`,
+// every `every`th one runs.
 #include <cstdio>
 #include <cstdlib>
 
@@ -23,7 +24,7 @@ void expect(bool holds, const std::string& what) {
   failures++;
   if (failures > 20) return;
   std::printf("FAILED %s: %s\n", test_name.c_str(), what.c_str());
-  std::fflush(stdout);  // also when what follows never ends
+  std::fflush(stdout);  // shown even if the next case never ends
 }
 
 void enqueue(const cuda::DeviceCall& call) {
@@ -60,7 +61,7 @@ void compare_statistics(const Buffer& got, const reference::Rows& want, const Ca
   }
 }
 
-/// Few voxels of rounded terms leave an error of the 1 that a loss is taken from.
+/// A loss is 1 - r: with few voxels the rounding of r is an error relative to 1.
 void compare_value(const Buffer& got, const reference::Array& want, const Case& test) {
   const double scale = test.shape.S < 32 ? 1 : 0.1;
   for (size_t i = 0; i < want.size(); i++) {
@@ -69,12 +70,12 @@ void compare_value(const Buffer& got, const reference::Array& want, const Case& 
   }
 }
 
-/// added: what was there before, for accumulate.
+/// added: what the gradient was added to.
 void compare_gradient(const char* what, const Buffer& got, const reference::Array& want, double added, const Case& test,
                       const reference::Problem& x) {
   double largest = 0;
   for (double g : want) largest = std::fmax(largest, std::fabs(g));
-  // The reference takes its coefficients by differences.
+  // The coefficients of the reference are differences.
   const double tolerance = test.dtype == DType::float64 ? 1e-9 : 1e-5, u = unit_roundoff(got.dtype);
   const double least = is_half(got.dtype) ? 0x1p-24 : 0;
   for (int64_t n = 0; n < x.N; n++) {
@@ -112,9 +113,11 @@ void run(const Case& test) {
   call.faults = &faults;
   const Buffer& out = in_place ? arrays.predictions : gradient;
   call.grad.data = out.data();
-  call.grad.dtype = gradient.dtype, call.grad.accumulate = accumulates;
+  call.grad.dtype = gradient.dtype;
+  call.grad.accumulate = accumulates;
   if (for_target) call.steps |= kTargetGradient;
-  call.target_grad.data = target_gradient.data(), call.target_grad.dtype = target_gradient.dtype;
+  call.target_grad.data = target_gradient.data();
+  call.target_grad.dtype = target_gradient.dtype;
   enqueue(call);
 
   const reference::Result want = reference::solve(x);
@@ -125,8 +128,8 @@ void run(const Case& test) {
   if (for_target) compare_gradient("gradient of the target", target_gradient, want.target_gradient, 0, test, x);
 }
 
-/// Runs cases in turns of the scheduler's orders.
-struct Runner {
+/// Runs cases, which take turns in the scheduler's orders.
+struct CaseRunner {
   unsigned further, every;
   std::string text;
   unsigned number = 0, named = 0, done = 0;
@@ -152,8 +155,8 @@ void for_dtypes_activations_layouts(Visit visit) {
   }
 }
 
-/// Every loss with every dtype, target, activation and layout; shapes take turns.
-void run_losses(Runner& one) {
+/// Every loss with every dtype, target, activation and layout. Shapes take turns.
+void run_losses(CaseRunner& one) {
   size_t turn = 0;
   for (const LossCase& loss : kLosses) {
     for (Target target : kTargets) {
@@ -168,8 +171,8 @@ void run_losses(Runner& one) {
   }
 }
 
-/// Every shape with every dtype, activation and layout; targets and two losses take turns.
-void run_shapes(Runner& one) {
+/// Every shape with every dtype, activation and layout. Targets and two losses take turns.
+void run_shapes(CaseRunner& one) {
   size_t turn = 0;
   const LossCase &all = kLosses[std::size(kLosses) - 1], &costs = kLosses[6];
   for_dtypes_activations_layouts([&](DType dtype, reference::Activation activation, bool channels_last) {
@@ -187,8 +190,8 @@ void run_shapes(Runner& one) {
   });
 }
 
-/// Predictions and a dense target of every pair of dtypes; both geometries of the gradient.
-void run_dtypes(Runner& one) {
+/// Predictions and a dense target of every pair of dtypes, in both geometries of the gradient.
+void run_dtypes(CaseRunner& one) {
   for (DType dtype : kDTypes) {
     for (int i = 0; i < 3; i++) {
       for (const Shape& shape : {Shape{1, 3, 1033}, Shape{2, 19, 31}}) {
@@ -198,14 +201,14 @@ void run_dtypes(Runner& one) {
   }
 }
 
-// --- promises that a matrix does not show -----------------------------------------------------------------
+// --- promises that the combinations do not show -----------------------------------------------------------
 
 /// A case of float32 softmax Dice from labels, without the options that take turns.
 Case plain_case(Shape shape, Target target = Target::labels_int32) {
   return {kLosses, DType::float32, target, reference::Activation::softmax, false, shape, 1};
 }
 
-/// Labels that name no class: counted, the smallest index kept, whatever the order of the blocks.
+/// Labels that name no class are counted, and the smallest index is kept, in every order of the blocks.
 void invalid_labels() {
   for (int64_t C : {3, 20}) {
     for (bool channels_last : {false, true}) {
@@ -216,11 +219,14 @@ void invalid_labels() {
       cuda::DeviceCall call = call_of(test, arrays);
       call.in.has_ignore = false;
       for (size_t i = 0; i < arrays.target.count; i++) arrays.target.set(i, static_cast<double>(i % 3));
-      arrays.target.set(9000, static_cast<double>(C)), arrays.target.set(4321, -7), arrays.target.set(4400, 1000);
+      arrays.target.set(9000, static_cast<double>(C));
+      arrays.target.set(4321, -7);
+      arrays.target.set(4400, 1000);
       Buffer value(DType::float64, static_cast<size_t>(2 * C));
       LabelFault faults;
       call.steps = kStatistics | kFinalize;
-      call.value = value.doubles(), call.faults = &faults;
+      call.value = value.doubles();
+      call.faults = &faults;
       enqueue(call);
       expect(faults.count == 3, "count is " + std::to_string(faults.count));
       expect(faults.first_index == 4321 && faults.first_value == -7, "first is " + std::to_string(faults.first_index));
@@ -228,7 +234,7 @@ void invalid_labels() {
   }
 }
 
-/// A dense target of bytes has zeros and ones.
+/// Values of a dense uint8 target other than 0 and 1 are counted in the same way.
 void invalid_bytes() {
   for (int64_t C : {3, 20}) {
     test_name = "invalid bytes, C=" + std::to_string(C);
@@ -236,18 +242,20 @@ void invalid_bytes() {
     Arrays arrays(test);
     cuda::DeviceCall call = call_of(test, arrays);
     call.in.weight = {};
-    arrays.target.set(777, 2), arrays.target.set(200, 255);
+    arrays.target.set(777, 2);
+    arrays.target.set(200, 255);
     Buffer value(DType::float64, static_cast<size_t>(C));
     LabelFault faults;
     call.steps = kStatistics | kFinalize;
-    call.value = value.doubles(), call.faults = &faults;
+    call.value = value.doubles();
+    call.faults = &faults;
     enqueue(call);
     expect(faults.count == 2, "count is " + std::to_string(faults.count));
     expect(faults.first_index == 200 && faults.first_value == 255, "first is " + std::to_string(faults.first_index));
   }
 }
 
-/// In a one-class mask of floats the value to ignore leaves a voxel out.
+/// In a one-class mask of floats, a voxel with the value to ignore is left out.
 void ignored_mask_values() {
   test_name = "a mask of floats with values to ignore";
   Case test = plain_case({1, 1, 300}, Target::dense_like);
@@ -255,10 +263,15 @@ void ignored_mask_values() {
   Arrays arrays(test);
   cuda::DeviceCall call = call_of(test, arrays);
   reference::Problem& x = arrays.x;
-  call.in.has_ignore = true, call.in.ignore_index = 255;
-  for (size_t i = 0; i < 300; i += 7) arrays.target.set(i, 255), x.w[i] = 0;
+  call.in.has_ignore = true;
+  call.in.ignore_index = 255;
+  for (size_t i = 0; i < 300; i += 7) {
+    arrays.target.set(i, 255);
+    x.w[i] = 0;
+  }
   Buffer value(DType::float64, 1), gradient(DType::float32, 300);
-  call.value = value.doubles(), call.grad.data = gradient.data();
+  call.value = value.doubles();
+  call.grad.data = gradient.data();
   enqueue(call);
   x.scale = 1;
   const reference::Result want = reference::solve(x);
@@ -266,7 +279,7 @@ void ignored_mask_values() {
   compare_gradient("gradient", gradient, want.gradient, 0, test, x);
 }
 
-/// The same bits in every order of threads and blocks; and a second run on the same workspace gives them again.
+/// Every order of threads and blocks gives the same bits, also on a workspace that was used before.
 void same_bits() {
   for (Shape shape : {Shape{2, 4, 9000}, Shape{1, 19, 9000}, Shape{3, 1, 40000}}) {
     test_name = "same bits, C=" + std::to_string(shape.C);
@@ -281,7 +294,8 @@ void same_bits() {
       simt::config().order = order;
       simt::config().seed++;
       Buffer value(DType::float64, static_cast<size_t>(shape.N * shape.C)), gradient(DType::float32, elements);
-      call.value = value.doubles(), call.grad.data = gradient.data();
+      call.value = value.doubles();
+      call.grad.data = gradient.data();
       expect(cuda::enqueue(call, workspace.data(), nullptr) == cudaSuccess, simt::last_fault());
       std::string bits(gradient.data(), elements * sizeof(float));
       bits.append(value.data(), sizeof(double));
@@ -291,7 +305,7 @@ void same_bits() {
   }
 }
 
-/// Rows so long that a thread goes on to further voxels, and a block to further tiles.
+/// Rows so long that a thread takes several voxels one after the other, and a block several tiles.
 void long_rows() {
   Case test = plain_case({1, 1, 530000}, Target::labels_uint8);
   test.activation = reference::Activation::sigmoid;
@@ -303,20 +317,24 @@ void long_rows() {
   run(test);
 }
 
-/// The gradient of a part whose samples are rows of merged statistics is that part of the whole gradient.
+/// A call on some of the samples, with the statistics of all, gives that part of the whole gradient.
 void merged_statistics() {
   test_name = "a part of merged statistics";
   Case test = plain_case({3, 3, 200});
   Arrays arrays(test);
   cuda::DeviceCall call = call_of(test, arrays);
-  call.options.pooled = false, call.options.reduction = Reduction::mean;
+  call.options.pooled = false;
+  call.options.reduction = Reduction::mean;
   const size_t elements = Arrays::elements(test), part = elements / 3;
   Buffer statistics(DType::float64, 3 * 3 * kSumCount), value(DType::float64, 9);
   Buffer whole(DType::float32, elements), last(DType::float32, part);
-  call.statistics = statistics.doubles(), call.value = value.doubles(), call.grad.data = whole.data();
+  call.statistics = statistics.doubles();
+  call.value = value.doubles();
+  call.grad.data = whole.data();
   enqueue(call);
   call.steps = kGradient;
-  call.statistics_samples = 3, call.sample_offset = 2;
+  call.statistics_samples = 3;
+  call.sample_offset = 2;
   call.in.samples = 1;
   call.in.predictions.data = arrays.predictions.data() + 2 * part * sizeof(float);
   call.in.target.data = arrays.target.data() + 2 * 200 * sizeof(int32_t);
@@ -326,12 +344,14 @@ void merged_statistics() {
   for (size_t i = 0; i < part; i++) expect(last.get(i) == whole.get(2 * part + i), "gradient " + std::to_string(i));
 }
 
-/// What does not fit a GPU is refused in words, before any memory is touched: there is none.
+/// What does not fit a GPU is refused with a sentence, before the engine touches any memory.
 void refusals() {
   test_name = "refusals";
   cuda::DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
-  call.in.samples = 1, call.in.classes = 20000, call.in.voxels = 2;
+  call.in.samples = 1;
+  call.in.classes = 20000;
+  call.in.voxels = 2;
   call.in.labels = false;
   call.in.activation = Activation::softmax;
   expect(cuda::unsupported(call) != nullptr, "20000 classes of a softmax are taken");
@@ -348,7 +368,7 @@ void refusals() {
 int main(int argc, char** argv) {
   const unsigned further = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 0;
   const unsigned every = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
-  Runner one{further, every, argc > 3 ? argv[3] : ""};
+  CaseRunner one{further, every, argc > 3 ? argv[3] : ""};
   run_losses(one);
   run_shapes(one);
   run_dtypes(one);

@@ -1,6 +1,6 @@
-// Arrays of more than 2^31 elements, whose places do not fit 32 bits. They are memory that is not there until it is
-// touched, and of every large launch only the last two blocks run: what they read and write lies at the arrays' ends.
-// All logits are 0. The last five voxels are of the last class, all others of the first (dense: of none).
+// Arrays of more than 2^31 elements, whose indices do not fit 32 bits. The system gives them memory only where they are
+// touched, and of every large launch only the last two blocks run: they read and write the ends of the arrays. All
+// logits are 0. The last five voxels have the last class, all others the first (in a dense target: none).
 #include <sys/mman.h>
 
 #include <cmath>
@@ -18,7 +18,7 @@ using namespace warpdice;
 
 constexpr int64_t kLast = 5;
 
-/// Zeros, of which only what is touched takes memory.
+/// Zeros, which take memory only where they are touched.
 struct Sparse {
   size_t size_bytes;
   char* data;
@@ -66,13 +66,21 @@ void run(const Long& test) {
   std::vector<double> statistics(static_cast<size_t>(C) * kSumCount), value(1);
   LabelFault faults;
   cuda::DeviceCall call;
-  call.in.samples = call.statistics_samples = 1, call.in.classes = C, call.in.voxels = S;
-  call.in.activation = test.activation, call.in.channels_last = test.channels_last, call.in.labels = !test.dense;
+  call.in.samples = call.statistics_samples = 1;
+  call.in.classes = C;
+  call.in.voxels = S;
+  call.in.activation = test.activation;
+  call.in.channels_last = test.channels_last;
+  call.in.labels = !test.dense;
   call.in.predictions = {logits.data, DType::float16};
   call.in.target = {target.data, test.dense ? DType::float16 : DType::uint8};
-  call.statistics = statistics.data(), call.value = value.data(), call.faults = &faults;
-  call.grad.data = gradient.data, call.grad.dtype = DType::float16;
-  call.target_grad.data = target_gradient.data, call.target_grad.dtype = DType::float16;
+  call.statistics = statistics.data();
+  call.value = value.data();
+  call.faults = &faults;
+  call.grad.data = gradient.data;
+  call.grad.dtype = DType::float16;
+  call.target_grad.data = target_gradient.data;
+  call.target_grad.dtype = DType::float16;
   const auto enqueue = [&](uint32_t steps) {
     call.steps = steps;
     Sparse workspace(cuda::workspace_bytes(call));  // so that the blocks that do not run have sums of 0
@@ -86,10 +94,12 @@ void run(const Long& test) {
   expect(std::fabs(last[0] - kLast * p) < 1e-6, test, "the sum of p*t");
   expect(faults.count == 0, test, "labels are wrong");
 
-  // Others, for a gradient that half precision can hold.
+  // Other statistics, for a gradient that half precision can represent.
   for (int64_t c = 0; c < C; c++) {
     double* sums = statistics.data() + c * kSumCount;
-    sums[0] = 1, sums[1] = 4, sums[2] = sums[3] = 4;
+    sums[0] = 1;
+    sums[1] = 4;
+    sums[2] = sums[3] = 4;
   }
   enqueue(test.dense ? kGradient | kTargetGradient : kGradient);
   const uint16_t before = bits_at(gradient, place(C - 1, S - kLast - 1)),
@@ -97,7 +107,7 @@ void run(const Long& test) {
   expect(after != 0 && before != after, test, "the gradient's end");
   expect(bits_at(gradient, place(C - 1, S - kLast)) == after, test, "the gradient depends on more than the label");
   if (test.dense) expect(bits_at(target_gradient, place(C - 1, S - 1)) != 0, test, "the end of dL/dt");
-  if (test.dense || test.several_slabs) return;  // the first slab looks for faults
+  if (test.dense || test.several_slabs) return;  // only blocks of the first slab look for faults, and they do not run
   target.data[S - 1] = 99;
   enqueue(kStatistics);
   expect(faults.count == 1 && faults.first_index == S - 1 && faults.first_value == 99, test, "the fault's place");

@@ -1,14 +1,17 @@
-// Plants faults into the kernels and expects the layer that a fault's header names to find it:
+// Plants faults in the kernels, one at a time. The first line of a patch names the layer that must find its fault:
 //
-//   values    a wrong number, in the plain program     emulator   the emulator stops the kernel and says why
-//   address   AddressSanitizer or UndefinedBehaviorSanitizer       thread     ThreadSanitizer
+//   values     a test finds a wrong number
+//   emulator   the emulator stops the kernel and says why
+//   address    AddressSanitizer or UndefinedBehaviorSanitizer
+//   thread     ThreadSanitizer
 //
-// A patch that no longer applies is a failure, and so is a layer that complains of the kernels as they are.
+// It is a failure when the layer does not find the fault, when a patch no longer applies, and when a layer reports something
+// in the kernels without a fault.
 //
-//   node test/cuda/emulator/mutants.mjs [expression]     those whose layer and name match, as in '^values tile-'
+//   node test/cuda/emulator/mutants.mjs [expression]     only faults whose layer and name match, as in '^values tile-'
 //
-// Only what the fault changes is compiled again, for float32 where it is the losses' kernels, and not optimised: that takes
-// longer than the cases up to the first that is wrong, where the program is ended.
+// Most of the time goes to the compiler. So only what a fault changes is compiled again, of the losses' kernels only those
+// for float32, and without optimisation; and a program ends at the first finding.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -21,8 +24,8 @@ const kernelFlags = ['-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
 const includes = ['native', 'test/cuda/emulator', 'test/cuda/fake-runtime'];
 const units = {
   engine: { source: 'native/cuda/engine.cu', flags: kernelFlags },
-  geometry: { source: 'native/cuda/geometry.cu', flags: kernelFlags },
-  readable: { source: 'native/cuda/kernels/widen_operands.cu', flags: kernelFlags },
+  geometry: { source: 'native/cuda/geometry.cc', flags: kernelFlags },
+  widen: { source: 'native/cuda/kernels/widen_operands.cu', flags: kernelFlags },
   float32: { source: 'native/cuda/kernels/float32.cu', flags: kernelFlags },
   others: { source: 'test/cuda/emulator/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
   tests: { source: 'test/cuda/emulator/kernels_test.cc', flags: [] },
@@ -31,15 +34,15 @@ const units = {
 };
 /** The emulator. */
 const emulatorUnits = ['simt', 'half'];
-/** What is linked together; count.cu is no part of the losses. */
+/** The units of each program. The losses do not need count.cu. */
 const programs = {
-  losses: ['engine', 'geometry', 'readable', 'float32', 'others', 'tests'],
-  counts: ['count', 'readable', 'countTests'],
+  losses: ['engine', 'geometry', 'widen', 'float32', 'others', 'tests'],
+  counts: ['count', 'widen', 'countTests'],
 };
 const programOf = (file) => (file === 'count.cu' ? 'counts' : 'losses');
 const recover = '-fno-sanitize-recover=all';
 
-/** Flags, how a fault is optimised, what the emulator must know, the arguments of the tests: order, and each nth case. */
+/** flags: of all units. level: how a unit with a fault is optimised. emulator: more flags. args: order, and every nth case. */
 const builds = {
   plain: { flags: [], level: '-O0', emulator: [], args: ['0', '7'] },
   address: {

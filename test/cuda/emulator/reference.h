@@ -1,13 +1,13 @@
 #pragma once
-// The obvious version, in double and no code of native/: plain loops over arrays [N][C][S], the loss written out as a
-// function of the sums, and its derivatives with respect to them by differences.
+// The obvious way to compute the losses, in double, with no code of native/: plain loops over arrays [N][C][S], the
+// loss written out as a function of the sums, and its derivatives with respect to the sums as differences.
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
 namespace reference {
 
-using Real = long double;  // differences need digits that double has not
+using Real = long double;  // differences need more digits than double has
 using Array = std::vector<double>;
 
 enum class Activation { none, sigmoid, softmax };
@@ -41,7 +41,7 @@ struct Problem {
   double cost(int64_t c, int64_t j) const { return distances[static_cast<size_t>(c * C + j)]; }
 };
 
-/// The sums of one row, in the order in which native code has them.
+/// The sums of one row, in the order of Sums.
 constexpr int kSums = 8;
 struct Row {
   Real x[kSums] = {};
@@ -66,14 +66,14 @@ struct Result {
 /// t*x, and 0 where t is 0.
 inline double part(double t, double x) { return t == 0 ? 0 : t * x; }
 
-/// -log p_c, and p_c, of every class at one voxel.
-struct Odds {
-  Array p, complement, l, o;  // l = -log p, o = -log(1-p)
+/// p_c, -log p_c and -log(1-p_c) of every class at one voxel.
+struct Probabilities {
+  Array p, complement, neg_log_p, neg_log_not_p;  // complement: 1 - p
 };
 
-inline Odds odds_at(const Problem& x, int64_t n, int64_t s) {
+inline Probabilities probabilities_at(const Problem& x, int64_t n, int64_t s) {
   const size_t C = static_cast<size_t>(x.C);
-  Odds odds{Array(C), Array(C), Array(C), Array(C)};
+  Probabilities probabilities{Array(C), Array(C), Array(C), Array(C)};
   double largest = -INFINITY, sum = 0;
   for (int64_t c = 0; c < x.C; c++) largest = std::fmax(largest, x.z[x.at(n, c, s)]);
   for (int64_t c = 0; c < x.C; c++) sum += std::exp(x.z[x.at(n, c, s)] - largest);
@@ -81,27 +81,31 @@ inline Odds odds_at(const Problem& x, int64_t n, int64_t s) {
     const double z = x.z[x.at(n, static_cast<int64_t>(c), s)];
     switch (x.activation) {
       case Activation::none:
-        odds.p[c] = z, odds.complement[c] = 1 - z;
+        probabilities.p[c] = z;
+        probabilities.complement[c] = 1 - z;
         break;
       case Activation::sigmoid:
-        odds.p[c] = 1 / (1 + std::exp(-z)), odds.complement[c] = 1 / (1 + std::exp(z));
-        odds.l[c] = std::log1p(std::exp(-z)), odds.o[c] = std::log1p(std::exp(z));
+        probabilities.p[c] = 1 / (1 + std::exp(-z));
+        probabilities.complement[c] = 1 / (1 + std::exp(z));
+        probabilities.neg_log_p[c] = std::log1p(std::exp(-z));
+        probabilities.neg_log_not_p[c] = std::log1p(std::exp(z));
         break;
       case Activation::softmax:
-        odds.p[c] = std::exp(z - largest) / sum, odds.complement[c] = 1 - odds.p[c];
-        odds.l[c] = largest - z + std::log(sum);
+        probabilities.p[c] = std::exp(z - largest) / sum;
+        probabilities.complement[c] = 1 - probabilities.p[c];
+        probabilities.neg_log_p[c] = largest - z + std::log(sum);
         break;
     }
   }
-  return odds;
+  return probabilities;
 }
 
-inline double overlap_of(const Problem& x, const Odds& odds, int64_t c, double t) {
-  const double p = odds.p[static_cast<size_t>(c)];
+inline double overlap_of(const Problem& x, const Probabilities& probabilities, int64_t c, double t) {
+  const double p = probabilities.p[static_cast<size_t>(c)];
   if (x.overlap == Overlap::product) return p * t;
   if (x.overlap == Overlap::minimum) return std::fmin(p, t);
   double cost = 0;
-  for (int64_t j = 0; j < x.C; j++) cost += x.cost(c, j) * odds.p[static_cast<size_t>(j)];
+  for (int64_t j = 0; j < x.C; j++) cost += x.cost(c, j) * probabilities.p[static_cast<size_t>(j)];
   return t * cost;
 }
 
@@ -113,13 +117,14 @@ inline Rows statistics(const Problem& x) {
     for (int64_t s = 0; s < x.S; s++) {
       const double w = x.w[static_cast<size_t>(n * x.S + s)];
       if (w == 0) continue;
-      const Odds odds = odds_at(x, n, s);
+      const Probabilities probabilities = probabilities_at(x, n, s);
       for (int64_t c = 0; c < x.C; c++) {
         const size_t i = static_cast<size_t>(c);
-        const double p = odds.p[i], q = odds.complement[i], l = odds.l[i], o = odds.o[i], t = x.t[x.at(n, c, s)];
+        const double p = probabilities.p[i], q = probabilities.complement[i], l = probabilities.neg_log_p[i],
+                     o = probabilities.neg_log_not_p[i], t = x.t[x.at(n, c, s)];
         const double rest = sigmoid ? 1 - t : 0;
         Row& row = rows[x.row(n, c)];
-        row.I += w * overlap_of(x, odds, c, t);
+        row.I += w * overlap_of(x, probabilities, c, t);
         row.P += w * (x.squared ? p * p : p);
         row.T += w * (x.squared ? t * t : t);
         row.V += w * t;
@@ -161,7 +166,8 @@ inline Real group_loss(const Problem& x, const Row* y) {
       all += y[c].I;
       if (c != 0) right += class_weight(x, c) * (x.cost(c, 0) * y[c].V - y[c].I);
     }
-    a = 2 * right, b = 2 * right + all;
+    a = 2 * right;
+    b = 2 * right + all;
   } else {
     Real heaviest = 0;
     const auto weight = [&](const Row& row) { return 1 / (std::fmax(row.V, Real{1}) * std::fmax(row.V, Real{1})); };
@@ -197,11 +203,17 @@ inline std::vector<Real> values(const Problem& x, const Rows& rows) {
   };
   for (int64_t g = 0; g < x.groups(); g++) {
     const Row* y = &rows[static_cast<size_t>(g * x.C)];
-    if (x.sums_over_classes()) total += group_loss(x, y), counted += 1;
+    if (x.sums_over_classes()) {
+      total += group_loss(x, y);
+      counted += 1;
+    }
     for (int64_t c = 0; c < x.C; c++) {
       const Real k = class_weight(x, c), s = x.label_smoothing;
       const Real loss = x.sums_over_classes() || !counts(x, c) ? 0 : k * class_loss(x, y[c]);
-      if (!x.sums_over_classes() && counts(x, c)) total += loss, counted += 1;
+      if (!x.sums_over_classes() && counts(x, c)) {
+        total += loss;
+        counted += 1;
+      }
       entropy += k * ((1 - s) * y[c].E + (sigmoid ? s : s / static_cast<Real>(x.C)) * y[c].U);
       entropy_weight += k * (sigmoid ? y[c].W : y[c].V);
       focal += k * y[c].F;
@@ -250,7 +262,8 @@ inline Result solve(const Problem& x) {
   r.sums = statistics(x);
   for (Real v : values(x, r.sums)) r.value.push_back(static_cast<double>(v));
   const Rows d = coefficients(x, r.sums);
-  r.gradient.resize(x.z.size()), r.target_gradient.resize(x.z.size());
+  r.gradient.resize(x.z.size());
+  r.target_gradient.resize(x.z.size());
   const bool sigmoid = x.activation == Activation::sigmoid, has_logs = x.activation != Activation::none;
   const double g = x.focal_gamma;
   const size_t C = static_cast<size_t>(x.C);
@@ -258,7 +271,7 @@ inline Result solve(const Problem& x) {
     for (int64_t s = 0; s < x.S; s++) {
       const double w = x.w[static_cast<size_t>(n * x.S + s)];
       if (w == 0) continue;
-      const Odds odds = odds_at(x, n, s);
+      const Probabilities probabilities = probabilities_at(x, n, s);
       Array dp(C);
       for (int64_t c = 0; c < x.C; c++) {
         const size_t i = static_cast<size_t>(c);
@@ -266,17 +279,20 @@ inline Result solve(const Problem& x) {
         const double dI = static_cast<double>(dc.I), dP = static_cast<double>(dc.P), dT = static_cast<double>(dc.T);
         const double dV = static_cast<double>(dc.V), dE = static_cast<double>(dc.E), dU = static_cast<double>(dc.U);
         const double dF = static_cast<double>(dc.F);
-        const double p = odds.p[i], q = odds.complement[i], l = odds.l[i], o = odds.o[i], t = x.t[x.at(n, c, s)];
+        const double p = probabilities.p[i], q = probabilities.complement[i], l = probabilities.neg_log_p[i],
+                     o = probabilities.neg_log_not_p[i], t = x.t[x.at(n, c, s)];
         double& dt = r.target_gradient[x.at(n, c, s)];
         dp[i] += dP * (x.squared ? 2 * p : 1);
         dt += dT * (x.squared ? 2 * t : 1) + dV;
         if (x.overlap == Overlap::product) {
-          dp[i] += dI * t, dt += dI * p;
+          dp[i] += dI * t;
+          dt += dI * p;
         } else if (x.overlap == Overlap::minimum) {
-          dp[i] += dI * (p < t ? 1 : p == t ? t : 0), dt += dI * (t < p ? 1 : p == t ? p : 0);
+          dp[i] += dI * (p < t ? 1 : p == t ? t : 0);
+          dt += dI * (t < p ? 1 : p == t ? p : 0);
         } else {
           for (size_t j = 0; j < C; j++) dp[j] += dI * t * x.cost(c, static_cast<int64_t>(j));
-          dt += t == 0 ? dI * overlap_of(x, odds, c, 1) : dI * overlap_of(x, odds, c, t) / t;
+          dt += t == 0 ? dI * overlap_of(x, probabilities, c, 1) : dI * overlap_of(x, probabilities, c, t) / t;
         }
         if (has_logs) {
           // -log p has the slope -1/p.
@@ -292,12 +308,12 @@ inline Result solve(const Problem& x) {
         dt *= w;
       }
       double mean = 0;
-      for (size_t c = 0; c < C; c++) mean += odds.p[c] * dp[c];
+      for (size_t c = 0; c < C; c++) mean += probabilities.p[c] * dp[c];
       for (size_t c = 0; c < C; c++) {
         double& dz = r.gradient[x.at(n, static_cast<int64_t>(c), s)];
         dz = w * dp[c];
-        if (sigmoid) dz *= odds.p[c] * odds.complement[c];
-        if (x.activation == Activation::softmax) dz = w * odds.p[c] * (dp[c] - mean);
+        if (sigmoid) dz *= probabilities.p[c] * probabilities.complement[c];
+        if (x.activation == Activation::softmax) dz = w * probabilities.p[c] * (dp[c] - mean);
       }
     }
   }

@@ -1,4 +1,5 @@
-// Compiles what has changed into build/simt and runs it. Needs a C++ compiler (CXX, else c++), no CUDA toolkit.
+// Compiles the kernels, the emulator and their tests into build/simt unless they are there already, and runs the tests. Needs
+// a C++ compiler (CXX, else c++), no CUDA toolkit.
 //
 //   node test/cuda/emulator/run.mjs [address | thread | staged] [arguments of kernels_test and count_test]
 //
@@ -16,18 +17,18 @@ const include = ['native', 'test/cuda/emulator', 'test/cuda/fake-runtime'].map(
   (folder) => `-I${path.join(root, folder)}`,
 );
 const common = ['-std=c++17', '-Wall', '-Wextra', ...include];
-const kernels = [
-  'engine',
-  'geometry',
-  'kernels/float32',
-  'kernels/float64',
-  'kernels/float16',
-  'kernels/bfloat16',
-  'kernels/widen_operands',
-  'kernels/count',
+const sources = [
+  'engine.cu',
+  'geometry.cc',
+  'kernels/float32.cu',
+  'kernels/float64.cu',
+  'kernels/float16.cu',
+  'kernels/bfloat16.cu',
+  'kernels/widen_operands.cu',
+  'kernels/count.cu',
 ];
-// As CUDA computes: every rounding where the source has it. GCC 12, where it vectorises straight-line code, makes of an
-// aligned load and of the elements' loads beside it one aligned load for both.
+// -ffp-contract=off: every rounding where the source has it, as in CUDA. -fno-tree-slp-vectorize: where GCC 12 vectorises
+// straight-line code, it merges the aligned load and the loads one by one of pack.cuh into one aligned load.
 const kernelFlags = [
   '-ffp-contract=off',
   '-fno-tree-slp-vectorize',
@@ -39,7 +40,7 @@ const findings = ['-g', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all'];
 const address = ['-fsanitize=address,undefined', ...findings];
 const thread = ['-fsanitize=thread', ...findings];
 
-/** How the kernels, the emulator and the tests are compiled. The emulator is no part of what is looked at. */
+/** How the kernels, the emulator and the tests are compiled. Sanitizers do not look at the emulator. */
 const builds = {
   plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O2'], link: [], extra: ['long_test'] },
   address: {
@@ -70,7 +71,7 @@ const builds = {
   },
 };
 
-/** Names a program by everything that could change it. */
+/** A name that changes with everything that can change the programs. */
 function fingerprint(units) {
   const hash = createHash('sha256').update(JSON.stringify([compiler, common, units]));
   for (const part of ['native', 'test/cuda']) {
@@ -98,7 +99,7 @@ const name = args[0] in builds ? args.shift() : 'plain';
 const build = builds[name];
 const tests = ['kernels_test', 'count_test', ...(build.extra ?? [])];
 const units = [
-  ...kernels.map((name) => [`native/cuda/${name}.cu`, [...build.kernels, ...kernelFlags]]),
+  ...sources.map((name) => [`native/cuda/${name}`, [...build.kernels, ...kernelFlags]]),
   ...['simt', 'half'].map((name) => [
     `test/cuda/emulator/${name}.cc`,
     [...build.emulator, '-U_FORTIFY_SOURCE'],
@@ -111,7 +112,7 @@ const units = [
 ];
 const tag = fingerprint(units);
 const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
-/** Each test is a program of its own; test/cuda/gpu is one that calls them all. */
+/** Each test is a program of its own. The program of test/cuda/gpu calls them all. */
 const programs = new Map(
   build.more
     ? [[path.join(folder, `gpu_tests-${tag}`), tests]]
@@ -128,8 +129,8 @@ if (![...programs.keys()].every(existsSync)) {
     const others = tests
       .filter((name) => !names.includes(name))
       .map((name) => `test/cuda/emulator/${name}.cc`);
-    const sources = units.map(([source]) => source).filter((source) => !others.includes(source));
-    await compile([...sources.map(object), ...build.link, '-o', program]);
+    const linked = units.map(([source]) => source).filter((source) => !others.includes(source));
+    await compile([...linked.map(object), ...build.link, '-o', program]);
   }
 }
 for (const program of programs.keys()) {

@@ -1,14 +1,14 @@
 #pragma once
-// What simt.cc tells ThreadSanitizer and AddressSanitizer about its fibers. run.mjs says which of them looks at the
-// kernels (SIMT_TSAN, SIMT_ASAN); simt.cc itself is not instrumented, for it jumps between stacks.
+// What simt.cc tells ThreadSanitizer and AddressSanitizer about its fibers. run.mjs defines which of them checks the
+// kernels (SIMT_TSAN, SIMT_ASAN). simt.cc itself is not instrumented, because it jumps between stacks.
 //
-// For ThreadSanitizer every thread of a block is a thread of its own: what orders two accesses is only what orders them
-// on a GPU. A shuffle does not.
+// To ThreadSanitizer every thread of a block is a thread of its own: only what orders two accesses on a GPU orders them
+// here. A shuffle does not.
 #include <cstddef>
 
 #if defined(SIMT_TSAN) || defined(SIMT_ASAN)
 
-// The sanitizers look at setjmp and longjmp, and would not understand.
+// The sanitizers intercept setjmp and longjmp, and these jumps between stacks would confuse them.
 using Jump = void* [5];
 #define SIMT_SET_JUMP(jump) __builtin_setjmp(jump)
 #define SIMT_JUMP(jump) __builtin_longjmp(jump, 1)
@@ -33,7 +33,7 @@ constexpr bool kLooksForRaces = true;
 inline void* new_fiber() { return __tsan_create_fiber(0); }
 inline void* this_fiber() { return __tsan_get_current_fiber(); }
 inline void enter_fiber(void* fiber) { __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync); }
-/// What has been done so far comes before what follows an acquire() of the same address.
+/// Orders all accesses until now before those that follow an acquire() of the same address.
 inline void release(void* address) { __tsan_release(address); }
 inline void acquire(void* address) { __tsan_acquire(address); }
 
@@ -59,7 +59,7 @@ inline void acquire(void*) {}
 #include <sanitizer/asan_interface.h>
 
 namespace simt {
-/// A thread that was given up has left its variables' guards behind.
+/// A thread that was stopped has left the guards of its variables on the stack.
 inline void clear_stack(void* stack, size_t size_bytes) { __asan_unpoison_memory_region(stack, size_bytes); }
 }  // namespace simt
 

@@ -1,4 +1,4 @@
-// The scheduler: one block at a time, its threads as fibers that run until they wait or end.
+// The scheduler. It runs one block at a time; its threads are fibers that run until they wait or end.
 #include "simt.h"
 
 #include <ucontext.h>
@@ -16,32 +16,32 @@
 namespace simt {
 
 constexpr int kWarp = 32;
-constexpr unsigned kMostThreads = 1024;
+constexpr unsigned kMaxThreads = 1024;
 constexpr size_t kStackBytes = 64 * 1024;
 
 enum class State : uint8_t { ready, at_barrier, at_exchange, ended };
 
-/// What a thread runs on.
+/// A stack on which a thread runs.
 struct Fiber {
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   void* sanitizer = new_fiber();
 };
 
-/// What a block's threads share. ThreadSanitizer knows an order by its address: no two blocks of a launch may have one
-/// in common.
+/// What the threads of a block share. To ThreadSanitizer an address stands for an order of accesses, so no two blocks
+/// of a launch may share one.
 struct BlockMemory {
   std::vector<unsigned char> shared;
-  char barriers[2];  // in turns: a thread may come to the next before all have left this one
-  char warps[kMostThreads / kWarp];
+  char barriers[2];  // they take turns: a thread may reach the next barrier before all have left this one
+  char warps[kMaxThreads / kWarp];
 
   explicit BlockMemory(size_t shared_bytes) : shared(shared_bytes, static_cast<unsigned char>(0xff)) {}
 };
 
 struct Thread {
-  ucontext_t context;  // where it begins
-  Jump resume;         // where it goes on: a jump needs no system call
+  ucontext_t context;  // where it starts
+  Jump resume;         // where it continues; a jump needs no system call
   bool begun;
-  bool fenced;  // has called __threadfence since it, or before a barrier any of the block, has last not done so
+  bool fenced;  // __threadfence was called, by it or, before a barrier, by every thread of the block
   Fiber* fiber;
   uint3 index;
   State state;
@@ -55,7 +55,7 @@ struct Thread {
 
 namespace {
 
-/// What a launch works with, kept from launch to launch.
+/// The memory of the scheduler, which launches reuse.
 struct Machine {
   std::vector<Thread> threads;
   std::vector<Fiber> fibers;
@@ -71,12 +71,12 @@ struct Machine {
   const std::function<void()>* body = nullptr;
   std::string fault;
 
-  char launch, end;          // addresses that stand for what comes before all blocks, and after them
-  unsigned barrier = 0;      // of BlockMemory::barriers, the next
-  void* observed = nullptr;  // the atomic that a thread of the block has last changed
+  char launch, end;          // their addresses stand for the orders before all blocks, and after them
+  unsigned barrier = 0;      // the next of BlockMemory::barriers
+  void* observed = nullptr;  // the atomic variable that a thread of the block has changed last
 };
 
-/// Never destroyed, like all that a stream's thread uses: it may still run a kernel while the process ends.
+/// Never destroyed: a kernel may still run while the process ends.
 Machine& machine() {
   static auto* only = new Machine;
   return *only;
@@ -92,7 +92,7 @@ void fail(const std::string& what) {
   if (m.fault.empty()) m.fault = what + " (block " + std::to_string(m.block.x) + ")";
 }
 
-/// Back to the scheduler until the thread is ready again.
+/// Returns to the scheduler until the thread is ready again.
 void wait(State state) {
   Machine& m = machine();
   m.current->state = state;
@@ -132,7 +132,7 @@ void start(Thread& thread, unsigned number) {
   makecontext(&thread.context, fiber_main, 0);
 }
 
-/// Opens the barrier when every thread of the block waits at it.
+/// Opens the barrier when every thread of the block waits at it. Returns whether it did.
 bool open_barrier() {
   Machine& m = machine();
   const auto end = m.threads.begin() + m.count;
@@ -173,7 +173,7 @@ int source_lane(const Thread& thread, int lane) {
   return lane;
 }
 
-/// Does the exchange that `thread` waits for when all lanes of its mask have come to it.
+/// Does the exchange that a thread waits for, when all lanes of its mask wait for it. Returns whether it did.
 bool do_exchange(unsigned number) {
   Machine& m = machine();
   const unsigned first = number / kWarp * kWarp;
@@ -200,7 +200,7 @@ bool do_exchange(unsigned number) {
     if (!(mask >> lane & 1)) continue;
     Thread& to = m.threads[first + lane];
     const int from = source_lane(to, lane);
-    // A lane that is not named gives what no program can rely on.
+    // From a lane outside the mask comes a value that no program can use.
     to.out = from < kWarp && mask >> from & 1 ? m.threads[first + from].in : ~uint64_t{0};
   }
   for (int lane = 0; lane < kWarp; lane++) {
@@ -209,7 +209,7 @@ bool do_exchange(unsigned number) {
   return true;
 }
 
-/// The order of 0 to count - 1.
+/// The numbers from 0 to count - 1, in the order of their turns.
 std::vector<unsigned> turns(unsigned count, std::mt19937& random) {
   std::vector<unsigned> order(count);
   std::iota(order.begin(), order.end(), 0u);
@@ -220,13 +220,13 @@ std::vector<unsigned> turns(unsigned count, std::mt19937& random) {
 
 void run_block(std::mt19937& random) {
   Machine& m = machine();
-  // As NaN in every type, so that what is read before it is written shows. Exactly as long as the launch said, for
-  // AddressSanitizer.
+  // Shared memory starts as NaN in every type, so that a read before the first write shows. It has exactly the size
+  // that the launch asked for, so that AddressSanitizer sees what lies beyond.
   m.blocks.emplace_back(m.shared_bytes);
   if (!kLooksForRaces && m.blocks.size() > 1) m.blocks.pop_front();
   release(&m.launch);
   m.observed = nullptr;
-  // What a fiber runs is in order, so blocks with the same fibers are; ThreadSanitizer is slow with thousands of them.
+  // ThreadSanitizer is slow with thousands of fibers, so blocks reuse them. Blocks on the same fibers count as ordered.
   constexpr size_t kSets = kLooksForRaces ? 4 : 1;
   if (m.fibers.size() < kSets * m.count) m.fibers.resize(kSets * m.count);
   Fiber* fibers = &m.fibers[m.blocks_run++ % kSets * m.count];
@@ -334,7 +334,7 @@ uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argumen
   thread.argument = argument;
   thread.file = file;
   thread.line = line;
-  // Only __syncwarp orders memory; two of a warp that follow each other on the same address order a little too much.
+  // Only __syncwarp orders memory. One address for all of a warp orders a little more than a GPU does.
   char* order = &machine().blocks.back().warps[(&thread - machine().threads.data()) / kWarp];
   if (operation == Operation::sync) release(order);
   wait(State::at_exchange);
@@ -344,9 +344,9 @@ uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argumen
 
 bool can_launch(dim3 grid, dim3 block, size_t shared_bytes) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
-  constexpr unsigned kMostY = 65535;
-  return threads > 0 && threads <= kMostThreads && shared_bytes <= config().shared_bytes_per_block && grid.x > 0 &&
-         grid.x <= 0x7fffffff && grid.y - 1 < kMostY && grid.z - 1 < kMostY;
+  constexpr unsigned kMaxY = 65535;
+  return threads > 0 && threads <= kMaxThreads && shared_bytes <= config().shared_bytes_per_block && grid.x > 0 &&
+         grid.x <= 0x7fffffff && grid.y - 1 < kMaxY && grid.z - 1 < kMaxY;
 }
 
 cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream) {

@@ -1,6 +1,7 @@
 #pragma once
-// A small emulator of the SIMT model: a kernel's own source, compiled by any C++ compiler, one fiber per thread.
-// What native/cuda/kernels/device_api.h includes where there is no nvcc. See README.md for what it can and cannot show.
+// A small emulator of the SIMT model: any C++ compiler compiles the kernel's source, and each thread is a fiber.
+// native/cuda/kernels/device_api.h includes this file where there is no nvcc. README.md says what it can and cannot
+// show.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 #include "cuda/runtime/recorder.h"
 
-// Where CUDA's own headers were read, as in test/cuda/gpu, they are defined already.
+// CUDA's own headers, which test/cuda/gpu includes first, define these.
 #undef __global__
 #undef __device__
 #undef __host__
@@ -30,15 +31,15 @@ enum class Order { forward, backward, random };
 struct Config {
   Order order = Order::forward;
   unsigned seed = 1;                          // for Order::random
-  size_t shared_bytes_per_block = 64 * 1024;  // a launch that asks for more fails: sm_75 has least
-  unsigned last_blocks = 0;                   // 0, or how many run of more than 1024 blocks: the last ones
+  size_t shared_bytes_per_block = 64 * 1024;  // a launch that asks for more fails; sm_75 has no more
+  unsigned last_blocks = 0;                   // not 0: of more than 1024 blocks only so many run, the last ones
 };
 Config& config();
 
-/// What was wrong with the last launch that failed while it ran, in words.
+/// Why the last launch that failed was stopped, in words.
 const std::string& last_fault();
 
-/// Where launches and memsets go: called with the stream and what to do. Null: done at once.
+/// Gets the stream and the work of launches and memsets. Null: the work is done immediately.
 using Executor = cudaError_t (*)(cudaStream_t, std::function<cudaError_t()>);
 extern Executor executor;
 
@@ -57,7 +58,7 @@ void fence();
 void before_atomic(void* address);
 void after_atomic(void* address);
 cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream);
-/// What submit() does, for a graph: faults of configuration come when it runs.
+/// The same as a node of a graph, which returns errors of the configuration when it runs.
 cudaKernelNodeParams graph_node(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes);
 cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream);
 
@@ -76,7 +77,7 @@ T shuffle(Operation operation, unsigned mask, T value, int argument, const char*
   return value;
 }
 
-/// An atomic operation; returns what was there. It orders nothing by itself: a fence before it, or after it, does.
+/// An atomic operation. Returns the old value. By itself it orders no memory; a fence before or after it does.
 template <class T, class Next>
 T change(T* at, Next next) {
   before_atomic(at);
@@ -94,7 +95,7 @@ T change(T* at, Next next) {
 #define blockDim (simt::block_size())
 #define gridDim (simt::grid_size())
 
-// The default arguments are evaluated where the kernel calls: two different barriers are told apart by their lines.
+// The default arguments are those of the calling line, by which the emulator tells barriers apart.
 inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   simt::barrier(file, line);
 }
@@ -148,7 +149,7 @@ inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
   return simt::zero(data, size_bytes, stream);
 }
 
-/// CUDA's are approximations in float.
+// In CUDA these are approximations in float.
 template <class A>
 A fast_exp(A x) {
   return std::exp(x);

@@ -1,9 +1,9 @@
 #pragma once
-// The part of CUDA's runtime API that native/cuda uses, without a GPU: devices whose memory is the host's. Streams run
-// in order, events order them, memory is freed in stream order, errors can be planted (fake.h). Work runs when somebody
-// asks for it to be done, on the thread that asks; a held stream does not move. Other processes can open memory of
-// cudaMalloc and events; who waits for theirs asks again and again, as nothing here blocks. Nothing here says anything
-// about speed, or about what a driver does beyond its documentation. The numbers are CUDA's.
+// The part of CUDA's runtime API that native/cuda uses, without a GPU: the memory of its devices is the host's. Streams
+// run in order, events order them, memory is freed in stream order, and tests can plant errors (fake.h). Work runs when
+// a call waits for it or queries it, on the thread of that call; a held stream does no work. Other processes can open
+// events and memory of cudaMalloc. They query events in a loop, because nothing here blocks. The fake shows nothing
+// about speed, nor about what a driver does beyond its documentation. The numbers of the enums are CUDA's.
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -107,7 +107,7 @@ cudaError_t cudaFree(void* data);
 cudaError_t cudaHostAlloc(void** data, size_t size_bytes, unsigned flags);
 cudaError_t cudaFreeHost(void* data);
 cudaError_t cudaMemsetAsync(void* data, int value, size_t size_bytes, cudaStream_t);
-/// At once, and waits for no stream; the host's memory need not be pinned.
+/// Copies immediately and waits for no stream. The host's memory need not be pinned.
 cudaError_t cudaMemcpy(void* to, const void* from, size_t size_bytes, cudaMemcpyKind kind);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size_bytes, cudaMemcpyKind, cudaStream_t);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes*, const void* data);
@@ -132,7 +132,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t);
 
 // --- graphs: a chain of nodes -----------------------------------------------------------------------------
 
-/// Where CUDA has the kernel's address and arguments, the fake has what the launch does.
+/// CUDA has the kernel's address and arguments here; the fake has a function that does what the launch does.
 struct cudaKernelNodeParams {
   std::function<cudaError_t()> run;
 };

@@ -1,4 +1,4 @@
-// Memory of the fake CUDA runtime: the host's, known by address, so that work on freed memory is a fault.
+// Memory of the fake CUDA runtime. It is the host's, listed by address, so that work on freed memory is an error.
 #include <algorithm>
 #include <cstring>
 
@@ -14,7 +14,7 @@ size_t free_bytes_of(int device) {
   return state().total_bytes > taken_bytes ? state().total_bytes - taken_bytes : 0;
 }
 
-/// From a pool or, where it is null, from the driver.
+/// Allocates from a pool or, where `pool` is null, from the driver.
 cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
   const int device = fake::current_device();
   const std::shared_ptr<fake::Shared> shared = pool ? nullptr : fake::Shared::make(size_bytes);
@@ -29,7 +29,7 @@ cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
   }
   if (pool) pool->used_bytes += size_bytes;
   char* memory = pool ? new char[size_bytes] : static_cast<char*>(shared->data());
-  std::memset(memory, 0xff, size_bytes);  // what is read before it is written shows
+  std::memset(memory, 0xff, size_bytes);  // so that tests see a read before the first write
   state().allocations[memory] = {size_bytes, device, pool, shared, {}, 0};
   *data = memory;
   return cudaSuccess;
@@ -39,7 +39,7 @@ void release(void* data, bool pooled) {
   fake::State& s = state();
   const auto it = s.allocations.find(static_cast<char*>(data));
   if (it == s.allocations.end() || (it->second.pool != nullptr) != pooled || it->second.opened > 0) {
-    s.fault = cudaErrorIllegalAddress;  // freed twice, by the wrong function, or another process's
+    s.fault = cudaErrorIllegalAddress;  // freed twice, or by the wrong function, or memory of another process
     return;
   }
   if (pooled) it->second.pool->used_bytes -= it->second.size_bytes;
@@ -54,14 +54,14 @@ void trim(FakePool& pool, size_t keep_bytes) {
   pool.kept_bytes = kept_bytes;
 }
 
-/// Freed too early, or never allocated.
+/// An error unless all of it is allocated now.
 void expect_device_memory(const void* data, size_t size_bytes) {
   if (!fake::is_device_memory(data, size_bytes)) state().fault = cudaErrorIllegalAddress;
 }
 
 void expect_pinned(const void* data) {
   if (state().pinned.count(const_cast<char*>(static_cast<const char*>(data))) == 0) {
-    state().fault = cudaErrorIllegalAddress;  // a copy that CUDA would make while the host waits
+    state().fault = cudaErrorIllegalAddress;  // CUDA would copy while the caller waits
   }
 }
 

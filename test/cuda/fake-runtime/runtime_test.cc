@@ -1,5 +1,5 @@
-// The host runtime of native/cuda on the fake CUDA runtime. Prints one line per failure, and exits with 1 if there is
-// any. With the argument "no-pools", the device has no stream-ordered allocation.
+// Tests native/cuda/runtime on the fake CUDA runtime. Prints a line for each failure, and exits with 1 if there is one.
+// With the argument "no-pools" the device has no stream-ordered allocation.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -92,7 +92,8 @@ static void waits_for_queued_frees() {
 static void keeps_what_is_freed() {
   const auto stream = Stream::create(0);
   const auto step = [&] {
-    DeviceMemory::allocate(stream, 5000), DeviceMemory::allocate(stream, 3000);
+    DeviceMemory::allocate(stream, 5000);
+    DeviceMemory::allocate(stream, 3000);
     stream->synchronize();
   };
   step();
@@ -132,7 +133,8 @@ static void uses_each_device() {
       use_device(other);
     }
   }
-  first->synchronize(), second->synchronize();
+  first->synchronize();
+  second->synchronize();
 }
 
 static void names_the_failing_call() {
@@ -188,7 +190,7 @@ static void ends_before_the_work() {
   fake::hold(stream->handle(), false);
 }
 
-/// Steps of several threads, each on its own stream, with what they share: pools, staging, counters, one Completion.
+/// Steps of several threads, each on its own stream. They share pools, pinned buffers, counters and one Completion.
 static void serves_threads() {
   constexpr int kThreads = 4, kSteps = 25;
   std::vector<std::thread> threads;
@@ -217,9 +219,9 @@ static void serves_threads() {
   expect(memory_use(0).alive_bytes == 0 && memory_use(1).alive_bytes == 0, "and left nothing");
 }
 
-/// However large a copy is, the memory that is pinned for it has an end, and what is kept of it afterwards.
+/// However large a copy is, there is a limit to the memory that is pinned for it, and to what is kept afterwards.
 static void pins_only_so_much() {
-  constexpr size_t kMost = size_t{256} << 20, kLarge = kMost + (size_t{40} << 20) + 3;
+  constexpr size_t kMax = size_t{256} << 20, kLarge = kMax + (size_t{40} << 20) + 3;
   fake::set_total_bytes(2 * kLarge);
   {
     const auto stream = Stream::create(0);
@@ -228,16 +230,16 @@ static void pins_only_so_much() {
     const int waits = fake::calls("cudaEventSynchronize");
     upload(sent.data(), *memory, 0, kLarge, stream);
     expect(fake::calls("cudaEventSynchronize") == waits + 2, "two parts too many are waited for");
-    expect(fake::pinned_bytes() <= kMost + (size_t{1} << 20), "an upload pins its parts again");
+    expect(fake::pinned_bytes() <= kMax + (size_t{1} << 20), "an upload pins its parts again");
     const Download arriving(*memory, 0, kLarge);
     stream->synchronize();
     expect(std::memcmp(arriving.data(), sent.data(), kLarge) == 0, "and loses nothing");
   }
-  expect(fake::pinned_bytes() <= kMost, "what is kept for later has an end");
+  expect(fake::pinned_bytes() <= kMax, "what is kept for later has an end");
   fake::set_total_bytes(kTotalBytes);
 }
 
-/// Memory that a copy still uses is not given to the next one.
+/// The next copy does not get pinned memory that a copy still uses.
 static void keeps_pinned_memory_that_is_in_use() {
   const auto held = Stream::create(0), other = Stream::create(0);
   const auto first = DeviceMemory::allocate(held, sizeof(int)), second = DeviceMemory::allocate(other, sizeof(int));
@@ -252,7 +254,7 @@ static void keeps_pinned_memory_that_is_in_use() {
   other->synchronize();
 }
 
-/// Dies after main(), as CUDA's runtime does: from then on nobody may ask it anything.
+/// Destroyed after main(), like CUDA's runtime: from then on nobody may call it.
 struct LastOfAll {
   ~LastOfAll() {
     const int before = fake::calls("cudaEventQuery");
@@ -265,7 +267,7 @@ struct LastOfAll {
 };
 static const LastOfAll last_of_all;
 
-/// As process.exit() does, which destroys nothing.
+/// What process.exit() leaves: it destroys nothing.
 static void leaves_work_behind() {
   const auto stream = Stream::create(0);
   auto* completion = new Completion;
@@ -282,7 +284,7 @@ static void survives_a_lost_context() {
   fake::hold(stream->handle(), true);
   completion.when_done(stream, [&](cudaError_t fault) { status.set_value(fault); });
   fake::set_fault(cudaErrorIllegalAddress);
-  expect(settled(future) == cudaErrorIllegalAddress, "a pending callback gets the fault");
+  expect(settled(future) == cudaErrorIllegalAddress, "a pending callback gets the error");
   expect(error_of([&] {
            stream->synchronize();
          }).find("the CUDA context of this process is lost, only the CPU goes on") != std::string::npos,
@@ -292,7 +294,7 @@ static void survives_a_lost_context() {
   fake::hold(stream->handle(), false);
 }
 
-/// A graph that fills one array after the other, and whether it has done so.
+/// A graph that fills one array after the other, and a check that it has done so.
 struct Filled {
   std::shared_ptr<Stream> stream = Stream::create(0);
   std::vector<std::shared_ptr<DeviceMemory>> arrays;

@@ -1,23 +1,23 @@
 #pragma once
-// Memory that processes share, for the handles by which CUDA's processes open each other's memory and events.
+// Memory that processes share. Handles of memory and events refer to it, so that other processes can open them.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace fake {
 
-/// The 64 bytes of a handle: a descriptor of the process that exports, and what it must still be.
+/// The content of a handle: a file descriptor of the exporting process, and the inode that it must still have.
 struct SharedName {
   int64_t process = 0, descriptor = 0, inode = 0;
-  int64_t device = 0;  // on which it is, for memory
+  int64_t device = 0;  // for memory: the device that has it
 };
 
-/// Mapped memory without a name in any file system: it is there for as long as somebody has it.
+/// Mapped memory without a name in any file system. It exists for as long as a process has it open.
 class Shared {
  public:
-  /// Null when the system has no more.
+  /// Null when the system has no memory left.
   static std::shared_ptr<Shared> make(size_t size_bytes);
-  /// What another process has made; null when it is no longer there.
+  /// Opens what another process has made. Null when it no longer exists.
   static std::shared_ptr<Shared> open(const SharedName& name);
 
   Shared(const Shared&) = delete;
@@ -26,7 +26,7 @@ class Shared {
 
   void* data() const { return data_; }
   size_t size_bytes() const { return size_bytes_; }
-  /// For other processes, while this one lives.
+  /// The name for other processes. It is valid while this object lives.
   SharedName name() const;
 
  private:

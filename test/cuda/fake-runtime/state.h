@@ -1,5 +1,5 @@
 #pragma once
-// What the files of the fake CUDA runtime share: its state, behind one lock.
+// The state of the fake CUDA runtime, which one lock guards.
 #include <deque>
 #include <map>
 #include <mutex>
@@ -11,16 +11,16 @@
 
 struct FakeStream {
   int device = 0;
-  /// Each says whether it is done; until then the stream waits.
+  /// Each function returns whether it is done. Until then the stream waits.
   std::deque<std::function<bool()>> work;
   bool held = false, destroyed = false;
 };
 
-/// Takes memory from the driver when what it keeps is too little, and gives back what is beyond its threshold when
-/// somebody waits. Any of it serves any size.
+/// Takes memory from the driver when it keeps too little. Gives back what it keeps beyond its threshold when a call
+/// waits. Kept memory of any size serves every allocation.
 struct FakePool {
   int device = 0;
-  size_t used_bytes = 0, kept_bytes = 0;  // kept: used ones included
+  size_t used_bytes = 0, kept_bytes = 0;  // kept_bytes includes used_bytes
   size_t threshold_bytes = 0;
 };
 
@@ -31,13 +31,13 @@ struct Allocation {
   int device = 0;
   FakePool* pool = nullptr;
   std::shared_ptr<Shared> shared;  // of cudaMalloc: other processes can open it
-  SharedName opened_as;            // the exporter's name for it, where another process has made it
-  int opened = 0;                  // so often by this process
+  SharedName opened_as;            // where another process has made it: its name
+  int opened = 0;                  // how often this process has opened it
 };
 
 struct Planted {
   cudaError_t status = cudaSuccess;
-  int after = 0;  // so many calls that do not fail
+  int after = 0;  // calls that succeed before
 };
 
 struct State {
@@ -54,14 +54,14 @@ struct State {
   bool pools_supported = true;
 };
 
-/// Never destroyed, as a driver that outlives static destructors.
+/// Never destroyed: a driver outlives static destructors.
 State& state();
 
-/// A call of the API: holds the lock, counts it, and knows the error that it has to return.
+/// A call of the API. Holds the lock, counts the call, and knows the error that it must return.
 class Call {
  public:
   explicit Call(const char* name);
-  /// The planted error or the fault; else `status`. Kept for cudaGetLastError.
+  /// The planted error or the fault, else `status`. cudaGetLastError returns it too.
   cudaError_t result(cudaError_t status = cudaSuccess) const;
   bool fails() const { return status_ != cudaSuccess; }
 
@@ -72,13 +72,13 @@ class Call {
 
 int current_device();
 
-/// Runs all that can run: until every stream is empty, held, or waits for a held one.
+/// Runs work until every stream is empty, held, or waits for a held one.
 void progress();
 
-/// As every call that waits: pools keep no more than they may.
+/// Pools give back what they keep beyond their threshold, as in every call that waits.
 void trim_pools();
 
-/// Whether all of it lies in one allocation on a device.
+/// Whether one allocation on a device contains all of it.
 bool is_device_memory(const void* data, size_t size_bytes);
 
 }  // namespace fake

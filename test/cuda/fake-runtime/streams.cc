@@ -7,17 +7,17 @@
 
 #include "state.h"
 
-/// How often the event was recorded and how many of those records have been reached; it outlives cudaEventDestroy.
+/// How often an event was recorded, and how many of these records were reached. It outlives cudaEventDestroy.
 struct Marks {
   std::atomic<int> recorded{0}, reached{0};
 };
 struct FakeEvent {
   std::shared_ptr<Marks> marks;
   int device = 0;
-  std::shared_ptr<fake::Shared> shared;  // what the marks lie in, where other processes can open the event
+  std::shared_ptr<fake::Shared> shared;  // the memory of the marks, where other processes can open the event
 };
 
-/// Marks in shared memory, whose first bytes are 0.
+/// Marks in shared memory, which starts as 0.
 static std::shared_ptr<Marks> marks_in(const std::shared_ptr<fake::Shared>& shared) {
   return {shared, static_cast<Marks*>(shared->data())};
 }
@@ -100,7 +100,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   const Call call(__func__);
-  fake::progress();  // tests synchronize no held stream: it would never end
+  fake::progress();  // tests never wait for a held stream
   fake::trim_pools();
   return call.result();
 }
@@ -178,7 +178,7 @@ Work memset_work(const cudaMemsetParams& to) {
   };
 }
 
-/// Nodes form a chain: each comes after the one before.
+/// Adds a node, which must come after the last one.
 cudaError_t add_node(const Call& call, cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after,
                      size_t count, Work work) {
   if (call.fails()) return call.result();
@@ -242,7 +242,7 @@ cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  // With the nodes as they are now: later changes are for later launches.
+  // Copies the nodes as they are now: later changes do not affect this launch.
   cudaError_t status = cudaSuccess;
   for (size_t i = 0; i < exec->order.size() && status == cudaSuccess; i++) {
     status = fake::enqueue(stream, exec->work.at(exec->order[i]));

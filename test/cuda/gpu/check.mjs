@@ -1,4 +1,5 @@
-// The library on the first GPU, through its public API: as on the CPU, the same bits every time, no memory left behind.
+// Checks the library on the first GPU through its public API: it agrees with the CPU, gives the same bits every time, and
+// leaves no memory behind.
 //
 //   node test/cuda/gpu/check.mjs [--steps 100000]
 //
@@ -102,12 +103,12 @@ console.log(`${compared} problems agree with the CPU, ${failures} failures`);
 
 const [logits, labels] = problem([2, 4, 30, 33], 'float32', 'channels-first');
 const [x, y] = [logits.to(device), labels.to(device)];
-const step = new DiceLoss({ activation: 'softmax' }).plan(x, y);
-const bits = async () => Buffer.from((await step.grad.read()).buffer).toString('base64');
-step.execute();
+const plan = new DiceLoss({ activation: 'softmax' }).plan(x, y);
+const bits = async () => Buffer.from((await plan.grad.read()).buffer).toString('base64');
+plan.execute();
 const first = await bits();
 for (let run = 1; run < 100; run++) {
-  step.execute();
+  plan.execute();
   expect((await bits()) === first, `run ${run + 1} left other bits than the first`);
 }
 console.log('100 runs of a plan compared bit by bit');
@@ -115,15 +116,15 @@ console.log('100 runs of a plan compared bit by bit');
 const steps = Number(options.steps);
 const before = device.memory();
 for (let i = 1; i <= steps; i++) {
-  step.execute();
+  plan.execute();
   if (i % 1000 === 0) await device.synchronize();
 }
 await device.synchronize();
 const after = device.memory();
 console.log(`${steps} steps: from ${JSON.stringify(before)} to ${JSON.stringify(after)}`);
-// Less is no fault: what was only garbage before may be collected meanwhile.
+// Less is right too: garbage of before may be collected meanwhile.
 expect(after.aliveBytes <= before.aliveBytes, 'tensors or workspaces were left behind');
-expect(before.freeBytes - after.freeBytes < 2 ** 21, 'device memory is gone'); // other processes may take some
-step.dispose();
+expect(before.freeBytes - after.freeBytes < 2 ** 21, 'device memory is gone'); // a little less is right: other processes may take some
+plan.dispose();
 for (const tensor of [x, y]) tensor.dispose();
 process.exitCode = failures === 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-// Compiles the library and the tests that can run on a GPU to JavaScript that needs no Jest: see suite.mjs.
+// Compiles the library, and the tests that can run on a GPU, to JavaScript that needs no Jest: see suite.mjs.
 //
 //   node test/cuda/gpu/compile.mjs <folder>
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,16 +6,16 @@ import path from 'node:path';
 import { transformFileSync } from '@swc/core';
 
 const root = path.join(import.meta.dirname, '..', '..', '..');
-/** Not the ones that start processes: they have no part of a GPU's own. */
+/** Suites that start processes test nothing on the GPU. */
 const suites =
   /^(device(?!-workers)|stream|central|dtypes|family(?=\.)|options|shapes|weight).*\.test\.ts$/;
-/** What suites import, beside the library. */
+/** What suites import besides the library. */
 const helpers = /^[\w-]+\.ts$/;
 
 const out = path.resolve(process.argv[2] ?? path.join(root, 'build-gpu/tests'));
 rmSync(out, { recursive: true, force: true });
 
-/** The files below a folder whose names fit. */
+/** Compiles the files below a folder whose names match. */
 function compile(folder, wanted) {
   for (const relative of readdirSync(path.join(root, folder), { recursive: true })) {
     const source = path.join(folder, relative);

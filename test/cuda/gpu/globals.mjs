@@ -1,4 +1,4 @@
-// As much of '@jest/globals' as the suites of suite.mjs use: describe and test collect, run() runs in their order.
+// The part of '@jest/globals' that the suites of suite.mjs use. describe and test collect bodies; run() runs them in order.
 import { format } from 'node:util';
 import { expect } from 'expect';
 
@@ -31,7 +31,7 @@ export const beforeEach = (body) => scope.beforeEach.push(body);
 export const afterEach = (body) => scope.afterEach.push(body);
 export const afterAll = (body) => scope.afterAll.push(body);
 
-/** Adds `.each(table)(name, body)`, whose rows are arrays of arguments or one argument. */
+/** Adds `.each(table)(name, body)`. A row is an array of arguments, or one argument. */
 function withEach(add) {
   add.each = (table) => (name, body) => {
     for (const row of table) {
@@ -42,14 +42,14 @@ function withEach(add) {
   return add;
 }
 
-/** $key and $key.inner of the first argument, and %s and the like of all. */
+/** Replaces $key by that member of the first argument, and %s and the like by the arguments. */
 function nameOf(name, args) {
   const named = name.replaceAll(/\$(\w+)/g, (_, key) => format('%j', args[0]?.[key]));
   const places = named.match(/%[sdifjop]/g)?.length ?? 0;
   return format(named.replaceAll('%p', '%o'), ...args.slice(0, places));
 }
 
-/** Runs what was collected since the last time. */
+/** Runs what was collected since the last call. */
 export async function run() {
   const all = scope;
   scope = makeScope('', undefined);

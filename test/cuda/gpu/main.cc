@@ -1,4 +1,4 @@
-// gpu_tests [arguments of kernels_test and count_test]: the tests of the emulator on the first GPU.
+// gpu_tests [arguments of kernels_test and count_test]: the tests of test/cuda/emulator on the first GPU.
 // gpu_tests leak: 100,000 steps, after which the device has as much free memory as before.
 // gpu_tests large [voxels]: more than 2^31 elements, whose numbers are known.
 #include <cuda_runtime.h>
@@ -26,7 +26,7 @@ bool succeeded(cudaError_t status, const char* call) {
 #define REQUIRE(call) \
   if (!succeeded(call, #call)) return 1
 
-/// Says which GPU it is. False when there is none, in words.
+/// Prints which GPU it is, or why there is none. Returns whether there is one.
 bool describe_gpu() {
   int driver = 0, runtime = 0, count = 0;
   cudaDriverGetVersion(&driver);
@@ -43,7 +43,7 @@ bool describe_gpu() {
   return true;
 }
 
-/// Value and gradient of softmax Dice on [2,4,1000], as often as a long training calls it.
+/// Value and gradient of softmax Dice on [2,4,1000], as many times as in a long training.
 int leak_check() {
   constexpr int64_t kSteps = 100000, kElements = 2 * 4 * 1000, kVoxels = 2 * 1000;
   cudaStream_t stream;
@@ -57,9 +57,12 @@ int leak_check() {
   REQUIRE(cudaMemsetAsync(labels, 1, kVoxels, stream));
   cuda::DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
-  call.in.samples = call.statistics_samples = 2, call.in.classes = 4, call.in.voxels = 1000;
+  call.in.samples = call.statistics_samples = 2;
+  call.in.classes = 4;
+  call.in.voxels = 1000;
   call.in.activation = Activation::softmax;
-  call.in.predictions = {logits, DType::float32}, call.in.target = {labels, DType::uint8};
+  call.in.predictions = {logits, DType::float32};
+  call.in.target = {labels, DType::uint8};
   call.value = static_cast<double*>(value);
   call.grad.data = gradient;
   REQUIRE(cudaMalloc(&workspace, cuda::workspace_bytes(call)));
@@ -84,8 +87,8 @@ bool expect(bool holds, const char* what) {
   return holds;
 }
 
-/// Softmax of [1,2,S] logits that are all 0; only the last five voxels have label 1. Indices beyond 2^31 that were cut
-/// off to 32 bits would show in the sums, or leave the end of the gradient unwritten.
+/// Softmax of [1,2,S] logits that are all 0. Only the last five voxels have label 1. If an index beyond 2^31 were cut
+/// to 32 bits, the sums would be wrong, or the end of the gradient would stay unwritten.
 int large_check(int64_t S, bool channels_last) {
   constexpr int64_t kLast = 5;
   const size_t voxels = static_cast<size_t>(S), elements = 2 * voxels;
@@ -104,12 +107,18 @@ int large_check(int64_t S, bool channels_last) {
   REQUIRE(cudaDeviceSynchronize());
   cuda::DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
-  call.in.samples = call.statistics_samples = 1, call.in.classes = 2, call.in.voxels = S;
-  call.in.activation = Activation::softmax, call.in.channels_last = channels_last;
-  call.in.predictions = {logits, DType::float16}, call.in.target = {labels, DType::uint8};
-  call.statistics = static_cast<double*>(statistics), call.value = static_cast<double*>(value);
-  call.grad.data = gradient, call.grad.dtype = DType::float16;
-  call.scale = static_cast<double>(S);  // else half precision has no such small numbers
+  call.in.samples = call.statistics_samples = 1;
+  call.in.classes = 2;
+  call.in.voxels = S;
+  call.in.activation = Activation::softmax;
+  call.in.channels_last = channels_last;
+  call.in.predictions = {logits, DType::float16};
+  call.in.target = {labels, DType::uint8};
+  call.statistics = static_cast<double*>(statistics);
+  call.value = static_cast<double*>(value);
+  call.grad.data = gradient;
+  call.grad.dtype = DType::float16;
+  call.scale = static_cast<double>(S);  // half precision could not represent the gradients without
   REQUIRE(cudaMalloc(&workspace, cuda::workspace_bytes(call)));
   REQUIRE(cuda::enqueue(call, workspace, stream));
   REQUIRE(cudaDeviceSynchronize());
@@ -120,7 +129,7 @@ int large_check(int64_t S, bool channels_last) {
   bool good = expect(sums[0] == most / 2 && sums[kSumCount] == few / 2, "the sums of p*t");
   good &= expect(sums[2] == most && sums[kSumCount + 2] == few, "the sums of t");
 
-  // The gradients of one class at some voxels: alike where the labels are, and none is the NaN that was there before.
+  // At some voxels: the gradients of a class are equal where the labels are, and none is the NaN from before the call.
   for (int64_t c = 0; c < 2; c++) {
     const auto at = [&](int64_t s, uint16_t& bits) {
       const int64_t i = channels_last ? 2 * s + c : c * S + s;

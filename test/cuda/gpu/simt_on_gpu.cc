@@ -1,5 +1,5 @@
-// What kernels_test.cc and count_test.cc ask of the emulator, where there is a GPU instead: half-precision numbers are
-// CUDA's own, and the order of threads is the GPU's.
+// The functions of the emulator that kernels_test.cc and count_test.cc call, for a real GPU: the conversions of
+// half-precision numbers are CUDA's, and the GPU orders the threads.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>

@@ -1,11 +1,10 @@
-// The engine on a real GPU behind the interface that the emulator's tests use: pointers to host memory. Every array of
-// a call is copied to device memory of exactly its size, as far from a 16-byte boundary as it is on the host, and what
-// the call writes is copied back. So the same kernels_test.cc and count_test.cc run on
-// both.
+// The engine on a real GPU, for tests whose arrays are host memory: so the same kernels_test.cc and count_test.cc run
+// on a GPU and on the emulator. Every array of a call is copied to device memory of exactly its size, at the same
+// distance from a 16-byte boundary, and what the call writes is copied back.
 //
-// WARPDICE_REPEAT=100: every call is made that often from the same memory, and must leave the same bits each time.
-// WARPDICE_FILL=0: the workspace is not filled before, so that compute-sanitizer's initcheck sees what is read too
-// early.
+// WARPDICE_REPEAT=100: makes every call so many times from the same memory. All must leave the same bits.
+// WARPDICE_FILL=0: does not fill the workspace before a call, so that compute-sanitizer's initcheck sees reads that
+// come before the first write.
 #include <cuda_runtime.h>
 
 #include <cstdio>
@@ -58,7 +57,7 @@ class Arrays {
     }
   }
 
-  /// Everything that the call has written, one array after the other.
+  /// All arrays that the call has written, one after the other.
   std::vector<char> download() const {
     size_t size_bytes = 0;
     for (const auto& [host, array] : arrays_) size_bytes += array.written ? array.size_bytes : 0;
@@ -97,7 +96,7 @@ void stage(DeviceCall& call, Arrays& arrays) {
   const size_t voxels = in.samples * in.voxels, elements = voxels * in.classes, C = in.classes;
   const size_t rows = call.groups() * C, values = call.options.value_count(call.groups(), in.classes);
   const size_t bytes = sizeof(double);
-  // The gradient first: where it lies over the predictions, the array is written.
+  // The gradient comes first: where it replaces the predictions, their array is written.
   if (call.steps & kGradient) arrays.stage(call.grad.data, elements * size_of(call.grad.dtype), true);
   if (call.steps & kTargetGradient) {
     arrays.stage(call.target_grad.data, elements * size_of(call.target_grad.dtype), true);
@@ -141,7 +140,7 @@ int number_from(const char* name) {
   return text ? std::atoi(text) : 1;
 }
 
-/// Makes a DeviceCall or a DeviceCount. The workspace is device memory of its own, filled with NaN.
+/// Makes the call. The workspace is device memory filled with NaN.
 template <class AnyCall>
 cudaError_t run_staged(AnyCall call) {
   Arrays arrays;
@@ -173,7 +172,7 @@ cudaError_t run_staged(AnyCall call) {
 
 }  // namespace
 
-// What the tests call in place of enqueue().
+// The tests call these instead of enqueue().
 cudaError_t enqueue_staged(const DeviceCall& call, void*, cudaStream_t) { return run_staged(call); }
 cudaError_t enqueue_staged(const DeviceCount& count, void*, cudaStream_t) { return run_staged(count); }
 

@@ -1,9 +1,9 @@
-// The suites that compare numbers with the reference, and those of devices, on the first GPU, without Jest: on a machine
-// for which they were compiled elsewhere there is none.
+// Runs the suites that compare numbers with the reference, and those of devices, on the first GPU. It does so without Jest,
+// for machines that get only the compiled tests.
 //
 //   node test/cuda/gpu/suite.mjs <folder of compile.mjs> [part of a suite's name ...]
 //
-// What only an emulated device can show is skipped and named. Exit status: 77 without a GPU, 1 when a test failed.
+// Names the tests that it skips because they need an emulated device. Exit status: 77 without a GPU, 1 when a test failed.
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,0 +1,75 @@
+#pragma once
+// How the threads of a kernel share a tensor: the numbers that geometry.cc chooses and that the kernels read.
+#include "math/types.h"
+
+namespace warpdice::cuda {
+
+constexpr int kWarp = 32, kThreads = 256, kWarps = kThreads / kWarp;  // of every block
+
+constexpr int64_t kMaxBlocks = 0x7fffffff;  // of a grid
+constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a CUDA grid.";
+
+// kEveryTerm, below and in the kernels: the kernel has the code of every overlap, of dense targets and of the sums E, U
+// and F. Without it the overlap is a product and the target has labels, which takes fewer registers and operations.
+
+// --- register.cuh -----------------------------------------------------------------------------------------
+
+/// The most classes of a slab. With more of them a thread would run out of registers.
+template <bool kEveryTerm>
+constexpr int kMaxInRegisters = kEveryTerm ? 4 : 8;
+
+/// The most voxels of one thread. With the most classes in registers (fullest) there is no room for sums in double, and
+/// a sum in float can only take so many numbers.
+constexpr int kMaxVoxels(bool fullest) { return fullest ? 16 : 64; }
+
+struct RegisterShape {
+  int64_t chunk;   // voxels of a block, at most kMaxVoxels * kThreads
+  int64_t chunks;  // blocks of a sample and slab
+  int slabs;       // groups of neighbouring classes, as many as a thread's registers hold
+};
+
+// --- tile.cuh ---------------------------------------------------------------------------------------------
+
+/// The most classes that one thread adds up: a slab has kSlots * kThreads.
+template <bool kEveryTerm>
+constexpr int kSlots = kEveryTerm ? 1 : 2;
+
+/// Neighbouring voxels of a class that a thread reads from the tile at once: 16 bytes, or 8 where it would run out of
+/// registers.
+template <class A, bool kEveryTerm>
+constexpr int kTilePack = sizeof(A) == 8 && kEveryTerm ? 1 : 16 / sizeof(A);
+
+struct TileShape {
+  int voxels;                      // of a tile, a power of two
+  int class_stride, voxel_stride;  // of its logits, in elements
+  int team;                        // lanes that share a voxel, a power of two up to kWarp
+  bool interleaved;                // [N,S,C]
+  int tiles;                       // of a block
+  int64_t chunks;                  // blocks of a sample and slab
+};
+
+/// What the classes of a voxel share, in shared memory. A thread reads the first four members at once.
+template <class A>
+struct alignas(16) TileVoxel {
+  A largest, inverse, weight;
+  int class_index;
+  A log_sum;
+};
+
+// --- both -------------------------------------------------------------------------------------------------
+
+struct Geometry {
+  const char* refused;  // null; else a sentence that says why no GPU can do this, and the other members have no meaning
+  bool every_term;      // which of the two forms of the kernels runs
+  bool tiled;           // tile.cuh instead of register.cuh
+  int held;             // classes that a thread's registers hold: 1, 2, 4 or 8
+  int pack;             // voxels that a thread reads from a tile at once
+  int64_t chunks;       // partial sums of a sample and class
+  int64_t blocks;       // of step 3. Step 1 of tile.cuh has one for each slab
+  int slabs;            // of tile.cuh
+  size_t statistics_shared_bytes, gradient_shared_bytes;
+  RegisterShape registers;
+  TileShape tile;
+};
+
+}  // namespace warpdice::cuda
