@@ -1,10 +1,10 @@
 // The charts of a JSON file: how far valueAndGrad is from the limit, how much faster than the peers it is, how it scales. Pure
 // functions from results to SVG; what a file does not have is not drawn.
-import { type Case, groups, isHalf } from './cases.js';
-import { names } from './names.js';
-import type { Saved, ScalingResult } from './results.js';
+import { type Case, groups, isHalf } from './cases/cases.js';
+import { calls, passes } from './cases/names.js';
+import type { Spread } from './measure/timing.js';
+import type { Saved, ScalingResult } from './report/results.js';
 import { bar, type Colour, dot, line, svg, text } from './svg.js';
-import type { Summary } from './timing.js';
 
 const width = 760;
 const labelWidth = 250;
@@ -28,7 +28,7 @@ const source = ({ machine, options }: Saved) =>
 
 interface Row {
   readonly label: string;
-  readonly value: Summary;
+  readonly value: Spread;
   readonly colour: Colour;
   /** Places on the same axis. */
   readonly marks?: readonly number[];
@@ -96,15 +96,18 @@ function limitChart(saved: Saved): string | undefined {
   const sections = shapes.flatMap((title) => {
     const rows = saved.results.flatMap(({ simd, cases }, i): Row[] => {
       const base = cases.find(({ group }) => group === title);
-      const toCopy = base?.calls.find(({ name }) => name === names.valueAndGrad)?.toCopy;
+      const toCopy = base?.calls.find(({ name }) => name === calls.valueAndGrad)?.toCopy;
       if (!base || !toCopy) return [];
-      const { bounds } = base;
+      // The faster way: logits and target read, the gradient written.
+      const traffic = base.calls.flatMap(({ name, toCopy }) =>
+        toCopy && (passes.traffic as readonly string[]).includes(name) ? [toCopy.median] : [],
+      );
       return [
         {
           label: `${simd}, ${base.case}`,
           value: toCopy,
           colour: simdColours[i % simdColours.length] as Colour,
-          ...(bounds && { marks: [bounds[bounds.binds].toCopy.median] }),
+          ...(traffic.length > 0 && { marks: [Math.min(...traffic)] }),
         },
       ];
     });
@@ -118,7 +121,7 @@ function limitChart(saved: Saved): string | undefined {
     text(
       10,
       38,
-      "Thick mark: the longer of necessary traffic and our own kernel's arithmetic. Thin line: quartiles.",
+      'Thick mark: logits and target read, gradient written; nothing computed. Thin line: quartiles.',
       { colour: 'quiet' },
     ),
     ...body,

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { numpy } from '@jax-js/jax';
-import { root } from '../machine.js';
-import { labelsOf } from '../problem.js';
+import { labelsOf } from '../cases/problem.js';
+import { root } from '../measure/machine.js';
 import { firstLine, lacksMemory, type OpenPeers, skip } from './peer.js';
 
 type Jax = typeof import('@jax-js/jax');

@@ -1,5 +1,5 @@
 // Plain TypeScript: loops over typed arrays, as one would write them without an addon. One voxel's classes at a time, float64 sums.
-import { labelsOf, type Problem } from '../problem.js';
+import { labelsOf, type Problem } from '../cases/problem.js';
 import { lacksMemory, type OpenPeers, skip } from './peer.js';
 
 const smoothDenominator = 1e-7;

@@ -2,8 +2,8 @@
 // thread. The logits lie channels last, TensorFlow's own layout: there it is faster than on channels first.
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { root } from '../machine.js';
-import { labelsOf } from '../problem.js';
+import { labelsOf } from '../cases/problem.js';
+import { root } from '../measure/machine.js';
 import { firstLine, lacksMemory, type OpenPeers, skip } from './peer.js';
 
 type Tensorflow = typeof import('@tensorflow/tfjs');

@@ -1,4 +1,5 @@
-// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon), where something has changed.
+// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon) and the benchmark's own, where
+// something has changed.
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,11 +11,11 @@ export default function buildEmulated() {
   const parallel = ['--parallel', String(os.availableParallelism())];
   const build = spawnSync(
     'cmake',
-    ['--build', 'build', '--target', 'warpdice_emulated', ...parallel],
+    ['--build', 'build', '--target', 'warpdice_emulated', 'warpdice_benchmark', ...parallel],
     { cwd: root, env, encoding: 'utf8' },
   );
   if (build.status === 0) return;
   throw new Error(
-    `The addon on an emulated device cannot be built; npm run build:native comes first.\n${build.error ?? build.stdout + build.stderr}`,
+    `The tests' addons cannot be built; npm run build:native comes first.\n${build.error ?? build.stdout + build.stderr}`,
   );
 }

@@ -1,0 +1,93 @@
+// Each part of a run measures in processes of its own, which send what they find.
+import { execFileSync, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { root } from './machine.js';
+import { endProgress, showProgress } from './progress.js';
+import type { Budget } from './timing.js';
+
+export interface ChildSettings {
+  readonly simd: string;
+  readonly threads: number;
+  readonly filter?: string | undefined;
+  readonly quick: boolean;
+  readonly all: boolean;
+  readonly budget: Budget;
+}
+
+interface Progress {
+  readonly type: 'progress';
+  readonly name: string;
+  readonly stage: string;
+  readonly share: number;
+}
+
+export const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
+export const childFile = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+
+/** Processes that ended before their work was done. What they had sent counts, and the other parts go on: a whole run takes long. */
+export const endedEarly: string[] = [];
+
+/** Runs a file of bench/ in a process of its own, on these processors where given. */
+export async function runChild<Message extends { readonly type: string }>(
+  file: string,
+  settings: ChildSettings,
+  receive: (message: Message) => void,
+  { title = '', processors }: { title?: string; processors?: readonly number[] | undefined } = {},
+): Promise<void> {
+  const pinned = processors && ['-c', processors.join(), process.execPath];
+  const child = fork(childFile(file), [JSON.stringify(settings)], {
+    ...(pinned && { execPath: 'taskset' }),
+    execArgv: [...(pinned ?? []), ...nodeFlags],
+    env: { ...process.env, WARPDICE_SIMD: settings.simd },
+  });
+  child.on('message', (message: Message | Progress) => {
+    if (isProgress(message)) showProgress(`${title} ${message.name}`, message.stage, message.share);
+    else receive(message);
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      if (code !== 0) endedEarly.push(`${file} of ${settings.simd} ended with ${signal ?? code}`);
+      resolve();
+    });
+  });
+  endProgress();
+}
+
+const isProgress = (message: { readonly type: string }): message is Progress =>
+  message.type === 'progress';
+
+/** The other side: works with the settings, sends what it finds, and ends with its parent. */
+export async function inChild<Message>(
+  work: (
+    settings: ChildSettings,
+    send: (message: Message) => void,
+    progress: (name: string, stage: string, share: number) => void,
+  ) => Promise<void>,
+): Promise<void> {
+  process.once('disconnect', () => process.exit());
+  const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
+  await work(
+    settings,
+    (message) => process.send?.(message),
+    (name, stage, share) => process.send?.({ type: 'progress', name, stage, share }),
+  );
+  process.disconnect?.();
+}
+
+/** Have this machine and this build the SIMD target? */
+export function isThere(simd: string): boolean {
+  const program = "import { simdTarget } from 'warpdice'; console.log(simdTarget());";
+  const env = { ...process.env, WARPDICE_SIMD: simd };
+  try {
+    const found = execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    return found.toString().trim() === simd;
+  } catch {
+    endedEarly.push(`the engine's SIMD target ${simd}: warpdice cannot be loaded`);
+    return false;
+  }
+}

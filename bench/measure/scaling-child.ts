@@ -1,0 +1,16 @@
+// Measures how time grows, and sends it to its parent.
+import type { ScalingResult } from '../report/results.js';
+import { inChild } from './processes.js';
+import { measureScaling } from './scaling.js';
+
+export interface ScalingMessage {
+  readonly type: 'scaling';
+  readonly scaling: ScalingResult[];
+}
+
+await inChild<ScalingMessage>(async ({ threads, quick }, send, progress) => {
+  const scaling = await measureScaling(threads, quick, (series, share) =>
+    progress('scaling', series, share),
+  );
+  send({ type: 'scaling', scaling });
+});

@@ -1,0 +1,161 @@
+// How the time of valueAndGrad grows: with threads, with voxels, with classes. float32 logits, uint8 labels.
+//
+//   threads    [4, 4, 512, 512] and [2, 3, 128, 128, 128], in turns
+//   voxels     [1, 2, S], S from 1 to 2^27; the smallest show what a call costs from JavaScript
+//   classes    [1, C, S] with C S about 2^22, C from 1 to 1000, in turns
+//
+// Multiples of 2^20 voxels repeat one volume of that size, so that their answer is its answer: the same value, the gradient divided by the
+// number of repetitions. Each stands beside a copy of its logits.
+import os from 'node:os';
+import { setThreads, simdTarget, Tensor } from 'warpdice';
+import { type Answer, faultOf, solve } from '../cases/answer.js';
+import { base, type Group } from '../cases/cases.js';
+import { bytesOf, makeProblem, type Problem, wipe } from '../cases/problem.js';
+import type { ScalingPoint, ScalingResult } from '../report/results.js';
+import { loadPasses, type Passes } from './passes.js';
+import { threadCounts } from './processors.js';
+import { type Budget, interleave, summarize, type Timed } from './timing.js';
+
+interface Place {
+  readonly x: number;
+  readonly shape: readonly number[];
+  readonly threads: number;
+}
+
+const repeatedVoxels = 2 ** 20;
+const elementsOfClasses = 2 ** 22;
+const classCounts = [
+  1, 2, 3, 4, 5, 8, 9, 16, 17, 19, 32, 33, 64, 65, 100, 128, 150, 256, 500, 1000,
+];
+
+const powers = (from: number, to: number, step: number) =>
+  Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => 2 ** (from + i * step));
+
+const groupOf = (C: number): Pick<Group, 'activation'> => ({
+  activation: C === 1 ? 'sigmoid' : 'softmax',
+});
+
+export async function measureScaling(
+  threads: number,
+  quick: boolean,
+  progress: (series: string, share: number) => void,
+): Promise<ScalingResult[]> {
+  const seconds = quick ? 0.1 : 1;
+  const budget = (times: number) => ({ seconds: seconds * times, leastRounds: quick ? 5 : 9 });
+  const results: ScalingResult[] = [];
+  for (const shape of [
+    [4, 4, 512, 512],
+    [2, 3, 128, 128, 128],
+  ]) {
+    progress('threads', 0);
+    const places = threadCounts(os.availableParallelism()).map((x) => ({ x, shape, threads: x }));
+    const points = await inTurns(places, budget(4));
+    results.push({ name: 'threads', fixed: `[${shape}] softmax`, points });
+  }
+  const volumes = quick ? powers(0, 24, 4) : powers(0, 27, 1);
+  const overVoxels: ScalingPoint[] = [];
+  for (const [i, S] of volumes.entries()) {
+    progress('voxels', i / volumes.length);
+    overVoxels.push(...(await inTurns([{ x: S, shape: [1, 2, S], threads }], budget(1))));
+  }
+  results.push({ name: 'voxels', fixed: '[1, 2, S] softmax', points: overVoxels });
+  progress('classes', 0);
+  const places = classCounts
+    .filter((_, i) => !quick || i % 3 === 0)
+    .map((C) => ({ x: C, shape: [1, C, Math.floor(elementsOfClasses / C)], threads }));
+  const points = await inTurns(places, budget(10));
+  results.push({ name: 'classes', fixed: '[1, C, S], C S about 2^22', points });
+  return results;
+}
+
+/** The call and the copy of every place, checked and then timed in turns. */
+async function inTurns(places: readonly Place[], budget: Budget): Promise<ScalingPoint[]> {
+  const passes = loadPasses(1);
+  const timed: Timed[] = [];
+  const prepared = places.map(({ x, shape, threads }) => {
+    const [N = 1, C = 1, ...spatial] = shape;
+    const S = spatial.reduce((product, length) => product * length, 1);
+    const elements = N * C * S;
+    const bytes = elements * (4 + 4) + N * S;
+    if (bytes > os.freemem() / 2) {
+      const skipped = `needs ${(bytes / 1e9).toFixed(1)} GB, over half of the free memory`;
+      return { x, elements, skipped };
+    }
+    const times = N === 1 && S % repeatedVoxels === 0 ? S / repeatedVoxels : 1;
+    const small = [N, C, S / times];
+    const problem = repeated(makeProblem(groupOf(C), base, small), times);
+    const fault = checked(problem, solve(groupOf(C), small, base.loss), times);
+    if (fault) return { x, elements, fault };
+    const enter = () => {
+      setThreads(threads);
+      passes.use(simdTarget(), threads);
+    };
+    timed.push({ enter, run: callOf(problem) }, { enter, run: copyOf(problem, passes) });
+    return { x, elements, at: timed.length - 2 };
+  });
+  const times = await interleave(timed, budget, () => undefined);
+  return prepared.map(({ at, ...point }) =>
+    at === undefined
+      ? point
+      : { ...point, ms: summarize(times[at]), copyMs: summarize(times[at + 1]) },
+  );
+}
+
+const callOf =
+  ({ loss, logits, target, out }: Problem) =>
+  () =>
+    loss.valueAndGrad(logits, target, { out });
+
+/** Around the caches where logits and gradient do not fit: the faster way there. */
+function copyOf({ logits, out }: Problem, passes: Passes): () => void {
+  const [from, to] = [bytesOf(logits.data), bytesOf(out.grad.data)];
+  const streaming = from.length > 16 * 2 ** 20;
+  return () => passes.copy(to, from, streaming);
+}
+
+/** The volume so many times behind itself. */
+export function repeated(problem: Problem, times: number): Problem {
+  if (times === 1) return problem;
+  const { C, S, logits, target, out } = problem;
+  const large = Tensor.empty([logits.size * times]).data as Float32Array;
+  const labels = new Uint8Array(S * times);
+  for (let k = 0; k < times; k++) {
+    labels.set(target.data as Uint8Array, k * S);
+    for (let c = 0; c < C; c++) {
+      const row = (logits.data as Float32Array).subarray(c * S, (c + 1) * S);
+      large.set(row, c * S * times + k * S);
+    }
+  }
+  const shape = [1, C, S * times];
+  const grad = Tensor.empty(shape);
+  grad.data.fill(1 as never); // its pages exist
+  return {
+    ...problem,
+    S: S * times,
+    logits: Tensor.from(large, shape),
+    target: Tensor.from(labels, [1, S * times]),
+    out: { ...out, grad },
+  };
+}
+
+/** Runs once; every repetition must have the gradient of the small volume, over their number. */
+export function checked(problem: Problem, answer: Answer, times: number): string | undefined {
+  const { C, S, out } = problem;
+  wipe(out);
+  callOf(problem)();
+  if (times === 1) return faultOf(problem, answer, out, 1);
+  const part = S / times;
+  const grad = out.grad.data as Float32Array;
+  for (let k = 0; k < times; k++) {
+    const one = new Float32Array(C * part);
+    for (let c = 0; c < C; c++) {
+      const row = grad.subarray(c * S + k * part, c * S + (k + 1) * part);
+      for (let s = 0; s < part; s++) one[c * part + s] = row[s] * times;
+    }
+    const shape = [1, C, part];
+    const outputs = { value: out.value, grad: Tensor.from(one, shape) };
+    const fault = faultOf({ ...problem, S: part }, answer, outputs, 1);
+    if (fault) return `repetition ${k}: ${fault}`;
+  }
+  return undefined;
+}
