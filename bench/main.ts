@@ -4,7 +4,6 @@ import { describeMachine, root } from './measure/machine.js';
 import { measureMemory } from './measure/memory.js';
 import type { PeersMessage } from './measure/peers-child.js';
 import { endedEarly, isThere, runChild } from './measure/processes.js';
-import { processorsFor } from './measure/processors.js';
 import { endProgress } from './measure/progress.js';
 import type { ScalingMessage } from './measure/scaling-child.js';
 import { measureTimes } from './measure/times.js';
@@ -41,24 +40,16 @@ async function measure(options: Options): Promise<Saved | undefined> {
   const settings = { threads, filter, quick, all };
   const ofPart = { ...settings, simd, budget: quick ? budgets.quickPeers : budgets.peers };
 
-  const times = parts.includes('times');
-  const processors = times ? processorsFor(threads) : undefined;
-  if (processors) console.log(`times taken on processors ${processors.join()} alone`);
   const budget = quick ? budgets.quick : budgets.whole;
-  const results = times
-    ? await measureTimes(targets, { ...settings, budget }, quick ? 1 : 2, processors)
+  const results = parts.includes('times')
+    ? await measureTimes(targets, { ...settings, budget }, quick ? 1 : 2)
     : [];
   show({ results }, threads);
 
   const peers: PeerTimes[] = [];
   if (parts.includes('peers')) {
-    const title = 'peers';
-    await runChild<PeersMessage>(
-      'measure/peers-child.js',
-      ofPart,
-      (message) => peers.push(...message.peers),
-      { title },
-    );
+    const receive = (message: PeersMessage) => void peers.push(...message.peers);
+    await runChild('measure/peers-child.js', ofPart, receive, 'peers');
   }
   show({ peers }, threads);
 
@@ -67,12 +58,11 @@ async function measure(options: Options): Promise<Saved | undefined> {
 
   const scaling: ScalingResult[] = [];
   if (parts.includes('scaling')) {
-    await runChild<ScalingMessage>('measure/scaling-child.js', ofPart, (message) =>
-      scaling.push(...message.scaling),
-    );
+    const receive = (message: ScalingMessage) => void scaling.push(...message.scaling);
+    await runChild('measure/scaling-child.js', ofPart, receive, 'scaling');
   }
   show({ scaling }, threads);
-  const stated = { quick, all, parts, filter, threads, processors, simd };
+  const stated = { quick, all, parts, filter, threads, simd };
   return { machine, options: stated, results, peers, memory, scaling, endedEarly };
 }
 

@@ -110,13 +110,9 @@ export function caseSize(c: Case, shape: readonly number[]) {
   return { elements, logitsBytes, necessaryBytes: 2 * logitsBytes + targetBytes };
 }
 
-/** Why the tensors of all cases and their float64 answers would take more than half of the free memory, if they would. */
+/** Why the tensors of all cases would take more than half of the free memory, if they would. */
 export function lacksMemory({ shape, cases }: Group, freeBytes: number): string | undefined {
-  const answers = new Set(cases.map(({ loss }) => loss)).size;
-  const needed = cases.reduce(
-    (sum, c) => sum + caseSize(c, shape).necessaryBytes,
-    answers * 8 * shape.reduce((product, length) => product * length, 1),
-  );
+  const needed = cases.reduce((sum, c) => sum + caseSize(c, shape).necessaryBytes, 0);
   if (needed <= freeBytes / 2) return undefined;
   const gb = (bytes: number) => (bytes / 1e9).toFixed(1);
   return `needs ${gb(needed)} GB, more than half of the free ${gb(freeBytes)} GB`;

@@ -18,20 +18,24 @@ export interface Problem {
   readonly out: { readonly value: Tensor; readonly perClass: Tensor; readonly grad: Tensor };
 }
 
-/** [N, C, S], channels first, in sixteenths. */
-export function logitsInSixteenths(size: number): Int8Array {
-  const random = new Random(1);
-  const logits = new Int8Array(size);
-  for (let i = 0; i < size; i++) logits[i] = random.integer(256) - 128;
-  return logits;
+export function sizesOf(shape: readonly number[]) {
+  const [N = 1, C = 1, ...spatial] = shape;
+  return { N, C, S: spatial.reduce((product, length) => product * length, 1) };
 }
 
-/** [N, S]: a class per voxel; with one class a mask. */
-export function labelsOf(size: number, C: number): Uint8Array {
-  const random = new Random(2);
-  const labels = new Uint8Array(size);
-  for (let i = 0; i < size; i++) labels[i] = random.integer(Math.max(C, 2));
-  return labels;
+const mostOfTile = 2 ** 14; // too long for a processor to learn its labels
+
+/**
+ * The voxels that every sample repeats, so that the answer of one tile is that of all: sample n begins with voxel n of it. Logits
+ * [C, size] in sixteenths; labels [size], a class or with one class a mask.
+ */
+export function tileOf(C: number, S: number) {
+  let size = S;
+  if (S > mostOfTile) for (size = mostOfTile; S % size !== 0; ) size /= 2;
+  const random = new Random(1);
+  const sixteenths = new Int8Array(C * size).map(() => random.integer(256) - 128);
+  const labels = new Uint8Array(size).map(() => random.integer(Math.min(Math.max(C, 2), 256)));
+  return { size, sixteenths, labels };
 }
 
 /** As the library makes it: from a cache line on, in huge pages where large. */
@@ -42,14 +46,14 @@ export function makeProblem(
   c: Case,
   shape: readonly number[],
 ): Problem {
-  const [N = 1, C = 1, ...spatial] = shape;
-  const S = spatial.reduce((product, length) => product * length, 1);
+  const { N, C, S } = sizesOf(shape);
+  const spatial = shape.slice(2);
   const size = N * C * S;
   const last = c.layout === 'channels-last';
   const ownShape = last ? [N, ...spatial, C] : shape;
   const [classStride, voxelStride] = last ? [1, C] : [S, 1];
 
-  const sixteenths = logitsInSixteenths(size);
+  const tile = tileOf(C, S);
   const { dtype } = c;
   const encoded = Array.from({ length: 256 }, (_, i) => {
     const x = (i - 128) / 16;
@@ -58,15 +62,19 @@ export function makeProblem(
   const logits = arrayOf(c.dtype, size) as Float32Array | Float64Array | Uint16Array;
   for (let n = 0; n < N; n++) {
     for (let k = 0; k < C; k++) {
-      const from = (n * C + k) * S;
+      const from = k * tile.size;
       const to = n * C * S + k * classStride;
-      for (let s = 0; s < S; s++)
-        logits[to + s * voxelStride] = encoded[sixteenths[from + s] + 128];
+      for (let s = 0; s < S; s++) {
+        const sixteenths = tile.sixteenths[from + ((s + n) % tile.size)];
+        logits[to + s * voxelStride] = encoded[sixteenths + 128];
+      }
     }
   }
 
   let target: Tensor;
-  const labels = labelsOf(N * S, C);
+  const labels = arrayOf('uint8', N * S) as Uint8Array;
+  for (let i = 0; i < N * S; i++)
+    labels[i] = tile.labels[((i % S) + Math.floor(i / S)) % tile.size];
   if (c.target === 'labels') {
     target = Tensor.from(labels, [N, ...spatial]);
   } else {

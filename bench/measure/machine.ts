@@ -71,3 +71,9 @@ function commit(): string {
     return 'unknown';
   }
 }
+
+/** 1, 2, 4 ..., and all processors. */
+export function threadCounts(processors: number): number[] {
+  const powers = Array.from({ length: Math.floor(Math.log2(processors)) + 1 }, (_, i) => 2 ** i);
+  return [...new Set([...powers, processors])];
+}

@@ -27,17 +27,15 @@ export const childFile = (name: string) => fileURLToPath(new URL(`../${name}`, i
 /** Processes that ended before their work was done. What they had sent counts, and the other parts go on: a whole run takes long. */
 export const endedEarly: string[] = [];
 
-/** Runs a file of bench/ in a process of its own, on these processors where given. */
+/** Runs a file of bench/ in a process of its own. */
 export async function runChild<Message extends { readonly type: string }>(
   file: string,
   settings: ChildSettings,
   receive: (message: Message) => void,
-  { title = '', processors }: { title?: string; processors?: readonly number[] | undefined } = {},
+  title: string,
 ): Promise<void> {
-  const pinned = processors && ['-c', processors.join(), process.execPath];
   const child = fork(childFile(file), [JSON.stringify(settings)], {
-    ...(pinned && { execPath: 'taskset' }),
-    execArgv: [...(pinned ?? []), ...nodeFlags],
+    execArgv: nodeFlags,
     env: { ...process.env, WARPDICE_SIMD: settings.simd },
   });
   child.on('message', (message: Message | Progress) => {

@@ -10,7 +10,7 @@ export interface ScalingMessage {
 
 await inChild<ScalingMessage>(async ({ threads, quick }, send, progress) => {
   const scaling = await measureScaling(threads, quick, (series, share) =>
-    progress('scaling', series, share),
+    progress(series, '', share),
   );
   send({ type: 'scaling', scaling });
 });

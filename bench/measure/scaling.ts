@@ -4,16 +4,15 @@
 //   voxels     [1, 2, S], S from 1 to 2^27; the smallest show what a call costs from JavaScript
 //   classes    [1, C, S] with C S about 2^22, C from 1 to 1000, in turns
 //
-// Multiples of 2^20 voxels repeat one volume of that size, so that their answer is its answer: the same value, the gradient divided by the
-// number of repetitions. Each stands beside a copy of its logits.
+// Each is checked, and stands beside a copy of its logits.
 import os from 'node:os';
-import { setThreads, simdTarget, Tensor } from 'warpdice';
-import { type Answer, faultOf, solve } from '../cases/answer.js';
+import { setThreads, simdTarget } from 'warpdice';
+import { faultOf, solve } from '../cases/answer.js';
 import { base, type Group } from '../cases/cases.js';
-import { bytesOf, makeProblem, type Problem, wipe } from '../cases/problem.js';
+import { bytesOf, makeProblem, type Problem, sizesOf, wipe } from '../cases/problem.js';
 import type { ScalingPoint, ScalingResult } from '../report/results.js';
+import { threadCounts } from './machine.js';
 import { loadPasses, type Passes } from './passes.js';
-import { threadCounts } from './processors.js';
 import { type Budget, interleave, summarize, type Timed } from './timing.js';
 
 interface Place {
@@ -22,7 +21,6 @@ interface Place {
   readonly threads: number;
 }
 
-const repeatedVoxels = 2 ** 20;
 const elementsOfClasses = 2 ** 22;
 const classCounts = [
   1, 2, 3, 4, 5, 8, 9, 16, 17, 19, 32, 33, 64, 65, 100, 128, 150, 256, 500, 1000,
@@ -62,7 +60,11 @@ export async function measureScaling(
   progress('classes', 0);
   const places = classCounts
     .filter((_, i) => !quick || i % 3 === 0)
-    .map((C) => ({ x: C, shape: [1, C, Math.floor(elementsOfClasses / C)], threads }));
+    .map((C) => ({
+      x: C,
+      shape: [1, C, 1024 * Math.floor(elementsOfClasses / 1024 / C)],
+      threads,
+    }));
   const points = await inTurns(places, budget(10));
   results.push({ name: 'classes', fixed: '[1, C, S], C S about 2^22', points });
   return results;
@@ -73,18 +75,17 @@ async function inTurns(places: readonly Place[], budget: Budget): Promise<Scalin
   const passes = loadPasses(1);
   const timed: Timed[] = [];
   const prepared = places.map(({ x, shape, threads }) => {
-    const [N = 1, C = 1, ...spatial] = shape;
-    const S = spatial.reduce((product, length) => product * length, 1);
+    const { N, C, S } = sizesOf(shape);
     const elements = N * C * S;
     const bytes = elements * (4 + 4) + N * S;
     if (bytes > os.freemem() / 2) {
       const skipped = `needs ${(bytes / 1e9).toFixed(1)} GB, over half of the free memory`;
       return { x, elements, skipped };
     }
-    const times = N === 1 && S % repeatedVoxels === 0 ? S / repeatedVoxels : 1;
-    const small = [N, C, S / times];
-    const problem = repeated(makeProblem(groupOf(C), base, small), times);
-    const fault = checked(problem, solve(groupOf(C), small, base.loss), times);
+    const problem = makeProblem(groupOf(C), base, shape);
+    wipe(problem.out);
+    callOf(problem)();
+    const fault = faultOf(problem, solve(groupOf(C), shape, base.loss), problem.out, 1);
     if (fault) return { x, elements, fault };
     const enter = () => {
       setThreads(threads);
@@ -111,51 +112,4 @@ function copyOf({ logits, out }: Problem, passes: Passes): () => void {
   const [from, to] = [bytesOf(logits.data), bytesOf(out.grad.data)];
   const streaming = from.length > 16 * 2 ** 20;
   return () => passes.copy(to, from, streaming);
-}
-
-/** The volume so many times behind itself. */
-export function repeated(problem: Problem, times: number): Problem {
-  if (times === 1) return problem;
-  const { C, S, logits, target, out } = problem;
-  const large = Tensor.empty([logits.size * times]).data as Float32Array;
-  const labels = new Uint8Array(S * times);
-  for (let k = 0; k < times; k++) {
-    labels.set(target.data as Uint8Array, k * S);
-    for (let c = 0; c < C; c++) {
-      const row = (logits.data as Float32Array).subarray(c * S, (c + 1) * S);
-      large.set(row, c * S * times + k * S);
-    }
-  }
-  const shape = [1, C, S * times];
-  const grad = Tensor.empty(shape);
-  grad.data.fill(1 as never); // its pages exist
-  return {
-    ...problem,
-    S: S * times,
-    logits: Tensor.from(large, shape),
-    target: Tensor.from(labels, [1, S * times]),
-    out: { ...out, grad },
-  };
-}
-
-/** Runs once; every repetition must have the gradient of the small volume, over their number. */
-export function checked(problem: Problem, answer: Answer, times: number): string | undefined {
-  const { C, S, out } = problem;
-  wipe(out);
-  callOf(problem)();
-  if (times === 1) return faultOf(problem, answer, out, 1);
-  const part = S / times;
-  const grad = out.grad.data as Float32Array;
-  for (let k = 0; k < times; k++) {
-    const one = new Float32Array(C * part);
-    for (let c = 0; c < C; c++) {
-      const row = grad.subarray(c * S + k * part, c * S + (k + 1) * part);
-      for (let s = 0; s < part; s++) one[c * part + s] = row[s] * times;
-    }
-    const shape = [1, C, part];
-    const outputs = { value: out.value, grad: Tensor.from(one, shape) };
-    const fault = faultOf({ ...problem, S: part }, answer, outputs, 1);
-    if (fault) return `repetition ${k}: ${fault}`;
-  }
-  return undefined;
 }

@@ -16,7 +16,6 @@ export async function measureTimes(
   targets: readonly string[],
   settings: Omit<ChildSettings, 'simd'>,
   visits: number,
-  processors: readonly number[] | undefined,
 ): Promise<SimdResult[]> {
   const found = targets.map(() => new Map<string, Visit[]>());
   const lacking = targets.map(() => new Map<string, SkippedGroup>());
@@ -27,10 +26,7 @@ export async function measureTimes(
         if (message.type === 'skipped') lacking[i].set(message.skipped.group, message.skipped);
         else found[i].set(message.group, [...(found[i].get(message.group) ?? []), message.rows]);
       };
-      await runChild('measure/times-child.js', { ...settings, simd }, receive, {
-        title,
-        processors,
-      });
+      await runChild('measure/times-child.js', { ...settings, simd }, receive, title);
     }
   }
   return targets.map((simd, i) => ({

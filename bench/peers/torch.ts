@@ -4,8 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { bytesOf } from '../cases/problem.js';
-import { root } from '../measure/machine.js';
-import { threadCounts } from '../measure/processors.js';
+import { root, threadCounts } from '../measure/machine.js';
 import { interleave } from '../measure/timing.js';
 import { asker } from './lines.js';
 import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';

@@ -89,8 +89,6 @@ export interface Saved {
     readonly parts: readonly string[];
     readonly filter?: string | undefined;
     readonly threads: number;
-    /** On which the times were taken, where it was not left to the system. */
-    readonly processors?: readonly number[] | undefined;
     /** SIMD target of peers and scaling. */
     readonly simd?: string;
   };

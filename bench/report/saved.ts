@@ -9,7 +9,7 @@ import type { CaseResult, Saved } from './results.js';
 const fields = [
   ...['machine', 'cpu', 'cores', 'caches', 'memoryGiB', 'system', 'loadAverage', 'node'],
   ...['warpdice', 'commit', 'date', 'options', 'quick', 'all', 'parts', 'filter', 'threads'],
-  ...['processors', 'simd', 'results', 'cases', 'group', 'case', 'calls', 'name'],
+  ...['simd', 'results', 'cases', 'group', 'case', 'calls', 'name'],
   ...['ms', 'toCopy', 'toBase', 'median', 'q1', 'q3', 'samples', 'faults', 'skipped', 'reason'],
   ...['peers', 'detail', 'denominator', 'oursMs', 'toOurs', 'fault', 'oursFault'],
   ...['memory', 'call', 'resident', 'peak', 'children'],

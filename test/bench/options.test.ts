@@ -42,9 +42,9 @@ test('--filter looks into shape and name, without spaces and case; the first cas
 
 test('a shape that would take more than half of the free memory is named', () => {
   const large = groups.find(({ name }) => name.startsWith('[2,117')) as Group;
-  // 207,028,224 values of float16, their gradient, and the answer; 1,769,472 labels: 12 bytes a value and 0.0018 GB.
-  expect(lacksMemory(large, 4.9e9)).toBe('needs 2.5 GB, more than half of the free 4.9 GB');
-  expect(lacksMemory(large, 5.1e9)).toBeUndefined();
+  // 207,028,224 values of float16 and their gradient; 1,769,472 labels.
+  expect(lacksMemory(large, 1.6e9)).toBe('needs 0.8 GB, more than half of the free 1.6 GB');
+  expect(lacksMemory(large, 1.7e9)).toBeUndefined();
 });
 
 test.each([

@@ -1,15 +1,18 @@
-// The peers that need nothing beyond what is installed here: their value and gradient are those of plain float64, and what is not is found.
+// The peers that need nothing beyond what is installed here: their value and gradient are ours, which are right; what is not is found.
 import { describe, expect, test } from '@jest/globals';
-import { solve } from '../../bench/cases/answer.js';
+import { faultOf, solve } from '../../bench/cases/answer.js';
 import { base } from '../../bench/cases/cases.js';
 import { makeProblem } from '../../bench/cases/problem.js';
 import { type OpenPeers, type PeerResult, peerFault } from '../../bench/peers/peer.js';
 import { openPlain } from '../../bench/peers/plain.js';
 import { openTfjs } from '../../bench/peers/tfjs.js';
 
-function answerOf(activation: 'sigmoid' | 'softmax', shape: readonly number[]): PeerResult {
-  const { value, gradient } = solve({ activation }, shape, 'Dice');
-  return { value, grad: Float32Array.from(gradient) };
+function ours(activation: 'sigmoid' | 'softmax', shape: readonly number[]): PeerResult {
+  const problem = makeProblem({ activation }, base, shape);
+  const { loss, logits, target, out } = problem;
+  loss.valueAndGrad(logits, target, { out });
+  expect(faultOf(problem, solve({ activation }, shape, 'Dice'), out, 1)).toBeUndefined();
+  return { value: out.value.itemSync(), grad: out.grad.data as Float32Array };
 }
 
 describe.each([
@@ -28,14 +31,14 @@ describe.each([
     expect(peers.map((peer) => peer.name)).toEqual([name]);
     for (const peer of peers) {
       expect(await peer.time(2)).toBeGreaterThan(0);
-      expect(peerFault(await peer.result(), answerOf(activation, shape))).toBeUndefined();
+      expect(peerFault(await peer.result(), ours(activation, shape))).toBeUndefined();
     }
     close();
   });
 });
 
 test('a value or a last gradient that is off is a fault, and so is NaN', () => {
-  const right = answerOf('softmax', [2, 4, 8, 16]);
+  const right = ours('softmax', [2, 4, 8, 16]);
   const largest = right.grad.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
   const last = right.grad.length - 1;
   const off = (by: number) => {

@@ -119,3 +119,14 @@ test('value, a class, and outputs that no call has written', () => {
     / at sample 0, class 0, voxel 0$/,
   );
 });
+
+test('a shape of many tiles: each voxel is compared with its own', () => {
+  const group = { ...softmax, shape: [2, 3, 2 ** 15] };
+  const { problem, answer } = solved(group, group.cases[0] as Case);
+  expect(answer.gradient).toHaveLength(3 * 2 ** 14);
+  expect(faultOf(problem, answer, problem.out, 1)).toBeUndefined();
+  const data = problem.out.grad.data as Float32Array;
+  // Neighbours in the last tile of the last sample change places.
+  data.set([data[data.length - 1] as number, data[data.length - 2] as number], data.length - 2);
+  expect(faultOf(problem, answer, problem.out, 1)).toContain('sample 1, class 2, voxel 32766');
+});
