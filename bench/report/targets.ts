@@ -20,68 +20,37 @@ export interface Target {
   readonly met: boolean | undefined;
 }
 
-/** What valueAndGrad of a case may take. The first that applies counts. */
-interface CaseLimit {
-  readonly name: string;
-  readonly figure: (call: CallResult) => number | undefined;
-  /** By SIMD target where it depends on that; Infinity: no target. */
-  readonly most: number | Readonly<Record<string, number>>;
-  readonly applies: (c: Case, group: Group) => boolean;
-}
+/** What valueAndGrad of a case may take, by SIMD target where it depends on that. */
+type CaseLimit = readonly [
+  name: string,
+  figure: (call: CallResult) => number | undefined,
+  most: number | Readonly<Record<string, number>> | 'none',
+  applies: (c: Case, group: Group) => boolean,
+];
 
 const classes = ({ shape }: Group) => shape[1] as number;
 const isFirst = (c: Case, { cases }: Group) => c.name === cases[0]?.name;
+const isBase = (c: Case, group: Group) => isFirst(c, group) && c.dtype === 'float32';
 const us = ({ ms }: CallResult) => ms.median * 1000;
 const toCopy = (call: CallResult) => call.toCopy?.median;
 const toBase = (call: CallResult) => call.toBase?.median;
 // Half precision moves half the bytes of float32: where these do not fit a cache, that counts.
 const beyondCaches = ({ shape }: Group) => caseSize(base, shape).logitsBytes > 32e6;
 
+const copy = 'valueAndGrad to a copy';
+const toThat = 'valueAndGrad to that of';
+
+/** The first that applies counts. */
 const caseLimits: readonly CaseLimit[] = [
-  {
-    name: 'a call from JavaScript, us',
-    figure: us,
-    most: 10,
-    applies: (_, { extent }) => extent === 'tiny',
-  },
-  {
-    name: 'valueAndGrad to a copy',
-    figure: toCopy,
-    most: { avx512: 2, avx2: 4 },
-    applies: (c, group) => isFirst(c, group) && c.dtype === 'float32' && classes(group) <= 8,
-  },
-  {
-    name: 'valueAndGrad to a copy',
-    figure: toCopy,
-    most: { avx512: 5, avx2: 8 },
-    applies: (c, group) => isFirst(c, group) && c.dtype === 'float32' && classes(group) <= 19,
-  },
-  { name: 'valueAndGrad to a copy', figure: toCopy, most: {}, applies: isFirst },
-  {
-    name: 'valueAndGrad to that of Dice',
-    figure: toBase,
-    most: 1.3,
-    applies: ({ loss }) => loss === 'Dice and cross-entropy',
-  },
-  {
-    name: 'valueAndGrad to that of Dice',
-    figure: toBase,
-    most: {},
-    applies: ({ loss }) => loss !== base.loss,
-  },
-  {
-    name: 'valueAndGrad to that of float32',
-    figure: toBase,
-    most: {},
-    applies: ({ dtype }) => dtype === 'float64',
-  },
-  {
-    name: 'valueAndGrad to that of float32',
-    figure: toBase,
-    most: 1,
-    applies: ({ dtype }, group) => isHalf(dtype) && beyondCaches(group),
-  },
-  { name: `valueAndGrad to that of ${base.name}`, figure: toBase, most: 2, applies: () => true },
+  ['a call from JavaScript, us', us, 10, (_, { extent }) => extent === 'tiny'],
+  [copy, toCopy, { avx512: 2, avx2: 4 }, (c, group) => isBase(c, group) && classes(group) <= 8],
+  [copy, toCopy, { avx512: 5, avx2: 8 }, (c, group) => isBase(c, group) && classes(group) <= 19],
+  [copy, toCopy, 'none', isFirst],
+  [`${toThat} Dice`, toBase, 1.3, ({ loss }) => loss === 'Dice and cross-entropy'],
+  [`${toThat} Dice`, toBase, 'none', ({ loss }) => loss !== base.loss],
+  [`${toThat} float32`, toBase, 'none', ({ dtype }) => dtype === 'float64'],
+  [`${toThat} float32`, toBase, 1, ({ dtype }, group) => isHalf(dtype) && beyondCaches(group)],
+  [`${toThat} ${base.name}`, toBase, 2, () => true],
 ];
 
 export function targetsOf({ results, peers, memory, scaling, options }: Saved): Target[] {
@@ -96,13 +65,13 @@ export function targetsOf({ results, peers, memory, scaling, options }: Saved): 
 function caseTarget(simd: string, result: CaseResult): Target[] {
   const group = groups.find(({ name }) => name === result.group);
   const c = group?.cases.find(({ name }) => name === result.case);
-  const limit = group && c && caseLimits.find(({ applies }) => applies(c, group));
+  const limit = group && c && caseLimits.find(([, , , applies]) => applies(c, group));
   if (!limit) return []; // of an earlier version
-  const most = typeof limit.most === 'number' ? limit.most : limit.most[simd];
-  if (most === undefined) return [];
-  const call = result.calls.find(({ name }) => name === calls.valueAndGrad);
-  const name = `${simd}, ${result.case}: ${limit.name}`;
-  return [target(name, result.group, most, call && limit.figure(call))];
+  const [name, figure, limits] = limit;
+  const most = typeof limits === 'object' ? limits[simd] : limits;
+  if (most === undefined || most === 'none') return [];
+  const call = result.calls.find((one) => one.name === calls.valueAndGrad);
+  return [target(`${simd}, ${result.case}: ${name}`, result.group, most, call && figure(call))];
 }
 
 /** measured undefined: what should have been timed was wrong, or is not there. */
