@@ -4,7 +4,6 @@ import { describeMachine, root } from './measure/machine.js';
 import { measureMemory } from './measure/memory.js';
 import type { PeersMessage } from './measure/peers-child.js';
 import { endedEarly, isThere, runChild } from './measure/processes.js';
-import { endProgress } from './measure/progress.js';
 import type { ScalingMessage } from './measure/scaling-child.js';
 import { measureTimes } from './measure/times.js';
 import { extentOf, help, type Options, readOptions } from './options.js';
@@ -48,18 +47,21 @@ async function measure(options: Options): Promise<Saved | undefined> {
 
   const peers: PeerTimes[] = [];
   if (parts.includes('peers')) {
+    console.error('peers');
     const receive = (message: PeersMessage) => void peers.push(...message.peers);
-    await runChild('measure/peers-child.js', ofPart, receive, 'peers');
+    await runChild('measure/peers-child.js', ofPart, receive);
   }
   show({ peers }, threads);
 
+  if (parts.includes('memory')) console.error('memory');
   const memory = parts.includes('memory') ? await measureMemory({ ...settings, filter }) : [];
   show({ memory }, threads);
 
   const scaling: ScalingResult[] = [];
   if (parts.includes('scaling')) {
+    console.error('scaling');
     const receive = (message: ScalingMessage) => void scaling.push(...message.scaling);
-    await runChild('measure/scaling-child.js', ofPart, receive, 'scaling');
+    await runChild('measure/scaling-child.js', ofPart, receive);
   }
   show({ scaling }, threads);
   const stated = { quick, all, parts, filter, threads, simd };
@@ -104,9 +106,5 @@ try {
   console.error(`${(error as Error).message}\n\n${help}`);
   process.exit(2);
 }
-process.once('SIGINT', () => {
-  endProgress();
-  process.exit(130);
-});
 if (options.help) console.log(help);
 else await main(options, saved);

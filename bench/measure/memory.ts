@@ -7,7 +7,6 @@ import { calls } from '../cases/names.js';
 import type { MemoryResult } from '../report/results.js';
 import type { MemorySettings } from './memory-child.js';
 import { childFile, endedEarly, nodeFlags } from './processes.js';
-import { endProgress, showProgress } from './progress.js';
 
 interface Options {
   readonly quick: boolean;
@@ -36,11 +35,10 @@ export async function measureMemory(
   const left = rows.flatMap((row) =>
     Array(row.skipped ? 0 : quick ? 1 : 3).fill(row),
   ) as typeof rows;
-  const count = left.length;
   const next = async (): Promise<void> => {
     for (let row = left.shift(); row; row = left.shift()) {
       const { group, case: name } = row.what;
-      showProgress(`memory ${group}`, name, 1 - (left.length + 1) / count);
+      console.error(`  ${group}, ${name}`);
       try {
         row.runs.push(await memoryOf({ ...row.what, threads }));
       } catch (error) {
@@ -51,7 +49,6 @@ export async function measureMemory(
   };
   // Two at a time: each counts the pages of its own process, whatever another does.
   await Promise.all([next(), next()]);
-  endProgress();
   return rows.map(({ what, skipped, runs }) => {
     if (runs.length === 0) return { ...what, skipped: skipped ?? 'it ended early' };
     const peaks = runs.flatMap(({ peak }) => peak ?? []);

@@ -45,11 +45,7 @@ function ourCall(group: Group, problem: Problem, inFloat32: Problem, name: LossN
   return { fault, run: () => call(problem), result };
 }
 
-async function measure(
-  group: Group,
-  settings: ChildSettings,
-  progress: (stage: string, share: number) => void,
-): Promise<PeerTimes[]> {
+async function measure(group: Group, settings: ChildSettings): Promise<PeerTimes[]> {
   const results: PeerTimes[] = [];
   const { activation, shape } = group;
   const [c] = group.cases;
@@ -62,17 +58,16 @@ async function measure(
     squared: ourCall(group, problem, inFloat32, 'Dice'),
     linear: ourCall(group, problem, inFloat32, 'Dice, linear'),
   };
-  for (const [i, { name, open, slow }] of kinds.entries()) {
-    progress(name, i / kinds.length);
+  for (const { name, open, slow } of kinds) {
+    console.error(`  ${group.name}, ${name}`);
     const leftOut = slow && (settings.quick || group.extent === 'more');
     const opened = leftOut
       ? skip('takes seconds a call: on the main shapes only, and not with --quick')
       : await open(inFloat32, activation).catch((error) => skip(firstLine(error)));
     if (opened.skipped) results.push({ group: group.name, name, skipped: opened.skipped });
     for (const peer of opened.peers) {
-      const inTurns = (share: number) => progress(peer.name, (i + share) / kinds.length);
       try {
-        results.push({ group: group.name, name: peer.name, ...(await against(peer, inTurns)) });
+        results.push({ group: group.name, name: peer.name, ...(await against(peer)) });
       } catch (error) {
         results.push({ group: group.name, name: peer.name, skipped: firstLine(error) });
       }
@@ -82,19 +77,13 @@ async function measure(
   return results;
 
   /** Peer and our call in turns. */
-  async function against(
-    peer: Peer,
-    inTurns: (share: number) => void,
-  ): Promise<Omit<PeerTimes, 'group' | 'name'>> {
+  async function against(peer: Peer): Promise<Omit<PeerTimes, 'group' | 'name'>> {
     const own = ours[peer.denominator];
     if (own.fault) return { oursFault: own.fault };
     const fault = peerFault(await peer.result(), own.result());
     if (fault) return { fault };
     await peer.tune?.();
-    const [oursMs, ms] = (await interleave([own, peer], settings.budget, inTurns)) as [
-      number[],
-      number[],
-    ];
+    const [oursMs, ms] = (await interleave([own, peer], settings.budget)) as [number[], number[]];
     return {
       detail: c.dtype === 'float32' ? peer.detail : `float32, ours ${c.dtype}; ${peer.detail}`,
       denominator: peer.denominator,
@@ -105,12 +94,9 @@ async function measure(
   }
 }
 
-await inChild<PeersMessage>(async (settings, send, progress) => {
+await inChild<PeersMessage>(async (settings, send) => {
   setThreads(settings.threads);
-  const groups = select(settings).filter(({ extent }) => extent !== 'tiny');
-  for (const [i, group] of groups.entries()) {
-    const ofGroup = (stage: string, share: number) =>
-      progress(group.name, stage, (i + share) / groups.length);
-    send({ type: 'peers', peers: await measure(group, settings, ofGroup) });
+  for (const group of select(settings)) {
+    if (group.extent !== 'tiny') send({ type: 'peers', peers: await measure(group, settings) });
   }
 });

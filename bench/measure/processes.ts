@@ -2,7 +2,6 @@
 import { execFileSync, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { root } from './machine.js';
-import { endProgress, showProgress } from './progress.js';
 import type { Budget } from './timing.js';
 
 export interface ChildSettings {
@@ -14,13 +13,6 @@ export interface ChildSettings {
   readonly budget: Budget;
 }
 
-interface Progress {
-  readonly type: 'progress';
-  readonly name: string;
-  readonly stage: string;
-  readonly share: number;
-}
-
 export const nodeFlags = ['--expose-gc', '--max-old-space-size=4096'];
 export const childFile = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
@@ -28,20 +20,16 @@ export const childFile = (name: string) => fileURLToPath(new URL(`../${name}`, i
 export const endedEarly: string[] = [];
 
 /** Runs a file of bench/ in a process of its own. */
-export async function runChild<Message extends { readonly type: string }>(
+export async function runChild<Message>(
   file: string,
   settings: ChildSettings,
   receive: (message: Message) => void,
-  title: string,
 ): Promise<void> {
   const child = fork(childFile(file), [JSON.stringify(settings)], {
     execArgv: nodeFlags,
     env: { ...process.env, WARPDICE_SIMD: settings.simd },
   });
-  child.on('message', (message: Message | Progress) => {
-    if (isProgress(message)) showProgress(`${title} ${message.name}`, message.stage, message.share);
-    else receive(message);
-  });
+  child.on('message', (message) => receive(message as Message));
   await new Promise<void>((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => {
@@ -49,27 +37,15 @@ export async function runChild<Message extends { readonly type: string }>(
       resolve();
     });
   });
-  endProgress();
 }
-
-const isProgress = (message: { readonly type: string }): message is Progress =>
-  message.type === 'progress';
 
 /** The other side: works with the settings, sends what it finds, and ends with its parent. */
 export async function inChild<Message>(
-  work: (
-    settings: ChildSettings,
-    send: (message: Message) => void,
-    progress: (name: string, stage: string, share: number) => void,
-  ) => Promise<void>,
+  work: (settings: ChildSettings, send: (message: Message) => void) => Promise<void>,
 ): Promise<void> {
   process.once('disconnect', () => process.exit());
   const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
-  await work(
-    settings,
-    (message) => process.send?.(message),
-    (name, stage, share) => process.send?.({ type: 'progress', name, stage, share }),
-  );
+  await work(settings, (message) => process.send?.(message));
   process.disconnect?.();
 }
 

@@ -155,17 +155,15 @@ export async function timeRows(
   rows: readonly (Row & { readonly owner: number })[],
   threads: number,
   budget: Budget,
-  progress: (stage: string, share: number) => void,
 ): Promise<RowTimes[]> {
   setThreads(threads);
-  const faults = rows.map((one, i) => {
-    progress(`checking ${one.name}`, i / rows.length / 10);
+  const faults = rows.map((one) => {
     const fault = one.fault();
     one.leave?.();
     return fault;
   });
   const right = rows.filter((_, i) => faults[i] === undefined);
-  const times = await interleave(right, budget, (share) => progress('timing', share));
+  const times = await interleave(right, budget);
   return rows.map((one, i) => {
     const { name, owner } = one;
     const fault = faults[i];

@@ -8,9 +8,6 @@ export interface ScalingMessage {
   readonly scaling: ScalingResult[];
 }
 
-await inChild<ScalingMessage>(async ({ threads, quick }, send, progress) => {
-  const scaling = await measureScaling(threads, quick, (series, share) =>
-    progress(series, '', share),
-  );
-  send({ type: 'scaling', scaling });
+await inChild<ScalingMessage>(async ({ threads, quick }, send) => {
+  send({ type: 'scaling', scaling: await measureScaling(threads, quick) });
 });

@@ -33,11 +33,7 @@ const groupOf = (C: number): Pick<Group, 'activation'> => ({
   activation: C === 1 ? 'sigmoid' : 'softmax',
 });
 
-export async function measureScaling(
-  threads: number,
-  quick: boolean,
-  progress: (series: string, share: number) => void,
-): Promise<ScalingResult[]> {
+export async function measureScaling(threads: number, quick: boolean): Promise<ScalingResult[]> {
   const seconds = quick ? 0.1 : 1;
   const budget = (times: number) => ({ seconds: seconds * times, leastRounds: quick ? 5 : 9 });
   const results: ScalingResult[] = [];
@@ -45,19 +41,19 @@ export async function measureScaling(
     [4, 4, 512, 512],
     [2, 3, 128, 128, 128],
   ]) {
-    progress('threads', 0);
+    console.error(`  threads, [${shape}]`);
     const places = threadCounts(os.availableParallelism()).map((x) => ({ x, shape, threads: x }));
     const points = await inTurns(places, budget(4));
     results.push({ name: 'threads', fixed: `[${shape}] softmax`, points });
   }
   const volumes = quick ? powers(0, 24, 4) : powers(0, 27, 1);
   const overVoxels: ScalingPoint[] = [];
-  for (const [i, S] of volumes.entries()) {
-    progress('voxels', i / volumes.length);
+  for (const S of volumes) {
+    console.error(`  ${S} voxels`);
     overVoxels.push(...(await inTurns([{ x: S, shape: [1, 2, S], threads }], budget(1))));
   }
   results.push({ name: 'voxels', fixed: '[1, 2, S] softmax', points: overVoxels });
-  progress('classes', 0);
+  console.error('  classes');
   const places = classCounts
     .filter((_, i) => !quick || i % 3 === 0)
     .map((C) => ({
@@ -94,7 +90,7 @@ async function inTurns(places: readonly Place[], budget: Budget): Promise<Scalin
     timed.push({ enter, run: callOf(problem) }, { enter, run: copyOf(problem, passes) });
     return { x, elements, at: timed.length - 2 };
   });
-  const times = await interleave(timed, budget, () => undefined);
+  const times = await interleave(timed, budget);
   return prepared.map(({ at, ...point }) =>
     at === undefined
       ? point

@@ -12,32 +12,22 @@ export type TimesMessage =
   | { readonly type: 'skipped'; readonly skipped: SkippedGroup }
   | { readonly type: 'visit'; readonly group: string; readonly rows: RowTimes[] };
 
-await inChild<TimesMessage>(async (settings, send, progress) => {
-  const groups = select(settings);
-  for (const [done, group] of groups.entries()) {
+await inChild<TimesMessage>(async (settings, send) => {
+  for (const group of select(settings)) {
+    console.error(`  ${group.name}`);
     const reason = lacksMemory(group, os.freemem());
     if (reason) send({ type: 'skipped', skipped: { group: group.name, reason } });
-    else {
-      const rows = await visit(group, settings, (stage, share) =>
-        progress(group.name, stage, (done + share) / groups.length),
-      );
-      send({ type: 'visit', group: group.name, rows });
-    }
+    else send({ type: 'visit', group: group.name, rows: await visit(group, settings) });
   }
 });
 
-function visit(
-  group: Group,
-  { threads, budget }: ChildSettings,
-  progress: (stage: string, share: number) => void,
-): Promise<RowTimes[]> {
+function visit(group: Group, { threads, budget }: ChildSettings): Promise<RowTimes[]> {
   const passes = loadPasses(threads);
   const answers = new Map<LossName, Answer>();
   const rows = group.cases.flatMap((c, owner) => {
-    progress(`preparing ${c.name}`, 0);
     const answer = answers.get(c.loss) ?? solve(group, group.shape, c.loss);
     answers.set(c.loss, answer);
     return rowsOf(group, c, answer, passes).map((row) => ({ ...row, owner }));
   });
-  return timeRows(rows, threads, budget, progress);
+  return timeRows(rows, threads, budget);
 }

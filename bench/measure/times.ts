@@ -21,12 +21,12 @@ export async function measureTimes(
   const lacking = targets.map(() => new Map<string, SkippedGroup>());
   for (let visit = 1; visit <= visits; visit++) {
     for (const [i, simd] of targets.entries()) {
-      const title = visits > 1 ? `${simd}, visit ${visit} of ${visits},` : simd;
+      console.error(`${simd}, visit ${visit} of ${visits}`);
       const receive = (message: TimesMessage) => {
         if (message.type === 'skipped') lacking[i].set(message.skipped.group, message.skipped);
         else found[i].set(message.group, [...(found[i].get(message.group) ?? []), message.rows]);
       };
-      await runChild('measure/times-child.js', { ...settings, simd }, receive, title);
+      await runChild('measure/times-child.js', { ...settings, simd }, receive);
     }
   }
   return targets.map((simd, i) => ({

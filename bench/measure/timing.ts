@@ -30,7 +30,6 @@ const mostRounds = 500;
 export async function interleave(
   contenders: readonly Timed[],
   { seconds, leastRounds }: Budget,
-  progress: (share: number) => void,
 ): Promise<number[][]> {
   const samples: { calls: number; ms: number }[] = [];
   for (const contender of contenders) samples.push(await calibrate(contender));
@@ -40,7 +39,6 @@ export async function interleave(
     const elapsed = (performance.now() - start) / 1000;
     const over = elapsed > seconds && (round >= leastRounds || elapsed > 3 * seconds);
     if (over && round > 0) break;
-    progress(Math.min(1, Math.max(elapsed / seconds, round / mostRounds)));
     for (const [i, contender] of contenders.entries()) {
       const { calls, ms } = samples[i];
       contender.enter?.();

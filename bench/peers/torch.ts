@@ -74,7 +74,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
         async tune() {
           const counts = threadCounts(os.availableParallelism());
           const contenders = counts.map((count) => ({ time: timeOn(count), rest }));
-          const times = await interleave(contenders, tuning, () => undefined);
+          const times = await interleave(contenders, tuning);
           const fastest = times.map((own) => Math.min(...own));
           threads = counts[fastest.indexOf(Math.min(...fastest))];
           this.detail = `${torch}, threads: ${threads}, ${memory}`;

@@ -14,13 +14,12 @@ function fake(name: string, ms: number, log: string[]): Timed {
     },
   };
 }
-const silent = () => undefined;
 const oneRound = { seconds: 0, leastRounds: 1 };
 
 test('contenders take turns; a turn is 5 ms of untimed samples and a timed one, of as many calls as fill it', async () => {
   const log: string[] = [];
   const contenders = [fake('A', 0.05, log), fake('B', 1, log), fake('C', 200, log)];
-  const times = await interleave(contenders, { seconds: 0, leastRounds: 2 }, silent);
+  const times = await interleave(contenders, { seconds: 0, leastRounds: 2 });
   expect(times.map((own) => [...new Set(own)])).toEqual([[0.05], [1], [200]]);
   const turn = (name: string, calls: number, samples: number) => [
     `${name} enters`,
@@ -38,7 +37,7 @@ test('contenders take turns; a turn is 5 ms of untimed samples and a timed one, 
 test('a sample has as many calls as the shortest of them ask for, whatever interrupts the others', async () => {
   const asked: number[] = [];
   const time = async (calls: number) => (asked.push(calls) === 1 ? 0.05 : 100);
-  await interleave([{ time }], oneRound, silent);
+  await interleave([{ time }], oneRound);
   expect(asked.at(-1)).toBe(8); // 8 * 0.05 ms fill 0.3 ms
 });
 
@@ -50,7 +49,7 @@ test('a contender that starts its turn with cold caches is timed when they are w
     },
     time: async () => (samples++ < 2 ? 3 : 1),
   };
-  const [times] = await interleave([contender], { seconds: 0, leastRounds: 3 }, silent);
+  const [times] = await interleave([contender], { seconds: 0, leastRounds: 3 });
   expect(new Set(times)).toEqual(new Set([1])); // 3 + 3 ms are the untimed part
 });
 
@@ -68,19 +67,19 @@ test('where threads go on spinning after a turn, the next turn waits for them', 
   };
   const besides: boolean[] = [];
   const next: Timed = { time: async () => 1000 * besides.push(spinning) };
-  await interleave([spins, next], oneRound, silent);
+  await interleave([spins, next], oneRound);
   expect(new Set(besides)).toEqual(new Set([false]));
 });
 
 test('a long call takes its turn without an untimed one; there is a round even without time', async () => {
   const log: string[] = [];
-  expect(await interleave([fake('A', 1000, log)], oneRound, silent)).toEqual([[1000]]);
+  expect(await interleave([fake('A', 1000, log)], oneRound)).toEqual([[1000]]);
   expect(log.slice(-3)).toEqual(['A enters', 'A 1', 'A leaves']);
 });
 
 test('run() is timed where there is no time()', async () => {
   let runs = 0;
-  const [times] = await interleave([{ run: () => void runs++ }], oneRound, silent);
+  const [times] = await interleave([{ run: () => void runs++ }], oneRound);
   expect(times?.[0]).toBeGreaterThan(0);
   expect(runs).toBeGreaterThan(1);
 });
