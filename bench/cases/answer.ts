@@ -25,6 +25,9 @@ export function solve(
     losses[name];
   const { N, C, S } = sizesOf(shape);
   const { size, sixteenths, labels } = tileOf(C, S);
+  const tiles = S / size;
+  // The sums that the default of 1e-7 is added to grow with the tiles; those of generalized Dice, with weights 1/V^2, shrink.
+  const smoothDenominator = kind.reference === 'generalized' ? 1e-7 * tiles : 1e-7 / tiles;
   const { value, perClass, gradient } = reference({
     loss: kind.reference,
     N: 1,
@@ -32,8 +35,8 @@ export function solve(
     S: size,
     predictions: Float64Array.from(sixteenths, (x) => x / 16),
     labels,
-    gradScale: size / (N * S),
-    options: { ...kind.options, activation },
+    gradScale: 1 / (N * tiles),
+    options: { ...kind.options, activation, smoothDenominator },
   });
   return {
     value: value[0],
