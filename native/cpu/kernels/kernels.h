@@ -1,6 +1,7 @@
 #pragma once
 // What each SIMD target provides: steps 1 and 3 on a run of voxels of one sample. engine.cc picks the
 // target once and hands out the runs.
+#include "cpu/memory/workspace.h"
 #include "math/counts.h"
 
 namespace warpdice::cpu {
@@ -11,25 +12,6 @@ constexpr int64_t kRunAlignment = 128;
 /// Voxels [begin, end) of sample n.
 struct Run {
   int64_t n, begin, end;
-};
-
-/// Memory of one thread that grows to what the largest call needed and is kept.
-class Workspace {
- public:
-  Workspace() = default;
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  ~Workspace();
-
-  /// At least size_bytes, aligned to 64; what was there is lost. Throws Error.
-  void* reserve(size_t size_bytes);
-
-  /// Gives back what only a very large number of classes needs.
-  void trim();
-
- private:
-  void* data_ = nullptr;
-  size_t size_bytes_ = 0;
 };
 
 struct Kernels {
@@ -59,8 +41,5 @@ struct Kernels {
 
 /// The target that this process runs.
 const Kernels& kernels();
-
-/// Adds the faults of another part of the same array.
-void merge(LabelFault& into, const LabelFault& fault);
 
 }  // namespace warpdice::cpu
