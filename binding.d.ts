@@ -1,15 +1,29 @@
 /**
- * The private contract between lib/ and the addon (native/node/addon.cc). Positional and numeric, because it is called
- * every training step; lib/ gives it names. Every array is checked for its byte length, and outputs for overlaps.
+ * The private contract between lib/ and the addon (native/node/). Numbers and arrays, because it is called every training
+ * step. Every array is checked for its byte length, and outputs for overlaps; lib/ checks what arguments mean.
+ *
+ * A call takes the values of a record (NativeCall, NativeCount, NativeResampling) one by one, in an order that is written
+ * down once on each side: in the function of lib/ that calls the addon with the record, and in the addon's list of names,
+ * which a test compares. Words are codes: those of lib/native/codes.ts, of which the addon has the same table.
  */
 
-/** Codes of `DType` in native/math/types.h. */
-export type DTypeCode = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+/** An array of the host or, for what CudaBinding exports, memory of a device. */
+export type NativeMemory = ArrayBufferView | NativeBuffer;
+
+/** The values of a record, in the order of the addon's names for them. */
+export type InOrder<Fields> = Fields[keyof Fields][];
+
+export interface NativeContract {
+  /** The names of the values that a call takes, in order. */
+  arguments: { call: string[]; count: string[]; resampling: string[] };
+  /** Codes by table and name. */
+  codes: Record<string, Record<string, number>>;
+}
 
 export interface NativeLossOptions {
-  /** 0 Dice, 1 Jaccard, 2 Tversky, 3 generalized Dice, 4 generalized Wasserstein Dice */
+  /** LossKind */
   kind: number;
-  /** 0 none, 1 power, 2 log, 3 log-cosh: `Transform` of native/math/finalize.h. Default 0. */
+  /** Transform. Default none. */
   transform?: number;
   /** Of the transform, above 0. Default 1. */
   gamma?: number;
@@ -17,9 +31,9 @@ export interface NativeLossOptions {
   alpha?: number;
   /** Tversky: weight of false negatives. Default 0.5. */
   beta?: number;
-  /** Generalized Dice: 0 square, 1 simple, 2 uniform. Default 0. */
+  /** Weighting, of generalized Dice. Default square. */
   weighting?: number;
-  /** 0 formula, 1 skip, 2 perfect, 3 worst. Default 0. */
+  /** AbsentPolicy. Default formula. */
   absent?: number;
   /** lambda_overlap. Default 1. */
   overlapFactor?: number;
@@ -31,15 +45,15 @@ export interface NativeLossOptions {
   focalFactor?: number;
   /** At least 0. Default 2. */
   focalGamma?: number;
-  /** 0 product, 1 minimum, 2 wasserstein (with kind 4, and only there): `Overlap` of native/math/types.h. Default 0. */
+  /** Overlap; wasserstein for that kind, and only there. Default product. */
   overlap?: number;
   /** [C,C], of overlap wasserstein: M[c,j] from the target's class c to the predicted class j. */
   distances?: Float64Array;
-  /** Of kind 4. Default 0. */
+  /** Of kind wasserstein. Default 0. */
   backgroundIndex?: number;
-  /** 0 none, 1 mean, 2 sum */
+  /** Reduction */
   reduction: number;
-  /** 0 none, 1 sigmoid, 2 softmax */
+  /** Activation */
   activation: number;
   pooled: boolean;
   background: boolean;
@@ -51,100 +65,117 @@ export interface NativeLossOptions {
   classWeights: Float64Array | undefined;
 }
 
-/** N, C, S: samples, classes, voxels. groups: N, or 1 when pooled over the batch. */
-export type RunArguments = [
-  /** Sum of: 1 compute the statistics, 2 finalize the value, 4 write the gradient, 8 that of a dense target. */
-  steps: number,
-  samples: number,
-  classes: number,
-  voxels: number,
+/** One call of a loss. N, C, S: samples, classes, voxels. groups: N, or 1 when pooled over the batch. */
+export interface NativeCall {
+  /** Sum of Steps: compute the statistics, finalize the value, write the gradient, or that of a dense target. */
+  steps: number;
+  samples: number;
+  classes: number;
+  voxels: number;
   /** [N,C,S] or [N,S,C] */
-  predictions: ArrayBufferView | undefined,
-  predictionsType: DTypeCode,
+  predictions: NativeMemory | undefined;
+  predictionsType: number;
   /** Labels [N,S], or dense like the predictions. */
-  target: ArrayBufferView | undefined,
-  targetType: DTypeCode,
-  targetIsLabels: boolean,
+  target: NativeMemory | undefined;
+  targetType: number;
+  targetIsLabels: boolean;
   /** [N,S] */
-  weight: ArrayBufferView | undefined,
-  weightType: DTypeCode,
+  weight: NativeMemory | undefined;
+  weightType: number;
   /**
-   * [groups,C,8]: `Sums` of native/math/finalize.h. Written by step 1 (optional then), else read: groups is then
-   * statisticsSamples, or 1 when pooled.
+   * float64 [groups,C,8]: `Sums` of native/math/sums.h. Written by step statistics (optional then), else read: groups is
+   * then statisticsSamples, or 1 when pooled.
    */
-  statistics: Float64Array | undefined,
-  /** Like value: dL/dvalue, for reduction none with step 4 or 8. */
-  upstream: Float64Array | undefined,
-  /** Multiplies the gradient. */
-  scale: number,
-  /**
-   * Written by step 2: [1]. For reduction none [groups,C], or [groups] for a loss that sums over classes or has a
-   * cross-entropy.
-   */
-  value: Float64Array | undefined,
-  /** Written by step 2 when given: [groups,C]. */
-  perClass: Float64Array | undefined,
-  /** Written by step 4, in the layout of the predictions. */
-  grad: ArrayBufferView | undefined,
-  gradType: DTypeCode,
-  accumulate: boolean,
-  /** Written by step 2 when given: [value, 3], the overlap, cross-entropy and focal loss in it without their factors. */
-  parts: Float64Array | undefined,
-  /** Written by step 8, or added to with accumulate: dL/dt, in the layout and dtype of a dense float target. */
-  targetGrad: ArrayBufferView | undefined,
+  statistics: NativeMemory | undefined;
   /** Samples of the statistics that are read, when parts were merged; 0: as many as this call has. */
-  statisticsSamples: number,
+  statisticsSamples: number;
   /** This call's samples are [sampleOffset, sampleOffset + samples) of the statistics' samples. */
-  sampleOffset: number,
-];
+  sampleOffset: number;
+  /** Like value: dL/dvalue, for reduction none with a gradient. float64; on a device float32 or float64. */
+  upstream: NativeMemory | undefined;
+  upstreamType: number;
+  /** Multiplies the gradient. */
+  scale: number;
+  /** On a device only: one float32 or float64 there that multiplies the gradient too. */
+  scaleBuffer: NativeMemory | undefined;
+  scaleType: number;
+  /**
+   * Written by step finalize, float64: [1]. For reduction none [groups,C], or [groups] for a loss that sums over classes
+   * or has a cross-entropy.
+   */
+  value: NativeMemory | undefined;
+  /** Written by step finalize when given: float64 [groups,C]. */
+  perClass: NativeMemory | undefined;
+  /** Written by step finalize when given: float64 [value,3], the overlap, cross-entropy and focal loss without factors. */
+  parts: NativeMemory | undefined;
+  /** Written by step gradient, in the layout of the predictions. */
+  grad: NativeMemory | undefined;
+  gradType: number;
+  /** Written by step targetGradient: dL/dt, in the layout and dtype of a dense float target. */
+  targetGrad: NativeMemory | undefined;
+  /** Adds to what the gradients hold. */
+  accumulate: boolean;
+  /** On a device only: where the call is enqueued. */
+  stream: NativeStream | undefined;
+}
 
 export interface NativeLoss {
   /** Throws `{ code: 'ERR_LABEL_RANGE', count, index, value }` for invalid target values; then nothing is written. */
-  run(...args: RunArguments): void;
+  run(...call: InOrder<NativeCall>): void;
   /** Throws what run would before it computes anything: arrays too small, or outputs that overlap others. */
-  check(...args: RunArguments): void;
+  check(...call: InOrder<NativeCall>): void;
   /** run off the event loop. Arrays on plain ArrayBuffers are copied, shared ones used in place. */
-  runAsync(...args: RunArguments): Promise<void>;
+  runAsync(...call: InOrder<NativeCall>): Promise<void>;
 }
 
-export type CountArguments = [
-  /** 0 argmax, 1 threshold, 2 labels */
-  decision: number,
-  threshold: number,
-  samples: number,
-  classes: number,
-  voxels: number,
-  channelsLast: boolean,
+/** One batch of the metrics. */
+export interface NativeCount {
+  /** Decision */
+  decision: number;
+  threshold: number;
+  samples: number;
+  classes: number;
+  voxels: number;
+  channelsLast: boolean;
   /** [N,C,S] or [N,S,C]; decision labels: [N,S] */
-  predictions: ArrayBufferView,
-  predictionsType: DTypeCode,
+  predictions: NativeMemory;
+  predictionsType: number;
   /** Labels [N,S], or dense like the predictions. */
-  target: ArrayBufferView,
-  targetType: DTypeCode,
-  targetIsLabels: boolean,
-  ignoreIndex: number | undefined,
+  target: NativeMemory;
+  targetType: number;
+  targetIsLabels: boolean;
+  ignoreIndex: number | undefined;
   /** [N,S]: voxels of weight 0 are left out. */
-  weight: ArrayBufferView | undefined,
-  weightType: DTypeCode,
-  /** Written: [N,C+1,C+1], or [N,C,2,2] for decision threshold; see native/math/counts.h. */
-  counts: Float64Array,
-];
+  weight: NativeMemory | undefined;
+  weightType: number;
+  /**
+   * Written: float64 [N,C+1,C+1], or [N,C,2,2] for decision threshold; see native/math/counts.h. On a device 64-bit
+   * integers, and behind them {count, index, value} of invalid predictions (label maps) and of invalid targets, count 0
+   * for none. With one, the counts are of no use.
+   */
+  counts: NativeMemory;
+  /** On a device only. */
+  stream: NativeStream | undefined;
+}
 
-export type ResampleArguments = [
-  from: ArrayBufferView,
+/** The nearest element along each axis: index floor(i * from / to). */
+export interface NativeResampling {
+  from: NativeMemory;
   /** Of one element: any dtype. */
-  elementBytes: number,
+  elementBytes: number;
   /** Arrays side by side: N*C; N for labels or channels last. */
-  outer: number,
+  outer: number;
   /** The spatial lengths of `from`, at least one. */
-  fromSizes: number[],
+  fromSizes: number[];
   /** As many, of `to`. */
-  toSizes: number[],
+  toSizes: number[];
   /** Elements that stay together: 1; C for channels last. */
-  inner: number,
+  inner: number;
   /** Written: [outer, ...toSizes, inner]. */
-  to: ArrayBufferView,
-];
+  to: NativeMemory;
+  /** On a device only. */
+  stream: NativeStream | undefined;
+}
 
 export interface CudaDevices {
   /** index: CUDA's; devices that cannot be asked are left out. */
@@ -192,28 +223,19 @@ export interface NativeBuffer {
   dispose(): void;
 }
 
-/** RunArguments whose arrays are NativeBuffers; then the stream, and one number on the device that scale is multiplied by. */
-export type DeviceRunArguments = [
-  ...args: RunArguments,
-  stream: NativeStream,
-  scaleBuffer: NativeBuffer | undefined,
-  scaleType: DTypeCode,
-  /** float32 or float64 */
-  upstreamType: DTypeCode,
-];
-
 export interface NativePlan {
   /** For the same shapes, dtypes and options. */
-  bind(...args: DeviceRunArguments): void;
+  bind(...call: InOrder<NativeCall>): void;
   execute(stream: NativeStream): void;
   dispose(): void;
 }
 
+/** Its calls are those of a NativeLoss, with buffers for arrays, and are enqueued on their stream. */
 export interface NativeDeviceLoss {
-  run(...args: DeviceRunArguments): void;
+  run(...call: InOrder<NativeCall>): void;
   /** Throws what run would before it computes anything. */
-  check(...args: DeviceRunArguments): void;
-  plan(...args: DeviceRunArguments): NativePlan;
+  check(...call: InOrder<NativeCall>): void;
+  plan(...call: InOrder<NativeCall>): NativePlan;
 }
 
 /** There when the addon was built with CUDA, with or without a GPU. */
@@ -229,13 +251,8 @@ export interface CudaBinding {
     interprocess: boolean | Uint8Array,
   ) => NativeEvent;
   DeviceLoss: new (options: NativeLossOptions) => NativeDeviceLoss;
-  /**
-   * CountArguments whose arrays are NativeBuffers; `counts` in 64-bit integers, and behind them {count, index, value} of
-   * invalid predictions (label maps) and of invalid targets, count 0 for none. With one, the counts are of no use.
-   */
-  count(...args: [...args: CountArguments, stream: NativeStream]): void;
-  /** ResampleArguments whose arrays are NativeBuffers. */
-  resampleNearest(...args: [...args: ResampleArguments, stream: NativeStream]): void;
+  count(...count: InOrder<NativeCount>): void;
+  resampleNearest(...resampling: InOrder<NativeResampling>): void;
   /**
    * sum += weight * value, or sum = weight * value for the first term, in float64; weight 0 adds nothing. Whoever reads
    * the sum gets the faults of the first value that has some.
@@ -277,13 +294,13 @@ export interface NativeStrategy {
 }
 
 export interface Binding {
+  contract: NativeContract;
   Loss: new (options: NativeLossOptions) => NativeLoss;
   /** Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }`; then nothing is written. */
-  count(...args: CountArguments): void;
+  count(...count: InOrder<NativeCount>): void;
   /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
-  countAsync(...args: CountArguments): Promise<void>;
-  /** The nearest element along each axis: index floor(i * from / to). */
-  resampleNearest(...args: ResampleArguments): void;
+  countAsync(...count: InOrder<NativeCount>): Promise<void>;
+  resampleNearest(...resampling: InOrder<NativeResampling>): void;
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;

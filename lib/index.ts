@@ -1,12 +1,21 @@
 import './native/environment.js';
 
 export type { AllReduce } from './calls/all-reduce.js';
+export type {
+  CallOptions,
+  GradientOptions,
+  TargetGradientOptions,
+  ValueAndGradOptions,
+  ValueOptions,
+  ValueOut,
+} from './calls/options.js';
 export { Plan } from './calls/plan.js';
 export type { LossValue, LossValueAndGrad } from './calls/result.js';
 export { Statistics, type StatisticsJson } from './calls/statistics.js';
 export { type ErrorCode, WarpDiceError } from './common/errors.js';
-export { Device, type DeviceMemory, getThreads, setThreads, simdTarget } from './devices/device.js';
-export { Stream, StreamEvent } from './devices/stream.js';
+export type { Absent } from './common/shared-options.js';
+export { Device, type DeviceMemory, Stream, StreamEvent } from './devices/device.js';
+export { getThreads, setThreads, simdTarget } from './devices/threads.js';
 export {
   DeepSupervision,
   type ScalesAndGradsOptions,
@@ -21,23 +30,17 @@ export { GeneralizedWassersteinDiceLoss } from './losses/generalized-wasserstein
 export { JaccardLoss } from './losses/jaccard.js';
 export { Loss } from './losses/loss.js';
 export type {
-  CallOptions,
   CrossEntropyOptions,
   FocalOptions,
   GeneralizedDiceOptions,
   GeneralizedWassersteinDiceOptions,
-  GradientOptions,
   LossOptions,
-  TargetGradientOptions,
   TverskyOptions,
-  ValueAndGradOptions,
-  ValueOptions,
-  ValueOut,
 } from './losses/options.js';
 export { TverskyLoss } from './losses/tversky.js';
 export type { ClassCounts } from './metrics/counts.js';
 export type { MetricsOptions } from './metrics/options.js';
-export type { Absent, Average, ScoreName } from './metrics/scores.js';
+export type { Average, ScoreName } from './metrics/scores.js';
 export { type MetricsState, SegmentationMetrics } from './metrics/segmentation-metrics.js';
 export type { IpcHandle } from './tensors/device-storage.js';
 export type { DType, Float16Like, TypedArray } from './tensors/dtype.js';

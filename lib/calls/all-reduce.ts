@@ -1,8 +1,9 @@
 // The user's hook between step 1 and step 2: a call is cut in two, and the second half reads other statistics.
-import type { RunArguments } from '../../binding.js';
+import type { NativeCall, NativeMemory } from '../../binding.js';
 import { typeError } from '../common/check.js';
+import { Step } from '../native/codes.js';
 import { copyArray, type TypedArray } from '../tensors/dtype.js';
-import { STATISTICS } from './outputs.js';
+import { withInputs } from './native-call.js';
 import type { Statistics } from './statistics.js';
 
 /** Adds the statistics of all ranks (workers, processes, machines); every rank must call it equally often. */
@@ -13,9 +14,9 @@ export function checkAllReduce(value: unknown): AllReduce | undefined {
   throw typeError('a function', 'allReduce', value);
 }
 
-/** Whether a call of these steps has the hook's place inside it. */
-export const hasSeam = (steps: number): boolean =>
-  (steps & STATISTICS) !== 0 && steps !== STATISTICS;
+/** Whether a call of these steps runs the hook between them. */
+export const runsHook = (steps: number): boolean =>
+  (steps & Step.statistics) !== 0 && steps !== Step.statistics;
 
 /** The result of the hook in a call that cannot wait. */
 export function atOnce(merged: unknown): unknown {
@@ -27,32 +28,22 @@ export function atOnce(merged: unknown): unknown {
   );
 }
 
-/** Step 1 of a call. */
-export function beforeSeam(args: RunArguments, local: Float64Array): RunArguments {
-  const before: RunArguments = [...args];
-  before[0] = STATISTICS;
-  before[11] = local;
-  return before;
-}
+/** Step 1 of a call, into these statistics. */
+export const statisticsOnly = (call: NativeCall, statistics: NativeMemory): NativeCall => ({
+  ...call,
+  steps: Step.statistics,
+  statistics,
+});
 
-/** The other steps. */
-export function afterSeam(args: RunArguments, merged: Float64Array | undefined): RunArguments {
-  const after: RunArguments = [...args];
-  after[0] = args[0] & ~STATISTICS;
-  after[11] = merged;
-  return after;
-}
+/** The other steps, from these statistics. */
+export const withoutStatistics = (
+  call: NativeCall,
+  statistics: NativeMemory | undefined,
+): NativeCall => ({ ...call, steps: call.steps & ~Step.statistics, statistics });
 
-/** What a call reads: predictions, target, weight, upstream. */
-export const inputArguments = [4, 6, 9, 12] as const;
-
-/** The arguments with copies of all inputs that could change while the hook waits: shared memory may not. */
-export function withCopies(args: RunArguments): RunArguments {
-  const copies: RunArguments = [...args];
-  for (const input of inputArguments) {
-    const array = args[input];
-    if (array === undefined || array.buffer instanceof SharedArrayBuffer) continue;
-    copies[input] = copyArray(array as TypedArray) as Float64Array;
-  }
-  return copies;
-}
+/** The call with copies of all inputs that could change while the hook waits: shared memory may not. */
+export const withCopies = (call: NativeCall): NativeCall =>
+  withInputs(call, (input) => {
+    const array = input as TypedArray;
+    return array.buffer instanceof SharedArrayBuffer ? array : copyArray(array);
+  });

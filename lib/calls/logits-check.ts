@@ -1,8 +1,8 @@
 // Logits under activation 'none' are the commonest mistake, and every number comes out without an error. They are noticed
 // where that costs nothing: in the sums of step 1, and only in the first calls of a loss, since such a mistake is there
 // from the beginning.
-import type { NativeLossOptions, RunArguments } from '../../binding.js';
-import { codeOf } from '../tensors/dtype.js';
+import type { NativeCall, NativeLossOptions } from '../../binding.js';
+import { Activation, DTypeCode } from '../native/codes.js';
 import { sumNames } from './statistics.js';
 
 /** The calls of each loss that are looked at. */
@@ -19,7 +19,6 @@ export class LogitsCheck {
   readonly #squared: boolean;
   readonly #lossName: string;
   #left = firstCalls;
-  #room = new Float64Array(0);
 
   private constructor(options: NativeLossOptions, lossName: string) {
     this.#squared = options.squared;
@@ -28,7 +27,7 @@ export class LogitsCheck {
 
   /** For a loss with these options; undefined where there is nothing to look for. */
   static for(options: NativeLossOptions, lossName: string): LogitsCheck | undefined {
-    if (options.activation !== 0 || warned.has(lossName)) return undefined;
+    if (options.activation !== Activation.none || warned.has(lossName)) return undefined;
     return new LogitsCheck(options, lossName);
   }
 
@@ -37,18 +36,11 @@ export class LogitsCheck {
     return this.#left === 0;
   }
 
-  /** Room for the sums of a call; the same for all calls of a size. */
-  roomFor(groups: number, classes: number): Float64Array {
-    const size = groups * classes * sumNames.length;
-    if (this.#room.length !== size) this.#room = new Float64Array(size);
-    return this.#room;
-  }
-
-  /** sums: of the predictions of this call alone. predictions: what they are called in messages. */
-  look(sums: Float64Array, args: RunArguments, predictions: string): void {
+  /** call: its statistics are those of its own predictions. predictions: what they are called in messages. */
+  look(call: NativeCall, predictions: string): void {
     if (this.#left === 0) return;
     this.#left--;
-    if (!this.#showLogits(sums, args)) return;
+    if (!this.#showLogits(call)) return;
     this.#left = 0;
     if (warned.has(this.#lossName)) return;
     warned.add(this.#lossName);
@@ -59,9 +51,9 @@ export class LogitsCheck {
   }
 
   /** Whether the sums can only be those of predictions outside [0, 1]. */
-  #showLogits(sums: Float64Array, args: RunArguments): boolean {
-    const [, , , , , , , targetType, , weight, weightType] = args;
-    const isFloat = (code: number) => code <= codeOf('bfloat16');
+  #showLogits({ statistics, targetType, weight, weightType }: NativeCall): boolean {
+    const sums = statistics as Float64Array;
+    const isFloat = (code: number) => code <= DTypeCode.bfloat16;
     if (weight !== undefined && isFloat(weightType)) return false; // may be negative
     for (let i = 0; i < sums.length; i += sumNames.length) {
       const [I, P, T, V, W] = sums.subarray(i, i + 5) as unknown as Five;

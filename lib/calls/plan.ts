@@ -1,20 +1,21 @@
-import type { ValueAndGradOptions } from '../losses/options.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import type { Prepared } from './outputs.js';
+import type { ValueAndGradOptions } from './options.js';
+import type { PreparedCall } from './prepared-call.js';
 
 /** A checked call on these tensors; the results go to `out`, or where the plan's first call has put them. */
-export type Prepare = (x: TensorLike, y: TensorLike, out: ValueAndGradOptions['out']) => Prepared;
+export type Prepare = (
+  x: TensorLike,
+  y: TensorLike,
+  out: ValueAndGradOptions['out'],
+) => PreparedCall;
 
 /** What executes a plan's calls. @internal */
 export interface PlanRunner {
-  execute(call: Prepared): void;
+  execute(call: PreparedCall): void;
   /** Said of a call that takes the place of the one before. */
-  bind(call: Prepared): void;
+  bind(call: PreparedCall): void;
   dispose(): void;
 }
-
-/** The arguments that say the target's dtype and whether it is labels. */
-const targetArguments = [7, 8] as const;
 
 /**
  * A value-and-gradient call that was checked once and is executed many times. `execute()` allocates nothing
@@ -33,14 +34,18 @@ export class Plan implements Disposable {
   readonly #prepare: Prepare;
   readonly #runner: PlanRunner;
   readonly #made: readonly Tensor[];
-  #call: Prepared;
+  #call: PreparedCall;
 
-  /** runner: for `first` and calls like it. @internal */
-  constructor(prepare: Prepare, first: Prepared, runner: PlanRunner) {
+  private constructor(prepare: Prepare, first: PreparedCall, runner: PlanRunner) {
     this.#prepare = prepare;
     this.#call = first;
     this.#runner = runner;
     this.#made = first.made;
+  }
+
+  /** runner: for `first` and calls like it. @internal */
+  static make(prepare: Prepare, first: PreparedCall, runner: PlanRunner): Plan {
+    return new Plan(prepare, first, runner);
   }
 
   /** The loss of the last `execute()`. Always the same tensor. */
@@ -82,12 +87,11 @@ export class Plan implements Disposable {
     const { value, perClass, parts, grad } = this;
     const out = { value, perClass, grad, ...(parts && { parts }) };
     const call = this.#prepare(predictions, target, out);
-    for (const argument of targetArguments) {
-      if (call.args[argument] !== this.#call.args[argument]) {
-        throw new TypeError(
-          'Expected a target of the same dtype, and as dense as the one that the plan was made with: make another plan for this one',
-        );
-      }
+    const [now, before] = [call.native, this.#call.native];
+    if (now.targetType !== before.targetType || now.targetIsLabels !== before.targetIsLabels) {
+      throw new TypeError(
+        'Expected a target of the same dtype, and as dense as the one that the plan was made with: make another plan for this one',
+      );
     }
     this.#runner.bind(call);
     this.#call = call;

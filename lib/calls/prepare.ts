@@ -7,129 +7,82 @@ import {
   checkKeys,
   needs,
   rangeError,
-  showShape,
   typeError,
 } from '../common/check.js';
-import type { Device } from '../devices/device.js';
+import { Reduction, Step } from '../native/codes.js';
+import { toTensor, toTensorOn } from '../tensors/argument.js';
+import { codeOf } from '../tensors/dtype.js';
+import type { Tensor, TensorLike } from '../tensors/tensor.js';
+import { checkScale, checkUpstream, readFactors, refuseUpstream } from './gradient-factors.js';
+import { type LossStatistics, sumsOn } from './loss-statistics.js';
+import type { Names } from './names.js';
+import { memoryOf } from './native-call.js';
+import { type AnyOptions, type Operation, valueOutKeys } from './operations.js';
 import type {
   GradientOptions,
   TargetGradientOptions,
   ValueAndGradOptions,
   ValueOptions,
-} from '../losses/options.js';
-import { isCompound, isPerGroup } from '../losses/resolve.js';
-import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
-import { codeOf } from '../tensors/dtype.js';
-import { Tensor, type TensorLike } from '../tensors/tensor.js';
-import type { Names } from './names.js';
-import {
-  blankArguments,
-  checkScale,
-  FINALIZE,
-  float64Buffer,
-  GRADIENT,
-  gradBuffer,
-  type Keys,
-  memoryOf,
-  type Prepared,
-  REDUCTION_NONE,
-  readUpstream,
-  release,
-  STATISTICS,
-  TARGET_GRADIENT,
-  targetGradBuffer,
-  valueOutKeys,
-} from './outputs.js';
-import { Geometry } from './shapes.js';
-import { checkSignature, Statistics, sumNames } from './statistics.js';
-
-/** What statistics of a loss with these options mean: only equal ones can be mixed. */
-function signatureOf(options: NativeLossOptions): string {
-  const meaning = [
-    options.pooled ? 'pooled' : 'per sample',
-    options.squared ? 'squared' : 'linear',
-    `activation ${['none', 'sigmoid', 'softmax'][options.activation]}`,
-  ];
-  if (options.crossEntropyFactor) {
-    meaning.push(options.labelSmoothing ? 'smoothed cross-entropy' : 'cross-entropy');
-  }
-  if (options.focalFactor) meaning.push(`focal ${options.focalGamma}`);
-  if (options.overlap === 1) meaning.push('minimum');
-  if (options.distances) meaning.push(`distances ${fingerprint(options.distances)}`);
-  return meaning.join(', ');
-}
-
-/** Eight hexadecimal digits that differ where the numbers do (FNV-1a of their bytes). */
-function fingerprint(numbers: Float64Array): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new Uint8Array(Float64Array.from(numbers).buffer)) {
-    hash = Math.imul(hash ^ byte, 0x01000193);
-  }
-  return (hash >>> 0).toString(16).padStart(8, '0');
-}
+} from './options.js';
+import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
+import { emptyCall, type PreparedCall, release } from './prepared-call.js';
+import { checkClasses, Geometry, isCompound, isPerGroup } from './shapes.js';
+import type { Statistics } from './statistics.js';
 
 /** What a value is made of: overlap, cross-entropy, focal. */
 const PARTS = 3;
 
-/** Those of every call that reads predictions and target. */
-type CallOptionsOfAny = Omit<ValueAndGradOptions, 'out'> & { out?: unknown };
-
 /** Prepares the calls of one loss. */
 export class Preparer {
   readonly #options: NativeLossOptions;
+  readonly #statistics: LossStatistics;
+  readonly #names: Names;
   readonly #geometry: Geometry;
-  readonly #signature: string;
 
-  constructor(options: NativeLossOptions) {
+  constructor(options: NativeLossOptions, statistics: LossStatistics, names: Names) {
     this.#options = options;
-    this.#geometry = new Geometry(options);
-    this.#signature = signatureOf(options);
-  }
-
-  /** What messages call the arguments. */
-  get names(): Names {
-    return this.#geometry.names;
-  }
-
-  set names(names: Names) {
-    this.#geometry.names = names;
+    this.#statistics = statistics;
+    this.#names = names;
+    this.#geometry = new Geometry(options, names);
   }
 
   /** A call that reads predictions and target. `statistics` is for one that begins with step 3. */
   call(
-    steps: number,
+    operation: Pick<Operation<never, unknown>, 'steps' | 'keys' | 'outKeys'>,
     predictionsLike: TensorLike,
     targetLike: TensorLike,
-    options: CallOptionsOfAny,
-    keys: Keys,
+    options: AnyOptions,
     statistics?: Statistics,
-  ): Prepared {
-    checkKeys(options, 'options', keys.options);
-    const geometry = this.#geometry;
-    const predictions = toTensor(predictionsLike, geometry.names.predictions);
+  ): PreparedCall {
+    checkKeys(options, 'options', operation.keys);
+    const predictions = toTensor(predictionsLike, this.#names.predictions);
     const { device } = predictions;
-    const target = toTensorOn(device, targetLike, geometry.names.target);
+    const target = toTensorOn(device, targetLike, this.#names.target);
     const weight =
       options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
+    const geometry = this.#geometry;
     geometry.fit(predictions, target, weight);
-    const { samples, classes, voxels } = geometry;
 
-    const call = blankCall(steps, device);
-    const { args } = call;
-    args[1] = samples;
-    args[2] = classes;
-    args[3] = voxels;
-    args[4] = memoryOf(predictions);
-    args[5] = codeOf(predictions.dtype);
-    args[6] = memoryOf(target);
-    args[7] = codeOf(target.dtype);
-    args[8] = geometry.labels;
+    const call = emptyCall(operation.steps, device);
+    const { native } = call;
+    native.samples = geometry.samples;
+    native.classes = geometry.classes;
+    native.voxels = geometry.voxels;
+    native.predictions = memoryOf(predictions);
+    native.predictionsType = codeOf(predictions.dtype);
+    native.target = memoryOf(target);
+    native.targetType = codeOf(target.dtype);
+    native.targetIsLabels = geometry.labels;
     if (weight !== undefined) {
-      args[9] = memoryOf(weight);
-      args[10] = codeOf(weight.dtype);
+      native.weight = memoryOf(weight);
+      native.weightType = codeOf(weight.dtype);
     }
     try {
-      this.#placeResults(call, predictions, target, options, keys, statistics);
+      if (operation.steps === Step.statistics) this.#placeStatistics(call, options.out);
+      else {
+        checkKeys(options.out, 'out', operation.outKeys);
+        this.#placeResults(call, predictions, target, options, statistics);
+      }
     } catch (error) {
       release(call);
       throw error;
@@ -137,77 +90,20 @@ export class Preparer {
     return call;
   }
 
-  #placeResults(
-    call: Prepared,
-    predictions: Tensor,
-    target: Tensor,
-    options: CallOptionsOfAny,
-    keys: Keys,
-    statistics: Statistics | undefined,
-  ): void {
-    const { args, device, made } = call;
-    const [steps, samples, classes] = args;
-    const groups = this.#options.pooled ? 1 : samples;
-    if (steps === STATISTICS) {
-      call.statistics = this.#statisticsBuffer(options.out, call);
-      args[11] = sumsOn(device, call.statistics);
-      return;
-    }
-    checkKeys(options.out, 'out', keys.out);
-    const out = options.out as ValueAndGradOptions['out'];
-    if (steps & FINALIZE) this.#placeValue(call, out, groups, classes);
-    if (steps & (GRADIENT | TARGET_GRADIENT)) {
-      if (steps === GRADIENT || steps === TARGET_GRADIENT) {
-        this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
-      }
-      call.upstream = this.#upstream(
-        device,
-        options.upstream,
-        call.statistics?.shape[0] ?? groups,
-        classes,
-      );
-      call.gradScale = checkScale(options.gradScale, device);
-      readUpstream(call);
-      args[18] = checkFlag(options.accumulate, 'accumulate', false);
-      if (steps === TARGET_GRADIENT) {
-        const { targetGrad } = (options as TargetGradientOptions).out ?? {};
-        call.grad = targetGradBuffer(target, targetGrad, args[18], made);
-        args[20] = memoryOf(call.grad);
-      } else {
-        call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, args[18], made);
-        args[16] = memoryOf(call.grad);
-        args[17] = codeOf(call.grad.dtype);
-      }
-    }
-  }
-
   /** A call of step 2 alone. */
-  fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'>): Prepared {
+  fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'>): PreparedCall {
     checkKeys(options, 'options', ['out']);
     checkKeys(options.out, 'out', valueOutKeys);
-    checkSignature(statistics, this.#signature, 'statistics');
+    this.#statistics.checkMeaning(statistics, 'statistics');
     const [groups, classes] = statistics.shape;
-    const { classWeights, background, distances } = this.#options;
-    if (classWeights !== undefined && classWeights.length !== classes) {
-      throw new RangeError(
-        `Expected statistics of ${classWeights.length} classes, as classWeights has so many, but received those of ${classes}`,
-      );
-    }
-    if (distances !== undefined && distances.length !== classes * classes) {
-      throw new RangeError(
-        `Expected statistics of ${Math.sqrt(distances.length)} classes, as distances has so many, but received those of ${classes}`,
-      );
-    }
-    if (!background && classes === 1) {
-      throw new RangeError('Expected 2 or more classes for background: false but received 1');
-    }
+    checkClasses(this.#options, classes, () => statistics.toString());
     const { device } = statistics;
-    const call = blankCall(FINALIZE, device);
-    const { args } = call;
-    args[1] = groups;
-    args[2] = classes;
-    args[3] = 1;
-    args[11] = sumsOn(device, statistics);
+    const call = emptyCall(Step.finalize, device);
+    const { native } = call;
+    native.samples = groups;
+    native.classes = classes;
+    native.voxels = 1;
+    native.statistics = sumsOn(device, statistics);
     call.statistics = statistics;
     try {
       this.#placeValue(call, options.out, groups, classes);
@@ -218,160 +114,108 @@ export class Preparer {
     return call;
   }
 
-  /** New statistics for the predictions of a call. */
-  localStatistics(call: Prepared): Statistics {
-    return this.#statisticsBuffer(undefined, call);
-  }
-
-  /** What an allReduce hook made of statistics, if it can take their place. */
-  checkMerged(merged: unknown, local: Statistics): Statistics {
-    const [groups, classes] = local.shape;
-    this.#checkStatistics(merged, groups, classes, local.samples, 'the result of allReduce');
-    return merged as Statistics;
-  }
-
-  /** Step 3 alone: from statistics of these samples or, with an offset, of these among others. */
-  #takeStatistics(
-    call: Prepared,
+  #placeResults(
+    call: PreparedCall,
+    predictions: Tensor,
+    target: Tensor,
+    options: AnyOptions,
     statistics: Statistics | undefined,
-    sampleOffset: number | undefined,
   ): void {
-    const { args } = call;
-    const [, samples, classes] = args;
-    const { pooled } = this.#options;
-    if (sampleOffset === undefined) {
-      this.#checkStatistics(statistics, pooled ? 1 : samples, classes, samples);
+    const { native, device, made } = call;
+    const { steps, samples, classes } = native;
+    const groups = this.#statistics.groups(samples);
+    const out = options.out as ValueAndGradOptions['out'];
+    if (steps & Step.finalize) this.#placeValue(call, out, groups, classes);
+    if ((steps & (Step.gradient | Step.targetGradient)) === 0) return;
+    if ((steps & Step.statistics) === 0) {
+      this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
+    }
+    const { reduction } = this.#options;
+    if (reduction === Reduction.none) {
+      const shape = this.#valueShape(call.statistics?.shape[0] ?? groups, classes);
+      call.upstream = checkUpstream(options.upstream, shape, device);
     } else {
-      if (pooled) throw cannotCombine('sampleOffset', 'batch: true');
-      checkSignature(statistics, this.#signature, 'statistics');
-      const all = Math.max((statistics as Statistics).shape[0], samples);
-      this.#checkStatistics(statistics, all, classes, all);
-      args[22] = checkInteger(sampleOffset, 'sampleOffset', 0, all - samples);
-      args[21] = all;
+      refuseUpstream(options.upstream, reduction);
     }
-    call.statistics = statistics;
-    args[11] = sumsOn(call.device, statistics as Statistics);
-  }
-
-  /** The caller's statistics, or new ones, for the predictions of a call. */
-  #statisticsBuffer(
-    out: unknown,
-    { args: [, samples, classes], device, made }: Prepared,
-  ): Statistics {
-    const groups = this.#options.pooled ? 1 : samples;
-    if (out === undefined) {
-      const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device);
-      if (device.kind === 'cuda') made.push(sums);
-      const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
-      return new Statistics(data, groups, classes, samples, this.#signature);
-    }
-    this.#checkStatistics(out, groups, classes, samples, 'out');
-    if ((out as Statistics).device !== device) {
-      throw typeError(`statistics on ${device}`, 'out', out);
-    }
-    if ((out as Statistics).samples !== samples) {
-      throw rangeError(`statistics of ${samples} samples`, 'out', (out as Statistics).samples);
-    }
-    return out as Statistics;
-  }
-
-  #checkStatistics(
-    statistics: unknown,
-    groups: number,
-    classes: number,
-    samples: number,
-    name = 'statistics',
-  ): void {
-    checkSignature(statistics, this.#signature, name);
-    const { shape } = statistics as Statistics;
-    if (shape[0] !== groups || shape[1] !== classes) {
-      throw new RangeError(
-        `Expected statistics of ${samples} samples and ${classes} classes for ${name} but received shape ${showShape(shape)}`,
-      );
+    call.gradScale = checkScale(options.gradScale, device);
+    readFactors(call);
+    const accumulate = checkFlag(options.accumulate, 'accumulate', false);
+    native.accumulate = accumulate;
+    if (steps === Step.targetGradient) {
+      const { targetGrad } = (options as TargetGradientOptions).out ?? {};
+      call.grad = targetGradBuffer(target, targetGrad, accumulate, made);
+      native.targetGrad = memoryOf(call.grad);
+    } else {
+      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, accumulate, made);
+      native.grad = memoryOf(call.grad);
+      native.gradType = codeOf(call.grad.dtype);
     }
   }
 
-  /** [N, C] or, pooled, [C]. */
-  #perClassShape(groups: number, classes: number): number[] {
-    return this.#options.pooled ? [classes] : [groups, classes];
-  }
-
-  #valueShape(groups: number, classes: number): number[] {
-    const { reduction, pooled } = this.#options;
-    if (reduction !== REDUCTION_NONE) return [];
-    if (isPerGroup(this.#options)) return pooled ? [] : [groups];
-    return this.#perClassShape(groups, classes);
-  }
-
-  #placeValue(call: Prepared, out: ValueOptions['out'], groups: number, classes: number): void {
-    const { args, device, made } = call;
+  #placeValue(call: PreparedCall, out: ValueOptions['out'], groups: number, classes: number): void {
+    const { native, device, made } = call;
     const valueShape = this.#valueShape(groups, classes);
     const perClassShape = this.#perClassShape(groups, classes);
     call.value = float64Buffer(out?.value, 'out.value', valueShape, device, made);
     call.perClass = float64Buffer(out?.perClass, 'out.perClass', perClassShape, device, made);
-    args[14] = memoryOf(call.value) as Float64Array;
-    args[15] = memoryOf(call.perClass) as Float64Array;
+    native.value = memoryOf(call.value);
+    native.perClass = memoryOf(call.perClass);
     if (isCompound(this.#options)) {
       const shape = [...call.value.shape, PARTS];
       call.parts = float64Buffer(out?.parts, 'out.parts', shape, device, made);
-      args[19] = memoryOf(call.parts) as Float64Array;
+      native.parts = memoryOf(call.parts);
     } else if (out?.parts !== undefined) {
       throw needs('out.parts', 'a compound loss (crossEntropy or focal)');
     }
   }
 
-  #upstream(
-    device: Device,
-    like: TensorLike | undefined,
-    groups: number,
-    classes: number,
-  ): Tensor | undefined {
-    if (this.#options.reduction !== REDUCTION_NONE) {
-      if (like === undefined) return undefined;
-      const reduction = this.#options.reduction === 1 ? 'mean' : 'sum';
-      throw cannotCombine(
-        'upstream',
-        `reduction '${reduction}'`,
-        'scale its gradient by gradScale',
-      );
+  /** Step 1 alone: into the caller's statistics, or new ones. */
+  #placeStatistics(call: PreparedCall, out: unknown): void {
+    const { native, device } = call;
+    if (out === undefined) {
+      call.statistics = this.#statistics.make(call);
+    } else {
+      const { samples, classes } = native;
+      this.#statistics.check(out, samples, classes, 'out');
+      if (out.device !== device) throw typeError(`statistics on ${device}`, 'out', out);
+      if (out.samples !== samples) {
+        throw rangeError(`statistics of ${samples} samples`, 'out', out.samples);
+      }
+      call.statistics = out;
     }
-    const shape = this.#valueShape(groups, classes);
-    if (like === undefined) {
-      const wanted = `upstream, dL/dvalue of shape ${showShape(shape)}, for a gradient`;
-      throw needs("reduction 'none'", wanted);
-    }
-    const upstream = toTensorOn(device, like, 'upstream');
-    if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
-      throw new TypeError(
-        `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
-      );
-    }
-    checkShape(upstream, shape, 'upstream');
-    return upstream;
+    native.statistics = sumsOn(device, call.statistics);
   }
-}
 
-/** What the addon takes for statistics; nothing yet for those of the host in a call on a GPU, see DeviceRunner. */
-export function sumsOn(device: Device, statistics: Statistics): Float64Array | undefined {
-  const { sums } = statistics;
-  if (!(sums instanceof Tensor)) return device.kind === 'cpu' ? sums : undefined;
-  if (sums.device === device) return memoryOf(sums) as Float64Array;
-  throw new TypeError(
-    `Expected statistics on ${device} for statistics but received those on ${sums.device}: read() copies them to the host`,
-  );
-}
+  /** Step 3 alone: from statistics of these samples or, with an offset, of these among others. */
+  #takeStatistics(
+    call: PreparedCall,
+    statistics: Statistics | undefined,
+    sampleOffset: number | undefined,
+  ): void {
+    const { native } = call;
+    const { samples, classes } = native;
+    if (sampleOffset === undefined) {
+      this.#statistics.check(statistics, samples, classes, 'statistics');
+    } else {
+      if (this.#statistics.pooled) throw cannotCombine('sampleOffset', 'batch: true');
+      this.#statistics.checkMeaning(statistics, 'statistics');
+      const all = Math.max(statistics.shape[0], samples);
+      this.#statistics.check(statistics, all, classes, 'statistics');
+      native.sampleOffset = checkInteger(sampleOffset, 'sampleOffset', 0, all - samples);
+      native.statisticsSamples = all;
+    }
+    call.statistics = statistics;
+    native.statistics = sumsOn(call.device, statistics);
+  }
 
-function blankCall(steps: number, device: Device): Prepared {
-  return {
-    device,
-    args: blankArguments(steps),
-    upstream: undefined,
-    gradScale: 1,
-    value: undefined,
-    perClass: undefined,
-    parts: undefined,
-    grad: undefined,
-    statistics: undefined,
-    made: [],
-  };
+  /** [N, C] or, pooled, [C]. */
+  #perClassShape(groups: number, classes: number): number[] {
+    return this.#statistics.pooled ? [classes] : [groups, classes];
+  }
+
+  #valueShape(groups: number, classes: number): number[] {
+    if (this.#options.reduction !== Reduction.none) return [];
+    if (isPerGroup(this.#options)) return this.#statistics.pooled ? [] : [groups];
+    return this.#perClassShape(groups, classes);
+  }
 }

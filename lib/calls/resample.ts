@@ -1,12 +1,13 @@
 // Targets at the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
-import type { ResampleArguments } from '../../binding.js';
+import type { InOrder, NativeResampling } from '../../binding.js';
 import { rangeError, sameShape, showShape } from '../common/check.js';
 import { cuda } from '../devices/cuda.js';
+import type { Device } from '../devices/device.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
 import { bytesOf } from '../tensors/dtype.js';
 import { Tensor } from '../tensors/tensor.js';
-import { memoryOf } from './outputs.js';
+import { memoryOf } from './native-call.js';
 
 /**
  * Resamples targets, or weights. On the host into buffers that are kept from call to call, one for each scale; on a GPU,
@@ -49,18 +50,16 @@ export class Resampler {
 
     const to = this.#buffer(scale, full, wanted);
     if (to.device.kind === 'cuda') made.push(to);
-    resample(
-      [
-        memoryOf(full),
-        bytesOf(full.dtype),
-        product(wanted.slice(0, first)),
-        full.shape.slice(first, last),
-        wanted.slice(first, last),
-        product(wanted.slice(last)),
-        memoryOf(to),
-      ],
-      to,
-    );
+    resample(to.device, {
+      from: memoryOf(full),
+      elementBytes: bytesOf(full.dtype),
+      outer: product(wanted.slice(0, first)),
+      fromSizes: full.shape.slice(first, last),
+      toSizes: wanted.slice(first, last),
+      inner: product(wanted.slice(last)),
+      to: memoryOf(to),
+      stream: to.device.kind === 'cuda' ? to.device.stream.native : undefined,
+    });
     return to;
   }
 
@@ -73,9 +72,15 @@ export class Resampler {
   }
 }
 
-function resample(args: ResampleArguments, { device }: Tensor): void {
-  if (device.kind === 'cpu') native.resampleNearest(...args);
-  else callNative(() => cuda().resampleNearest(...args, device.stream.native));
+function resample(device: Device, resampling: NativeResampling): void {
+  const addon = device.kind === 'cpu' ? native : cuda();
+  callNative(() => callResample(addon, resampling));
 }
+
+/** Calls the addon: the one place of lib/ that knows the order of a resampling's values. */
+export const callResample = (
+  addon: { resampleNearest(...values: InOrder<NativeResampling>): void },
+  { from, elementBytes, outer, fromSizes, toSizes, inner, to, stream }: NativeResampling,
+): void => addon.resampleNearest(from, elementBytes, outer, fromSizes, toSizes, inner, to, stream);
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);

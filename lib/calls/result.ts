@@ -1,8 +1,7 @@
 // What the calls of a loss return.
-
-import type { ValueAndGradOptions, ValueOptions } from '../losses/options.js';
 import type { Tensor } from '../tensors/tensor.js';
-import type { Prepared } from './outputs.js';
+import type { ValueAndGradOptions, ValueOptions } from './options.js';
+import type { PreparedCall } from './prepared-call.js';
 
 /** The loss, reduced, and what it was reduced from. Both float64. */
 export interface LossValue {
@@ -29,34 +28,33 @@ export interface LossValueAndGrad extends LossValue {
   readonly grad: Tensor;
 }
 
-/** A call whose arguments are right: what it reads and writes, and the work, at once or off the event loop. */
-export interface Checked<Result> {
-  readonly value: Tensor;
-  readonly prepared: Prepared;
+/** A call after all checks that has not run yet: at once, or off the event loop. */
+export interface DeferredCall<Result> {
+  readonly call: PreparedCall;
   run(): Result;
   runAsync(): Promise<Result>;
 }
 
 /** `out` itself when it holds the very tensors, so that nothing is allocated. */
-export function lossValue(call: Prepared, out: ValueOptions['out']): LossValue {
+export function lossValue(call: PreparedCall, out: ValueOptions['out']): LossValue {
   return holds(out, call) ? (out as LossValue) : valueTensors(call);
 }
 
 export function lossValueAndGrad(
-  call: Prepared,
+  call: PreparedCall,
   out: ValueAndGradOptions['out'],
 ): LossValueAndGrad {
   if (holds(out, call) && out?.grad === call.grad) return out as LossValueAndGrad;
   return { ...valueTensors(call), grad: call.grad as Tensor };
 }
 
-const holds = (out: ValueOptions['out'], call: Prepared): boolean =>
+const holds = (out: ValueOptions['out'], call: PreparedCall): boolean =>
   out !== undefined &&
   out.value === call.value &&
   out.perClass === call.perClass &&
   out.parts === call.parts;
 
-function valueTensors({ value, perClass, parts }: Prepared): LossValue {
+function valueTensors({ value, perClass, parts }: PreparedCall): LossValue {
   const always = { value: value as Tensor, perClass: perClass as Tensor };
   return parts === undefined ? always : { ...always, parts };
 }

@@ -1,46 +1,45 @@
 // Calls on a GPU: enqueued at once, their faults found when a result is read.
 import type {
-  DeviceRunArguments,
   NativeBuffer,
+  NativeCall,
   NativeDeviceLoss,
   NativeLossOptions,
   NativePlan,
-  RunArguments,
 } from '../../binding.js';
 import { cuda } from '../devices/cuda.js';
 import { callNative } from '../native/translate-error.js';
-import { codeOf } from '../tensors/dtype.js';
 import { Tensor } from '../tensors/tensor.js';
-import { afterSeam, beforeSeam, inputArguments } from './all-reduce.js';
-import { memoryOf, type Prepared, release } from './outputs.js';
+import { statisticsOnly, withoutStatistics } from './all-reduce.js';
+import { sumsOn } from './loss-statistics.js';
+import { callLoss, memoryOf, withInputs } from './native-call.js';
 import type { PlanRunner } from './plan.js';
-import { sumsOn } from './prepare.js';
+import { type PreparedCall, release } from './prepared-call.js';
 import type { Statistics } from './statistics.js';
 
-type Words = (error: unknown, call: Prepared) => unknown;
+type ToUserError = (error: unknown, call: NativeCall) => unknown;
 
 /** A call that is executed many times by one launch each. */
 class DevicePlanRunner implements PlanRunner {
   readonly #native: NativePlan;
-  readonly #words: Words;
+  readonly #toUserError: ToUserError;
 
-  constructor(native: NativePlan, words: Words) {
+  constructor(native: NativePlan, toUserError: ToUserError) {
     this.#native = native;
-    this.#words = words;
+    this.#toUserError = toUserError;
   }
 
-  execute(call: Prepared): void {
+  execute(call: PreparedCall): void {
     try {
       this.#native.execute(call.device.stream.native);
     } catch (error) {
-      throw this.#words(error, call);
+      throw this.#toUserError(error, call.native);
     }
   }
 
-  bind(call: Prepared): void {
+  bind(call: PreparedCall): void {
     callNative(
-      () => this.#native.bind(...argumentsOf(call)),
-      (error) => this.#words(error, call),
+      () => callLoss(this.#native, 'bind', onCurrentStream(call)),
+      (error) => this.#toUserError(error, call.native),
     );
   }
 
@@ -52,18 +51,18 @@ class DevicePlanRunner implements PlanRunner {
 /** Enqueues the calls of one loss. */
 export class DeviceRunner {
   readonly #native: NativeDeviceLoss;
-  readonly #words: Words;
+  readonly #toUserError: ToUserError;
 
-  constructor(options: NativeLossOptions, words: Words) {
+  constructor(options: NativeLossOptions, toUserError: ToUserError) {
     this.#native = new (cuda().DeviceLoss)(options);
-    this.#words = words;
+    this.#toUserError = toUserError;
   }
 
-  run(call: Prepared): void {
+  run(call: PreparedCall): void {
     this.#begin(call, () => {
       const sums = uploadedSums(call);
       try {
-        this.#native.run(...argumentsOf(call, sums));
+        callLoss(this.#native, 'run', onCurrentStream(call, sums));
       } finally {
         sums?.dispose(); // what is enqueued still finds them
       }
@@ -75,23 +74,23 @@ export class DeviceRunner {
    * and makes those that the others read. Meanwhile the inputs may be disposed.
    */
   runMerging(
-    call: Prepared,
+    call: PreparedCall,
     local: Statistics,
     merge: (own: Statistics) => Promise<Statistics>,
   ): Promise<void> {
     // The second half begins too late to throw, and must not find its outputs wrong then.
-    this.#begin(call, () => this.#native.check(...argumentsOf(call)));
+    this.#begin(call, () => callLoss(this.#native, 'check', onCurrentStream(call)));
     const { device } = call;
     const { stream } = device;
-    const args = beforeSeam(call.args, sumsOn(device, local) as Float64Array);
-    this.run({ ...call, args, statistics: local });
-    const kept = new KeptInputs(call);
+    const first = statisticsOnly(call.native, memoryOf(local.sums as Tensor));
+    this.run({ ...call, native: first, statistics: local });
+    const inputs = new InputHandles(call.native);
     return local
       .read()
       .then(merge)
       .then((merged) => {
-        const args = afterSeam(kept.call.args, sumsOn(device, merged));
-        const rest = { ...kept.call, args, statistics: merged };
+        const native = withoutStatistics(inputs.call, sumsOn(device, merged));
+        const rest = { ...call, native, statistics: merged };
         stream.run(() => this.run(rest));
         return this.settled(rest);
       })
@@ -101,12 +100,12 @@ export class DeviceRunner {
       })
       .finally(() => {
         local.dispose();
-        kept.dispose();
+        inputs.dispose();
       });
   }
 
   /** Resolves when the work is done; rejects when the labels were wrong. */
-  async settled(call: Prepared): Promise<void> {
+  async settled(call: PreparedCall): Promise<void> {
     try {
       await resultsOf(call)[0]?.storage.settled();
     } catch (error) {
@@ -115,17 +114,17 @@ export class DeviceRunner {
     }
   }
 
-  plan(call: Prepared): PlanRunner {
-    const native = this.#begin(call, () => this.#native.plan(...argumentsOf(call)));
-    return new DevicePlanRunner(native, this.#words);
+  plan(call: PreparedCall): PlanRunner {
+    const native = this.#begin(call, () => callLoss(this.#native, 'plan', onCurrentStream(call)));
+    return new DevicePlanRunner(native, this.#toUserError);
   }
 
-  /** Gives the results words for faults that are found later, or lets them go. */
-  #begin<Result>(call: Prepared, begin: () => Result): Result {
-    const words = (error: unknown) => this.#words(error, call);
+  /** Tells the results how to word faults that are found later, or lets them go. */
+  #begin<Result>(call: PreparedCall, begin: () => Result): Result {
+    const toError = (error: unknown) => this.#toUserError(error, call.native);
     try {
-      const begun = callNative(begin, words);
-      for (const result of resultsOf(call)) result.storage.words = words;
+      const begun = callNative(begin, toError);
+      for (const result of resultsOf(call)) result.storage.toUserError = toError;
       return begun;
     } catch (error) {
       release(call);
@@ -134,26 +133,18 @@ export class DeviceRunner {
   }
 }
 
-/** A call whose inputs have handles of their own. */
-class KeptInputs {
-  readonly call: Prepared;
-  readonly #handles: { dispose(): void }[] = [];
+/** Handles of its own for what a call reads: the caller may dispose the others. */
+class InputHandles {
+  readonly call: NativeCall;
+  readonly #handles: NativeBuffer[] = [];
 
-  constructor(call: Prepared) {
-    const args: RunArguments = [...call.args];
-    for (const input of inputArguments) {
-      const buffer = args[input] as unknown as NativeBuffer | undefined;
-      if (buffer === undefined) continue;
+  constructor(call: NativeCall) {
+    this.call = withInputs(call, (input) => {
+      const buffer = input as NativeBuffer;
       const handle = buffer.view(0, buffer.sizeBytes);
       this.#handles.push(handle);
-      args[input] = handle as unknown as Float64Array;
-    }
-    let { gradScale } = call;
-    if (gradScale instanceof Tensor) {
-      gradScale = gradScale.to(gradScale.device);
-      this.#handles.push(gradScale);
-    }
-    this.call = { ...call, args, gradScale };
+      return handle;
+    });
   }
 
   dispose(): void {
@@ -162,24 +153,18 @@ class KeptInputs {
 }
 
 /** Statistics of the host, where the call reads such, on its GPU: to be disposed when it is enqueued. */
-function uploadedSums({ statistics, device }: Prepared): Tensor | undefined {
+function uploadedSums({ statistics, device }: PreparedCall): Tensor | undefined {
   if (statistics === undefined || statistics.sums instanceof Tensor) return undefined;
   return Tensor.from(statistics.sums, statistics.shape).to(device);
 }
 
-function argumentsOf(call: Prepared, sums?: Tensor): DeviceRunArguments {
-  const { args, device, gradScale } = call;
-  const { native } = device.stream;
-  const upstream = codeOf(call.upstream?.dtype ?? 'float64');
-  const all: DeviceRunArguments =
-    typeof gradScale === 'number'
-      ? [...args, native, undefined, 0, upstream]
-      : [...args, native, gradScale.storage.buffer, codeOf(gradScale.dtype), upstream];
-  if (sums !== undefined) all[11] = memoryOf(sums) as Float64Array;
-  return all;
+/** The call on the stream that work goes to now. sums: in place of statistics on the host. */
+function onCurrentStream({ native, device }: PreparedCall, sums?: Tensor): NativeCall {
+  const statistics = sums === undefined ? native.statistics : memoryOf(sums);
+  return { ...native, statistics, stream: device.stream.native };
 }
 
-function resultsOf({ value, perClass, parts, grad, statistics }: Prepared): Tensor[] {
+function resultsOf({ value, perClass, parts, grad, statistics }: PreparedCall): Tensor[] {
   const sums = statistics?.sums instanceof Tensor ? statistics.sums : undefined;
   return [value, perClass, parts, grad, sums].filter((result) => result !== undefined);
 }

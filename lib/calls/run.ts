@@ -1,115 +1,128 @@
 // A checked call goes to the addon: at once or off the event loop, with the allReduce hook between its steps.
-import type { NativeLoss, NativeLossOptions, RunArguments } from '../../binding.js';
-import { inWords } from '../native/label-error.js';
+import type { NativeCall, NativeLoss, NativeLossOptions } from '../../binding.js';
+import { Step } from '../native/codes.js';
+import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
 import {
   type AllReduce,
-  afterSeam,
   atOnce,
-  beforeSeam,
-  hasSeam,
+  runsHook,
+  statisticsOnly,
   withCopies,
+  withoutStatistics,
 } from './all-reduce.js';
+import { readFactors } from './gradient-factors.js';
 import { LogitsCheck } from './logits-check.js';
-import { type Prepared, readUpstream, release, STATISTICS } from './outputs.js';
+import type { LossStatistics } from './loss-statistics.js';
+import type { Names } from './names.js';
+import { callLoss } from './native-call.js';
 import type { PlanRunner } from './plan.js';
-import type { Preparer } from './prepare.js';
+import { type PreparedCall, release } from './prepared-call.js';
 import { DeviceRunner } from './run-on-device.js';
 import type { Statistics } from './statistics.js';
 
 /** Runs the calls of one loss. */
-export class Runner {
+export class CallRunner {
   readonly #options: NativeLossOptions;
   readonly #native: NativeLoss;
   #onDevices: DeviceRunner | undefined;
-  readonly #ignoreIndex: number | undefined;
-  readonly #preparer: Preparer;
+  readonly #statistics: LossStatistics;
   readonly #allReduce: AllReduce | undefined;
+  readonly #names: Names;
   #logits: LogitsCheck | undefined;
 
   constructor(
     options: NativeLossOptions,
-    preparer: Preparer,
+    statistics: LossStatistics,
     allReduce: AllReduce | undefined,
+    names: Names,
     lossName: string,
   ) {
     this.#options = options;
     this.#native = new native.Loss(options);
-    this.#ignoreIndex = options.ignoreIndex;
-    this.#preparer = preparer;
+    this.#statistics = statistics;
     this.#allReduce = allReduce;
+    this.#names = names;
     this.#logits = LogitsCheck.for(options, lossName);
   }
 
-  run(call: Prepared): void {
-    const { args } = call;
+  run(call: PreparedCall): void {
     if (call.device.kind === 'cuda') {
       this.#refuseHook(call);
       this.#devices.run(call);
       return;
     }
-    if (this.#allReduce === undefined || !hasSeam(args[0])) {
-      if (this.#logits === undefined || !(args[0] & STATISTICS)) this.#runNative(args, call);
-      else this.#runLookedAt(call, this.#logits);
+    if (this.#allReduce === undefined || !runsHook(call.native.steps)) {
+      const native = this.#withSums(call.native);
+      this.#runNative(native);
+      this.#lookForLogits(native);
       return;
     }
     // New ones each time, as the hook may keep them.
-    const local = this.#preparer.localStatistics(call);
-    this.#runNative(beforeSeam(args, local.data), call);
-    this.#lookAt(local.data, args);
-    this.#runNative(afterSeam(args, this.merged(local).data), call);
+    const local = this.#statistics.make(call);
+    const first = statisticsOnly(call.native, local.data);
+    this.#runNative(first);
+    this.#lookForLogits(first);
+    this.#runNative(withoutStatistics(call.native, this.merged(local).data));
   }
 
   /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
-  runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
-    const allReduce = hasSeam(call.args[0]) ? this.#allReduce : undefined;
+  runAsync<Result>(call: PreparedCall, result: () => Result): Promise<Result> {
+    const allReduce = runsHook(call.native.steps) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
     if (allReduce === undefined) {
-      const args = this.#withSums(call.args);
-      return this.#runNativeAsync(args, call).then(() => {
-        this.#lookAt(args[11], args);
+      const native = this.#withSums(call.native);
+      return this.#runNativeAsync(native).then(() => {
+        this.#lookForLogits(native);
         return result();
       });
     }
     // The second half begins too late to throw, and must not find its outputs wrong then.
-    this.#native.check(...call.args);
-    const local = this.#preparer.localStatistics(call);
-    const args = withCopies(call.args);
-    return this.#runNativeAsync(beforeSeam(args, local.data), call)
+    callLoss(this.#native, 'check', call.native);
+    const local = this.#statistics.make(call);
+    const kept = withCopies(call.native);
+    const first = statisticsOnly(kept, local.data);
+    return this.#runNativeAsync(first)
       .then(() => {
-        this.#lookAt(local.data, args);
+        this.#lookForLogits(first);
         return allReduce(local);
       })
       .then((merged) => {
-        const sums = this.#preparer.checkMerged(merged, local).data;
-        return this.#runNativeAsync(afterSeam(args, sums), call);
+        const sums = this.#statistics.checkMerged(merged, local).data;
+        return this.#runNativeAsync(withoutStatistics(kept, sums));
       })
       .then(result);
   }
 
   /** Executes calls like this first one many times. */
-  plan(first: Prepared): PlanRunner {
+  plan(first: PreparedCall): PlanRunner {
     if (first.device.kind === 'cuda') {
       this.#refuseHook(first);
       return this.#devices.plan(first);
     }
-    const execute = (call: Prepared) => {
-      readUpstream(call);
+    const execute = (call: PreparedCall) => {
+      readFactors(call);
       this.run(call);
     };
     return { execute, bind() {}, dispose() {} };
   }
 
-  #runOnDevice(call: Prepared, allReduce: AllReduce | undefined): Promise<void> {
+  /** What the hook makes of these statistics, or they themselves where there is none. */
+  merged(local: Statistics): Statistics {
+    if (this.#allReduce === undefined) return local;
+    return this.#statistics.checkMerged(atOnce(this.#allReduce(local)), local);
+  }
+
+  #runOnDevice(call: PreparedCall, allReduce: AllReduce | undefined): Promise<void> {
     const devices = this.#devices;
     if (allReduce === undefined) {
       devices.run(call);
       return devices.settled(call);
     }
     try {
-      return devices.runMerging(call, this.#preparer.localStatistics(call), async (own) =>
-        this.#preparer.checkMerged(await allReduce(own), own),
+      return devices.runMerging(call, this.#statistics.make(call), async (own) =>
+        this.#statistics.checkMerged(await allReduce(own), own),
       );
     } catch (error) {
       release(call); // the statistics too
@@ -119,73 +132,52 @@ export class Runner {
 
   get #devices(): DeviceRunner {
     this.#onDevices ??= new DeviceRunner(this.#options, (error, call) =>
-      this.#inWords(error, call),
+      this.#toUserError(error, call),
     );
     return this.#onDevices;
   }
 
   /** The hook reads sums on the host, for which a call on a GPU does not wait. */
-  #refuseHook(call: Prepared): void {
-    const { args, device } = call;
-    if (this.#allReduce === undefined || !hasSeam(args[0])) return;
+  #refuseHook(call: PreparedCall): void {
+    if (this.#allReduce === undefined || !runsHook(call.native.steps)) return;
     release(call);
     throw new TypeError(
-      `allReduce cannot be combined with a synchronous call on ${device}: use valueAsync or valueAndGradAsync`,
+      `allReduce cannot be combined with a synchronous call on ${call.device}: use valueAsync or valueAndGradAsync`,
     );
   }
 
-  /** What the hook makes of these statistics, or they themselves where there is none. */
-  merged(local: Statistics): Statistics {
-    if (this.#allReduce === undefined) return local;
-    return this.#preparer.checkMerged(atOnce(this.#allReduce(local)), local);
+  /** The call itself or, where the logits check wants them, with room for the sums. */
+  #withSums(call: NativeCall): NativeCall {
+    const { steps, statistics, samples, classes } = call;
+    if (this.#logits === undefined || statistics !== undefined) return call;
+    if ((steps & Step.statistics) === 0) return call;
+    return { ...call, statistics: this.#statistics.makeSums(samples, classes) };
   }
 
-  /** The steps of a call of which the logits check wants the sums. */
-  #runLookedAt(call: Prepared, logits: LogitsCheck): void {
-    const { args } = call;
-    const own = args[11];
-    const groups = this.#options.pooled ? 1 : args[1];
-    args[11] = own ?? logits.roomFor(groups, args[2]);
-    this.#runNative(args, call);
-    this.#lookAt(args[11], args);
-    args[11] = own;
-  }
-
-  /** The same arguments, or a copy with room for the sums where the logits check wants them. */
-  #withSums(args: RunArguments): RunArguments {
-    if (this.#logits === undefined || !(args[0] & STATISTICS) || args[11] !== undefined)
-      return args;
-    const sums: RunArguments = [...args];
-    const groups = this.#options.pooled ? 1 : args[1];
-    sums[11] = this.#logits.roomFor(groups, args[2]).slice(); // calls may overlap
-    return sums;
-  }
-
-  /** The sums of step 1 of a call. */
-  #lookAt(sums: Float64Array | undefined, args: RunArguments): void {
-    if (this.#logits === undefined || sums === undefined || !(args[0] & STATISTICS)) return;
-    this.#logits.look(sums, args, this.#preparer.names.predictions);
+  /** In the sums that step 1 of the call has written. */
+  #lookForLogits(call: NativeCall): void {
+    if (this.#logits === undefined || (call.steps & Step.statistics) === 0) return;
+    this.#logits.look(call, this.#names.predictions);
     if (this.#logits.done) this.#logits = undefined;
   }
 
-  #runNative(args: RunArguments, call: Prepared): void {
+  #runNative(call: NativeCall): void {
     try {
-      this.#native.run(...args);
+      callLoss(this.#native, 'run', call);
     } catch (error) {
-      throw this.#inWords(error, call);
+      throw this.#toUserError(error, call);
     }
   }
 
-  #runNativeAsync(args: RunArguments, call: Prepared): Promise<void> {
+  #runNativeAsync(call: NativeCall): Promise<void> {
     return callNative(
-      () => this.#native.runAsync(...args),
-      (error) => this.#inWords(error, call),
+      () => callLoss(this.#native, 'runAsync', call),
+      (error) => this.#toUserError(error, call),
     );
   }
 
-  #inWords(error: unknown, { args }: Prepared): unknown {
-    const ignoreIndex = this.#ignoreIndex;
-    const { target: name } = this.#preparer.names;
-    return inWords(error, { name, classes: args[2], indices: args[8], ignoreIndex });
+  #toUserError(error: unknown, { classes, targetIsLabels: indices }: NativeCall): unknown {
+    const { ignoreIndex } = this.#options;
+    return toUserError(error, { name: this.#names.target, classes, indices, ignoreIndex });
   }
 }

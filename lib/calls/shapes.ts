@@ -1,13 +1,57 @@
 // How the shapes of a call fit together: N samples, C classes, S voxels.
 import type { NativeLossOptions } from '../../binding.js';
 import { needs, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
+import { Activation, LossKind } from '../native/codes.js';
 import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
-import { defaultNames } from './names.js';
+import { defaultNames, type Names } from './names.js';
 
 /** What of a loss's options says how shapes fit. */
 export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
   Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
+
+/** Whether the value has parts beside the overlap. */
+export function isCompound(options: NativeLossOptions): boolean {
+  const { crossEntropyFactor = 0, focalFactor = 0 } = options;
+  return crossEntropyFactor !== 0 || focalFactor !== 0;
+}
+
+/** Whether reduction `'none'` gives a number per sample instead of one per sample and class. */
+export function isPerGroup(options: NativeLossOptions): boolean {
+  const { kind } = options;
+  return kind === LossKind.generalized || kind === LossKind.wasserstein || isCompound(options);
+}
+
+/** Throws where a loss cannot have so many classes. where: in what they were counted, for messages. */
+export function checkClasses(
+  { activation, background, classWeights, distances }: GeometryOptions,
+  classes: number,
+  where: () => string,
+): void {
+  if (classes === 1 && activation === Activation.softmax) {
+    throw new RangeError(
+      `Expected 2 or more classes for activation 'softmax' but received 1, in ${where()}: use 'sigmoid'`,
+    );
+  }
+  if (classes === 1 && background === false) {
+    throw new RangeError(
+      `Expected 2 or more classes for background: false but received 1, in ${where()}`,
+    );
+  }
+  if (classWeights !== undefined && classWeights.length !== classes) {
+    throw rangeError(
+      `${classes} numbers, one per class,`,
+      'classWeights',
+      [...classWeights],
+      `the classes are counted in ${where()}`,
+    );
+  }
+  if (distances !== undefined && distances.length !== classes ** 2) {
+    throw new RangeError(
+      `Expected ${classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}: the classes are counted in ${where()}`,
+    );
+  }
+}
 
 /** N, C, S of a call and the kind of its target; one per loss, filled anew by every call. */
 export class Geometry {
@@ -15,20 +59,28 @@ export class Geometry {
   classes = 0;
   voxels = 0;
   labels = false;
-  /** Of the arguments, in messages. */
-  names = defaultNames;
   #axis = -1; // of the classes; -1 for rank 1
+  #shape: readonly number[] = []; // of the predictions
 
   readonly #options: GeometryOptions;
+  readonly #names: Names;
 
-  constructor(options: GeometryOptions) {
+  constructor(options: GeometryOptions, names = defaultNames) {
     this.#options = options;
+    this.#names = names;
   }
+
+  /** "predictions of shape [8, 1, 64, 64] (channels-first)": a wrong number of classes is often a wrong layout. */
+  readonly #where = (): string => {
+    const layout = this.#options.channelsLast ? 'channels-last' : 'channels-first';
+    return `${this.#names.predictions} of shape ${showShape(this.#shape)} (${layout})`;
+  };
 
   /** Reads N, C, S and the kind of target from the shapes, or throws. */
   fit(predictions: Tensor, target: Tensor, weight: Tensor | undefined): void {
     const { shape } = predictions;
-    const { names } = this;
+    this.#shape = shape;
+    const names = this.#names;
     if (!isFloat(predictions.dtype)) {
       throw new TypeError(
         `Expected dtype float32, float64, float16 or bfloat16 for ${names.predictions} but received ${predictions.dtype}`,
@@ -41,49 +93,16 @@ export class Geometry {
     this.samples = shape.length === 1 ? 1 : (shape[0] as number);
     this.classes = shape.length === 1 ? 1 : (shape[this.#axis] as number);
     this.voxels = predictions.size / this.samples / this.classes;
-    this.#checkClasses(predictions);
+    checkClasses(this.#options, this.classes, this.#where);
     this.labels = this.#isLabels(predictions, target);
     if (weight !== undefined) this.#checkWeight(predictions, weight);
-  }
-
-  #checkClasses(predictions: Tensor): void {
-    const { activation, background, classWeights, distances } = this.#options;
-    if (this.classes === 1 && activation === 2) {
-      throw new RangeError(
-        `Expected 2 or more classes for activation 'softmax' but received 1, in ${this.#seen(predictions)}: use 'sigmoid'`,
-      );
-    }
-    if (this.classes === 1 && background === false) {
-      throw new RangeError(
-        `Expected 2 or more classes for background: false but received 1, in ${this.#seen(predictions)}`,
-      );
-    }
-    if (classWeights !== undefined && classWeights.length !== this.classes) {
-      throw rangeError(
-        `${this.classes} numbers, one per class,`,
-        'classWeights',
-        [...classWeights],
-        `the classes are counted in ${this.#seen(predictions)}`,
-      );
-    }
-    if (distances !== undefined && distances.length !== this.classes ** 2) {
-      throw new RangeError(
-        `Expected ${this.classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}: the classes are counted in ${this.#seen(predictions)}`,
-      );
-    }
-  }
-
-  /** "predictions of shape [8, 1, 64, 64] (channels-first)": a wrong number of classes is often a wrong layout. */
-  #seen({ shape }: Tensor): string {
-    const layout = this.#options.channelsLast ? 'channels-last' : 'channels-first';
-    return `${this.names.predictions} of shape ${showShape(shape)} (${layout})`;
   }
 
   #isLabels(predictions: Tensor, target: Tensor): boolean {
     const same = sameShape(target.shape, predictions.shape);
     const without =
       this.#axis >= 0 && sameShapeWithout(target.shape, predictions.shape, this.#axis);
-    const { names } = this;
+    const names = this.#names;
     if (!same && !without) throw this.#shapeError(predictions, target);
     if (this.classes === 1) return isInteger(target.dtype);
     if (same) {
@@ -118,10 +137,10 @@ export class Geometry {
     const one = shape.map((size, axis) => (axis === this.#axis ? 1 : size));
     const hint =
       this.#axis >= 0 && sameShape(target.shape, one)
-        ? `: ${this.names.dropAxis(this.#axis, labels)}`
+        ? `: ${this.#names.dropAxis(this.#axis, labels)}`
         : '';
     return new RangeError(
-      `Expected shape ${either} for ${this.names.target}, with ${this.names.predictions} of shape ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
+      `Expected shape ${either} for ${this.#names.target}, with ${this.#names.predictions} of shape ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
     );
   }
 
@@ -136,7 +155,7 @@ export class Geometry {
     if (fits) return;
     const wanted = shape.filter((_, axis) => axis !== this.#axis);
     throw new RangeError(
-      `Expected shape ${showShape(wanted)} for weight, with ${this.names.predictions} of shape ${showShape(shape)}, but received ${showShape(weight.shape)}`,
+      `Expected shape ${showShape(wanted)} for weight, with ${this.#names.predictions} of shape ${showShape(shape)}, but received ${showShape(weight.shape)}`,
     );
   }
 }

@@ -1,6 +1,7 @@
 import { checkInteger, checkKeys, rangeError, showShape, typeError } from '../common/check.js';
 import { Device } from '../devices/device.js';
 import { Tensor } from '../tensors/tensor.js';
+import { isPooled } from './signature.js';
 
 /** The sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
 export const sumNames = [
@@ -45,11 +46,12 @@ export class Statistics {
   readonly samples: number;
   /** What the sums mean. Only equal signatures can be mixed. */
   readonly signature: string;
+  /** Whether they are sums over the whole batch: one group, whatever the number of samples. */
+  readonly pooled: boolean;
 
   readonly #data: Float64Array | Tensor;
 
-  /** data: a tensor where the sums are on a GPU. @internal */
-  constructor(
+  private constructor(
     data: Float64Array | Tensor,
     groups: number,
     classes: number,
@@ -60,6 +62,18 @@ export class Statistics {
     this.shape = Object.freeze([groups, classes, sumCount] as const);
     this.samples = samples;
     this.signature = signature;
+    this.pooled = isPooled(signature);
+  }
+
+  /** data: a tensor where the sums are on a GPU. @internal */
+  static make(
+    data: Float64Array | Tensor,
+    groups: number,
+    classes: number,
+    samples: number,
+    signature: string,
+  ): Statistics {
+    return new Statistics(data, groups, classes, samples, signature);
   }
 
   /**
@@ -123,8 +137,7 @@ export class Statistics {
       throw rangeError(`statistics of ${this.samples} samples`, 'other', other.samples);
     }
     const sum = this.data.map((value, i) => value + (other.data[i] as number));
-    const pooled = this.signature.startsWith('pooled');
-    const samples = pooled ? this.samples + other.samples : this.samples;
+    const samples = this.pooled ? this.samples + other.samples : this.samples;
     return new Statistics(sum, this.shape[0], this.shape[1], samples, this.signature);
   }
 
@@ -133,7 +146,7 @@ export class Statistics {
     if (!Array.isArray(list)) throw typeError('an array of statistics', 'list', list);
     if (list.length === 0) throw rangeError('at least one', 'list', list);
     const first = checkStatistics(list[0], 'list[0]');
-    if (first.signature.startsWith('pooled')) {
+    if (first.pooled) {
       throw new TypeError(
         'Expected statistics per sample for list but received pooled ones: use add',
       );
@@ -236,12 +249,12 @@ function build(
   const groups = checkInteger(shape[0], `${name}: groups`, 1, most);
   const classes = checkInteger(shape[1], `${name}: classes`, 1, most);
   checkInteger(shape[2], `${name}: sums`, sumCount, sumCount);
-  const expected = signature.startsWith('pooled') ? 1 : count;
+  const expected = isPooled(signature) ? 1 : count;
   if (groups !== expected) throw rangeError(`${expected} groups`, `${name}: groups`, groups);
   if (data.length !== groups * classes * sumCount) {
     throw rangeError(`${groups * classes * sumCount} sums`, name, data.length);
   }
-  return new Statistics(data, groups, classes, count, signature);
+  return Statistics.make(data, groups, classes, count, signature);
 }
 
 function readNumber(value: unknown): number {

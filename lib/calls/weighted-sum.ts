@@ -29,6 +29,6 @@ function addUpOnDevice(terms: readonly Term[], sum: Tensor): void {
   const to = sum.storage;
   terms.forEach(({ weight, value: { storage } }, i) => {
     callNative(() => cuda().addWeighted(to.buffer, storage.buffer, weight, i === 0, native));
-    to.words = storage.words; // the same for all scales of one loss
+    to.toUserError = storage.toUserError; // the same for all scales of one loss
   });
 }

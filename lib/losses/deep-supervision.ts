@@ -1,6 +1,8 @@
+import * as operations from '../calls/operations.js';
+import type { ValueAndGradOptions, ValueOptions } from '../calls/options.js';
 import { float64Buffer } from '../calls/outputs.js';
 import { Resampler } from '../calls/resample.js';
-import type { Checked, LossValue, LossValueAndGrad } from '../calls/result.js';
+import type { DeferredCall, LossValue, LossValueAndGrad } from '../calls/result.js';
 import { addUp as addUpTerms } from '../calls/weighted-sum.js';
 import {
   checkKeys,
@@ -15,7 +17,6 @@ import { toTensor, toTensorOn } from '../tensors/argument.js';
 import { expectApart, type Place, placeOf } from '../tensors/overlap.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { Loss } from './loss.js';
-import type { ValueAndGradOptions, ValueOptions } from './options.js';
 
 /** What a call of {@link DeepSupervision.value} adds. */
 export interface ScalesOptions<Out = ValueOptions['out']> {
@@ -131,7 +132,7 @@ export class DeepSupervision {
 
   #values(options: ScalesOptions): PrepareScale<ValueOptions['out'], LossValue> {
     checkKeys(options, 'options', valueKeys);
-    return (x, y, given) => this.#loss.prepareValue(x, y, given);
+    return (x, y, given) => this.#loss.prepare(operations.value, x, y, given);
   }
 
   #valuesAndGrads(
@@ -141,7 +142,7 @@ export class DeepSupervision {
     const { gradScale = 1, gradDtype, accumulate, upstream } = options;
     if (typeof gradScale !== 'number') throw typeError('a number', 'gradScale', gradScale);
     return (x, y, given, weight) =>
-      this.#loss.prepareValueAndGrad(x, y, {
+      this.#loss.prepare(operations.valueAndGrad, x, y, {
         ...given,
         gradScale: weight * gradScale,
         ...(gradDtype !== undefined && { gradDtype }),
@@ -157,7 +158,7 @@ export class DeepSupervision {
     prepare: PrepareScale<Out, Result>,
   ): ScalesValue<Result> {
     return this.#prepared(predictions, target, options, prepare, (calls, value) => {
-      const results = calls.map(({ call }) => call.run());
+      const results = calls.map(({ deferred }) => deferred.run());
       addUp(calls, results, value);
       return { value, scales: inOrder(calls, results) };
     });
@@ -173,7 +174,9 @@ export class DeepSupervision {
     return this.#prepared(predictions, target, options, prepare, async (calls, value, made) => {
       const { device } = value;
       const stream = device.kind === 'cuda' ? device.stream : undefined;
-      const begun = await Promise.allSettled(calls.map(async ({ call }) => call.runAsync()));
+      const begun = await Promise.allSettled(
+        calls.map(async ({ deferred }) => deferred.runAsync()),
+      );
       try {
         const results = begun.map((one) => {
           if (one.status === 'rejected') throw one.reason;
@@ -206,11 +209,12 @@ export class DeepSupervision {
     try {
       const calls = this.#calls(predictions, target, options, prepare, inputs, made);
       const [first] = calls as [Scale<Result>];
-      const { shape } = first.call.value;
-      for (const { i, call } of calls) {
-        if (!sameShape(call.value.shape, shape)) {
+      const { shape } = resultOf(first);
+      for (const scale of calls) {
+        const own = resultOf(scale).shape;
+        if (!sameShape(own, shape)) {
           const expected = `shape ${showShape(shape)}, that of predictions[0],`;
-          throw rangeError(expected, `the value of predictions[${i}]`, call.value.shape);
+          throw rangeError(expected, `the value of predictions[${scale.i}]`, own);
         }
       }
       const { device } = first.x;
@@ -261,9 +265,9 @@ export class DeepSupervision {
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
-      const call = prepare(x, this.#target.at(i, y, x, inputs), given, weight);
-      made.push(...call.prepared.made);
-      return { x, i, weight, call };
+      const deferred = prepare(x, this.#target.at(i, y, x, inputs), given, weight);
+      made.push(...deferred.call.made);
+      return { x, i, weight, deferred };
     });
   }
 }
@@ -273,15 +277,17 @@ type PrepareScale<Out, Result> = (
   y: Tensor,
   given: { weight?: Tensor; out?: NonNullable<Out> },
   weight: number,
-) => Checked<Result>;
+) => DeferredCall<Result>;
 
 interface Scale<Result> {
   x: Tensor;
   /** Its place among the predictions. */
   i: number;
   weight: number;
-  call: Checked<Result>;
+  deferred: DeferredCall<Result>;
 }
+
+const resultOf = ({ deferred }: Scale<unknown>) => deferred.call.value as Tensor;
 
 /**
  * @throws RangeError when what one scale writes is read or written elsewhere; alone a gradient may replace the
@@ -304,10 +310,9 @@ function expectOwnMemory(
   }
   const written: Place[] = [placeOf('out.value', value)];
   expectApart(written[0] as Place, read);
-  scales.forEach(({ x, i, call: { prepared } }, scale) => {
-    const accumulates = prepared.args[18];
+  scales.forEach(({ x, i, deferred: { call } }, scale) => {
     for (const name of ['value', 'perClass', 'parts', 'grad'] as const) {
-      const result = prepared[name];
+      const result = call[name];
       if (result === undefined) continue;
       const place = placeOf(`out.scales[${i}].${name}`, result);
       const own = read[scale] as Place;
@@ -316,7 +321,7 @@ function expectOwnMemory(
         place.memory === own.memory &&
         place.begin === own.begin &&
         result.dtype === x.dtype &&
-        !accumulates;
+        !call.native.accumulate;
       expectApart(place, replaces ? read.filter((other) => other !== own) : read);
       expectApart(place, written);
       written.push(place);

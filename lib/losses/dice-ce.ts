@@ -1,3 +1,4 @@
+import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
 
@@ -22,6 +23,6 @@ import type { LossOptions } from './options.js';
 export class DiceCELoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, { kind: 0, defaults: { activation: 'softmax', crossEntropy: {} } });
+    super(options, { kind: LossKind.dice, defaults: { activation: 'softmax', crossEntropy: {} } });
   }
 }

@@ -1,3 +1,4 @@
+import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
 
@@ -21,6 +22,6 @@ import type { LossOptions } from './options.js';
 export class DiceFocalLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, { kind: 0, defaults: { activation: 'softmax', focal: {} } });
+    super(options, { kind: LossKind.dice, defaults: { activation: 'softmax', focal: {} } });
   }
 }

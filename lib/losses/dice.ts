@@ -1,3 +1,4 @@
+import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
 
@@ -19,6 +20,6 @@ import type { LossOptions } from './options.js';
 export class DiceLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, { kind: 0 });
+    super(options, { kind: LossKind.dice });
   }
 }

@@ -1,3 +1,4 @@
+import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { GeneralizedDiceOptions } from './options.js';
 
@@ -22,8 +23,8 @@ export class GeneralizedDiceLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: GeneralizedDiceOptions = {}) {
     super(options, {
-      kind: 3,
-      more: ['weighting'],
+      kind: LossKind.generalized,
+      adds: ['weighting'],
       absent: ['formula', 'skip'],
       defaults: { denominator: 'linear' },
     });

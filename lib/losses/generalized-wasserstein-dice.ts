@@ -1,3 +1,4 @@
+import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { GeneralizedWassersteinDiceOptions } from './options.js';
 
@@ -29,9 +30,9 @@ export class GeneralizedWassersteinDiceLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option, a wrong value or without distances */
   constructor(options: GeneralizedWassersteinDiceOptions) {
     super(options === undefined ? {} : options, {
-      kind: 4,
-      more: ['distances', 'backgroundIndex'],
-      less: ['denominator', 'overlap', 'absent', 'background'],
+      kind: LossKind.wasserstein,
+      adds: ['distances', 'backgroundIndex'],
+      removes: ['denominator', 'overlap', 'absent', 'background'],
       activations: ['none', 'softmax'],
       absent: ['formula'],
     });

@@ -1,38 +1,26 @@
 import { type AllReduce, checkAllReduce } from '../calls/all-reduce.js';
-import type { Names } from '../calls/names.js';
-import {
-  ALL,
-  FINALIZE,
-  GRADIENT,
-  gradientKeys,
-  type Prepared,
-  STATISTICS,
-  statisticsKeys,
-  TARGET_GRADIENT,
-  targetGradientKeys,
-  valueAndGradKeys,
-  valueKeys,
-} from '../calls/outputs.js';
-import { Plan, type Prepare } from '../calls/plan.js';
-import { Preparer } from '../calls/prepare.js';
-import {
-  type Checked,
-  type LossValue,
-  type LossValueAndGrad,
-  lossValue,
-  lossValueAndGrad,
-} from '../calls/result.js';
-import { Runner } from '../calls/run.js';
-import type { Statistics } from '../calls/statistics.js';
-import { none } from '../common/check.js';
-import type { Tensor, TensorLike } from '../tensors/tensor.js';
+import { LossStatistics } from '../calls/loss-statistics.js';
+import { defaultNames, type Names } from '../calls/names.js';
+import * as operations from '../calls/operations.js';
 import type {
   CallOptions,
   GradientOptions,
   TargetGradientOptions,
   ValueAndGradOptions,
   ValueOptions,
-} from './options.js';
+} from '../calls/options.js';
+import { Plan, type Prepare } from '../calls/plan.js';
+import { Preparer } from '../calls/prepare.js';
+import {
+  type DeferredCall,
+  type LossValue,
+  type LossValueAndGrad,
+  lossValue,
+} from '../calls/result.js';
+import { CallRunner } from '../calls/run.js';
+import type { Statistics } from '../calls/statistics.js';
+import { none } from '../common/check.js';
+import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { type Definition, resolveOptions } from './resolve.js';
 
 /**
@@ -44,18 +32,21 @@ import { type Definition, resolveOptions } from './resolve.js';
  * of range reject the promise.
  */
 export abstract class Loss {
+  readonly #names = { ...defaultNames };
   readonly #preparer: Preparer;
-  readonly #runner: Runner;
+  readonly #runner: CallRunner;
   /** @internal */
   readonly channelsLast: boolean;
 
   /** @internal */
   protected constructor(options: { allReduce?: AllReduce }, definition: Definition) {
     const resolved = resolveOptions(options, definition);
+    const statistics = new LossStatistics(resolved);
     this.channelsLast = resolved.channelsLast;
-    this.#preparer = new Preparer(resolved);
     const allReduce = checkAllReduce(options.allReduce);
-    this.#runner = new Runner(resolved, this.#preparer, allReduce, new.target.name);
+    const { name } = new.target;
+    this.#preparer = new Preparer(resolved, statistics, this.#names);
+    this.#runner = new CallRunner(resolved, statistics, allReduce, this.#names, name);
   }
 
   /**
@@ -68,15 +59,7 @@ export abstract class Loss {
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
   value(predictions: TensorLike, target: TensorLike, options: ValueOptions = none): LossValue {
-    const call = this.#preparer.call(
-      STATISTICS | FINALIZE,
-      predictions,
-      target,
-      options,
-      valueKeys,
-    );
-    this.#runner.run(call);
-    return lossValue(call, options.out);
+    return this.#run(operations.value, predictions, target, options);
   }
 
   /**
@@ -88,9 +71,7 @@ export abstract class Loss {
     target: TensorLike,
     options: ValueAndGradOptions = none,
   ): LossValueAndGrad {
-    const call = this.#preparer.call(ALL, predictions, target, options, valueAndGradKeys);
-    this.#runner.run(call);
-    return lossValueAndGrad(call, options.out);
+    return this.#run(operations.valueAndGrad, predictions, target, options);
   }
 
   /**
@@ -113,9 +94,7 @@ export abstract class Loss {
     target: TensorLike,
     options: CallOptions & { out?: Statistics } = none,
   ): Statistics {
-    const call = this.#preparer.call(STATISTICS, predictions, target, options, statisticsKeys);
-    this.#runner.run(call);
-    return call.statistics as Statistics;
+    return this.#run(operations.statistics, predictions, target, options);
   }
 
   /**
@@ -142,9 +121,7 @@ export abstract class Loss {
     statistics: Statistics,
     options: GradientOptions = none,
   ): Tensor {
-    const call = this.#gradientCall(predictions, target, statistics, options);
-    this.#runner.run(call);
-    return call.grad as Tensor;
+    return this.#run(operations.gradient, predictions, target, options, statistics);
   }
 
   /**
@@ -167,9 +144,7 @@ export abstract class Loss {
     statistics: Statistics,
     options: TargetGradientOptions = none,
   ): Tensor {
-    const call = this.#targetGradientCall(predictions, target, statistics, options);
-    this.#runner.run(call);
-    return call.grad as Tensor;
+    return this.#run(operations.targetGradient, predictions, target, options, statistics);
   }
 
   /** {@link Loss.value} off the event loop. */
@@ -178,14 +153,7 @@ export abstract class Loss {
     target: TensorLike,
     options: ValueOptions = none,
   ): Promise<LossValue> {
-    const call = this.#preparer.call(
-      STATISTICS | FINALIZE,
-      predictions,
-      target,
-      options,
-      valueKeys,
-    );
-    return this.#runner.runAsync(call, () => lossValue(call, options.out));
+    return this.#runAsync(operations.value, predictions, target, options);
   }
 
   /** {@link Loss.valueAndGrad} off the event loop. */
@@ -194,8 +162,7 @@ export abstract class Loss {
     target: TensorLike,
     options: ValueAndGradOptions = none,
   ): Promise<LossValueAndGrad> {
-    const call = this.#preparer.call(ALL, predictions, target, options, valueAndGradKeys);
-    return this.#runner.runAsync(call, () => lossValueAndGrad(call, options.out));
+    return this.#runAsync(operations.valueAndGrad, predictions, target, options);
   }
 
   /** {@link Loss.statistics} off the event loop. */
@@ -204,8 +171,7 @@ export abstract class Loss {
     target: TensorLike,
     options: CallOptions & { out?: Statistics } = none,
   ): Promise<Statistics> {
-    const call = this.#preparer.call(STATISTICS, predictions, target, options, statisticsKeys);
-    return this.#runner.runAsync(call, () => call.statistics as Statistics);
+    return this.#runAsync(operations.statistics, predictions, target, options);
   }
 
   /** {@link Loss.gradient} off the event loop. */
@@ -215,8 +181,7 @@ export abstract class Loss {
     statistics: Statistics,
     options: GradientOptions = none,
   ): Promise<Tensor> {
-    const call = this.#gradientCall(predictions, target, statistics, options);
-    return this.#runner.runAsync(call, () => call.grad as Tensor);
+    return this.#runAsync(operations.gradient, predictions, target, options, statistics);
   }
 
   /** {@link Loss.targetGradient} off the event loop. */
@@ -226,8 +191,7 @@ export abstract class Loss {
     statistics: Statistics,
     options: TargetGradientOptions = none,
   ): Promise<Tensor> {
-    const call = this.#targetGradientCall(predictions, target, statistics, options);
-    return this.#runner.runAsync(call, () => call.grad as Tensor);
+    return this.#runAsync(operations.targetGradient, predictions, target, options, statistics);
   }
 
   /**
@@ -238,56 +202,45 @@ export abstract class Loss {
   plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
     const fixed = { ...options };
     const prepare: Prepare = (x, y, out) =>
-      this.#preparer.call(ALL, x, y, { ...fixed, ...(out && { out }) }, valueAndGradKeys);
+      this.#preparer.call(operations.valueAndGrad, x, y, { ...fixed, ...(out && { out }) });
     const first = prepare(predictions, target, undefined);
-    return new Plan(prepare, first, this.#runner.plan(first));
+    return Plan.make(prepare, first, this.#runner.plan(first));
   }
 
-  #gradientCall(
-    x: TensorLike,
-    y: TensorLike,
-    sums: Statistics,
-    options: GradientOptions,
-  ): Prepared {
-    return this.#preparer.call(GRADIENT, x, y, options, gradientKeys, sums);
-  }
-
-  #targetGradientCall(
+  #run<Options extends operations.AnyOptions, Result>(
+    operation: operations.Operation<Options, Result>,
     predictions: TensorLike,
     target: TensorLike,
-    statistics: Statistics,
-    options: TargetGradientOptions,
-  ): Prepared {
-    return this.#preparer.call(
-      TARGET_GRADIENT,
-      predictions,
-      target,
-      options,
-      targetGradientKeys,
-      statistics,
-    );
+    options: Options,
+    statistics?: Statistics,
+  ): Result {
+    const call = this.#preparer.call(operation, predictions, target, options, statistics);
+    this.#runner.run(call);
+    return operation.result(call, options.out);
   }
 
-  /** value() in two parts: all checks, and then, when the result says so, the work. @internal */
-  prepareValue(x: TensorLike, y: TensorLike, options: ValueOptions): Checked<LossValue> {
-    const call = this.#preparer.call(STATISTICS | FINALIZE, x, y, options, valueKeys);
-    return this.#checked(call, () => lossValue(call, options.out));
+  #runAsync<Options extends operations.AnyOptions, Result>(
+    operation: operations.Operation<Options, Result>,
+    predictions: TensorLike,
+    target: TensorLike,
+    options: Options,
+    statistics?: Statistics,
+  ): Promise<Result> {
+    const call = this.#preparer.call(operation, predictions, target, options, statistics);
+    return this.#runner.runAsync(call, () => operation.result(call, options.out));
   }
 
-  /** valueAndGrad() in the same two parts. @internal */
-  prepareValueAndGrad(
-    x: TensorLike,
-    y: TensorLike,
-    options: ValueAndGradOptions,
-  ): Checked<LossValueAndGrad> {
-    const call = this.#preparer.call(ALL, x, y, options, valueAndGradKeys);
-    return this.#checked(call, () => lossValueAndGrad(call, options.out));
-  }
-
-  #checked<Result>(call: Prepared, result: () => Result): Checked<Result> {
+  /** A call in two parts: all checks, and then, when the result says so, the work. @internal */
+  prepare<Options extends operations.AnyOptions, Result>(
+    operation: operations.Operation<Options, Result>,
+    predictions: TensorLike,
+    target: TensorLike,
+    options: Options,
+  ): DeferredCall<Result> {
+    const call = this.#preparer.call(operation, predictions, target, options);
+    const result = () => operation.result(call, options.out);
     return {
-      value: call.value as Tensor,
-      prepared: call,
+      call,
       run: () => {
         this.#runner.run(call);
         return result();
@@ -298,7 +251,7 @@ export abstract class Loss {
 
   /** How messages call the arguments: for warpdice/tfjs. @internal */
   useNames(names: Names): void {
-    this.#preparer.names = names;
+    Object.assign(this.#names, names);
   }
 
   /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */

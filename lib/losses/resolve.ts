@@ -1,5 +1,6 @@
 // From the options of a loss to those of the addon: every value is checked, defaults and codes take their places.
 import type { NativeLossOptions } from '../../binding.js';
+import { isCompound } from '../calls/shapes.js';
 import {
   cannotCombine,
   checkFlag,
@@ -13,7 +14,22 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
-import { type Absent, absentPolicies } from '../metrics/scores.js';
+import {
+  type Absent,
+  absentPolicies,
+  checkIgnoreIndex,
+  checkLayout,
+} from '../common/shared-options.js';
+import {
+  AbsentPolicy,
+  Activation,
+  LossKind,
+  namesOf,
+  Overlap,
+  Reduction,
+  Transform,
+  Weighting,
+} from '../native/codes.js';
 import type {
   CrossEntropyOptions,
   FocalOptions,
@@ -23,21 +39,17 @@ import type {
   TverskyOptions,
 } from './options.js';
 
-/** The kind whose overlap is made of distances between classes. */
-const WASSERSTEIN = 4;
-
 /** What makes a class of losses. */
 export interface Definition {
-  /** As in binding.d.ts. */
-  kind: number;
+  kind: (typeof LossKind)[keyof typeof LossKind];
   /** Options that only this class has. */
-  more?: readonly string[];
+  adds?: readonly string[];
   /** Options that it has not. */
-  less?: readonly string[];
+  removes?: readonly string[];
   /** Where its defaults are not the common ones. */
   defaults?: LossOptions;
   /** Activations and policies for absent classes, if not all. */
-  activations?: readonly Activation[];
+  activations?: readonly (keyof typeof Activation)[];
   absent?: readonly Absent[];
 }
 
@@ -68,22 +80,18 @@ const commonKeys: readonly (keyof LossOptions)[] = [
   'allReduce',
 ];
 
-// Where the addon takes a code: in that order.
-const activations = ['none', 'sigmoid', 'softmax'] as const;
-type Activation = (typeof activations)[number];
+const activations = namesOf(Activation);
+const reductions = namesOf(Reduction);
+const weightings = namesOf(Weighting);
 const overlaps = ['product', 'minimum'] as const;
-const reductions = ['none', 'mean', 'sum'] as const;
 const denominators = ['squared', 'linear'] as const;
-const weightings = ['square', 'simple', 'uniform'] as const;
-
 const transforms = ['none', 'log', 'log-cosh'] as const;
-const transformCodes = { none: 0, log: 2, 'log-cosh': 3 } as const; // 1 is the power
 
 /** The options as the addon takes them; throws for anything that is not one. */
 export function resolveOptions(given: object, definition: Definition): NativeLossOptions {
-  const { kind, more = [], less = [], defaults = {} } = definition;
-  const known = commonKeys.filter((key) => !less.includes(key));
-  checkKeys(given, 'options', [...known, ...more]);
+  const { kind, adds = [], removes = [], defaults = {} } = definition;
+  const known = commonKeys.filter((key) => !removes.includes(key));
+  checkKeys(given, 'options', [...known, ...adds]);
   const options = given as Options;
   const activation = checkOneOf(
     options.activation,
@@ -93,8 +101,8 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
   );
   const resolved: NativeLossOptions = {
     kind,
-    activation: activations.indexOf(activation),
-    reduction: reductions.indexOf(checkOneOf(options.reduction, 'reduction', reductions, 'mean')),
+    activation: Activation[activation],
+    reduction: Reduction[checkOneOf(options.reduction, 'reduction', reductions, 'mean')],
     pooled: checkFlag(options.batch, 'batch', false),
     background: checkFlag(options.background, 'background', true),
     channelsLast: checkLayout(options.layout) === 'channels-last',
@@ -104,7 +112,7 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
     classWeights: checkClassWeights(options.classWeights),
     alpha: checkNonNegative(options.alpha, 'alpha', 0.5),
     beta: checkNonNegative(options.beta, 'beta', 0.5),
-    weighting: weightings.indexOf(checkOneOf(options.weighting, 'weighting', weightings, 'square')),
+    weighting: Weighting[checkOneOf(options.weighting, 'weighting', weightings, 'square')],
     ...overlapOf(options, definition),
     ...transformOf(options, definition),
     ...crossEntropyOf(
@@ -126,22 +134,13 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
   return resolved;
 }
 
-/** Whether the value has parts beside the overlap. */
-export function isCompound(options: NativeLossOptions): boolean {
-  const { crossEntropyFactor = 0, focalFactor = 0 } = options;
-  return crossEntropyFactor !== 0 || focalFactor !== 0;
-}
-
-/** Whether reduction `'none'` gives a number per sample instead of one per sample and class. */
-export function isPerGroup(options: NativeLossOptions): boolean {
-  return options.kind >= 3 || isCompound(options);
-}
-
 function overlapOf(
   options: Options,
   { kind, defaults = {} }: Definition,
 ): Pick<NativeLossOptions, 'squared' | 'overlap' | 'distances' | 'backgroundIndex'> {
-  if (kind === WASSERSTEIN) return { squared: false, overlap: 2, ...distancesOf(options) };
+  if (kind === LossKind.wasserstein) {
+    return { squared: false, overlap: Overlap.wasserstein, ...distancesOf(options) };
+  }
   const overlap = checkOneOf(options.overlap, 'overlap', overlaps, 'product');
   const minimum = overlap === 'minimum';
   const denominator = checkOneOf(
@@ -153,7 +152,7 @@ function overlapOf(
   if (minimum && denominator !== 'linear') {
     throw cannotCombine("denominator 'squared'", "overlap 'minimum'", "use 'linear'");
   }
-  return { squared: denominator === 'squared', overlap: overlaps.indexOf(overlap) };
+  return { squared: denominator === 'squared', overlap: Overlap[overlap] };
 }
 
 function distancesOf({
@@ -195,9 +194,9 @@ function transformOf(
   const absent = checkOneOf(options.absent, 'absent', policies, skips ? 'skip' : 'formula');
   const power = transform === 'none' && gamma !== 1;
   return {
-    transform: power ? 1 : transformCodes[transform],
+    transform: power ? Transform.power : Transform[transform],
     gamma,
-    absent: absentPolicies.indexOf(absent),
+    absent: AbsentPolicy[absent],
   };
 }
 
@@ -225,18 +224,6 @@ function focalOf(
     focalFactor: checkPositive(options.weight, 'focal.weight', 1),
     focalGamma: checkNonNegative(options.gamma, 'focal.gamma', 2),
   };
-}
-
-const layouts = ['channels-first', 'channels-last'] as const;
-
-export const checkLayout = (value: unknown) =>
-  checkOneOf(value, 'layout', layouts, 'channels-first');
-
-export function checkIgnoreIndex(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw typeError('an integer', 'ignoreIndex', value);
-  if (!Number.isSafeInteger(value)) throw rangeError('an integer', 'ignoreIndex', value);
-  return value;
 }
 
 function checkClassWeights(value: unknown): Float64Array | undefined {

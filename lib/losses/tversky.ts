@@ -1,3 +1,4 @@
+import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { TverskyOptions } from './options.js';
 
@@ -21,8 +22,8 @@ export class TverskyLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: TverskyOptions = {}) {
     super(options, {
-      kind: 2,
-      more: ['alpha', 'beta'],
+      kind: LossKind.tversky,
+      adds: ['alpha', 'beta'],
       defaults: { denominator: 'linear' },
     });
   }

@@ -1,24 +1,34 @@
 // One batch of the metrics: from what the caller gives to the addon's counts.
-import type { CountArguments } from '../../binding.js';
-import { memoryOf } from '../calls/outputs.js';
+import type { NativeCount } from '../../binding.js';
+import { memoryOf } from '../calls/native-call.js';
+import type { CallOptions } from '../calls/options.js';
 import { checkWeightDType, Geometry } from '../calls/shapes.js';
 import { checkKeys, rangeError, sameShape, showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
-import type { CallOptions } from '../losses/options.js';
-import { inWords } from '../native/label-error.js';
+import { Decision } from '../native/codes.js';
+import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
+import { makeArray } from '../tensors/allocate.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
-import { codeOf, isInteger, makeArray } from '../tensors/dtype.js';
+import { codeOf, isInteger } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { countOnDevice, countOnDeviceAsync } from './count-on-device.js';
-import { decisions, type ResolvedMetrics } from './options.js';
+import { callCount } from './native-count.js';
+import type { ResolvedMetrics } from './options.js';
 
 /** Receives what was counted: [samples, cells], to be read at once and not kept. */
 type Add = (counts: Float64Array, samples: number) => void;
 
 /** N, S and the kind of target. */
 type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels'>;
+
+interface PreparedCount {
+  native: NativeCount;
+  /** Where the counts come to be, on the host. */
+  counts: Float64Array;
+  device: Device;
+}
 
 export class BatchCounter {
   /** Numbers per sample: [C+1, C+1] or, for decision `'threshold'`, [C, 2, 2]; see native/math/counts.h. */
@@ -35,35 +45,31 @@ export class BatchCounter {
   }
 
   count(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): void {
-    const { args, device } = this.#prepare(x, y, options);
+    const { native: call, counts, device } = this.#prepare(x, y, options);
     try {
-      if (device.kind === 'cuda') countOnDevice(device, args, this.cells);
-      else native.count(...args);
-      add(args[14], args[2]);
+      if (device.kind === 'cuda') countOnDevice(device, call, counts, this.cells);
+      else callCount(native, 'count', call);
+      add(counts, call.samples);
     } catch (error) {
-      throw this.#inWords(error, args);
+      throw this.#toUserError(error, call);
     } finally {
-      this.#idle.push(args[14]);
+      this.#idle.push(counts);
     }
   }
 
   /** Wrong arguments throw at once; what the work finds is a rejection. */
   countAsync(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): Promise<void> {
-    const { args, device } = this.#prepare(x, y, options);
+    const { native: call, counts, device } = this.#prepare(x, y, options);
     const start = () =>
       device.kind === 'cuda'
-        ? countOnDeviceAsync(device, args, this.cells)
-        : native.countAsync(...args);
-    return callNative(start, (error) => this.#inWords(error, args))
-      .then(() => add(args[14], args[2]))
-      .finally(() => this.#idle.push(args[14]));
+        ? countOnDeviceAsync(device, call, counts, this.cells)
+        : callCount(native, 'countAsync', call);
+    return callNative(start, (error) => this.#toUserError(error, call))
+      .then(() => add(counts, call.samples))
+      .finally(() => this.#idle.push(counts));
   }
 
-  #prepare(
-    predictions: TensorLike,
-    target: TensorLike,
-    options: CallOptions,
-  ): { args: CountArguments; device: Device } {
+  #prepare(predictions: TensorLike, target: TensorLike, options: CallOptions): PreparedCount {
     checkKeys(options, 'options', ['weight']);
     const x = toTensor(predictions, 'predictions');
     const { device } = x;
@@ -72,24 +78,26 @@ export class BatchCounter {
       options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
     const { samples, voxels, labels } = this.#fit(x, y, w);
     const { classes, decision, layout, threshold = 0, ignoreIndex } = this.#options;
-    const args: CountArguments = [
-      decisions.indexOf(decision),
+    const counts = this.#room(samples * this.cells);
+    const native: NativeCount = {
+      decision: Decision[decision],
       threshold,
       samples,
       classes,
       voxels,
-      layout === 'channels-last',
-      memoryOf(x),
-      codeOf(x.dtype),
-      memoryOf(y),
-      codeOf(y.dtype),
-      labels,
+      channelsLast: layout === 'channels-last',
+      predictions: memoryOf(x),
+      predictionsType: codeOf(x.dtype),
+      target: memoryOf(y),
+      targetType: codeOf(y.dtype),
+      targetIsLabels: labels,
       ignoreIndex,
-      w && memoryOf(w),
-      w === undefined ? 0 : codeOf(w.dtype),
-      this.#room(samples * this.cells),
-    ];
-    return { args, device };
+      weight: w && memoryOf(w),
+      weightType: w === undefined ? 0 : codeOf(w.dtype),
+      counts,
+      stream: undefined,
+    };
+    return { native, counts, device };
   }
 
   #room(size: number): Float64Array {
@@ -110,10 +118,10 @@ export class BatchCounter {
     return this.#geometry;
   }
 
-  #inWords(error: unknown, args: CountArguments): unknown {
+  #toUserError(error: unknown, call: NativeCount): unknown {
     const name = (error as { predictions?: boolean }).predictions ? 'predictions' : 'target';
     const { classes, ignoreIndex } = this.#options;
-    return inWords(error, { name, classes, indices: args[10], ignoreIndex });
+    return toUserError(error, { name, classes, indices: call.targetIsLabels, ignoreIndex });
   }
 }
 

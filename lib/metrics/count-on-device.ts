@@ -1,18 +1,24 @@
 // Counting a batch on a GPU: enqueued at once; the counts come with the faults behind them.
-import type { CountArguments } from '../../binding.js';
+import type { NativeCount } from '../../binding.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
 import { callNative } from '../native/translate-error.js';
 import { Tensor } from '../tensors/tensor.js';
+import { callCount } from './native-count.js';
 
 /** Of predictions and of the target: how many, the index of the first, its value. */
 const faultWords = 6;
 
-/** Writes the counts to the last of the arguments. */
-export function countOnDevice(device: Device, args: CountArguments, cells: number): void {
-  const counts = enqueue(device, args, cells);
+/** Writes what was counted to `to`. */
+export function countOnDevice(
+  device: Device,
+  call: NativeCount,
+  to: Float64Array,
+  cells: number,
+): void {
+  const counts = enqueue(device, call, cells);
   try {
-    take(counts.readSync() as BigInt64Array, args[14]);
+    take(counts.readSync() as BigInt64Array, to);
   } finally {
     counts.dispose();
   }
@@ -21,22 +27,24 @@ export function countOnDevice(device: Device, args: CountArguments, cells: numbe
 /** The same when it is done. */
 export function countOnDeviceAsync(
   device: Device,
-  args: CountArguments,
+  call: NativeCount,
+  to: Float64Array,
   cells: number,
 ): Promise<void> {
-  const counts = enqueue(device, args, cells);
+  const counts = enqueue(device, call, cells);
   return counts
     .read()
-    .then((data) => take(data as BigInt64Array, args[14]))
+    .then((data) => take(data as BigInt64Array, to))
     .finally(() => counts.dispose());
 }
 
-function enqueue(device: Device, args: CountArguments, cells: number): Tensor {
-  const counts = Tensor.forResult([args[2] * cells + faultWords], 'int64', device);
-  const onDevice: CountArguments = [...args];
-  onDevice[14] = counts.storage.buffer as unknown as Float64Array;
+function enqueue(device: Device, call: NativeCount, cells: number): Tensor {
+  const counts = Tensor.forResult([call.samples * cells + faultWords], 'int64', device);
+  const { native: stream } = device.stream;
   try {
-    callNative(() => cuda().count(...onDevice, device.stream.native));
+    callNative(() =>
+      callCount(cuda(), 'count', { ...call, counts: counts.storage.buffer, stream }),
+    );
   } catch (error) {
     counts.dispose();
     throw error;

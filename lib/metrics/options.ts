@@ -8,11 +8,15 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
-import { checkIgnoreIndex, checkLayout } from '../losses/resolve.js';
-import { type Absent, absentPolicies } from './scores.js';
+import {
+  type Absent,
+  absentPolicies,
+  checkIgnoreIndex,
+  checkLayout,
+} from '../common/shared-options.js';
+import { Decision, namesOf } from '../native/codes.js';
 
-/** In the order of the codes of binding.d.ts. */
-export const decisions = ['argmax', 'threshold', 'labels'] as const;
+const decisions = namesOf(Decision);
 const aggregates = ['global', 'samples'] as const;
 
 /** What {@link SegmentationMetrics} count, and how scores are made of it. */

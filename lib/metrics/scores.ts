@@ -1,4 +1,5 @@
 // From counts to scores: the formulas, absent classes and averages of the hard metrics.
+import type { Absent } from '../common/shared-options.js';
 import type { ClassCounts } from './counts.js';
 
 /** A score of one class, from its counts. 0/0 is 0. */
@@ -17,11 +18,6 @@ export type ScoreName =
   | 'volumeSimilarity'
   /** (TP + TN) / (TP + FP + FN + TN) */
   | 'accuracy';
-
-/** What a class with no target voxel does: see {@link LossOptions.absent} and {@link MetricsOptions.absent}. */
-export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
-/** In the order of the codes of binding.d.ts. */
-export const absentPolicies: readonly Absent[] = ['formula', 'skip', 'perfect', 'worst'];
 
 /** How {@link SegmentationMetrics.average} goes from classes to one number. */
 export type Average =

@@ -1,3 +1,4 @@
+import type { CallOptions } from '../calls/options.js';
 import {
   cannotCombine,
   checkInteger,
@@ -8,8 +9,7 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
-import type { CallOptions } from '../losses/options.js';
-import { makeArray } from '../tensors/dtype.js';
+import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter } from './count-batch.js';
 import { binaryCounts, type ClassCounts, checkCounts, confusionCounts } from './counts.js';

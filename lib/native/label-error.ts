@@ -1,4 +1,4 @@
-// Words for what the addon reports by code.
+// The error that users see for labels out of range, which the addon reports by numbers.
 import { WarpDiceError } from '../common/errors.js';
 import { translate } from './translate-error.js';
 
@@ -13,7 +13,7 @@ interface Labels {
 }
 
 /** The error that users see. */
-export function inWords(error: unknown, labels: Labels): unknown {
+export function toUserError(error: unknown, labels: Labels): unknown {
   const { code, count, index, value } = error as WarpDiceError;
   if (code === 'ERR_LABEL_RANGE') {
     const { name, classes, indices, ignoreIndex } = labels;

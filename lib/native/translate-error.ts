@@ -18,16 +18,16 @@ export function translate(error: unknown): unknown {
   return error;
 }
 
-/** Calls the addon; what it throws, or rejects with, is translated. */
-export function callNative<Result>(call: () => Result, words = translate): Result {
+/** Calls the addon; what it throws, or rejects with, becomes an error for users. */
+export function callNative<Result>(call: () => Result, toUserError = translate): Result {
   let result: Result;
   try {
     result = call();
   } catch (error) {
-    throw words(error);
+    throw toUserError(error);
   }
   if (typeof (result as Promise<unknown> | undefined)?.then !== 'function') return result;
   return (result as Promise<unknown>).then(undefined, (error) => {
-    throw words(error);
+    throw toUserError(error);
   }) as Result;
 }

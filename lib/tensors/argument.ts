@@ -2,6 +2,7 @@
 import { checkKeys, isPromise, sameShape, showShape, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import type { Device } from '../devices/device.js';
+import { DeviceStorage } from './device-storage.js';
 import { Tensor, type TensorLike } from './tensor.js';
 
 /** The tensor that an argument stands for, checked to still have its memory. */
@@ -16,15 +17,16 @@ export function toTensor(value: TensorLike, name: string): Tensor {
       `Expected a Tensor for ${name} but received a Proxy of one, or its prototype alone: pass the Tensor itself`,
     );
   }
-  if (value.disposed) {
+  const { memory } = value;
+  if (memory === undefined) {
     throw new WarpDiceError(
       'ERR_DISPOSED',
       `Expected a live tensor for ${name} but received a disposed one`,
     );
   }
-  if (value.device.kind === 'cpu' && value.data.length !== value.size) {
+  if (!(memory instanceof DeviceStorage) && memory.length !== value.size) {
     throw new TypeError(
-      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${value.data.length}`,
+      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${memory.length}`,
     );
   }
   return value;

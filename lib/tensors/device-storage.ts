@@ -3,7 +3,8 @@ import type { NativeBuffer } from '../../binding.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
 import { callNative, translate } from '../native/translate-error.js';
-import { bytesOf, type DType, makeArray, type TypedArray } from './dtype.js';
+import { makeArray } from './allocate.js';
+import { bytesOf, type DType, type TypedArray } from './dtype.js';
 
 /** What another process needs to open a tensor's memory. */
 export interface IpcHandle {
@@ -18,8 +19,8 @@ export class DeviceStorage {
   /** What the addon takes for the tensor. */
   readonly buffer: NativeBuffer;
   readonly #device: Device;
-  /** Words for a fault of the call that wrote the memory. */
-  words: (error: unknown) => unknown = translate;
+  /** The error for a fault of the call that wrote the memory. */
+  toUserError: (error: unknown) => unknown = translate;
 
   private constructor(device: Device, make: () => NativeBuffer) {
     this.#device = device;
@@ -69,7 +70,7 @@ export class DeviceStorage {
 
   view(offsetBytes: number, sizeBytes: number): DeviceStorage {
     const part = new DeviceStorage(this.#device, () => this.buffer.view(offsetBytes, sizeBytes));
-    part.words = this.words;
+    part.toUserError = this.toUserError;
     return part;
   }
 
@@ -78,17 +79,17 @@ export class DeviceStorage {
   }
 
   read(dtype: DType): Promise<TypedArray> {
-    return callNative(() => this.buffer.read(this.#array(dtype)), this.words);
+    return callNative(() => this.buffer.read(this.#array(dtype)), this.toUserError);
   }
 
   readSync(dtype: DType): TypedArray {
     const array = callNative(() => this.#array(dtype));
-    callNative(() => this.buffer.readSync(array), this.words);
+    callNative(() => this.buffer.readSync(array), this.toUserError);
     return array;
   }
 
   settled(): Promise<void> {
-    return callNative(() => this.buffer.settled(), this.words);
+    return callNative(() => this.buffer.settled(), this.toUserError);
   }
 
   ipcHandle(): IpcHandle {

@@ -1,7 +1,5 @@
-import type { DTypeCode } from '../../binding.js';
 import { rangeError, show, typeError } from '../common/check.js';
-import { WarpDiceError } from '../common/errors.js';
-import { native } from '../native/load.js';
+import { DTypeCode, namesOf } from '../native/codes.js';
 
 /** The element types. float16 and bfloat16 are kept as their bits in a `Uint16Array`. */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'uint8' | 'int32' | 'int64';
@@ -30,17 +28,6 @@ const slice = Object.getPrototypeOf(Uint8Array.prototype).slice as () => TypedAr
 
 export const copyArray = (data: TypedArray | Float16Like): TypedArray => slice.call(data);
 
-/** As in native/math/types.h. */
-const codes: Record<DType, DTypeCode> = {
-  float32: 0,
-  float64: 1,
-  float16: 2,
-  bfloat16: 3,
-  uint8: 4,
-  int32: 5,
-  int64: 6,
-};
-
 const elementBytes: Record<DType, number> = {
   float32: 4,
   float64: 8,
@@ -63,13 +50,13 @@ const dtypesOf: Record<string, readonly DType[]> = {
 };
 const halfDtypes: readonly DType[] = ['float16', 'bfloat16'];
 
-export const dtypes = Object.keys(codes) as readonly DType[];
+export const dtypes: readonly DType[] = namesOf(DTypeCode);
 
-export const codeOf = (dtype: DType): DTypeCode => codes[dtype];
+export const codeOf = (dtype: DType): number => DTypeCode[dtype];
 export const bytesOf = (dtype: DType): number => elementBytes[dtype];
-export const isFloat = (dtype: DType): boolean => codes[dtype] <= 3;
+export const isFloat = (dtype: DType): boolean => DTypeCode[dtype] <= DTypeCode.bfloat16;
 export const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
-export const isInteger = (dtype: DType): boolean => codes[dtype] >= 4;
+export const isInteger = (dtype: DType): boolean => DTypeCode[dtype] >= DTypeCode.uint8;
 
 /** The dtype of `data`, which `dtype` may name or, for a Uint16Array, must. */
 export function resolveDType(
@@ -118,76 +105,4 @@ function arrayAdvice(data: unknown, kind: string | undefined): string | undefine
     return 'use a view of it, new Float32Array(data)';
   }
   return undefined;
-}
-
-/** Arrays of as many bytes ask for huge pages, two of which they then hold. NumPy draws the same line. */
-const hugeFromBytes = 1 << 22;
-
-/** Tensors of as many bytes begin on a cache line: elsewhere every vector of AVX-512 would touch two. */
-const alignedFromBytes = 1 << 14;
-const lineBytes = 64;
-
-/**
- * A zero-filled typed array.
- *
- * @throws WarpDiceError ERR_OUT_OF_MEMORY
- */
-export function makeArray(dtype: DType, size: number): TypedArray {
-  return allocate(dtype, size, () =>
-    viewOf(dtype, new ArrayBuffer(size * bytesOf(dtype)), 0, size),
-  );
-}
-
-/**
- * The same for a tensor, whose buffer may hold some bytes before and after. On a SharedArrayBuffer where `shared`.
- *
- * @throws WarpDiceError ERR_OUT_OF_MEMORY
- */
-export function makeTensorData(dtype: DType, size: number, shared: boolean): TypedArray {
-  return allocate(dtype, size, () => {
-    const bytes = size * bytesOf(dtype);
-    const room = bytes < alignedFromBytes ? bytes : bytes + lineBytes;
-    const buffer = shared ? new SharedArrayBuffer(room) : new ArrayBuffer(room);
-    const before = room === bytes ? 0 : native.bytesToLine(new Uint8Array(buffer));
-    return viewOf(dtype, buffer, before, size);
-  });
-}
-
-function allocate(dtype: DType, size: number, make: () => TypedArray): TypedArray {
-  let array: TypedArray;
-  try {
-    array = make();
-  } catch (cause) {
-    throw new WarpDiceError(
-      'ERR_OUT_OF_MEMORY',
-      `Could not allocate ${size * bytesOf(dtype)} bytes for ${size} elements of ${dtype}`,
-      { cause },
-    );
-  }
-  if (array.byteLength >= hugeFromBytes) native.preferHugePages(array);
-  return array;
-}
-
-function viewOf(
-  dtype: DType,
-  buffer: ArrayBuffer | SharedArrayBuffer,
-  offset: number,
-  size: number,
-): TypedArray {
-  const from = buffer as ArrayBuffer;
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(from, offset, size);
-    case 'float64':
-      return new Float64Array(from, offset, size);
-    case 'float16':
-    case 'bfloat16':
-      return new Uint16Array(from, offset, size);
-    case 'uint8':
-      return new Uint8Array(from, offset, size);
-    case 'int32':
-      return new Int32Array(from, offset, size);
-    case 'int64':
-      return new BigInt64Array(from, offset, size);
-  }
 }

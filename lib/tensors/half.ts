@@ -1,16 +1,25 @@
-// Half-precision numbers from their bits.
+// Numbers from the elements of an array; half-precision ones from their bits.
+import { type DType, isFloat16Array, type TypedArray } from './dtype.js';
+
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
 
-export function bfloatToNumber(half: number): number {
+function bfloatToNumber(half: number): number {
   bits[0] = half << 16;
   return float[0] as number;
 }
 
-export function halfToNumber(half: number): number {
+function halfToNumber(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 31;
   const fraction = half & 1023;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+}
+
+/** The first element of an array of that dtype. */
+export function firstNumber(data: TypedArray, dtype: DType): number {
+  const value = Number(data[0]);
+  if (dtype === 'float16' && !isFloat16Array(data)) return halfToNumber(value);
+  return dtype === 'bfloat16' ? bfloatToNumber(value) : value;
 }

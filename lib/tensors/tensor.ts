@@ -11,6 +11,7 @@ import {
 } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { Device } from '../devices/device.js';
+import { makeTensorData } from './allocate.js';
 import { DeviceStorage, type IpcHandle } from './device-storage.js';
 import {
   bytesOf,
@@ -18,12 +19,11 @@ import {
   type DType,
   dtypes,
   type Float16Like,
-  isFloat16Array,
-  makeTensorData,
   resolveDType,
   type TypedArray,
 } from './dtype.js';
-import { bfloatToNumber, halfToNumber } from './half.js';
+import { firstNumber } from './half.js';
+import { checkDevice, checkForeign } from './placement.js';
 
 /** A {@link Tensor}, or what one is made of; every call takes either. */
 export type TensorLike =
@@ -70,9 +70,8 @@ export class Tensor implements Disposable {
   readonly size: number;
   /** Makes postMessage fail with a sentence that helps. */
   protected readonly cannotBePosted = notCloneable;
-  #data: TypedArray | undefined;
-  readonly #storage: DeviceStorage | undefined;
-  #disposed = false;
+  /** Nothing when disposed. */
+  #memory: TypedArray | DeviceStorage | undefined;
 
   private constructor(
     memory: TypedArray | DeviceStorage,
@@ -81,8 +80,7 @@ export class Tensor implements Disposable {
     size: number,
     device = Device.cpu,
   ) {
-    if (memory instanceof DeviceStorage) this.#storage = memory;
-    else this.#data = memory;
+    this.#memory = memory;
     this.shape = shape;
     this.dtype = dtype;
     this.size = size;
@@ -234,13 +232,18 @@ export class Tensor implements Disposable {
 
   /** Whether it is a tensor itself: not a Proxy of one, which has no memory. @internal */
   static isWhole(value: Tensor): boolean {
-    return #disposed in value;
+    return #memory in value;
+  }
+
+  /** The array or the device's memory; nothing when disposed. @internal */
+  get memory(): TypedArray | DeviceStorage | undefined {
+    return this.#memory;
   }
 
   /** The typed array of a tensor on the host. @throws TypeError on a GPU; WarpDiceError ERR_DISPOSED */
   get data(): TypedArray {
-    this.#mustBeLive();
-    if (this.#data !== undefined) return this.#data;
+    const memory = this.#live();
+    if (!(memory instanceof DeviceStorage)) return memory;
     throw new TypeError(
       `Expected a tensor on the host for data but received one on ${this.device}: read() copies it`,
     );
@@ -248,8 +251,8 @@ export class Tensor implements Disposable {
 
   /** The memory on a GPU. @internal */
   get storage(): DeviceStorage {
-    this.#mustBeLive();
-    if (this.#storage !== undefined) return this.#storage;
+    const memory = this.#live();
+    if (memory instanceof DeviceStorage) return memory;
     throw new TypeError(
       `Expected a tensor on a GPU but received one on ${this.device}: use to(device)`,
     );
@@ -282,13 +285,13 @@ export class Tensor implements Disposable {
    */
   async item(): Promise<number> {
     this.#mustBeOne();
-    return this.#number(this.device.kind === 'cpu' ? this.data : await this.read());
+    return firstNumber(this.device.kind === 'cpu' ? this.data : await this.read(), this.dtype);
   }
 
   /** {@link Tensor.item} at once: on a GPU it blocks the thread until the work is done. */
   itemSync(): number {
     this.#mustBeOne();
-    return this.#number(this.device.kind === 'cpu' ? this.data : this.readSync());
+    return firstNumber(this.device.kind === 'cpu' ? this.data : this.readSync(), this.dtype);
   }
 
   /** A copy of the data. Waits for the work that makes it, without blocking. Errors as {@link Tensor.item}. */
@@ -361,13 +364,13 @@ export class Tensor implements Disposable {
 
   /** Lets go of the memory; using the tensor afterwards is an error. May be called again. */
   dispose(): void {
-    this.#disposed = true;
-    this.#data = undefined;
-    this.#storage?.dispose();
+    const memory = this.#memory;
+    this.#memory = undefined;
+    if (memory instanceof DeviceStorage) memory.dispose();
   }
 
   get disposed(): boolean {
-    return this.#disposed;
+    return this.#memory === undefined;
   }
 
   /** {@link Tensor.dispose}, for `using`. */
@@ -375,8 +378,8 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  #mustBeLive(): void {
-    if (!this.#disposed) return;
+  #live(): TypedArray | DeviceStorage {
+    if (this.#memory !== undefined) return this.#memory;
     throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
   }
 
@@ -385,30 +388,8 @@ export class Tensor implements Disposable {
       throw rangeError('a tensor of one element', 'item()', this.shape, 'use read()');
   }
 
-  #number(data: TypedArray): number {
-    const value = data[0] as number | bigint;
-    if (this.dtype === 'float16' && !isFloat16Array(data)) return halfToNumber(Number(value));
-    if (this.dtype === 'bfloat16') return bfloatToNumber(Number(value));
-    return Number(value);
-  }
-
   /** For messages: dtype, shape and device. */
   toString(): string {
     return `Tensor ${this.dtype} ${showShape(this.shape)} on ${this.device}`;
   }
-}
-
-function checkDevice(device: unknown, name: string): Device {
-  if (!(device instanceof Device)) throw typeError('a Device', name, device);
-  return device;
-}
-
-/** The shape, dtype and GPU of memory that somebody else owns. */
-function checkForeign(shape: readonly number[], dtype: DType, options: { device: Device }) {
-  const size = sizeOf(shape, 'shape');
-  const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
-  checkKeys(options, 'options', ['device']);
-  const device = checkDevice(options?.device, 'device');
-  if (device.kind !== 'cuda') throw typeError('a GPU', 'device', device);
-  return { size, type, device };
 }

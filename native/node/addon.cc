@@ -4,6 +4,7 @@
 #include "cpu/engine.h"
 #include "cpu/memory/huge_pages.h"
 #include "cpu/run.h"
+#include "node/contract.h"
 #include "node/loss_class.h"
 #include "node/metrics_functions.h"
 #include "node/napi_util.h"
@@ -59,6 +60,7 @@ Napi::Value bytes_to_line(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void init(Napi::Env env, Napi::Object exports) {
+  exports.Set("contract", make_contract(env));
   exports.Set("Loss", make_loss_class(env));
   exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
   exports.Set("countAsync", Napi::Function::New<count_classes_async>(env, "countAsync"));

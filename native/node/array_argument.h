@@ -1,6 +1,7 @@
 #pragma once
 // The arrays of a call as memory safety needs them: large enough, of dtypes that fit, and none written that another one
 // overlaps. lib/ checks what arguments mean.
+#include "node/codes.h"
 #include "node/napi_util.h"
 
 namespace warpdice {

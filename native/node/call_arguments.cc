@@ -22,18 +22,12 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   const auto number_or = [&](const char* name, double missing) {
     return from.Get(name).IsUndefined() ? missing : number(name);
   };
-  const auto code = [&](const char* name, auto last) {
-    const double value = number_or(name, 0);
-    if (!(value >= 0 && value <= static_cast<double>(last))) {
-      throw Napi::RangeError::New(env, std::string("Expected a code for ") + name);
-    }
-    return static_cast<decltype(last)>(value);
-  };
-  options.kind = code("kind", LossKind::wasserstein);
-  options.reduction = code("reduction", Reduction::sum);
-  options.transform = code("transform", Transform::log_cosh);
-  options.weighting = code("weighting", Weighting::uniform);
-  options.absent = code("absent", Absent::worst);
+  const auto code = [&](const char* name, const auto& table) { return to_enum(env, from.Get(name), table, name); };
+  options.kind = code("kind", kLossKindCodes);
+  options.reduction = code("reduction", kReductionCodes);
+  options.transform = code("transform", kTransformCodes);
+  options.weighting = code("weighting", kWeightingCodes);
+  options.absent = code("absent", kAbsentPolicyCodes);
   options.alpha = number_or("alpha", options.alpha);
   options.beta = number_or("beta", options.beta);
   options.gamma = number_or("gamma", options.gamma);
@@ -45,8 +39,8 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   options.background = flag("background");
   options.smooth_numerator = number("smoothNumerator");
   options.smooth_denominator = number("smoothDenominator");
-  in.overlap = code("overlap", Overlap::wasserstein);
-  in.activation = code("activation", Activation::softmax);
+  in.overlap = code("overlap", kOverlapCodes);
+  in.activation = code("activation", kActivationCodes);
   options.sigmoid = in.activation == Activation::sigmoid;
   in.cross_entropy = options.cross_entropy_factor != 0;
   in.uniform = in.cross_entropy && options.label_smoothing != 0;

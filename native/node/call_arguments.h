@@ -6,37 +6,42 @@
 #include <vector>
 
 #include "math/call.h"
+#include "node/argument_list.h"
 #include "node/array_argument.h"
 
 namespace warpdice {
 
-/// The arguments of run(), runAsync() and check(), in order.
-enum Argument : size_t {
-  kSteps,
-  kSamples,
-  kClasses,
-  kVoxels,
-  kPredictions,
-  kPredictionsType,
-  kTarget,
-  kTargetType,
-  kTargetIsLabels,
-  kWeight,
-  kWeightType,
-  kStatisticsArray,
-  kUpstream,
-  kScale,
-  kValue,
-  kPerClass,
-  kGrad,
-  kGradType,
-  kAccumulate,
-  kParts,
-  kTargetGrad,
-  kStatisticsSamples,
-  kSampleOffset,
-  kArguments
-};
+/// What a call of a loss takes: `NativeCall` of binding.d.ts, in order.
+#define WARPDICE_CALL_ARGUMENTS(X)         \
+  X(kSteps, steps)                         \
+  X(kSamples, samples)                     \
+  X(kClasses, classes)                     \
+  X(kVoxels, voxels)                       \
+  X(kPredictions, predictions)             \
+  X(kPredictionsType, predictionsType)     \
+  X(kTarget, target)                       \
+  X(kTargetType, targetType)               \
+  X(kTargetIsLabels, targetIsLabels)       \
+  X(kWeight, weight)                       \
+  X(kWeightType, weightType)               \
+  X(kStatisticsArray, statistics)          \
+  X(kStatisticsSamples, statisticsSamples) \
+  X(kSampleOffset, sampleOffset)           \
+  X(kUpstream, upstream)                   \
+  X(kUpstreamType, upstreamType)           \
+  X(kScale, scale)                         \
+  X(kScaleBuffer, scaleBuffer)             \
+  X(kScaleType, scaleType)                 \
+  X(kValue, value)                         \
+  X(kPerClass, perClass)                   \
+  X(kParts, parts)                         \
+  X(kGrad, grad)                           \
+  X(kGradType, gradType)                   \
+  X(kTargetGrad, targetGrad)               \
+  X(kAccumulate, accumulate)               \
+  X(kStream, stream)
+enum Argument : size_t { WARPDICE_CALL_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
+constexpr const char* kArgumentNames[] = {WARPDICE_CALL_ARGUMENTS(WARPDICE_ARGUMENT_NAME)};
 
 /// The typed arrays among them, inputs first.
 enum ArrayName : size_t {

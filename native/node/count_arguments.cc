@@ -13,9 +13,7 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
   const auto size = [&](Argument argument) { return info[argument].As<Napi::Number>().Int64Value(); };
   Inputs& in = inputs.in;
-  const uint32_t decision = info[kDecision].As<Napi::Number>().Uint32Value();
-  if (decision > static_cast<uint32_t>(Decision::labels)) throw Napi::TypeError::New(env, "Expected a decision code");
-  inputs.decision = static_cast<Decision>(decision);
+  inputs.decision = to_enum(env, info[kDecision], kDecisionCodes, "decision");
   inputs.threshold = info[kThreshold].As<Napi::Number>().DoubleValue();
   const int64_t N = in.samples = size(kSamples), C = in.classes = size(kClasses), S = in.voxels = size(kVoxels);
   in.channels_last = info[kChannelsLast].ToBoolean();

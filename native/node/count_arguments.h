@@ -2,30 +2,33 @@
 // One call of the function `count` of binding.d.ts. lib/ checks what arguments mean; here only what memory safety needs
 // is checked.
 #include "math/counts.h"
+#include "node/argument_list.h"
 #include "node/array_argument.h"
 
 namespace warpdice {
 
+/// What a count takes: `NativeCount` of binding.d.ts, in order.
+#define WARPDICE_COUNT_ARGUMENTS(X)    \
+  X(kDecision, decision)               \
+  X(kThreshold, threshold)             \
+  X(kSamples, samples)                 \
+  X(kClasses, classes)                 \
+  X(kVoxels, voxels)                   \
+  X(kChannelsLast, channelsLast)       \
+  X(kPredictions, predictions)         \
+  X(kPredictionsType, predictionsType) \
+  X(kTarget, target)                   \
+  X(kTargetType, targetType)           \
+  X(kTargetIsLabels, targetIsLabels)   \
+  X(kIgnoreIndex, ignoreIndex)         \
+  X(kWeight, weight)                   \
+  X(kWeightType, weightType)           \
+  X(kCounts, counts)                   \
+  X(kStream, stream)
+
 struct BoundCount {
-  /// The arguments, in order.
-  enum Argument : size_t {
-    kDecision,
-    kThreshold,
-    kSamples,
-    kClasses,
-    kVoxels,
-    kChannelsLast,
-    kPredictions,
-    kPredictionsType,
-    kTarget,
-    kTargetType,
-    kTargetIsLabels,
-    kIgnoreIndex,
-    kWeight,
-    kWeightType,
-    kCounts,
-    kArguments
-  };
+  enum Argument : size_t { WARPDICE_COUNT_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
+  static constexpr const char* kArgumentNames[] = {WARPDICE_COUNT_ARGUMENTS(WARPDICE_ARGUMENT_NAME)};
 
   CountInputs inputs;
   Array predictions, target, weight, counts;

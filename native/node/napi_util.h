@@ -58,12 +58,6 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
   return memory;
 }
 
-inline DType to_dtype(Napi::Env env, const Napi::Value& value) {
-  const uint32_t code = value.As<Napi::Number>().Uint32Value();
-  if (code > static_cast<uint32_t>(DType::int64)) throw Napi::TypeError::New(env, "Expected a dtype code");
-  return static_cast<DType>(code);
-}
-
 /// The product of sizes, in bytes, or an error that it does not fit.
 inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size_t element_bytes) {
   int64_t total = static_cast<int64_t>(element_bytes);

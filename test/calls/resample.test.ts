@@ -1,6 +1,7 @@
 // Nearest resampling in the addon: any element size, both layouts, any rank, against index arithmetic written out.
 import { expect, test } from '@jest/globals';
-import type { ResampleArguments } from '../../binding.js';
+import type { NativeResampling } from '../../binding.js';
+import { callResample } from '../../lib/calls/resample.js';
 import { setThreads } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
 
@@ -43,15 +44,16 @@ test.each(cases)('outer %j, from %j to %j, inner %j', (outer, from, to, inner) =
     for (const threads of [1, 3]) {
       setThreads(threads);
       const result = new Type(want.length + 1).fill(77);
-      native.resampleNearest(
-        Type.from(values),
-        Type.BYTES_PER_ELEMENT,
+      callResample(native, {
+        from: Type.from(values),
+        elementBytes: Type.BYTES_PER_ELEMENT,
         outer,
-        from,
-        to,
+        fromSizes: from,
+        toSizes: to,
         inner,
-        result,
-      );
+        to: result,
+        stream: undefined,
+      });
       expect(Array.from(result)).toEqual([...want, 77]);
     }
   }
@@ -59,31 +61,32 @@ test.each(cases)('outer %j, from %j to %j, inner %j', (outer, from, to, inner) =
 });
 
 test('what does not fit is an error, and nothing is written', () => {
-  const good = (): ResampleArguments => {
-    return [new Uint8Array(12), 1, 1, [3, 4], [2, 2], 1, new Uint8Array(4).fill(7)];
+  const good: NativeResampling = {
+    from: new Uint8Array(12),
+    elementBytes: 1,
+    outer: 1,
+    fromSizes: [3, 4],
+    toSizes: [2, 2],
+    inner: 1,
+    to: new Uint8Array(4),
+    stream: undefined,
   };
-  const refuse = (change: (args: ResampleArguments) => void, message: RegExp) => {
-    const args = good();
-    change(args);
-    const before = Buffer.from((args[6] as Uint8Array).slice());
-    expect(() => native.resampleNearest(...args)).toThrow(message);
-    expect(Buffer.from(args[6] as Uint8Array)).toEqual(before);
+  const refuse = (change: Partial<NativeResampling>, message: RegExp) => {
+    const to = new Uint8Array(4).fill(7);
+    expect(() => callResample(native, { ...good, to, ...change })).toThrow(message);
+    expect(to).toEqual(new Uint8Array(4).fill(7));
   };
-  refuse(
-    (args) => (args[0] = new Uint8Array(11)),
-    /Expected at least 12 bytes for from but received 11/,
-  );
-  refuse(
-    (args) => (args[6] = new Uint8Array(3)),
-    /Expected at least 4 bytes for to but received 3/,
-  );
-  refuse((args) => (args[3] = [12]), /as many sizes/);
-  refuse((args) => (args[3] = args[4] = []), /as many sizes/);
-  refuse((args) => (args[4] = [0, 2]), /Expected sizes from 1/);
-  refuse((args) => (args[4] = [2 ** 40, 2 ** 40]), /Expected sizes from 1/);
-  refuse((args) => (args[2] = -1), /Expected sizes from 1/);
-  refuse((args) => (args[6] = (args[0] as Uint8Array).subarray(8)), /overlaps from/);
-  const args = good();
-  native.resampleNearest(...args);
-  expect(Array.from(args[6] as Uint8Array)).toEqual([0, 0, 0, 0]);
+  refuse({ from: new Uint8Array(11) }, /Expected at least 12 bytes for from but received 11/);
+  refuse({ to: new Uint8Array(3) }, /Expected at least 4 bytes for to but received 3/);
+  refuse({ fromSizes: [12] }, /as many sizes/);
+  refuse({ fromSizes: [], toSizes: [] }, /as many sizes/);
+  refuse({ toSizes: [0, 2] }, /Expected sizes from 1/);
+  refuse({ toSizes: [2 ** 40, 2 ** 40] }, /Expected sizes from 1/);
+  refuse({ outer: -1 }, /Expected sizes from 1/);
+  const from = new Uint8Array(12).fill(7);
+  refuse({ from, to: from.subarray(8) }, /overlaps from/);
+  expect(from).toEqual(new Uint8Array(12).fill(7));
+  const to = new Uint8Array(4).fill(7);
+  callResample(native, { ...good, to });
+  expect(to).toEqual(new Uint8Array(4));
 });

@@ -1,19 +1,26 @@
 // NaN and weight 0 where the addon does not take its shortest way: NaN gives NaN, and a voxel without weight nothing.
 import { expect, test } from '@jest/globals';
 import type { NativeLossOptions } from '../../binding.js';
-import { blankArguments } from '../../lib/calls/outputs.js';
+import { callLoss } from '../../lib/calls/native-call.js';
+import { Activation, LossKind, Overlap } from '../../lib/native/codes.js';
 import { native } from '../../lib/native/load.js';
-import { plainOptions } from '../support/native.js';
+import {
+  codeOfArray,
+  everyStep,
+  nativeCall,
+  plainOptions,
+  valueAndGradSteps,
+} from '../support/native.js';
 
 const [N, C, S] = [1, 3, 70];
 const size = N * C * S;
 const distances = Float64Array.of(0, 1, 0.5, 1, 0, 0.7, 0.5, 0.7, 0);
 const cases: [string, Partial<NativeLossOptions>][] = [
   ['softmax focal', { focalFactor: 1 }],
-  ['sigmoid focal', { focalFactor: 1, activation: 1 }],
-  ['minimum', { overlap: 1, squared: false }],
-  ['minimum of probabilities', { overlap: 1, activation: 0 }],
-  ['Wasserstein', { kind: 4, overlap: 2, distances }],
+  ['sigmoid focal', { focalFactor: 1, activation: Activation.sigmoid }],
+  ['minimum', { overlap: Overlap.minimum, squared: false }],
+  ['minimum of probabilities', { overlap: Overlap.minimum, activation: Activation.none }],
+  ['Wasserstein', { kind: LossKind.wasserstein, overlap: Overlap.wasserstein, distances }],
 ];
 const logits = () => Float32Array.from({ length: size }, (_, i) => Math.sin(i * 0.7));
 const labels = Uint8Array.from({ length: S }, (_, i) => i % C);
@@ -25,18 +32,25 @@ function run(
   y: Uint8Array | Float32Array,
   weight: Float32Array | undefined,
 ) {
-  const args = blankArguments(y instanceof Float32Array ? 15 : 7);
-  [args[1], args[2], args[3], args[4]] = [N, C, S, x];
-  [args[6], args[7], args[8]] = [y, y instanceof Uint8Array ? 4 : 0, y instanceof Uint8Array];
-  if (weight) args[9] = weight;
-  args[14] = new Float64Array(1);
-  args[16] = x.slice();
-  args[20] = new Float32Array(size);
-  new native.Loss({ ...plainOptions, smoothDenominator: 1e-7, ...given }).run(...args);
-  return {
-    value: args[14][0] as number,
-    grads: (y instanceof Float32Array ? [args[16], args[20]] : [args[16]]) as Float32Array[],
-  };
+  const soft = y instanceof Float32Array;
+  const [value, grad, targetGrad] = [new Float64Array(1), x.slice(), new Float32Array(size)];
+  const call = nativeCall({
+    steps: soft ? everyStep : valueAndGradSteps,
+    samples: N,
+    classes: C,
+    voxels: S,
+    predictions: x,
+    target: y,
+    targetType: codeOfArray(y),
+    targetIsLabels: !soft,
+    weight,
+    value,
+    grad,
+    targetGrad,
+  });
+  const loss = new native.Loss({ ...plainOptions, smoothDenominator: 1e-7, ...given });
+  callLoss(loss, 'run', call);
+  return { value: value[0] as number, grads: soft ? [grad, targetGrad] : [grad] };
 }
 
 test.each(cases)('%s', (_, given) => {

@@ -4,8 +4,9 @@
  * @jest-environment ./test/support/emulated-environment.cjs
  */
 import { describe, expect, test } from '@jest/globals';
-import type { ResampleArguments } from '../../binding.js';
-import { memoryOf } from '../../lib/calls/outputs.js';
+import type { NativeResampling } from '../../binding.js';
+import { memoryOf } from '../../lib/calls/native-call.js';
+import { callResample } from '../../lib/calls/resample.js';
 import { cuda } from '../../lib/devices/cuda.js';
 import { DeepSupervision, DiceLoss, Tensor } from '../../lib/index.js';
 import { makeCase, type Spec } from '../support/cases.js';
@@ -192,11 +193,19 @@ emulatedOnly('tensors are all on one device', () => {
 });
 
 describe('resampling', () => {
-  const call = (from: Tensor, to: Tensor, ...[bytes, outer, sizes, toSizes, inner]: unknown[]) =>
-    cuda().resampleNearest(
-      ...([memoryOf(from), bytes, outer, sizes, toSizes, inner, memoryOf(to)] as ResampleArguments),
-      gpu.stream.native,
-    );
+  const call = (
+    from: Tensor,
+    to: Tensor,
+    shape: Pick<NativeResampling, 'elementBytes' | 'fromSizes' | 'toSizes'>,
+  ) =>
+    callResample(cuda(), {
+      ...shape,
+      from: memoryOf(from),
+      outer: 1,
+      inner: 1,
+      to: memoryOf(to),
+      stream: gpu.stream.native,
+    });
 
   test('along six axes', async () => {
     const from = Tensor.from(
@@ -204,7 +213,8 @@ describe('resampling', () => {
       [64],
     ).to(gpu);
     const to = Tensor.empty([2], 'int32', { device: gpu });
-    call(from, to, 4, 1, [2, 2, 2, 2, 2, 2], [1, 1, 2, 1, 1, 1], 1);
+    const [fromSizes, toSizes] = [Array(6).fill(2), [1, 1, 2, 1, 1, 1]];
+    call(from, to, { elementBytes: 4, fromSizes, toSizes });
     expect(await to.read()).toEqual(Int32Array.of(0, 8));
   });
 
@@ -214,10 +224,14 @@ describe('resampling', () => {
       Tensor,
     ];
     const axes = [1, 1, 1, 1, 1, 1, 1];
-    expect(() => call(from, to, 1, 1, axes, axes, 1)).toThrow('More than 6 spatial axes');
-    expect(() => call(from, to, 1, 1, [9], [4], 1)).toThrow('at least 9 bytes for from');
-    expect(() => call(from, to, 1, 1, [8], [5], 1)).toThrow('at least 5 bytes for to');
-    expect(() => call(from, from.view([4], 2), 1, 1, [8], [4], 1)).toThrow('overlaps from');
+    const resize =
+      (fromSizes: number[], toSizes: number[], result = to) =>
+      () =>
+        call(from, result, { elementBytes: 1, fromSizes, toSizes });
+    expect(resize(axes, axes)).toThrow('More than 6 spatial axes');
+    expect(resize([9], [4])).toThrow('at least 9 bytes for from');
+    expect(resize([8], [5])).toThrow('at least 5 bytes for to');
+    expect(resize([8], [4], from.view([4], 2))).toThrow('overlaps from');
   });
 });
 

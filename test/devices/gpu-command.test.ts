@@ -59,10 +59,10 @@ test('suites run without Jest, on the emulated device; without a GPU they are sk
     WARPDICE_TEST_ADDON: addon,
   });
   const passed = ['central', 'stream'].map((name) =>
-    Number(new RegExp(`^${name}.test.js: (\\d+) passed, 0 failed, `, 'm').exec(stdout)?.[1]),
+    Number(new RegExp(`^[a-z]+/${name}.test.js: (\\d+) passed, 0 failed, `, 'm').exec(stdout)?.[1]),
   );
   for (const count of passed) expect(count).toBeGreaterThan(0);
-  const skipped = stdout.match(/^skipped: stream.test.js: /gm) ?? [];
+  const skipped = stdout.match(/^skipped: devices\/stream.test.js: /gm) ?? [];
   expect(skipped).not.toHaveLength(0);
   const sum = passed.reduce((total, count) => total + count, 0);
   const total = `${sum} tests passed, 0 failed, ${skipped.length} skipped\n`;

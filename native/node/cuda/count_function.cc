@@ -8,7 +8,7 @@ namespace warpdice::device {
 Napi::Value count_classes(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   return guarded(env, [&] {
-    const auto& stream = to_stream(info, BoundCount::kArguments);
+    const auto& stream = to_stream(info, BoundCount::kStream);
     const BoundCount bound(info, memory_of_buffer);
     if (bound.counts.memory.size_bytes < bound.counts.used_bytes + 2 * sizeof(LabelFault)) {
       throw Napi::RangeError::New(env, "Expected room for the faults behind the counts");

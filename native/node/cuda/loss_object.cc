@@ -1,5 +1,5 @@
 // The classes DeviceLoss and DevicePlan of binding.d.ts. Their calls are those of the class Loss, whose arrays are
-// Buffers; then come the stream, a scalar on the device that multiplies the gradient, its dtype and the upstream's.
+// Buffers.
 #include <map>
 
 #include "cuda/plan.h"
@@ -9,8 +9,6 @@
 
 namespace warpdice::device {
 namespace {
-
-enum ExtraArgument : size_t { kStream = kArguments, kScaleBuffer, kScaleType, kUpstreamType, kAllArguments };
 
 /// float32 or float64.
 DType to_factor_dtype(Napi::Env env, const Napi::Value& value) {
@@ -40,7 +38,7 @@ class LossOnDevices {
   /// The call that the arguments ask for. `faults`: the place for those of its labels; null for a new one.
   Prepared prepare(const Napi::CallbackInfo& info, std::shared_ptr<cuda::DeviceMemory> faults) {
     Napi::Env env = info.Env();
-    if (info.Length() != kAllArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
+    if (info.Length() != kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
     const auto& stream = to_stream(info, kStream);
     const DType upstream = to_factor_dtype(env, info[kUpstreamType]);
     const BoundCall bound(setup_, info, memory_of_buffer, upstream);

@@ -12,10 +12,10 @@ Span& to_span(const Napi::CallbackInfo& info, size_t argument) {
 
 }  // namespace
 
-/// resampleNearest(...ResampleArguments, stream)
+/// resampleNearest(...NativeResampling)
 Napi::Value resample_on_device(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto& stream = to_stream(info, BoundResample::kArguments);
+    const auto& stream = to_stream(info, BoundResample::kStream);
     const BoundResample bound(info, memory_of_buffer);
     if (const char* why = cuda::unsupported(bound.shape)) throw Error("ERR_UNSUPPORTED", why);
     to_span(info, BoundResample::kFrom).memory->used_on(stream);

@@ -1,0 +1,79 @@
+// What a gradient is multiplied by before it is rounded: dL/dvalue (upstream) and gradScale.
+import { cannotCombine, needs, showShape, typeError } from '../common/check.js';
+import type { Device } from '../devices/device.js';
+import { nameOf, Reduction } from '../native/codes.js';
+import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
+import { codeOf } from '../tensors/dtype.js';
+import type { Tensor, TensorLike } from '../tensors/tensor.js';
+import { memoryOf } from './native-call.js';
+import type { PreparedCall } from './prepared-call.js';
+
+/**
+ * Puts what upstream and gradScale hold now into the call. On a GPU both are read there, by each execution.
+ */
+export function readFactors({ native, device, upstream, gradScale }: PreparedCall): void {
+  if (device.kind === 'cuda') {
+    if (upstream !== undefined) {
+      native.upstream = memoryOf(upstream);
+      native.upstreamType = codeOf(upstream.dtype);
+    }
+    if (typeof gradScale === 'number') {
+      native.scale = gradScale;
+    } else {
+      native.scaleBuffer = memoryOf(gradScale);
+      native.scaleType = codeOf(gradScale.dtype);
+    }
+    return;
+  }
+  if (upstream?.dtype === 'float32') {
+    native.upstream ??= new Float64Array(upstream.size);
+    (native.upstream as Float64Array).set(upstream.data as Float32Array);
+  } else if (upstream !== undefined) {
+    native.upstream = upstream.data;
+  }
+  native.scale =
+    typeof gradScale === 'object' ? toTensor(gradScale, 'gradScale').itemSync() : gradScale;
+}
+
+/** A loss that is one number has none. */
+export function refuseUpstream(like: TensorLike | undefined, reduction: number): void {
+  if (like === undefined) return;
+  const name = nameOf(Reduction, reduction);
+  throw cannotCombine('upstream', `reduction '${name}'`, 'scale its gradient by gradScale');
+}
+
+/** shape: of the value. */
+export function checkUpstream(
+  like: TensorLike | undefined,
+  shape: readonly number[],
+  device: Device,
+): Tensor {
+  if (like === undefined) {
+    const wanted = `upstream, dL/dvalue of shape ${showShape(shape)}, for a gradient`;
+    throw needs("reduction 'none'", wanted);
+  }
+  const upstream = toTensorOn(device, like, 'upstream');
+  if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
+    throw new TypeError(
+      `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
+    );
+  }
+  checkShape(upstream, shape, 'upstream');
+  return upstream;
+}
+
+export function checkScale(
+  scale: number | TensorLike | undefined,
+  device: Device,
+): number | Tensor {
+  if (scale === undefined) return 1;
+  if (typeof scale === 'number') return scale;
+  if (typeof scale !== 'object') throw typeError('a number or a scalar tensor', 'gradScale', scale);
+  const tensor = toTensorOn(device, scale, 'gradScale');
+  if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
+    throw new TypeError(
+      `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,
+    );
+  }
+  return tensor;
+}

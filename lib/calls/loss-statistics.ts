@@ -1,0 +1,75 @@
+// The statistics of one loss: new ones for its calls, and whether given ones fit.
+import type { NativeLossOptions, NativeMemory } from '../../binding.js';
+import { showShape } from '../common/check.js';
+import type { Device } from '../devices/device.js';
+import { Tensor } from '../tensors/tensor.js';
+import { memoryOf } from './native-call.js';
+import type { PreparedCall } from './prepared-call.js';
+import { signatureOf } from './signature.js';
+import { checkSignature, Statistics, sumNames } from './statistics.js';
+
+export class LossStatistics {
+  readonly pooled: boolean;
+  readonly #signature: string;
+
+  constructor(options: NativeLossOptions) {
+    this.pooled = options.pooled;
+    this.#signature = signatureOf(options);
+  }
+
+  /** How many groups of sums so many samples have. */
+  groups(samples: number): number {
+    return this.pooled ? 1 : samples;
+  }
+
+  /** Room for the sums of so many samples, on the host. */
+  makeSums(samples: number, classes: number): Float64Array {
+    return new Float64Array(this.groups(samples) * classes * sumNames.length);
+  }
+
+  /** New ones for the predictions of a call. */
+  make({ native: { samples, classes }, device, made }: PreparedCall): Statistics {
+    const groups = this.groups(samples);
+    const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device);
+    if (device.kind === 'cuda') made.push(sums);
+    const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
+    return Statistics.make(data, groups, classes, samples, this.#signature);
+  }
+
+  /** Throws for those of another loss. */
+  checkMeaning(statistics: unknown, name: string): asserts statistics is Statistics {
+    checkSignature(statistics, this.#signature, name);
+  }
+
+  /** Throws for those of another loss, or of other shapes. */
+  check(
+    statistics: unknown,
+    samples: number,
+    classes: number,
+    name: string,
+  ): asserts statistics is Statistics {
+    checkSignature(statistics, this.#signature, name);
+    const { shape } = statistics as Statistics;
+    if (shape[0] !== this.groups(samples) || shape[1] !== classes) {
+      throw new RangeError(
+        `Expected statistics of ${samples} samples and ${classes} classes for ${name} but received shape ${showShape(shape)}`,
+      );
+    }
+  }
+
+  /** What an allReduce hook made of statistics, if it can take their place. */
+  checkMerged(merged: unknown, local: Statistics): Statistics {
+    this.check(merged, local.samples, local.shape[1], 'the result of allReduce');
+    return merged;
+  }
+}
+
+/** What the addon takes for statistics; nothing yet for those of the host in a call on a GPU, see DeviceRunner. */
+export function sumsOn(device: Device, statistics: Statistics): NativeMemory | undefined {
+  const { sums } = statistics;
+  if (!(sums instanceof Tensor)) return device.kind === 'cpu' ? sums : undefined;
+  if (sums.device === device) return memoryOf(sums);
+  throw new TypeError(
+    `Expected statistics on ${device} for statistics but received those on ${sums.device}: read() copies them to the host`,
+  );
+}

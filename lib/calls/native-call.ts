@@ -1,0 +1,93 @@
+// A call as the addon takes it: a record, and the one place of lib/ that knows the order of its values.
+import type { InOrder, NativeCall, NativeMemory } from '../../binding.js';
+import { DTypeCode } from '../native/codes.js';
+import type { Tensor } from '../tensors/tensor.js';
+
+/** A call of these steps on nothing. */
+export function blankCall(steps: number): NativeCall {
+  return {
+    steps,
+    samples: 0,
+    classes: 0,
+    voxels: 0,
+    predictions: undefined,
+    predictionsType: 0,
+    target: undefined,
+    targetType: 0,
+    targetIsLabels: false,
+    weight: undefined,
+    weightType: 0,
+    statistics: undefined,
+    statisticsSamples: 0,
+    sampleOffset: 0,
+    upstream: undefined,
+    upstreamType: DTypeCode.float64,
+    scale: 1,
+    scaleBuffer: undefined,
+    scaleType: 0,
+    value: undefined,
+    perClass: undefined,
+    parts: undefined,
+    grad: undefined,
+    gradType: 0,
+    targetGrad: undefined,
+    accumulate: false,
+    stream: undefined,
+  };
+}
+
+/** Calls a method of the addon's losses: `callLoss(loss, 'run', call)`. Allocates nothing, as a list of values would. */
+export function callLoss<
+  Method extends string,
+  Loss extends { [name in Method]: (...values: InOrder<NativeCall>) => unknown },
+>(loss: Loss, method: Method, call: NativeCall): ReturnType<Loss[Method]> {
+  return loss[method](
+    call.steps,
+    call.samples,
+    call.classes,
+    call.voxels,
+    call.predictions,
+    call.predictionsType,
+    call.target,
+    call.targetType,
+    call.targetIsLabels,
+    call.weight,
+    call.weightType,
+    call.statistics,
+    call.statisticsSamples,
+    call.sampleOffset,
+    call.upstream,
+    call.upstreamType,
+    call.scale,
+    call.scaleBuffer,
+    call.scaleType,
+    call.value,
+    call.perClass,
+    call.parts,
+    call.grad,
+    call.gradType,
+    call.targetGrad,
+    call.accumulate,
+    call.stream,
+  ) as ReturnType<Loss[Method]>;
+}
+
+/** The call with other memory for what it reads. */
+export function withInputs(
+  call: NativeCall,
+  change: (input: NativeMemory) => NativeMemory,
+): NativeCall {
+  const changed = (input: NativeMemory | undefined) => input && change(input);
+  return {
+    ...call,
+    predictions: changed(call.predictions),
+    target: changed(call.target),
+    weight: changed(call.weight),
+    upstream: changed(call.upstream),
+    scaleBuffer: changed(call.scaleBuffer),
+  };
+}
+
+/** What the addon takes for a tensor. */
+export const memoryOf = (tensor: Tensor): NativeMemory =>
+  tensor.device.kind === 'cpu' ? tensor.data : tensor.storage.buffer;

@@ -1,0 +1,63 @@
+// What can be asked of a loss: the steps that make it, the options that it knows, and what it returns.
+import { Step } from '../native/codes.js';
+import type { Tensor } from '../tensors/tensor.js';
+import type {
+  CallOptions,
+  GradientOptions,
+  TargetGradientOptions,
+  ValueAndGradOptions,
+  ValueOptions,
+} from './options.js';
+import type { PreparedCall } from './prepared-call.js';
+import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
+import type { Statistics } from './statistics.js';
+
+/** What options of every operation are. */
+export type AnyOptions = Omit<ValueAndGradOptions, 'out'> & { out?: unknown };
+
+export interface Operation<Options extends AnyOptions, Result> {
+  readonly steps: number;
+  /** The keys of its options, and of their `out` where that is not statistics. */
+  readonly keys: readonly string[];
+  readonly outKeys: readonly string[];
+  result(call: PreparedCall, out: Options['out']): Result;
+}
+
+export const valueOutKeys = ['value', 'perClass', 'parts'];
+const gradientKeys = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
+const gradOf = ({ grad }: PreparedCall) => grad as Tensor;
+
+export const value: Operation<ValueOptions, LossValue> = {
+  steps: Step.statistics | Step.finalize,
+  keys: ['weight', 'out'],
+  outKeys: valueOutKeys,
+  result: lossValue,
+};
+
+export const valueAndGrad: Operation<ValueAndGradOptions, LossValueAndGrad> = {
+  steps: Step.statistics | Step.finalize | Step.gradient,
+  keys: gradientKeys,
+  outKeys: [...valueOutKeys, 'grad'],
+  result: lossValueAndGrad,
+};
+
+export const statistics: Operation<CallOptions & { out?: Statistics }, Statistics> = {
+  steps: Step.statistics,
+  keys: ['weight', 'out'],
+  outKeys: [],
+  result: (call) => call.statistics as Statistics,
+};
+
+export const gradient: Operation<GradientOptions, Tensor> = {
+  steps: Step.gradient,
+  keys: [...gradientKeys, 'sampleOffset'],
+  outKeys: ['grad'],
+  result: gradOf,
+};
+
+export const targetGradient: Operation<TargetGradientOptions, Tensor> = {
+  steps: Step.targetGradient,
+  keys: ['weight', 'gradScale', 'accumulate', 'upstream', 'sampleOffset', 'out'],
+  outKeys: ['targetGrad'],
+  result: gradOf,
+};

@@ -1,0 +1,33 @@
+// What statistics mean, in words that travel with them.
+import type { NativeLossOptions } from '../../binding.js';
+import { Activation, nameOf, Overlap } from '../native/codes.js';
+
+const pooled = 'pooled';
+
+/** Whether statistics of this signature are sums over the whole batch. */
+export const isPooled = (signature: string): boolean => signature.startsWith(pooled);
+
+/** What statistics of a loss with these options mean: only equal ones can be mixed. */
+export function signatureOf(options: NativeLossOptions): string {
+  const meaning = [
+    options.pooled ? pooled : 'per sample',
+    options.squared ? 'squared' : 'linear',
+    `activation ${nameOf(Activation, options.activation)}`,
+  ];
+  if (options.crossEntropyFactor) {
+    meaning.push(options.labelSmoothing ? 'smoothed cross-entropy' : 'cross-entropy');
+  }
+  if (options.focalFactor) meaning.push(`focal ${options.focalGamma}`);
+  if (options.overlap === Overlap.minimum) meaning.push('minimum');
+  if (options.distances) meaning.push(`distances ${fingerprint(options.distances)}`);
+  return meaning.join(', ');
+}
+
+/** Eight hexadecimal digits that differ where the numbers do (FNV-1a of their bytes). */
+function fingerprint(numbers: Float64Array): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new Uint8Array(Float64Array.from(numbers).buffer)) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,19 @@
+// Options that losses and metrics share.
+import { checkOneOf, rangeError, typeError } from './check.js';
+
+/** What a class with no target voxel does: see {@link LossOptions.absent} and {@link MetricsOptions.absent}. */
+export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
+
+export const absentPolicies: readonly Absent[] = ['formula', 'skip', 'perfect', 'worst'];
+
+const layouts = ['channels-first', 'channels-last'] as const;
+
+export const checkLayout = (value: unknown) =>
+  checkOneOf(value, 'layout', layouts, 'channels-first');
+
+export function checkIgnoreIndex(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw typeError('an integer', 'ignoreIndex', value);
+  if (!Number.isSafeInteger(value)) throw rangeError('an integer', 'ignoreIndex', value);
+  return value;
+}

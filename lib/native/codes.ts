@@ -1,0 +1,56 @@
+// The numbers by which the addon is told what users say in words. native/node/codes.h has the same table, and a test
+// compares the two.
+
+/** What a call does; a call's `steps` are the sum of some. */
+export const Step = { statistics: 1, finalize: 2, gradient: 4, targetGradient: 8 } as const;
+
+export const DTypeCode = {
+  float32: 0,
+  float64: 1,
+  float16: 2,
+  bfloat16: 3,
+  uint8: 4,
+  int32: 5,
+  int64: 6,
+} as const;
+
+export const LossKind = {
+  dice: 0,
+  jaccard: 1,
+  tversky: 2,
+  generalized: 3,
+  wasserstein: 4,
+} as const;
+
+export const Reduction = { none: 0, mean: 1, sum: 2 } as const;
+export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;
+export const Overlap = { product: 0, minimum: 1, wasserstein: 2 } as const;
+export const Transform = { none: 0, power: 1, log: 2, 'log-cosh': 3 } as const;
+export const Weighting = { square: 0, simple: 1, uniform: 2 } as const;
+export const AbsentPolicy = { formula: 0, skip: 1, perfect: 2, worst: 3 } as const;
+/** How the metrics make classes of predictions. */
+export const Decision = { argmax: 0, threshold: 1, labels: 2 } as const;
+
+/** All of them, for the test. */
+export const codes = {
+  Step,
+  DTypeCode,
+  LossKind,
+  Reduction,
+  Activation,
+  Overlap,
+  Transform,
+  Weighting,
+  AbsentPolicy,
+  Decision,
+};
+
+/** The names of a table, in the order of their numbers. */
+export const namesOf = <Table extends object>(table: Table) =>
+  Object.keys(table) as (keyof Table)[];
+
+/** The name of a number. */
+export const nameOf = <Table extends Readonly<Record<string, number>>>(
+  table: Table,
+  code: number,
+) => namesOf(table).find((name) => table[name] === code);
