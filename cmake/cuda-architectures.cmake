@@ -1,3 +1,16 @@
+# warpdice_local_gpus(<variable>): the compute capabilities of this machine's NVIDIA GPUs, as numbers; empty when there is
+# none. nvidia-smi comes with the driver, without which none can be used.
+function(warpdice_local_gpus variable)
+  execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+    OUTPUT_VARIABLE said ERROR_QUIET RESULT_VARIABLE status)
+  set(capabilities)
+  if(status EQUAL 0)
+    string(REPLACE "." "" said "${said}")
+    string(REGEX MATCHALL "[0-9]+" capabilities "${said}")
+  endif()
+  set(${variable} ${capabilities} PARENT_SCOPE)
+endfunction()
+
 # warpdice_cuda_architectures(<variable> <known> <local> <all>): what CMAKE_CUDA_ARCHITECTURES is to be.
 #   known   what this nvcc can compile for, as numbers; those below 75 are not supported
 #   local   the compute capabilities of this machine's GPUs, as numbers; empty when there is none

@@ -1,12 +1,11 @@
-// Builds the addon with cmake-js: checks first what is needed, so that whatever is missing is named
-// in one sentence.
+// Builds the addon with CMake: checks first what is needed, so that whatever is missing is named in one sentence.
 //
-//   node scripts/build-native.mjs [--out <folder>] [arguments of cmake-js, such as --CDWARPDICE_CUDA=OFF]
+//   node scripts/build-native.mjs [--out <folder>] [-D<name>=<value> ...]
 //
 // Environment: WARPDICE_CUDA = AUTO | ON | OFF, WARPDICE_SANITIZE = address,undefined | thread,
 // WARPDICE_WERROR = ON, CXX.
-import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -60,43 +59,107 @@ function cmakeMessage(output) {
   return /^(CMakeLists\.txt|cmake\/)/.test(match[1]) ? text : `CMake says: ${text}`;
 }
 
-export function buildNative(args = [], { clean = false } = {}) {
-  checkTools();
-  const out = args.includes('--out') ? args[args.indexOf('--out') + 1] : 'build';
-  if (clean) rmSync(path.join(root, out), { recursive: true, force: true });
+/** Runs CMake. Resolves with its exit status and all it printed; `onText` sees each piece as it comes. */
+function cmake(args, onText = () => {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('cmake', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text;
+        onText(text);
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
 
-  // AUTO is said aloud, or an earlier ON or OFF would stay in CMake's cache.
-  const settings = { WARPDICE_CUDA: process.env.WARPDICE_CUDA || 'AUTO' };
+/** Ninja, or make where there is none. A folder that the other one has built is configured from scratch. */
+function chooseGenerator(folder) {
+  const generator = onPath('ninja') ? 'Ninja' : 'Unix Makefiles';
+  const cache = path.join(folder, 'CMakeCache.txt');
+  if (
+    existsSync(cache) &&
+    !readFileSync(cache, 'utf8').includes(`CMAKE_GENERATOR:INTERNAL=${generator}\n`)
+  ) {
+    rmSync(cache);
+    rmSync(path.join(folder, 'CMakeFiles'), { recursive: true, force: true });
+  }
+  return generator;
+}
+
+/** The folders that hold node_api.h and napi.h. */
+function includeFolders() {
+  const headers = require('node-api-headers').include_dir;
+  return [headers, path.dirname(require.resolve('node-addon-api/package.json'))];
+}
+
+/** What CMake's cache must be told. */
+function settingsOf(folder) {
+  const settings = {
+    CMAKE_BUILD_TYPE: 'Release',
+    CMAKE_LIBRARY_OUTPUT_DIRECTORY: path.join(folder, 'Release'),
+    CMAKE_JS_INC: includeFolders().join(';'), // cmake-js's own name, so that it can build this too
+    // AUTO is said aloud, or an earlier ON or OFF would stay in CMake's cache.
+    WARPDICE_CUDA: process.env.WARPDICE_CUDA || 'AUTO',
+  };
   for (const name of ['WARPDICE_SANITIZE', 'WARPDICE_WERROR']) {
     if (process.env[name]) settings[name] = process.env[name];
   }
-  const defines = Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`);
-  const options = ['--log-level', 'error', ...defines, ...args];
-  const cli = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin/cmake-js');
-  const cmakeJs = (command, stdio) =>
-    spawnSync(process.execPath, [cli, command, ...options], { cwd: root, stdio, encoding: 'utf8' });
+  return settings;
+}
 
-  // Always configured again: cmake-js skips it when there is a cache, and with it changed options.
-  const configured = cmakeJs('configure', ['ignore', 'pipe', 'pipe']);
-  const output = `${configured.stdout}${configured.stderr}`;
-  if (configured.status !== 0) {
+/** Compiles, and shows how far it is: one line that changes on a terminal, else one at the end. */
+async function compile(folder) {
+  const begin = performance.now();
+  const seconds = () => `${Math.round((performance.now() - begin) / 1000)} s`;
+  let done = '';
+  const show = () => process.stdout.write(`\r\x1b[Kwarpdice: compiling${done}, ${seconds()}`);
+  const timer = process.stdout.isTTY ? setInterval(show, 1000) : undefined;
+  const args = ['--build', folder, '--parallel', String(os.availableParallelism())];
+  const { status, output } = await cmake(args, (text) => {
+    const [, progress] = /^.*\[ *(\d+\/\d+|\d+%)\] /s.exec(text) ?? []; // Ninja's, make's
+    if (progress !== undefined) done = ` ${progress.replace('/', ' of ')}`;
+  }).finally(() => clearInterval(timer));
+  if (timer !== undefined) process.stdout.write('\r\x1b[K');
+  // All but the steps, of which only the line of progress speaks: warnings and errors.
+  const rest = output.replace(/^(\[ *\d+(\/\d+|%)\] |Consolidate |ninja: no work).*\n/gm, '');
+  process.stderr.write(rest);
+  if (status !== 0) {
+    const where = process.platform === 'darwin' ? ' on macOS, where it is not tested' : '';
+    throw new BuildError(`the addon did not compile${where}; the compiler's output is above.`);
+  }
+  console.log(`warpdice: the addon is compiled (${seconds()})`);
+}
+
+/** Configures the folder `out` and returns its path; `defines` are CMake's, such as -DWARPDICE_PREBUILT=ON. */
+export async function configure({ out = 'build', defines = [] } = {}) {
+  checkTools();
+  const folder = path.resolve(root, out);
+  const settings = Object.entries(settingsOf(folder)).map(([name, value]) => `-D${name}=${value}`);
+  const generator = ['-G', chooseGenerator(folder)];
+  const where = ['-S', root, '-B', folder];
+  const { status, output } = await cmake([...where, ...generator, ...settings, ...defines]);
+  if (status !== 0) {
     const message = cmakeMessage(output);
     if (message === undefined) process.stderr.write(output);
     throw new BuildError(message ?? 'CMake could not configure the build; its output is above.');
   }
-  for (const [line] of output.matchAll(/^-- warpdice: .*$/gm)) console.log(line);
+  for (const [, line] of output.matchAll(/^-- (warpdice: .*)$/gm)) console.log(line);
+  return folder;
+}
 
-  options.push('--parallel', String(os.availableParallelism()));
-  if (cmakeJs('build', 'inherit').status !== 0) {
-    const where = process.platform === 'darwin' ? ' on macOS, where it is not tested' : '';
-    throw new BuildError(`the addon did not compile${where}; the compiler's output is above.`);
-  }
+/** Builds the addon in the folder `out`. It is always configured anew, so that changed options count. */
+export async function buildNative({ out = 'build', defines = [], clean = false } = {}) {
+  if (clean) rmSync(path.resolve(root, out), { recursive: true, force: true });
+  await compile(await configure({ out, defines }));
 }
 
 /** Runs `action` and turns a BuildError into one line and exit status 1. */
-export function reportBuildErrors(action) {
+export async function reportBuildErrors(action) {
   try {
-    action();
+    await action();
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     console.error(`warpdice: ${error.message}`);
@@ -105,5 +168,8 @@ export function reportBuildErrors(action) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  reportBuildErrors(() => buildNative(process.argv.slice(2)));
+  const args = process.argv.slice(2);
+  const at = args.indexOf('--out');
+  const [, out] = at < 0 ? [] : args.splice(at, 2);
+  await reportBuildErrors(() => buildNative({ out, defines: args }));
 }

@@ -1,4 +1,4 @@
-// An inline function or template that kernels.cc takes from a shared header is compiled once per
+// An inline function or template that the kernels take from a shared header is compiled once per
 // SIMD target, and the linker keeps any one of them: an AVX-512 one on a CPU without it would be an
 // illegal instruction. So the objects of the SIMD targets may define shared symbols only inside the
 // target's own namespace.
@@ -12,15 +12,24 @@ let objects = 0;
 for (const entry of readdirSync(`${build}/CMakeFiles`)) {
   const target = /^kernels_(\w+)\.dir$/.exec(entry)?.[1];
   if (target === undefined) continue;
-  const object = path.join(build, 'CMakeFiles', entry, 'native/cpu/kernels/kernels.cc.o');
-  objects++;
-  const symbols = execFileSync('nm', ['-C', '--defined-only', object], { encoding: 'utf8' });
+  const folder = path.join(build, 'CMakeFiles', entry);
+  const names = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('.o'));
+  objects += names.length;
+  const files = names.map((name) => path.join(folder, name));
+  const symbols = execFileSync('nm', ['-C', '--defined-only', ...files], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
   for (const line of symbols.split('\n')) {
     const [, type, name] = /^[0-9a-f]* *([WVuTDBR]) (.*)$/.exec(line) ?? [];
     if (type !== undefined && !name.includes(`::${target}::`)) {
       console.error(`${target}: ${name} is shared with other targets`);
       problems++;
     }
+  }
+  if (names.length === 0) {
+    console.error(`${target}: there are no objects`);
+    problems++;
   }
 }
 console.log(`${objects} objects of SIMD targets, ${problems} shared symbols`);

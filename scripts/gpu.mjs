@@ -18,17 +18,25 @@ import { commitOf } from './commit.mjs';
 import { earlierSteps, save } from './gpu-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
-const { values: options } = parseArgs({
-  options: {
-    programs: { type: 'string' },
-    out: { type: 'string', default: path.join(root, 'bench/results') },
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    minutes: { type: 'string', default: 'Infinity' },
-  },
-});
+const options = readOptions();
 const begin = performance.now();
 const endAt = begin + 60_000 * Number(options.minutes);
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        programs: { type: 'string' },
+        out: { type: 'string', default: path.join(root, 'bench/results') },
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        minutes: { type: 'string', default: 'Infinity' },
+      },
+    }).values;
+  } catch ({ message }) {
+    return refuse(message);
+  }
+}
 
 function refuse(sentence) {
   console.error(`gpu: ${sentence}`);

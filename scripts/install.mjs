@@ -23,5 +23,5 @@ function loads() {
 
 if (fromSource || !loads()) {
   // clean: neither an older build/ nor its cached options may survive the switch.
-  reportBuildErrors(() => buildNative([], { clean: fromSource }));
+  await reportBuildErrors(() => buildNative({ clean: fromSource }));
 }

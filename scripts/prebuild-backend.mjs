@@ -7,13 +7,13 @@
 import { cpSync, rmSync } from 'node:fs';
 import { buildNative, reportBuildErrors } from './build-native.mjs';
 
-reportBuildErrors(() => {
+await reportBuildErrors(async () => {
   // ON unless said otherwise: a CPU-only published binary would leave GPU users on the CPU.
   process.env.WARPDICE_CUDA ||= 'ON';
   // A kernel that spills registers, on any of the GPUs, would be published slow and unseen.
   process.env.WARPDICE_WERROR ||= 'ON';
   const folder = process.env.WARPDICE_PREBUILT_FOLDER ?? 'build-prebuilt';
-  buildNative(['--out', folder, '--CDWARPDICE_PREBUILT=ON']);
+  await buildNative({ out: folder, defines: ['-DWARPDICE_PREBUILT=ON'] });
   if (folder === 'build') return;
   rmSync('build/Release', { recursive: true, force: true });
   cpSync(`${folder}/Release`, 'build/Release', { recursive: true });

@@ -67,6 +67,16 @@ execFileSync(
   { cwd: app, env: bare, stdio: 'inherit' },
 );
 const installed = path.join(app, 'node_modules/warpdice');
+const packages = readdirSync(path.join(app, 'node_modules')).filter(
+  (name) => !name.startsWith('.'),
+);
+const wanted = ['node-addon-api', 'node-api-headers', 'node-gyp-build', 'warpdice'];
+if (packages.sort().join() !== wanted.join()) {
+  throw new Error(
+    `Expected ${wanted.join(', ')} to be installed but received ${packages.join(', ')}`,
+  );
+}
+console.log(`installed: ${packages.join(', ')}`);
 if (existsSync(path.join(installed, 'build'))) throw new Error('the install compiled something');
 if (existsSync(path.join(installed, 'lib'))) throw new Error('the tarball holds lib/');
 

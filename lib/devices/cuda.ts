@@ -15,7 +15,7 @@ export const version = (code: number): string =>
 /** Why there is no GPU, in words; undefined when there is one. */
 export function whyNoGpu(): string | undefined {
   if (native.cuda === undefined) {
-    return 'this build of warpdice has no CUDA (nvcc was not found, or WARPDICE_CUDA=OFF was set, when it was built)';
+    return 'this build of warpdice has no CUDA: when it was compiled, there was no NVIDIA GPU or no nvcc, or WARPDICE_CUDA=OFF was set';
   }
   const { devices, error, driverVersion, runtimeVersion } = native.cuda.devices();
   if (devices.length > 0) return undefined;

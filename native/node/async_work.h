@@ -24,7 +24,7 @@ class AsyncWork {
       napi_delete_async_work(env, work->work_);
       throw Napi::Error::New(env);
     }
-    work.release();
+    static_cast<void>(work.release());  // the queue has it now
     return promise;
   }
 

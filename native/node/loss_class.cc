@@ -25,7 +25,7 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
 
   Napi::Value check(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
-      BoundCall(setup_, info);
+      const BoundCall checked(setup_, info);
       return info.Env().Undefined();
     });
   }

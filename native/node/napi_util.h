@@ -36,7 +36,7 @@ inline size_t element_bytes(napi_typedarray_type type) {
     case napi_biguint64_array:
       return 8;
     default:
-      return 2;  // Float16Array: early Node 24 leaves its type unwritten
+      return 2;  // Float16Array, which our Node-API does not name
   }
 }
 
@@ -44,7 +44,8 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
   bool is_typed = false;
   napi_is_typedarray(env, array, &is_typed);
   if (!is_typed) throw Napi::TypeError::New(env, std::string("Expected a typed array for ") + name);
-  auto type = static_cast<napi_typedarray_type>(-1);
+  napi_typedarray_type type =
+      napi_uint16_array;  // as wide as Float16Array, for which early Node 24 leaves it unwritten
   size_t length = 0;
   Memory memory;
   napi_value buffer;

@@ -10,6 +10,7 @@ std::vector<int64_t> sizes_of(Napi::Env env, const Napi::Value& value) {
   if (!value.IsArray()) throw Napi::TypeError::New(env, "Expected an array of sizes");
   const auto array = value.As<Napi::Array>();
   std::vector<int64_t> sizes;
+  sizes.reserve(array.Length());
   for (uint32_t i = 0; i < array.Length(); i++) sizes.push_back(array.Get(i).ToNumber().Int64Value());
   return sizes;
 }

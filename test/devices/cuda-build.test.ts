@@ -7,24 +7,33 @@ import { describe, expect, test } from '@jest/globals';
 
 const root = path.join(__dirname, '..', '..');
 
-/** What cmake/cuda-architectures.cmake chooses. */
-function architectures(known: number[], local: number[], all: boolean): string[] {
+/** What CMake prints when it runs these lines in the root, with a program nvidia-smi that is this shell script. */
+function cmake(lines: string, nvidiaSmi = 'exit 9'): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'warpdice-cmake-'));
-  const script = path.join(folder, 'choose.cmake');
-  writeFileSync(
-    script,
-    `cmake_minimum_required(VERSION 3.22)
-include(${root}/cmake/cuda-architectures.cmake)
-warpdice_cuda_architectures(chosen "${known.join(';')}" "${local.join(';')}" ${all ? 'ON' : 'OFF'})
-file(WRITE ${folder}/chosen "\${chosen}")
-`,
-  );
+  const script = path.join(folder, 'script.cmake');
+  writeFileSync(script, `cmake_minimum_required(VERSION 3.22)\n${lines}\n`);
+  writeFileSync(path.join(folder, 'nvidia-smi'), `#!/bin/sh\n${nvidiaSmi}\n`, { mode: 0o755 });
+  const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
   try {
-    execFileSync('cmake', ['-P', script]);
-    return readFileSync(path.join(folder, 'chosen'), 'utf8').split(';');
+    return execFileSync('cmake', ['-P', script], {
+      cwd: root,
+      env,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim();
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** What cmake/cuda-architectures.cmake chooses. */
+function architectures(known: number[], local: number[], all: boolean): string[] {
+  const numbers = `"${known.join(';')}" "${local.join(';')}" ${all ? 'ON' : 'OFF'}`;
+  return cmake(`include(cmake/cuda-architectures.cmake)
+warpdice_cuda_architectures(chosen ${numbers})
+message(STATUS "\${chosen}")`)
+    .replace('-- ', '')
+    .split(';');
 }
 
 /** Whether a GPU of this compute capability can run what was compiled for the given architectures. */
@@ -71,6 +80,51 @@ describe('GPU architectures', () => {
   test('without a GPU that is supported it is the oldest PTX', () => {
     expect(architectures([60, 75, 80, 90], [], false)).toEqual(['75-virtual']);
     expect(architectures([60, 75, 80, 90], [61], false)).toEqual(['75-virtual']);
+  });
+});
+
+describe('whether CUDA is compiled', () => {
+  /** What cmake/cuda.cmake says and decides; it finds no nvcc. */
+  const decide = (setting: string, nvidiaSmi?: string) =>
+    cmake(
+      `set(CMAKE_FIND_ROOT_PATH /nonexistent)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM ONLY)
+set(WARPDICE_CUDA ${setting})
+include(cmake/cuda.cmake)
+message(STATUS "\${WARPDICE_HAVE_CUDA}")`,
+      nvidiaSmi,
+    );
+
+  test.each([
+    ['exit 9', ''],
+    ['echo "No devices were found"; exit 6', ''],
+    ['echo 9.0', '90'],
+    ['echo 8.6; echo 12.0', '86;120'],
+  ])('the GPUs of a machine where nvidia-smi does: %s', (nvidiaSmi, gpus) => {
+    const lines = `include(cmake/cuda-architectures.cmake)
+warpdice_local_gpus(local)
+message(STATUS "GPUs: \${local}")`;
+    expect(cmake(lines, nvidiaSmi)).toBe(`-- GPUs: ${gpus}`.trim());
+  });
+
+  test('AUTO without a GPU: not, and it says how to ask for it', () => {
+    expect(decide('AUTO')).toBe(
+      '-- warpdice: CPU only, no NVIDIA GPU was found (WARPDICE_CUDA=ON compiles for GPUs all the same)\n-- OFF',
+    );
+  });
+
+  test('AUTO with a GPU but no nvcc: not, and it says why', () => {
+    expect(decide('AUTO', 'echo 9.0')).toBe(
+      '-- warpdice: CPU only, there is an NVIDIA GPU but no CUDA compiler (nvcc)\n-- OFF',
+    );
+  });
+
+  test('ON without nvcc: one clear sentence', () => {
+    expect(() => decide('ON')).toThrow(/WARPDICE_CUDA=ON needs the CUDA toolkit: no nvcc in PATH/);
+  });
+
+  test('OFF: not, whatever there is', () => {
+    expect(decide('OFF', 'echo 9.0')).toBe('-- warpdice: CPU only (WARPDICE_CUDA=OFF)\n-- OFF');
   });
 });
 

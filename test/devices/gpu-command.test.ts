@@ -220,6 +220,8 @@ describe('on a machine that pretends to have a GPU', () => {
     expect(unknown.status).toBe(2);
     expect(run('--minutes', '0').stderr).toMatch(/^gpu: Expected a number above 0 for --minutes/);
     expect(run('--minutes', 'ten').status).toBe(2);
+    expect(run('--help').stderr).toMatch(/^gpu: Unknown option '--help'/);
+    expect(run('--help').status).toBe(2);
   });
 
   test('steps that are all skipped are no proof: exit status 1', () => {

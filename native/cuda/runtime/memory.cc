@@ -141,8 +141,9 @@ std::shared_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Stream> stream,
   void* data = nullptr;
   check(cudaIpcOpenMemHandle(&data, handle, cudaIpcMemLazyEnablePeerAccess), "cudaIpcOpenMemHandle");
   // Closes it when there is less than was said.
-  const auto memory = std::shared_ptr<DeviceMemory>(new DeviceMemory(stream, data, size_bytes, Ownership::opened));
-  expect_device_memory(*stream, data, size_bytes);
+  const auto memory =
+      std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::opened));
+  expect_device_memory(*memory->last_stream(), data, size_bytes);
   return memory;
 }
 

@@ -1,0 +1,101 @@
+// What keeps a release from being whole: one sentence for each thing that is missing or wrong.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+/** The prebuilt binaries that a release must hold; on other platforms the package compiles itself. */
+const platforms = [{ name: 'linux-x64', cuda: true }];
+
+const read = (root, file) => readFileSync(path.join(root, file), 'utf8');
+
+function git(root, ...args) {
+  const { status, stdout } = spawnSync('git', args, { cwd: root, encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+/** What `npm publish` would pack: the built library and a prebuilt binary for each platform. */
+export function problemsOfPackage(root) {
+  const problems = [];
+  const { main } = JSON.parse(read(root, 'package.json'));
+  if (!existsSync(path.join(root, main))) problems.push(`${main} is missing: npm run build:ts`);
+  for (const { name, cuda } of platforms) {
+    const folder = path.join(root, 'prebuilds', name);
+    const file = existsSync(folder) && readdirSync(folder).find((one) => one.endsWith('.node'));
+    if (!file) {
+      problems.push(`prebuilds/${name} holds no binary: npm run prebuilds`);
+      continue;
+    }
+    problems.push(...problemsOfBinary(root, path.join(folder, file), { name, cuda }));
+  }
+  return problems;
+}
+
+function problemsOfBinary(root, file, { name, cuda }) {
+  const problems = [];
+  const check = path.join(import.meta.dirname, 'check-binary.mjs');
+  const { status, stderr } = spawnSync(process.execPath, [check, file], { encoding: 'utf8' });
+  if (status !== 0) {
+    const details = stderr.trim().split('\n').slice(0, 5);
+    problems.push(
+      `prebuilds/${name} is no binary to publish: ${details.map((s) => s.trim()).join(', ')}`,
+    );
+  }
+  const sections = spawnSync('readelf', ['-SW', file], { encoding: 'utf8' }).stdout ?? '';
+  if (cuda && !sections.includes('.nv_fatbin')) {
+    problems.push(
+      `prebuilds/${name} holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc`,
+    );
+  }
+  const newest = git(root, 'log', '-1', '--format=%ct', '--', 'native', 'cmake', 'CMakeLists.txt');
+  if (newest && statSync(file).mtimeMs < Number(newest) * 1000) {
+    problems.push(`prebuilds/${name} is older than the sources: npm run prebuilds`);
+  }
+  return problems;
+}
+
+/** The tree, the version and the changelog. */
+export function problemsOfRepository(root) {
+  const problems = [];
+  const { version } = JSON.parse(read(root, 'package.json'));
+  const lock = JSON.parse(read(root, 'package-lock.json')).version;
+  if (git(root, 'rev-parse', 'HEAD') === undefined) return ['this is no git repository'];
+  const changed = git(root, 'status', '--porcelain');
+  if (changed) problems.push(`the tree has changes that are not committed: ${firstLines(changed)}`);
+  if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)) {
+    problems.push(`Expected x.y.z for version in package.json but received '${version}'`);
+  }
+  if (lock !== version) {
+    problems.push(`package-lock.json says version ${lock}, package.json ${version}: npm install`);
+  }
+  if (git(root, 'rev-parse', '--verify', `refs/tags/v${version}`) !== undefined) {
+    problems.push(`version ${version} is already tagged: raise it in package.json`);
+  }
+  return [...problems, ...problemsOfChangelog(read(root, 'CHANGELOG.md'), version)];
+}
+
+function problemsOfChangelog(text, version) {
+  const sections = text.split(/^## /m).slice(1);
+  const of = (name) => sections.find((section) => section.split(/[\s\n]/)[0] === name);
+  const problems = [];
+  const section = of(version);
+  if (section === undefined) return [`CHANGELOG.md has no section ## ${version}`];
+  const heading = section.split('\n')[0];
+  if (!/^\S+ - \d{4}-\d\d-\d\d$/.test(heading)) {
+    problems.push(
+      `Expected '## ${version} - <year>-<month>-<day>' in CHANGELOG.md but received '## ${heading}'`,
+    );
+  }
+  if (!/^- /m.test(section))
+    problems.push(`CHANGELOG.md says nothing of what is in version ${version}`);
+  if (/^- /m.test(of('Unreleased') ?? '')) {
+    problems.push(
+      `CHANGELOG.md has entries under Unreleased: they belong under ## ${version} or in a later release`,
+    );
+  }
+  return problems;
+}
+
+function firstLines(text) {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.slice(0, 3).join(', ') + (lines.length > 3 ? ` and ${lines.length - 3} more` : '');
+}
