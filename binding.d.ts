@@ -312,15 +312,5 @@ export interface Binding {
   preferHugePages(array: ArrayBufferView): void;
   /** From where the array begins to the next cache line: 0 to 63. */
   bytesToLine(array: ArrayBufferView): number;
-  /** Copies with the engine's threads; `streaming` bypasses the caches. For benchmarks. */
-  copy(to: ArrayBufferView, from: ArrayBufferView, streaming: boolean): void;
-  /** Writes the byte everywhere, in the same way. For benchmarks. */
-  fill(to: ArrayBufferView, byte: number, streaming: boolean): void;
-  /** to = exp(-|from|), in the same way. For benchmarks. */
-  exponentials(to: Float32Array, from: Float32Array, streaming: boolean): void;
-  /** Reverses every bit where it is, with the engine's threads. For benchmarks. */
-  invert(to: ArrayBufferView): void;
-  /** Reads everything with the engine's threads: the sum of its 32-bit words modulo 2^32, the last padded with zeros. */
-  read(from: ArrayBufferView): number;
   cuda?: CudaBinding;
 }

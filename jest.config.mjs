@@ -16,7 +16,6 @@ export default {
   moduleNameMapper: {
     // The benchmark imports the built package; its tests run it on the sources.
     '^warpdice$': '<rootDir>/lib/index',
-    '^\\.\\./dist/(.*)\\.js$': '<rootDir>/lib/$1',
     // The sources import './x.js' as Node wants it; Jest reads the './x.ts' behind it.
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

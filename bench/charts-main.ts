@@ -2,8 +2,8 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { charts } from './charts.js';
-import { readSaved } from './compare.js';
-import { root } from './machine.js';
+import { root } from './measure/machine.js';
+import { readSaved } from './report/saved.js';
 
 const results = path.join(root, 'bench', 'results');
 const folder = path.join(root, 'bench', 'charts');

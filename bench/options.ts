@@ -1,6 +1,7 @@
 // The flags of npm run bench.
 import { parseArgs } from 'node:util';
-import { select } from './cases.js';
+import { select } from './cases/cases.js';
+import type { Saved } from './report/results.js';
 
 export const help = `npm run bench -- [options]
 
@@ -11,9 +12,8 @@ export const help = `npm run bench -- [options]
   --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512", "float16" or "Jaccard"
   --simd LIST      SIMD targets, by commas: avx512, avx2, baseline, neon (default avx512,avx2; neon on arm64)
   --threads N      default 2, for which the targets are stated
-  --save           also writes bench/results/<cpu>-<date>.json
-  --compare FILE   what got slower than in that JSON file, beyond the noise; then the exit code is 1
-  --from FILE      measures nothing: the tables and targets of that JSON file; with --compare, compares the two files
+  --save           also writes bench/results/<cpu>-<date>.json, -quick or -part where the run was not whole
+  --from FILE      measures nothing: the tables and targets of that JSON file (--save writes it anew)
   --help
 
 bench/README.md says what each number means. npm run bench:charts draws the newest JSON file.`;
@@ -29,7 +29,6 @@ export interface Options {
   readonly simd: readonly (typeof simdNames)[number][];
   readonly threads: number;
   readonly save: boolean;
-  readonly compare: string | undefined;
   readonly from: string | undefined;
   readonly help: boolean;
 }
@@ -54,7 +53,6 @@ export function readOptions(args: readonly string[]): Options {
       simd: { type: 'string', default: defaults.simd },
       threads: { type: 'string', default: defaults.threads },
       save: { type: 'boolean', default: false },
-      compare: { type: 'string' },
       from: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -70,13 +68,12 @@ export function readOptions(args: readonly string[]): Options {
     filter: values.filter,
     simd: oneOf(simdNames, '--simd', values.simd),
     threads,
-    compare: values.compare,
     from: values.from,
   };
   const given = tokens.flatMap((token) => (token.kind === 'option' ? token.name : []));
-  const measuring = given.find((name) => !['from', 'compare', 'help'].includes(name));
+  const measuring = given.find((name) => !['from', 'save', 'help'].includes(name));
   if (options.from !== undefined && measuring) {
-    throw new TypeError(`Expected no flag but --compare beside --from but received --${measuring}`);
+    throw new TypeError(`Expected no flag but --save beside --from but received --${measuring}`);
   }
   if (select(options).length === 0) {
     throw new RangeError(
@@ -87,18 +84,12 @@ export function readOptions(args: readonly string[]): Options {
 }
 
 /** What the name of a file says of a run that has less in it than one without flags, lest it replaces that. */
-export function extentOf({
-  quick,
-  parts,
-  filter,
-  simd,
-  threads,
-}: Options): '-quick' | '-part' | '' {
+export function extentOf({ quick, parts, filter, simd, threads }: Saved['options']): string {
   if (quick) return '-quick';
   const whole =
     defaults.parts.every((part) => parts.includes(part)) &&
     filter === undefined &&
-    simd.join() === defaults.simd &&
+    (simd === undefined || defaults.simd.split(',')[0] === simd) &&
     threads === Number(defaults.threads);
   return whole ? '' : '-part';
 }

@@ -3,8 +3,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { numpy } from '@jax-js/jax';
-import { root } from '../machine.js';
-import { labelsOf } from '../problem.js';
+import { root } from '../measure/machine.js';
 import { firstLine, lacksMemory, type OpenPeers, skip } from './peer.js';
 
 type Jax = typeof import('@jax-js/jax');
@@ -26,7 +25,7 @@ export const openJaxJs: OpenPeers = async (problem, activation) => {
   const { N, C, S } = problem;
   const np = jax.numpy;
   const logits = np.array(problem.logits.data as Float32Array).reshape([N, C, S]);
-  const labels = np.array(Int32Array.from(labelsOf(N * S, C))).reshape([N, 1, S]);
+  const labels = np.array(Int32Array.from(problem.target.data as Uint8Array)).reshape([N, 1, S]);
   const step = jax.jit(
     jax.valueAndGrad((z: numpy.Array, y: numpy.Array) => dice(jax, z, y, C, activation)),
   );

@@ -1,6 +1,6 @@
 // What a peer is: somebody else's way to the same value and gradient, from the same float32 logits and uint8 labels.
 import os from 'node:os';
-import type { Problem } from '../problem.js';
+import type { Problem } from '../cases/problem.js';
 
 export interface Peer {
   readonly name: string;

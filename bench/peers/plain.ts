@@ -1,5 +1,5 @@
 // Plain TypeScript: loops over typed arrays, as one would write them without an addon. One voxel's classes at a time, float64 sums.
-import { labelsOf, type Problem } from '../problem.js';
+import type { Problem } from '../cases/problem.js';
 import { lacksMemory, type OpenPeers, skip } from './peer.js';
 
 const smoothDenominator = 1e-7;
@@ -22,9 +22,9 @@ export const openPlain: OpenPeers = async (problem, activation) => {
   return { peers: [peer], close: () => undefined };
 };
 
-function plainStep({ N, C, S, logits }: Problem, activation: 'sigmoid' | 'softmax') {
+function plainStep({ N, C, S, logits, target }: Problem, activation: 'sigmoid' | 'softmax') {
   const z = logits.data as Float32Array;
-  const labels = labelsOf(N * S, C);
+  const labels = target.data as Uint8Array;
   const grad = new Float32Array(N * C * S);
   const [overlap, square, count] = [0, 1, 2].map(() => new Float64Array(C)) as [
     Float64Array,

@@ -26,10 +26,10 @@ export function isBusy(pid: number): boolean | undefined {
 }
 
 /** Until two looks find no thread of the process running, 250 ms at most; 10 ms where there is no /proc. */
-export async function untilAtRest(pid: number): Promise<void> {
+export async function untilAtRest(pid: number, look = isBusy): Promise<void> {
   const end = performance.now() + mostMs;
   for (let quiet = 0; quiet < 2 && performance.now() < end; ) {
-    const busy = isBusy(pid);
+    const busy = look(pid);
     if (busy === undefined) return setTimeout(withoutProcMs);
     quiet = busy ? 0 : quiet + 1;
     await setTimeout(lookEveryMs);

@@ -2,8 +2,7 @@
 // thread. The logits lie channels last, TensorFlow's own layout: there it is faster than on channels first.
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { root } from '../machine.js';
-import { labelsOf } from '../problem.js';
+import { root } from '../measure/machine.js';
 import { firstLine, lacksMemory, type OpenPeers, skip } from './peer.js';
 
 type Tensorflow = typeof import('@tensorflow/tfjs-core');
@@ -27,7 +26,7 @@ export const openTfjs =
     const { N, C, S } = problem;
     const size = [N, C, S] as const;
     const logits = tf.tensor(transpose(problem.logits.data as Float32Array, size), [N, S, C]);
-    const labels = tf.tensor(Int32Array.from(labelsOf(N * S, C)), [N, S], 'int32');
+    const labels = tf.tensor(Int32Array.from(problem.target.data as Uint8Array), [N, S], 'int32');
     const step = tf.valueAndGrad((z) => dice(tf, z, labels, C, activation));
     const peer = {
       name: `TensorFlow.js, ${name}`,

@@ -3,10 +3,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { root } from '../machine.js';
-import { threadCounts } from '../pin.js';
-import { bytesOf } from '../problem.js';
-import { interleave } from '../timing.js';
+import { bytesOf } from '../cases/problem.js';
+import { root, threadCounts } from '../measure/machine.js';
+import { interleave } from '../measure/timing.js';
 import { asker } from './lines.js';
 import { firstLine, lacksMemory, type OpenPeers, type Peer, skip } from './peer.js';
 import { untilAtRest } from './rest.js';
@@ -75,7 +74,7 @@ export const openTorch: OpenPeers = async (problem, activation) => {
         async tune() {
           const counts = threadCounts(os.availableParallelism());
           const contenders = counts.map((count) => ({ time: timeOn(count), rest }));
-          const times = await interleave(contenders, tuning, () => undefined);
+          const times = await interleave(contenders, tuning);
           const fastest = times.map((own) => Math.min(...own));
           threads = counts[fastest.indexOf(Math.min(...fastest))];
           this.detail = `${torch}, threads: ${threads}, ${memory}`;

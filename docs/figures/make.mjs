@@ -2,7 +2,7 @@
 // and fails when a committed figure is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DiceLoss, JaccardLoss, SegmentationMetrics } from '../../dist/index.js';
-import { lineChart } from '../../scripts/plot.js';
+import { lineChart } from '#plot';
 
 const losses = [new DiceLoss({ denominator: 'linear' }), new DiceLoss(), new JaccardLoss()];
 const names = ['Dice, linear', 'Dice, squared', 'Jaccard, squared'];

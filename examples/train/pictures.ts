@@ -1,6 +1,6 @@
 // The two pictures: how training went, and what the network makes of held-out slices.
 import { writeFileSync } from 'node:fs';
-import { lineChart } from '../../scripts/plot.js';
+import { lineChart } from '#plot';
 import { Canvas, type Colour } from './canvas.js';
 import type { Slices } from './data.js';
 import { count } from './metrics.js';

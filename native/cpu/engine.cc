@@ -2,12 +2,12 @@
 //
 // The runs depend on the shape alone, and their sums are added in order: the same bits on any number of threads.
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "cpu/engine.h"
 #include "cpu/memory/workspace.h"
 #include "cpu/partition.h"
+#include "cpu/parts.h"
 #include "cpu/pool.h"
 
 namespace warpdice::cpu {
@@ -99,52 +99,10 @@ void target_gradient(const Inputs& in, const Coefficients* coefficients, bool po
   });
 }
 
-namespace {
-/// Calls part(at, bytes) for every part of an array, on the threads.
-template <class Part>
-void for_parts(size_t size_bytes, Part part) {
-  constexpr size_t kPart = size_t{1} << 18;
-  const int64_t parts = static_cast<int64_t>((size_bytes + kPart - 1) / kPart);
-  Pool::instance().parallel_for(parts, 1, [&](int64_t i) {
-    const size_t at = static_cast<size_t>(i) * kPart;
-    part(at, std::min(kPart, size_bytes - at));
-  });
-}
-}  // namespace
-
-void copy(void* to, const void* from, size_t size_bytes, bool streaming) {
+void copy(void* to, const void* from, size_t size_bytes) {
   for_parts(size_bytes, [&](size_t at, size_t bytes) {
-    char* t = static_cast<char*>(to) + at;
-    const char* f = static_cast<const char*>(from) + at;
-    if (streaming) kernels().stream_copy(t, f, bytes);
-    else std::memcpy(t, f, bytes);
+    std::memcpy(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, bytes);
   });
-}
-
-void fill(void* to, uint8_t byte, size_t size_bytes, bool streaming) {
-  for_parts(size_bytes, [&](size_t at, size_t bytes) {
-    char* t = static_cast<char*>(to) + at;
-    if (streaming) kernels().stream_fill(t, byte, bytes);
-    else std::memset(t, byte, bytes);
-  });
-}
-
-void exponentials(float* to, const float* from, size_t count, bool streaming) {
-  for_parts(count * sizeof(float), [&](size_t at, size_t bytes) {
-    const size_t i = at / sizeof(float);
-    kernels().exponentials(to + i, from + i, bytes / sizeof(float), streaming);
-  });
-}
-
-void invert(void* to, size_t size_bytes) {
-  for_parts(size_bytes, [&](size_t at, size_t bytes) { kernels().invert(static_cast<char*>(to) + at, bytes); });
-}
-
-uint32_t read(const void* from, size_t size_bytes) {
-  std::atomic<uint32_t> sum{0};
-  for_parts(size_bytes,
-            [&](size_t at, size_t bytes) { sum += kernels().read_sum(static_cast<const char*>(from) + at, bytes); });
-  return sum;
 }
 
 int threads() { return Pool::instance().threads(); }

@@ -27,20 +27,8 @@ void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, c
 /// of any float dtype. -dE*log(p) and the like are infinite at p = 0, as they should be.
 void target_gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out);
 
-/// Copies with the engine's threads; `streaming` bypasses the caches where the CPU can.
-void copy(void* to, const void* from, size_t size_bytes, bool streaming);
-
-/// Writes one byte everywhere, in the same way.
-void fill(void* to, uint8_t byte, size_t size_bytes, bool streaming);
-
-/// to = exp(-|from|), in the same way.
-void exponentials(float* to, const float* from, size_t count, bool streaming);
-
-/// Reverses every bit, in the same way.
-void invert(void* to, size_t size_bytes);
-
-/// Reads everything: the sum of the 32-bit words modulo 2^32, the last padded with zeros.
-uint32_t read(const void* from, size_t size_bytes);
+/// Copies with the engine's threads.
+void copy(void* to, const void* from, size_t size_bytes);
 
 /// The threads that one call may use, the caller's own included; 1 or more.
 int threads();

@@ -57,45 +57,6 @@ Napi::Value bytes_to_line(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>((kLineBytes - at % kLineBytes) % kLineBytes));
 }
 
-Napi::Value copy(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const Memory to = memory_of(env, info[0], "to"), from = memory_of(env, info[1], "from");
-  if (to.size_bytes != from.size_bytes) throw Napi::RangeError::New(env, "Expected arrays of the same size");
-  guarded(env, [&] { cpu::copy(to.data, from.data, to.size_bytes, info[2].ToBoolean()); });
-  return env.Undefined();
-}
-
-Napi::Value fill(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const Memory to = memory_of(env, info[0], "to");
-  const uint8_t byte = static_cast<uint8_t>(info[1].ToNumber().Uint32Value());
-  guarded(env, [&] { cpu::fill(to.data, byte, to.size_bytes, info[2].ToBoolean()); });
-  return env.Undefined();
-}
-
-Napi::Value exponentials(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Napi::Float32Array to = info[0].As<Napi::Float32Array>(), from = info[1].As<Napi::Float32Array>();
-  if (to.ElementLength() != from.ElementLength()) throw Napi::RangeError::New(env, "Expected arrays of the same size");
-  guarded(env, [&] { cpu::exponentials(to.Data(), from.Data(), to.ElementLength(), info[2].ToBoolean()); });
-  return env.Undefined();
-}
-
-Napi::Value invert(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const Memory to = memory_of(env, info[0], "to");
-  guarded(env, [&] { cpu::invert(to.data, to.size_bytes); });
-  return env.Undefined();
-}
-
-Napi::Value read(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const Memory from = memory_of(env, info[0], "from");
-  uint32_t sum = 0;
-  guarded(env, [&] { sum = cpu::read(from.data, from.size_bytes); });
-  return Napi::Number::New(env, sum);
-}
-
 }  // namespace
 
 void init(Napi::Env env, Napi::Object exports) {
@@ -111,11 +72,6 @@ void init(Napi::Env env, Napi::Object exports) {
   exports.Set("lastStrategy", Napi::Function::New<last_strategy>(env, "lastStrategy"));
   exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
-  exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
-  exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
-  exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
-  exports.Set("invert", Napi::Function::New<invert>(env, "invert"));
-  exports.Set("read", Napi::Function::New<read>(env, "read"));
 }
 
 }  // namespace warpdice

@@ -18,7 +18,7 @@ class OwnCopy {
     if (!array.memory.data || array.memory.shared) return;
     data_.reset(static_cast<char*>(std::malloc(array.used_bytes)));
     if (!data_) throw std::bad_alloc();
-    if (is_read) cpu::copy(data_.get(), array.memory.data, array.used_bytes, false);
+    if (is_read) cpu::copy(data_.get(), array.memory.data, array.used_bytes);
     array.memory.data = data_.get();
   }
 

@@ -46,7 +46,7 @@ class AsyncCall : public AsyncWork {
       to[i] = memory_after(env, array, kArrayNames[i], bound_.arrays[i].used_bytes);
     }
     for (size_t i = 0; i < aCount; i++) {
-      if (to[i].data) cpu::copy(to[i].data, copies_[i].data(), bound_.arrays[i].used_bytes, false);
+      if (to[i].data) cpu::copy(to[i].data, copies_[i].data(), bound_.arrays[i].used_bytes);
     }
   }
 

@@ -1,27 +1,21 @@
 // The charts: what is drawn, and that nothing is drawn of what a run does not have.
 import { expect, test } from '@jest/globals';
+import { roundMarks } from '#plot';
 import { charts } from '../../bench/charts.js';
-import { roundMarks } from '../../scripts/plot.js';
-import { around, caseOf, savedOf } from './bench-results.js';
+import { around, caseOf, savedOf, ms as timed } from './results.js';
 
 const group = '[4,4,512,512] softmax';
-const bound = { ms: around(2), toCopy: around(2) };
-const bounds = {
-  memory: bound,
-  twoPasses: bound,
-  arithmetic: bound,
-  nsPerElement: around(1),
-  binds: 'memory' as const,
-  readGBs: 1,
-  writeGBs: 1,
-};
+const calls = [
+  { name: 'read, write', ms: timed(2), toCopy: around(2) },
+  { name: 'valueAndGrad', ms: timed(4), toCopy: around(4) },
+];
 const point = (x: number, elements: number, ms: number) => ({
   x,
   elements,
-  ms: around(ms),
-  copyMs: around(ms / 4),
+  ms: timed(ms),
+  copyMs: timed(ms / 4),
 });
-const full = savedOf([caseOf(4, { bounds })], {
+const full = savedOf([caseOf(4, { calls })], {
   peers: [
     { group, name: 'PyTorch, <by hand> & co', toOurs: around(10) },
     { group, name: 'jax-js, wasm', toOurs: around(100) },

@@ -1,5 +1,5 @@
-// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon) and the tests of kernels and runtime,
-// where something has changed.
+// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon), the tests of kernels and runtime, and the
+// benchmark's own addon, where something has changed.
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -8,16 +8,18 @@ const root = path.join(import.meta.dirname, '..', '..');
 
 export default function buildEmulated() {
   const { LD_PRELOAD, ...env } = process.env; // a sanitizer's, which is for Node
-  // Under sanitizers the programs have steps of their own in .ci/run.
-  const target = LD_PRELOAD ? 'warpdice_emulated' : 'warpdice_emulated_tests';
+  // Under sanitizers the programs have steps of their own in .ci/run, and the benchmark is not tested.
+  const targets = LD_PRELOAD
+    ? ['warpdice_emulated']
+    : ['warpdice_emulated_tests', 'warpdice_benchmark'];
   const parallel = ['--parallel', String(os.availableParallelism())];
-  const build = spawnSync('cmake', ['--build', 'build', '--target', target, ...parallel], {
+  const build = spawnSync('cmake', ['--build', 'build', '--target', ...targets, ...parallel], {
     cwd: root,
     env,
     encoding: 'utf8',
   });
   if (build.status === 0) return;
   throw new Error(
-    `The addon on an emulated device cannot be built; npm run build:native comes first.\n${build.error ?? build.stdout + build.stderr}`,
+    `The tests' addons cannot be built; npm run build:native comes first.\n${build.error ?? build.stdout + build.stderr}`,
   );
 }

@@ -8,7 +8,6 @@
 #include "cpu/kernels/count.h"
 #include "cpu/kernels/count_labels.h"
 #include "cpu/kernels/every_term.h"
-#include "cpu/kernels/traffic.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 namespace {
@@ -330,11 +329,6 @@ const Kernels kernels = {
     statistics,
     gradient,
     target_gradient,
-    count,
-    stream_copy,
-    stream_fill,
-    exponentials,
-    invert,
-    read_sum};
+    count};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

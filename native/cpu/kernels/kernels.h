@@ -37,13 +37,6 @@ struct Kernels {
 
   /// counts: those of the run's sample, added to unless there are faults.
   CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts);
-
-  // For benchmarks: see traffic.h.
-  void (*stream_copy)(void* to, const void* from, size_t size_bytes);
-  void (*stream_fill)(void* to, uint8_t byte, size_t size_bytes);
-  void (*exponentials)(float* to, const float* from, size_t count, bool streaming);
-  void (*invert)(void* at, size_t size_bytes);
-  uint32_t (*read_sum)(const void* from, size_t size_bytes);
 };
 
 /// The target that this process runs.

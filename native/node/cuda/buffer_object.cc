@@ -155,7 +155,7 @@ Napi::Value BufferObject::read(const Napi::CallbackInfo& info) {
     const auto result = [=](const Napi::Object& array) {
       pending.check(array.Env());
       const Memory to = to_memory(array.Env(), array, size_bytes);
-      cpu::copy(to.data, pending.data->data(), size_bytes, false);
+      cpu::copy(to.data, pending.data->data(), size_bytes);
       return Napi::Value(array);
     };
     return Environment::of(info.Env()).when_done(span().memory->last_stream(), info[0].As<Napi::Object>(), result);
@@ -169,7 +169,7 @@ void BufferObject::read_sync(const Napi::CallbackInfo& info) {
     const PendingRead pending(span(), true);
     span().memory->last_stream()->synchronize();
     pending.check(info.Env());
-    cpu::copy(to.data, pending.data->data(), to.size_bytes, false);
+    cpu::copy(to.data, pending.data->data(), to.size_bytes);
   });
 }
 

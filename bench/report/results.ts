@@ -1,0 +1,101 @@
+// What a run finds.
+import type { Machine } from '../measure/machine.js';
+import type { Spread, Summary } from '../measure/timing.js';
+
+/** One row of a case: a pass over its memory or one of our calls. */
+export interface CallResult {
+  readonly name: string;
+  readonly ms: Summary;
+  /** Time over that of the fastest copy of this case's logits, within each round. */
+  readonly toCopy?: Spread;
+  /** valueAndGrad over that of the first case of the shape, within each round. */
+  readonly toBase?: Spread;
+}
+
+export interface CaseResult {
+  readonly group: string;
+  readonly case: string;
+  readonly calls: readonly CallResult[];
+  /** "call: what is wrong"; such a call was not timed. */
+  readonly faults?: readonly string[];
+}
+
+/** A shape that was not measured, and why. */
+export interface SkippedGroup {
+  readonly group: string;
+  readonly reason: string;
+}
+
+export interface SimdResult {
+  readonly simd: string;
+  readonly threads: number;
+  readonly cases: readonly CaseResult[];
+  readonly skipped?: readonly SkippedGroup[];
+}
+
+/** A peer on the first case of a group: timed, or why it was not. */
+export interface PeerTimes {
+  readonly group: string;
+  readonly name: string;
+  readonly detail?: string;
+  readonly denominator?: 'squared' | 'linear';
+  readonly ms?: Summary;
+  /** Our call with the same denominators, in the same rounds. */
+  readonly oursMs?: Summary;
+  readonly toOurs?: Spread;
+  readonly skipped?: string;
+  readonly fault?: string;
+  /** What is wrong with our own result: then nothing is timed. */
+  readonly oursFault?: string;
+}
+
+export interface MemoryResult {
+  readonly group: string;
+  readonly case: string;
+  readonly call: string;
+  /** Growth of the resident memory in bytes beyond the gradient, at its end and at its highest; the median of the processes. */
+  readonly resident?: number;
+  readonly peak?: number | undefined;
+  readonly children?: number;
+  readonly skipped?: string;
+}
+
+/** valueAndGrad at one place of a series: timed, or why it was not. */
+export interface ScalingPoint {
+  /** Threads, voxels or classes. */
+  readonly x: number;
+  /** Of the logits. */
+  readonly elements: number;
+  readonly ms?: Summary;
+  /** Of the logits, in turns with it. */
+  readonly copyMs?: Summary;
+  readonly skipped?: string;
+  readonly fault?: string;
+}
+
+export interface ScalingResult {
+  readonly name: 'threads' | 'voxels' | 'classes';
+  /** What stays the same. */
+  readonly fixed: string;
+  readonly points: readonly ScalingPoint[];
+}
+
+/** All of a run. */
+export interface Saved {
+  readonly machine: Machine;
+  readonly options: {
+    readonly quick: boolean;
+    readonly all: boolean;
+    readonly parts: readonly string[];
+    readonly filter?: string | undefined;
+    readonly threads: number;
+    /** SIMD target of peers and scaling. */
+    readonly simd?: string;
+  };
+  readonly results: readonly SimdResult[];
+  readonly peers: readonly PeerTimes[];
+  readonly memory: readonly MemoryResult[];
+  readonly scaling: readonly ScalingResult[];
+  /** Processes that ended before their work was done. */
+  readonly endedEarly?: readonly string[];
+}
