@@ -1,4 +1,4 @@
-// An inline function or template that kernels.cc takes from a shared header is compiled once per
+// An inline function or template that the kernels take from a shared header is compiled once per
 // SIMD target, and the linker keeps any one of them: an AVX-512 one on a CPU without it would be an
 // illegal instruction. So the objects of the SIMD targets may define shared symbols only inside the
 // target's own namespace.
@@ -12,14 +12,17 @@ let objects = 0;
 for (const entry of readdirSync(`${build}/CMakeFiles`)) {
   const target = /^kernels_(\w+)\.dir$/.exec(entry)?.[1];
   if (target === undefined) continue;
-  const object = path.join(build, 'CMakeFiles', entry, 'native/cpu/kernels/kernels.cc.o');
-  objects++;
-  const symbols = execFileSync('nm', ['-C', '--defined-only', object], { encoding: 'utf8' });
-  for (const line of symbols.split('\n')) {
-    const [, type, name] = /^[0-9a-f]* *([WVuTDBR]) (.*)$/.exec(line) ?? [];
-    if (type !== undefined && !name.includes(`::${target}::`)) {
-      console.error(`${target}: ${name} is shared with other targets`);
-      problems++;
+  const folder = path.join(build, 'CMakeFiles', entry, 'native/cpu/kernels');
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.o'))) {
+    objects++;
+    const arguments_ = ['-C', '--defined-only', path.join(folder, file)];
+    const symbols = execFileSync('nm', arguments_, { encoding: 'utf8' });
+    for (const line of symbols.split('\n')) {
+      const [, type, name] = /^[0-9a-f]* *([WVuTDBR]) (.*)$/.exec(line) ?? [];
+      if (type !== undefined && !name.includes(`::${target}::`)) {
+        console.error(`${target}, ${file}: ${name} is shared with other targets`);
+        problems++;
+      }
     }
   }
 }

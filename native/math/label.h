@@ -27,9 +27,17 @@ class LabelRule {
 
   WARPDICE_ALWAYS_INLINE explicit LabelRule(const Inputs& in)
       : base_(static_cast<Wide>(label_base(in))),
-        end_(static_cast<Wide>(label_end(in))),
+        end_(label_end(in) < kMax ? static_cast<Wide>(label_end(in)) : kMax),
         ignored_(static_cast<Wide>(in.ignore_index)),
         ignores_(may_ignore<Label>(in)) {}
+
+  /// The values of a dense target of integers, which are 0 or 1.
+  static WARPDICE_ALWAYS_INLINE LabelRule of_mask(const Inputs& in) {
+    LabelRule rule(in);
+    rule.base_ = 0;
+    rule.end_ = 2;
+    return rule;
+  }
 
   WARPDICE_ALWAYS_INLINE bool is_ignored(Label label) const { return ignores_ && static_cast<Wide>(label) == ignored_; }
 
@@ -43,7 +51,12 @@ class LabelRule {
   /// The class of a valid label; -1 for the 0 of a mask.
   WARPDICE_ALWAYS_INLINE Wide class_of(Label label) const { return static_cast<Wide>(label) - base_; }
 
+  /// Every label below it is valid, if it is not negative.
+  WARPDICE_ALWAYS_INLINE Wide end() const { return end_; }
+
  private:
+  static constexpr Wide kMax = sizeof(Wide) == 8 ? static_cast<Wide>(INT64_MAX) : static_cast<Wide>(INT32_MAX);
+
   Wide base_, end_, ignored_;
   bool ignores_;
 };

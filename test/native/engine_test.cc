@@ -304,6 +304,7 @@ int main() {
   for (std::thread& caller : callers) caller.join();
   test_finalize();
   test_counts();
+  test_paths();
   test_pool();
   std::printf("%s: %d checks in %zu cases, %d failed\n", cpu::simd_target(), checks.load(), problems.size(),
               failures.load());
