@@ -265,6 +265,17 @@ export interface CudaBinding {
   ): NativeBuffer;
 }
 
+/** How the CPU did a call: see native/cpu/strategy.h. */
+export interface NativeStrategy {
+  /** Whether groups of `samplesAtOnce` samples went through steps 1 and 3 before the next group. */
+  fusesSteps: boolean;
+  /** Whether step 3 read the probabilities of step 1 instead of computing them again. */
+  reusesProbabilities: boolean;
+  /** Whether step 3 wrote around the caches. */
+  streams: boolean;
+  samplesAtOnce: number;
+}
+
 export interface Binding {
   Loss: new (options: NativeLossOptions) => NativeLoss;
   /** Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }`; then nothing is written. */
@@ -278,6 +289,8 @@ export interface Binding {
   simdTarget(): string;
   /** 'GCC 12' or 'Clang 19': results may differ in their last bits between compilers. */
   compiler(): string;
+  /** Of the last synchronous `Loss.run` of this thread; null before the first. For the benchmark and tests. */
+  lastStrategy(): NativeStrategy | null;
   /** For memory that is not touched yet; does nothing where the system has none. */
   preferHugePages(array: ArrayBufferView): void;
   /** From where the array begins to the next cache line: 0 to 63. */

@@ -1,13 +1,7 @@
 // warpdice/tfjs: a loss of this package as a TensorFlow.js loss. Nothing of TensorFlow.js is imported: the caller hands
 // in the one that it uses (tfjs, tfjs-node or tfjs-core), so there is never a second copy beside it.
-import {
-  rangeError,
-  sameShape,
-  sameShapeWithout,
-  show,
-  showShape,
-  typeError,
-} from './common/check.js';
+import type { Names } from './calls/names.js';
+import { sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { Loss } from './losses/loss.js';
 import type { LossOptions } from './losses/options.js';
@@ -102,18 +96,17 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
   checkLossClass(LossClass);
   const all = withLayout(options);
   const loss = new LossClass(all as O);
-  const { layout } = all;
+  loss.useNames(names);
   const unreduced = all.reduction === 'none';
 
   return (yTrue, yPred) => {
-    checkTensor(yTrue, 'yTrue');
-    checkTensor(yPred, 'yPred');
-    const axis = classAxis(yTrue, yPred, layout);
+    checkTensor(yTrue, 'yTrue', Object.keys(arrays));
+    checkTensor(yPred, 'yPred', ['float32']);
 
     const differentiable = tf.customGrad(() => {
       // Both arrays stay referenced until the gradient is done, so that a GPU backend sends them once.
       const predictions: TensorLike = { data: read(yPred), shape: yPred.shape };
-      const target: TensorLike = { data: targetData(yTrue, yPred, axis), shape: yTrue.shape };
+      const target: TensorLike = { data: targetData(yTrue, yPred, all.layout), shape: yTrue.shape };
       const statistics = loss.mergedSync(loss.statistics(predictions, target));
       const { value } = loss.fromStatistics(statistics);
 
@@ -133,15 +126,20 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
       return { value: tf.tensor(values, [...value.shape], 'float32'), gradFunc };
     });
 
-    try {
-      return differentiable(yTrue, yPred);
-    } catch (error) {
-      throw inTheseWords(error);
-    }
+    return differentiable(yTrue, yPred);
   };
 }
 
 // --- checks: what TensorFlow.js users get wrong, in the names that they use -------------------------------
+
+/** What the loss calls its arguments in messages, and how TensorFlow.js mends them. */
+const names: Names = {
+  predictions: 'yPred',
+  target: 'yTrue',
+  dropAxis: (axis) => `use yTrue.squeeze([${axis}])`,
+  toIntegers: 'use yTrue.toInt()',
+  toDense: 'use yTrue.toFloat()',
+};
 
 function checkTensorFlow(tf: unknown): void {
   const has = (name: string) =>
@@ -154,7 +152,11 @@ function checkTensorFlow(tf: unknown): void {
 function checkLossClass(LossClass: unknown): void {
   const known = typeof LossClass === 'function' && LossClass.prototype instanceof Loss;
   if (!known) {
-    throw typeError('a class of losses (DiceLoss, not new DiceLoss())', 'LossClass', LossClass);
+    const advice =
+      LossClass instanceof Loss
+        ? 'pass the class, and its options as the third argument'
+        : undefined;
+    throw typeError('a class of losses, such as DiceLoss,', 'LossClass', LossClass, advice);
   }
 }
 
@@ -166,7 +168,7 @@ function withLayout(options: LossOptions | undefined) {
   return { ...options, layout };
 }
 
-function checkTensor(tensor: TfTensor, name: string): void {
+function checkTensor(tensor: TfTensor, name: string, dtypes: readonly string[]): void {
   const known = typeof tensor?.dataSync === 'function' && Array.isArray(tensor.shape);
   if (!known) throw typeError('a tensor of TensorFlow.js', name, tensor);
   if (tensor.isDisposed) {
@@ -175,43 +177,9 @@ function checkTensor(tensor: TfTensor, name: string): void {
       `Expected a live tensor for ${name} but received a disposed one`,
     );
   }
-}
-
-/** The axis of the classes in yPred, -1 for rank 1; throws when yTrue does not fit yPred. */
-function classAxis(yTrue: TfTensor, yPred: TfTensor, layout: string): number {
-  const { shape } = yPred;
-  if (yPred.dtype !== 'float32') {
-    throw new TypeError(`Expected dtype float32 for yPred but received ${yPred.dtype}`);
-  }
-  if (!(yTrue.dtype in arrays)) {
-    throw new TypeError(
-      `Expected dtype float32, int32 or bool for yTrue but received ${yTrue.dtype}`,
-    );
-  }
-  if (shape.length === 0) throw rangeError('rank 1 or more', 'the shape of yPred', shape);
-  const axis = shape.length === 1 ? -1 : layout === 'channels-last' ? shape.length - 1 : 1;
-  const dense = sameShape(yTrue.shape, shape);
-  const labels = axis >= 0 && sameShapeWithout(yTrue.shape, shape, axis);
-  if (!dense && !labels) throw shapeError(yTrue, yPred, axis);
-  if (labels && shape[axis] !== 1 && yTrue.dtype === 'float32') {
-    throw new TypeError(
-      `Expected dtype int32 for yTrue, which is class indices (shape ${showShape(yTrue.shape)}), but received float32: use yTrue.toInt()`,
-    );
-  }
-  return axis;
-}
-
-function shapeError(yTrue: TfTensor, yPred: TfTensor, axis: number): RangeError {
-  const { shape } = yPred;
-  const indices = shape.filter((_, i) => i !== axis);
-  const either =
-    axis < 0
-      ? showShape(shape)
-      : `${showShape(shape)} (dense) or ${showShape(indices)} (class indices)`;
-  const squeezable = sameShapeWithout(indices, yTrue.shape, axis) && yTrue.shape[axis] === 1;
-  const hint = squeezable ? `: use yTrue.squeeze([${axis}])` : '';
-  return new RangeError(
-    `Expected shape ${either} for yTrue, as yPred has ${showShape(shape)}, but received ${showShape(yTrue.shape)}${hint}`,
+  if (dtypes.includes(tensor.dtype)) return;
+  throw new TypeError(
+    `Expected dtype ${dtypes.join(' or ')} for ${name} but received ${tensor.dtype}`,
   );
 }
 
@@ -227,11 +195,13 @@ function read(tensor: TfTensor): Float32Array | Int32Array | Uint8Array {
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
-/** The values of yTrue in a dtype that the loss takes. */
-function targetData(yTrue: TfTensor, yPred: TfTensor, axis: number): TypedArray {
+/** The values of yTrue in a dtype that the loss takes: dense int32, which it does not, becomes uint8. */
+function targetData(yTrue: TfTensor, yPred: TfTensor, layout: string): TypedArray {
   const data = read(yTrue);
-  const oneClass = axis < 0 || yPred.shape[axis] === 1;
-  const dense = yTrue.shape.length === yPred.shape.length;
+  const { shape } = yPred;
+  const classes = shape[layout === 'channels-last' ? shape.length - 1 : 1];
+  const oneClass = shape.length < 2 || classes === 1;
+  const dense = sameShape(yTrue.shape, shape);
   if (!dense || oneClass || yTrue.dtype !== 'int32') return data;
 
   const bytes = new Uint8Array(data.length);
@@ -249,17 +219,4 @@ function targetData(yTrue: TfTensor, yPred: TfTensor, axis: number): TypedArray 
     `Expected 0 or 1 for yTrue, which is dense (shape ${showShape(yTrue.shape)}) and int32, but received ${count} other value${count === 1 ? '' : 's'}, the first ${show(value)} at index ${index}`,
     { count, index, value },
   );
-}
-
-/** The loss speaks of target and predictions; here they are yTrue and yPred. */
-function inTheseWords(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const message = error.message
-    .replace(/\btarget\b/g, 'yTrue')
-    .replace(/\bpredictions\b/g, 'yPred');
-  if (message === error.message) return error;
-  if (error instanceof WarpDiceError) {
-    return new WarpDiceError(error.code, message, error as Required<WarpDiceError>);
-  }
-  return new (error.constructor as ErrorConstructor)(message, { cause: error });
 }

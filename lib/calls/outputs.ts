@@ -1,6 +1,6 @@
 // A call on its way to the addon: its arguments, and the caller's buffers or new ones.
 import type { RunArguments } from '../../binding.js';
-import { showShape, typeError } from '../common/check.js';
+import { needs, showShape, typeError } from '../common/check.js';
 import type { Device } from '../devices/device.js';
 import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
 import { type DType, isFloat, isHalf, type TypedArray } from '../tensors/dtype.js';
@@ -132,7 +132,8 @@ export function gradBuffer(
   const { dtype: own } = predictions;
   const allowed: DType[] = isHalf(own) ? [own, 'float32'] : [own];
   if (dtype !== undefined && !allowed.includes(dtype)) {
-    throw typeError(`${allowed.join(' or ')} (predictions are ${own})`, 'gradDtype', dtype);
+    const expected = allowed.map((name) => `'${name}'`).join(' or ');
+    throw typeError(`${expected}, as predictions are ${own},`, 'gradDtype', dtype);
   }
   return slopeBuffer(predictions, 'out.grad', out, dtype ? [dtype] : allowed, accumulate, made);
 }
@@ -146,7 +147,7 @@ export function targetGradBuffer(
 ): Tensor {
   if (!isFloat(target.dtype)) {
     throw new TypeError(
-      `Expected a dense target of floats for target, as its gradient is asked for, but received ${target.dtype} of shape ${showShape(target.shape)}`,
+      `Expected a dense target of floats for target, as its gradient is wanted, but received ${target.dtype} of shape ${showShape(target.shape)}`,
     );
   }
   return slopeBuffer(target, 'out.targetGrad', out, [target.dtype], accumulate, made);
@@ -163,11 +164,7 @@ function slopeBuffer(
 ): Tensor {
   const { shape, device } = like;
   if (out === undefined) {
-    if (accumulate) {
-      throw new TypeError(
-        `Expected a tensor for ${name}, as accumulate is set, but received undefined`,
-      );
-    }
+    if (accumulate) throw needs('accumulate: true', `${name}, the gradient to add to`);
     return makeResult(shape, allowed[0] as DType, device, made);
   }
   const tensor = toTensorOn(device, out, name);

@@ -84,7 +84,9 @@ export class Plan implements Disposable {
     const call = this.#prepare(predictions, target, out);
     for (const argument of targetArguments) {
       if (call.args[argument] !== this.#call.args[argument]) {
-        throw new TypeError('Expected the dtype and kind of target that the plan was made with');
+        throw new TypeError(
+          'Expected a target of the same dtype, and as dense as the one that the plan was made with: make another plan for this one',
+        );
       }
     }
     this.#runner.bind(call);

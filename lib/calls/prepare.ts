@@ -1,11 +1,12 @@
 // From what the caller gives to a checked call: shapes, dtypes and statistics that fit, and a place for every result.
 import type { NativeLossOptions } from '../../binding.js';
 import {
+  cannotCombine,
   checkFlag,
   checkInteger,
   checkKeys,
+  needs,
   rangeError,
-  show,
   showShape,
   typeError,
 } from '../common/check.js';
@@ -20,6 +21,7 @@ import { isCompound, isPerGroup } from '../losses/resolve.js';
 import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
 import { codeOf } from '../tensors/dtype.js';
 import { Tensor, type TensorLike } from '../tensors/tensor.js';
+import type { Names } from './names.js';
 import {
   blankArguments,
   checkScale,
@@ -84,6 +86,15 @@ export class Preparer {
     this.#signature = signatureOf(options);
   }
 
+  /** What messages call the arguments. */
+  get names(): Names {
+    return this.#geometry.names;
+  }
+
+  set names(names: Names) {
+    this.#geometry.names = names;
+  }
+
   /** A call that reads predictions and target. `statistics` is for one that begins with step 3. */
   call(
     steps: number,
@@ -94,12 +105,12 @@ export class Preparer {
     statistics?: Statistics,
   ): Prepared {
     checkKeys(options, 'options', keys.options);
-    const predictions = toTensor(predictionsLike, 'predictions');
+    const geometry = this.#geometry;
+    const predictions = toTensor(predictionsLike, geometry.names.predictions);
     const { device } = predictions;
-    const target = toTensorOn(device, targetLike, 'target');
+    const target = toTensorOn(device, targetLike, geometry.names.target);
     const weight =
       options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
-    const geometry = this.#geometry;
     geometry.fit(predictions, target, weight);
     const { samples, classes, voxels } = geometry;
 
@@ -142,7 +153,7 @@ export class Preparer {
       args[11] = sumsOn(device, call.statistics);
       return;
     }
-    checkKeys(options.out, 'options.out', keys.out);
+    checkKeys(options.out, 'out', keys.out);
     const out = options.out as ValueAndGradOptions['out'];
     if (steps & FINALIZE) this.#placeValue(call, out, groups, classes);
     if (steps & (GRADIENT | TARGET_GRADIENT)) {
@@ -173,18 +184,18 @@ export class Preparer {
   /** A call of step 2 alone. */
   fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'>): Prepared {
     checkKeys(options, 'options', ['out']);
-    checkKeys(options.out, 'options.out', valueOutKeys);
+    checkKeys(options.out, 'out', valueOutKeys);
     checkSignature(statistics, this.#signature, 'statistics');
     const [groups, classes] = statistics.shape;
     const { classWeights, background, distances } = this.#options;
     if (classWeights !== undefined && classWeights.length !== classes) {
       throw new RangeError(
-        `Expected statistics of ${classWeights.length} classes, as classWeights, but received those of ${classes}`,
+        `Expected statistics of ${classWeights.length} classes, as classWeights has so many, but received those of ${classes}`,
       );
     }
     if (distances !== undefined && distances.length !== classes * classes) {
       throw new RangeError(
-        `Expected statistics of ${Math.sqrt(distances.length)} classes, as distances, but received those of ${classes}`,
+        `Expected statistics of ${Math.sqrt(distances.length)} classes, as distances has so many, but received those of ${classes}`,
       );
     }
     if (!background && classes === 1) {
@@ -231,9 +242,7 @@ export class Preparer {
     if (sampleOffset === undefined) {
       this.#checkStatistics(statistics, pooled ? 1 : samples, classes, samples);
     } else {
-      if (pooled) {
-        throw typeError('nothing, as batch is set,', 'sampleOffset', sampleOffset);
-      }
+      if (pooled) throw cannotCombine('sampleOffset', 'batch: true');
       checkSignature(statistics, this.#signature, 'statistics');
       const all = Math.max((statistics as Statistics).shape[0], samples);
       this.#checkStatistics(statistics, all, classes, all);
@@ -256,16 +265,12 @@ export class Preparer {
       const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
       return new Statistics(data, groups, classes, samples, this.#signature);
     }
-    this.#checkStatistics(out, groups, classes, samples, 'options.out');
+    this.#checkStatistics(out, groups, classes, samples, 'out');
     if ((out as Statistics).device !== device) {
-      throw typeError(`statistics on ${device}`, 'options.out', out);
+      throw typeError(`statistics on ${device}`, 'out', out);
     }
     if ((out as Statistics).samples !== samples) {
-      throw rangeError(
-        `statistics of ${samples} samples`,
-        'options.out',
-        (out as Statistics).samples,
-      );
+      throw rangeError(`statistics of ${samples} samples`, 'out', (out as Statistics).samples);
     }
     return out as Statistics;
   }
@@ -311,7 +316,7 @@ export class Preparer {
       call.parts = float64Buffer(out?.parts, 'out.parts', shape, device, made);
       args[19] = memoryOf(call.parts) as Float64Array;
     } else if (out?.parts !== undefined) {
-      throw typeError('nothing, as the loss is not compound,', 'out.parts', out.parts);
+      throw needs('out.parts', 'a compound loss (crossEntropy or focal)');
     }
   }
 
@@ -323,15 +328,17 @@ export class Preparer {
   ): Tensor | undefined {
     if (this.#options.reduction !== REDUCTION_NONE) {
       if (like === undefined) return undefined;
-      throw new TypeError(
-        `Expected no upstream for a reduced loss (use gradScale) but received ${show(like)}`,
+      const reduction = this.#options.reduction === 1 ? 'mean' : 'sum';
+      throw cannotCombine(
+        'upstream',
+        `reduction '${reduction}'`,
+        'scale its gradient by gradScale',
       );
     }
     const shape = this.#valueShape(groups, classes);
     if (like === undefined) {
-      throw new TypeError(
-        `Expected dL/dvalue of shape ${showShape(shape)} for upstream, as reduction is 'none', but received undefined`,
-      );
+      const wanted = `upstream, dL/dvalue of shape ${showShape(shape)}, for a gradient`;
+      throw needs("reduction 'none'", wanted);
     }
     const upstream = toTensorOn(device, like, 'upstream');
     if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {

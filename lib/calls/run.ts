@@ -11,7 +11,8 @@ import {
   hasSeam,
   withCopies,
 } from './all-reduce.js';
-import { type Prepared, readUpstream, release } from './outputs.js';
+import { LogitsCheck } from './logits-check.js';
+import { type Prepared, readUpstream, release, STATISTICS } from './outputs.js';
 import type { PlanRunner } from './plan.js';
 import type { Preparer } from './prepare.js';
 import { DeviceRunner } from './run-on-device.js';
@@ -25,13 +26,20 @@ export class Runner {
   readonly #ignoreIndex: number | undefined;
   readonly #preparer: Preparer;
   readonly #allReduce: AllReduce | undefined;
+  #logits: LogitsCheck | undefined;
 
-  constructor(options: NativeLossOptions, preparer: Preparer, allReduce: AllReduce | undefined) {
+  constructor(
+    options: NativeLossOptions,
+    preparer: Preparer,
+    allReduce: AllReduce | undefined,
+    lossName: string,
+  ) {
     this.#options = options;
     this.#native = new native.Loss(options);
     this.#ignoreIndex = options.ignoreIndex;
     this.#preparer = preparer;
     this.#allReduce = allReduce;
+    this.#logits = LogitsCheck.for(options, lossName);
   }
 
   run(call: Prepared): void {
@@ -42,12 +50,14 @@ export class Runner {
       return;
     }
     if (this.#allReduce === undefined || !hasSeam(args[0])) {
-      this.#runNative(args, call);
+      if (this.#logits === undefined || !(args[0] & STATISTICS)) this.#runNative(args, call);
+      else this.#runLookedAt(call, this.#logits);
       return;
     }
     // New ones each time, as the hook may keep them.
     const local = this.#preparer.localStatistics(call);
     this.#runNative(beforeSeam(args, local.data), call);
+    this.#lookAt(local.data, args);
     this.#runNative(afterSeam(args, this.merged(local).data), call);
   }
 
@@ -55,13 +65,22 @@ export class Runner {
   runAsync<Result>(call: Prepared, result: () => Result): Promise<Result> {
     const allReduce = hasSeam(call.args[0]) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
-    if (allReduce === undefined) return this.#runNativeAsync(call.args, call).then(result);
+    if (allReduce === undefined) {
+      const args = this.#withSums(call.args);
+      return this.#runNativeAsync(args, call).then(() => {
+        this.#lookAt(args[11], args);
+        return result();
+      });
+    }
     // The second half begins too late to throw, and must not find its outputs wrong then.
     this.#native.check(...call.args);
     const local = this.#preparer.localStatistics(call);
     const args = withCopies(call.args);
     return this.#runNativeAsync(beforeSeam(args, local.data), call)
-      .then(() => allReduce(local))
+      .then(() => {
+        this.#lookAt(local.data, args);
+        return allReduce(local);
+      })
       .then((merged) => {
         const sums = this.#preparer.checkMerged(merged, local).data;
         return this.#runNativeAsync(afterSeam(args, sums), call);
@@ -111,7 +130,7 @@ export class Runner {
     if (this.#allReduce === undefined || !hasSeam(args[0])) return;
     release(call);
     throw new TypeError(
-      `Expected a call that can wait for allReduce on ${device}: use valueAsync or valueAndGradAsync`,
+      `allReduce cannot be combined with a synchronous call on ${device}: use valueAsync or valueAndGradAsync`,
     );
   }
 
@@ -119,6 +138,34 @@ export class Runner {
   merged(local: Statistics): Statistics {
     if (this.#allReduce === undefined) return local;
     return this.#preparer.checkMerged(atOnce(this.#allReduce(local)), local);
+  }
+
+  /** The steps of a call of which the logits check wants the sums. */
+  #runLookedAt(call: Prepared, logits: LogitsCheck): void {
+    const { args } = call;
+    const own = args[11];
+    const groups = this.#options.pooled ? 1 : args[1];
+    args[11] = own ?? logits.roomFor(groups, args[2]);
+    this.#runNative(args, call);
+    this.#lookAt(args[11], args);
+    args[11] = own;
+  }
+
+  /** The same arguments, or a copy with room for the sums where the logits check wants them. */
+  #withSums(args: RunArguments): RunArguments {
+    if (this.#logits === undefined || !(args[0] & STATISTICS) || args[11] !== undefined)
+      return args;
+    const sums: RunArguments = [...args];
+    const groups = this.#options.pooled ? 1 : args[1];
+    sums[11] = this.#logits.roomFor(groups, args[2]).slice(); // calls may overlap
+    return sums;
+  }
+
+  /** The sums of step 1 of a call. */
+  #lookAt(sums: Float64Array | undefined, args: RunArguments): void {
+    if (this.#logits === undefined || sums === undefined || !(args[0] & STATISTICS)) return;
+    this.#logits.look(sums, args, this.#preparer.names.predictions);
+    if (this.#logits.done) this.#logits = undefined;
   }
 
   #runNative(args: RunArguments, call: Prepared): void {
@@ -138,6 +185,7 @@ export class Runner {
 
   #inWords(error: unknown, { args }: Prepared): unknown {
     const ignoreIndex = this.#ignoreIndex;
-    return inWords(error, { name: 'target', classes: args[2], indices: args[8], ignoreIndex });
+    const { target: name } = this.#preparer.names;
+    return inWords(error, { name, classes: args[2], indices: args[8], ignoreIndex });
   }
 }

@@ -1,8 +1,9 @@
 // How the shapes of a call fit together: N samples, C classes, S voxels.
 import type { NativeLossOptions } from '../../binding.js';
-import { rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
+import { needs, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
 import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
+import { defaultNames } from './names.js';
 
 /** What of a loss's options says how shapes fit. */
 export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
@@ -14,6 +15,8 @@ export class Geometry {
   classes = 0;
   voxels = 0;
   labels = false;
+  /** Of the arguments, in messages. */
+  names = defaultNames;
   #axis = -1; // of the classes; -1 for rank 1
 
   readonly #options: GeometryOptions;
@@ -25,65 +28,81 @@ export class Geometry {
   /** Reads N, C, S and the kind of target from the shapes, or throws. */
   fit(predictions: Tensor, target: Tensor, weight: Tensor | undefined): void {
     const { shape } = predictions;
+    const { names } = this;
     if (!isFloat(predictions.dtype)) {
       throw new TypeError(
-        `Expected dtype float32, float64, float16 or bfloat16 for predictions but received ${predictions.dtype}`,
+        `Expected dtype float32, float64, float16 or bfloat16 for ${names.predictions} but received ${predictions.dtype}`,
       );
     }
-    if (shape.length === 0) throw rangeError('rank 1 or more', 'the shape of predictions', shape);
+    if (shape.length === 0) {
+      throw rangeError('rank 1 or more', `the shape of ${names.predictions}`, shape);
+    }
     this.#axis = shape.length === 1 ? -1 : this.#options.channelsLast ? shape.length - 1 : 1;
     this.samples = shape.length === 1 ? 1 : (shape[0] as number);
     this.classes = shape.length === 1 ? 1 : (shape[this.#axis] as number);
     this.voxels = predictions.size / this.samples / this.classes;
-    this.#checkClasses();
+    this.#checkClasses(predictions);
     this.labels = this.#isLabels(predictions, target);
     if (weight !== undefined) this.#checkWeight(predictions, weight);
   }
 
-  #checkClasses(): void {
+  #checkClasses(predictions: Tensor): void {
     const { activation, background, classWeights, distances } = this.#options;
     if (this.classes === 1 && activation === 2) {
       throw new RangeError(
-        "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
+        `Expected 2 or more classes for activation 'softmax' but received 1, in ${this.#seen(predictions)}: use 'sigmoid'`,
       );
     }
     if (this.classes === 1 && background === false) {
-      throw new RangeError('Expected 2 or more classes for background: false but received 1');
+      throw new RangeError(
+        `Expected 2 or more classes for background: false but received 1, in ${this.#seen(predictions)}`,
+      );
     }
     if (classWeights !== undefined && classWeights.length !== this.classes) {
-      throw rangeError(`${this.classes} numbers, one per class,`, 'classWeights', [
-        ...classWeights,
-      ]);
+      throw rangeError(
+        `${this.classes} numbers, one per class,`,
+        'classWeights',
+        [...classWeights],
+        `the classes are counted in ${this.#seen(predictions)}`,
+      );
     }
     if (distances !== undefined && distances.length !== this.classes ** 2) {
       throw new RangeError(
-        `Expected ${this.classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}`,
+        `Expected ${this.classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}: the classes are counted in ${this.#seen(predictions)}`,
       );
     }
+  }
+
+  /** "predictions of shape [8, 1, 64, 64] (channels-first)": a wrong number of classes is often a wrong layout. */
+  #seen({ shape }: Tensor): string {
+    const layout = this.#options.channelsLast ? 'channels-last' : 'channels-first';
+    return `${this.names.predictions} of shape ${showShape(shape)} (${layout})`;
   }
 
   #isLabels(predictions: Tensor, target: Tensor): boolean {
     const same = sameShape(target.shape, predictions.shape);
     const without =
       this.#axis >= 0 && sameShapeWithout(target.shape, predictions.shape, this.#axis);
+    const { names } = this;
     if (!same && !without) throw this.#shapeError(predictions, target);
     if (this.classes === 1) return isInteger(target.dtype);
     if (same) {
       if (target.dtype === 'int32' || target.dtype === 'int64') {
         throw new TypeError(
-          `Expected dtype uint8 or a float dtype for target, which is dense (shape ${showShape(target.shape)}), but received ${target.dtype}`,
+          `Expected dtype uint8 or a float dtype for ${names.target}, which is dense (shape ${showShape(target.shape)}), but received ${target.dtype}: ${names.toDense}`,
         );
       }
       if (this.#options.ignoreIndex !== undefined) {
-        throw new TypeError(
-          `Expected class-index labels for target, since ignoreIndex is set, but received a dense one of shape ${showShape(target.shape)}`,
+        throw needs(
+          'ignoreIndex',
+          `class indices as ${names.target}, without the class axis; it is dense, of shape ${showShape(target.shape)}`,
         );
       }
       return false;
     }
     if (!isInteger(target.dtype)) {
       throw new TypeError(
-        `Expected dtype uint8, int32 or int64 for target, which is class-index labels (shape ${showShape(target.shape)}), but received ${target.dtype}`,
+        `Expected dtype uint8, int32 or int64 for ${names.target}, which is class indices (shape ${showShape(target.shape)}), but received ${target.dtype}: ${names.toIntegers}`,
       );
     }
     return true;
@@ -95,14 +114,14 @@ export class Geometry {
     const either =
       this.#axis < 0
         ? showShape(shape)
-        : `${showShape(shape)} (dense) or ${showShape(labels)} (labels)`;
+        : `${showShape(shape)} (dense) or ${showShape(labels)} (class indices)`;
     const one = shape.map((size, axis) => (axis === this.#axis ? 1 : size));
     const hint =
       this.#axis >= 0 && sameShape(target.shape, one)
-        ? `; drop its class axis: { data: target.data, shape: ${showShape(labels)} }`
+        ? `: ${this.names.dropAxis(this.#axis, labels)}`
         : '';
     return new RangeError(
-      `Expected shape ${either} for target, as predictions have ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
+      `Expected shape ${either} for ${this.names.target}, with ${this.names.predictions} of shape ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
     );
   }
 
@@ -117,7 +136,7 @@ export class Geometry {
     if (fits) return;
     const wanted = shape.filter((_, axis) => axis !== this.#axis);
     throw new RangeError(
-      `Expected shape ${showShape(wanted)} for weight, as predictions have ${showShape(shape)}, but received ${showShape(weight.shape)}`,
+      `Expected shape ${showShape(wanted)} for weight, with ${this.names.predictions} of shape ${showShape(shape)}, but received ${showShape(weight.shape)}`,
     );
   }
 }

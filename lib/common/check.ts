@@ -1,4 +1,6 @@
-// One vocabulary for every check: "Expected X for name but received V".
+// Every check, and the three forms of its message: "Expected X for name but received V" for values, "A cannot be combined
+// with B" (or "A needs B") for combinations, "Unknown option 'key': did you mean ...?" for keys. See docs/errors.md.
+import { adviceFor, objectFor } from './suggest.js';
 
 /** A short text for any value, as messages show it. */
 export function show(value: unknown): string {
@@ -16,12 +18,36 @@ function described(value: unknown): string {
   if (Array.isArray(value))
     return value.length > 16 ? `an array of ${value.length}` : showShape(value);
   if (ArrayBuffer.isView(value)) {
-    return `a ${(value as unknown as Record<symbol, string>)[Symbol.toStringTag] ?? 'DataView'} of ${(value as unknown as ArrayLike<unknown>).length ?? value.byteLength}`;
+    const { length = value.byteLength } = value as unknown as Partial<ArrayLike<unknown>>;
+    return `${withArticle(value[Symbol.toStringTag as never] ?? 'DataView')} of ${length}`;
   }
+  if (isPromise(value)) return 'a promise';
   if (typeof value === 'object' && value !== null) {
+    if (Object.getPrototypeOf(value) === Object.prototype) return showKeys(Object.keys(value));
+    const text = 'toString' in value ? short(value) : '[object Object]';
+    if (!text.startsWith('[object ')) return text; // a Device, say: its name
     return `an instance of ${short(value.constructor?.name ?? 'Object')}`;
   }
   return short(value);
+}
+
+/** `{ data, shape }`: of a plain object its first keys. */
+function showKeys(keys: readonly string[]): string {
+  if (keys.length === 0) return '{}';
+  const more = keys.length > 4 ? ', ...' : '';
+  return `{ ${keys.slice(0, 4).map(short).join(', ')}${more} }`;
+}
+
+/** 'a Uint8Array', 'an Int32Array' */
+export const withArticle = (noun: string): string =>
+  `${/^[aeio]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+
+export function isPromise(value: unknown): boolean {
+  try {
+    return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
+  } catch {
+    return false; // its getters throw, or a Proxy was revoked
+  }
 }
 
 /** One line, and not a long one. */
@@ -34,14 +60,47 @@ export function showShape(shape: readonly unknown[]): string {
   return `[${shape.map((size) => (Array.isArray(size) ? '[...]' : show(size))).join(', ')}]`;
 }
 
+/** "Expected X for name but received V", and what to do where that is known. */
+export function sentence(
+  expected: string,
+  name: string,
+  received: unknown,
+  advice: string | undefined,
+): string {
+  const hint = isPromise(received) ? 'await it' : advice;
+  const told = `Expected ${expected} for ${name} but received ${show(received)}`;
+  return hint === undefined ? told : `${told}: ${hint}`;
+}
+
 /** For a value of the wrong kind. */
-export function typeError(expected: string, name: string, received: unknown): TypeError {
-  return new TypeError(`Expected ${expected} for ${name} but received ${show(received)}`);
+export function typeError(
+  expected: string,
+  name: string,
+  received: unknown,
+  advice?: string,
+): TypeError {
+  return new TypeError(sentence(expected, name, received, advice));
 }
 
 /** For a value of the right kind that is not allowed. */
-export function rangeError(expected: string, name: string, received: unknown): RangeError {
-  return new RangeError(`Expected ${expected} for ${name} but received ${show(received)}`);
+export function rangeError(
+  expected: string,
+  name: string,
+  received: unknown,
+  advice?: string,
+): RangeError {
+  return new RangeError(sentence(expected, name, received, advice));
+}
+
+/** For an option that has no meaning beside another one, as in ("gamma", "transform 'log-cosh'"). */
+export function cannotCombine(option: string, other: string, advice?: string): TypeError {
+  const told = `${option} cannot be combined with ${other}`;
+  return new TypeError(advice === undefined ? told : `${told}: ${advice}`);
+}
+
+/** For an option that has a meaning only beside another one, as in ("accumulate: true", "out.grad"). */
+export function needs(option: string, other: string): TypeError {
+  return new TypeError(`${option} needs ${other}`);
 }
 
 /** Options that were left out. */
@@ -50,13 +109,31 @@ export const none: Record<string, never> = Object.freeze({});
 /** A plain object (or undefined) with known keys only. */
 export function checkKeys(value: unknown, name: string, known: readonly string[]): void {
   if (value === undefined) return;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw typeError('an object', name, value);
+  if (!isRecord(value)) throw notAnObject(value, name, known);
+  for (const key in value) if (!known.includes(key)) throw unknownKey(key, value, name, known);
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !ArrayBuffer.isView(value) &&
+  !isPromise(value);
+
+function unknownKey(key: string, value: object, name: string, known: readonly string[]): TypeError {
+  // A tensor where the object that holds it should be.
+  if ('shape' in value && 'dtype' in value && !known.includes('shape')) {
+    return notAnObject(value, name, known);
   }
-  for (const key in value) {
-    if (!known.includes(key))
-      throw typeError(`one of ${known.join(', ')}`, `a key of ${name}`, key);
-  }
+  const kind = name === 'options' ? 'option' : 'key';
+  const where = name === 'options' ? '' : ` of ${name}`;
+  return new TypeError(`Unknown ${kind} ${show(key)}${where}: ${adviceFor(key, known, kind)}`);
+}
+
+function notAnObject(value: unknown, name: string, known: readonly string[]): TypeError {
+  const meant = objectFor(value, known);
+  const expected = name === 'options' || known.length > 5 ? 'an object' : `{ ${known.join(', ')} }`;
+  return typeError(expected, name, value, meant && `write ${meant}`);
 }
 
 export function checkOneOf<T extends string>(
@@ -117,7 +194,10 @@ export function checkInteger(value: unknown, name: string, least: number, most: 
 
 /** The product of a shape of sizes from 1. */
 export function sizeOf(shape: readonly number[], name: string): number {
-  if (!Array.isArray(shape)) throw typeError('an array of sizes', name, shape);
+  if (!Array.isArray(shape)) {
+    const advice = typeof shape === 'number' ? `write [${shape}]` : undefined;
+    throw typeError('an array of sizes', name, shape, advice);
+  }
   let size = 1;
   for (const length of shape as readonly unknown[]) {
     if (typeof length !== 'number') throw typeError('an array of sizes', name, shape);

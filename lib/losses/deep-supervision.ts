@@ -82,9 +82,12 @@ export class DeepSupervision {
    * @throws TypeError, RangeError
    */
   constructor(loss: Loss, weights: readonly number[]) {
-    if (!(loss instanceof Loss)) throw typeError('a loss', 'loss', loss);
+    if (!(loss instanceof Loss)) {
+      const advice = typeof loss === 'function' ? 'make one, new DiceLoss()' : undefined;
+      throw typeError('a loss', 'loss', loss, advice);
+    }
     this.#weights = checkNumbers(weights, 'weights');
-    if (weights.length === 0) throw rangeError('one weight per scale', 'weights', weights);
+    if (weights.length === 0) throw rangeError('one number per scale', 'weights', weights);
     this.#loss = loss;
     this.#target = new Resampler('target', loss.channelsLast);
     this.#weight = new Resampler('weight', loss.channelsLast);
@@ -206,7 +209,7 @@ export class DeepSupervision {
       const { shape } = first.call.value;
       for (const { i, call } of calls) {
         if (!sameShape(call.value.shape, shape)) {
-          const expected = `shape ${showShape(shape)}, as that of predictions[0],`;
+          const expected = `shape ${showShape(shape)}, that of predictions[0],`;
           throw rangeError(expected, `the value of predictions[${i}]`, call.value.shape);
         }
       }
@@ -237,9 +240,10 @@ export class DeepSupervision {
     }
     const count = this.#weights.length;
     if (predictions.length !== count) {
-      throw rangeError(`${count} tensors, as weights,`, 'predictions', predictions.length);
+      const expected = `${count} tensors, one for each of the weights,`;
+      throw rangeError(expected, 'predictions', predictions.length);
     }
-    checkKeys(options.out, 'options.out', ['value', 'scales']);
+    checkKeys(options.out, 'out', ['value', 'scales']);
     const outs = options.out?.scales ?? [];
     if (!Array.isArray(outs)) throw typeError('an array', 'out.scales', outs);
     if (outs.length > count) throw rangeError(`at most ${count}`, 'out.scales', outs.length);

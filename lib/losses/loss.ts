@@ -1,4 +1,5 @@
 import { type AllReduce, checkAllReduce } from '../calls/all-reduce.js';
+import type { Names } from '../calls/names.js';
 import {
   ALL,
   FINALIZE,
@@ -53,7 +54,8 @@ export abstract class Loss {
     const resolved = resolveOptions(options, definition);
     this.channelsLast = resolved.channelsLast;
     this.#preparer = new Preparer(resolved);
-    this.#runner = new Runner(resolved, this.#preparer, checkAllReduce(options.allReduce));
+    const allReduce = checkAllReduce(options.allReduce);
+    this.#runner = new Runner(resolved, this.#preparer, allReduce, new.target.name);
   }
 
   /**
@@ -292,6 +294,11 @@ export abstract class Loss {
       },
       runAsync: () => this.#runner.runAsync(call, result),
     };
+  }
+
+  /** How messages call the arguments: for warpdice/tfjs. @internal */
+  useNames(names: Names): void {
+    this.#preparer.names = names;
   }
 
   /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */

@@ -9,7 +9,8 @@ export interface LossOptions {
   /**
    * What turns the predictions z into probabilities p: `'none'` p = z, `'sigmoid'` p = 1/(1+e^-z),
    * `'softmax'` p_c = e^z_c / sum_j e^z_j over the classes (needs two or more). Default `'none'`; `'softmax'` for
-   * DiceCELoss and DiceFocalLoss.
+   * DiceCELoss and DiceFocalLoss. Under `'none'` the predictions must be probabilities. Logits are noticed only where the
+   * sums of a loss's first calls give them away: a process warning of code `WARPDICE_LOGITS`, see docs/errors.md.
    */
   activation?: 'none' | 'sigmoid' | 'softmax';
   /**

@@ -1,6 +1,7 @@
 // From the options of a loss to those of the addon: every value is checked, defaults and codes take their places.
 import type { NativeLossOptions } from '../../binding.js';
 import {
+  cannotCombine,
   checkFlag,
   checkInteger,
   checkKeys,
@@ -8,8 +9,8 @@ import {
   checkNumbers,
   checkOneOf,
   checkPositive,
+  needs,
   rangeError,
-  show,
   typeError,
 } from '../common/check.js';
 import { type Absent, absentPolicies } from '../metrics/scores.js';
@@ -114,13 +115,13 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
   if (isCompound(resolved)) {
     if (activation === 'none') {
       const part = resolved.crossEntropyFactor ? 'crossEntropy' : 'focal';
-      throw rangeError(`'sigmoid' or 'softmax', as ${part} is set,`, 'activation', activation);
+      const { activations: allowed = activations } = definition;
+      const others = allowed.filter((name) => name !== 'none').map((name) => `'${name}'`);
+      throw cannotCombine(part, "activation 'none'", `pass logits and use ${others.join(' or ')}`);
     }
     resolved.overlapFactor = checkNonNegative(options.overlapWeight, 'overlapWeight', 1);
   } else if (options.overlapWeight !== undefined) {
-    throw new TypeError(
-      `Expected no overlapWeight without crossEntropy or focal but received ${show(options.overlapWeight)}`,
-    );
+    throw needs('overlapWeight', 'crossEntropy or focal');
   }
   return resolved;
 }
@@ -150,7 +151,7 @@ function overlapOf(
     defaults.denominator ?? (minimum ? 'linear' : 'squared'),
   );
   if (minimum && denominator !== 'linear') {
-    throw rangeError("'linear', as overlap is 'minimum',", 'denominator', denominator);
+    throw cannotCombine("denominator 'squared'", "overlap 'minimum'", "use 'linear'");
   }
   return { squared: denominator === 'squared', overlap: overlaps.indexOf(overlap) };
 }
@@ -188,9 +189,7 @@ function transformOf(
   const transform = checkOneOf(options.transform, 'transform', transforms, 'none');
   const gamma = checkPositive(options.gamma, 'gamma', 1);
   if (transform === 'log-cosh' && options.gamma !== undefined) {
-    throw new TypeError(
-      `Expected no gamma for transform 'log-cosh' but received ${show(options.gamma)}`,
-    );
+    throw cannotCombine('gamma', "transform 'log-cosh'");
   }
   const skips = transform === 'log' && policies === absentPolicies;
   const absent = checkOneOf(options.absent, 'absent', policies, skips ? 'skip' : 'formula');

@@ -1,11 +1,11 @@
 // What metrics count and how scores are made of it: the options and their checks.
 import {
+  cannotCombine,
   checkFlag,
   checkInteger,
   checkKeys,
   checkOneOf,
   rangeError,
-  show,
   typeError,
 } from '../common/check.js';
 import { checkIgnoreIndex, checkLayout } from '../losses/resolve.js';
@@ -76,13 +76,13 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   const decision = checkOneOf(options.decision, 'decision', decisions, 'argmax');
   if (decision === 'argmax' && classes === 1) {
     throw new RangeError(
-      "Expected 2 or more for classes, as decision is 'argmax', but received 1: use 'threshold'",
+      "Expected 2 or more for classes, as decision is 'argmax', but received 1: use decision 'threshold'",
     );
   }
   checkThreshold(threshold, decision);
   const background = checkFlag(options.background, 'background', true);
   if (!background && classes === 1) {
-    throw new RangeError('Expected 2 or more classes for background: false but received 1');
+    throw new RangeError('Expected 2 or more for classes, as background is false, but received 1');
   }
   return Object.freeze({
     classes,
@@ -99,9 +99,7 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
 function checkThreshold(threshold: unknown, decision: string): void {
   if (decision !== 'threshold') {
     if (threshold === undefined) return;
-    throw new TypeError(
-      `Expected no threshold for decision '${decision}' but received ${show(threshold)}`,
-    );
+    throw cannotCombine('threshold', `decision '${decision}'`, "use decision 'threshold'");
   }
   if (typeof threshold !== 'number') {
     throw typeError(

@@ -1,7 +1,9 @@
 import {
+  cannotCombine,
   checkInteger,
   checkKeys,
   checkOneOf,
+  needs,
   none,
   rangeError,
   typeError,
@@ -129,7 +131,7 @@ export class SegmentationMetrics {
     checkOneOf(name, 'name', scoreNames, 'dice');
     const { absent, aggregate } = this.#options;
     if (aggregate === 'global') {
-      throw new TypeError("Expected aggregate 'samples' for perSample() but received 'global'");
+      throw needs('perSample()', "aggregate 'samples'");
     }
     return Float64Array.from(this.#sampleCounts().flat(), (counts) => score(name, counts, absent));
   }
@@ -166,8 +168,10 @@ export class SegmentationMetrics {
   confusion(options: { out?: Float64Array } = none): Float64Array {
     const { classes, decision } = this.#options;
     if (decision === 'threshold') {
-      throw new TypeError(
-        "Expected decision 'argmax' or 'labels' for confusion() but received 'threshold'",
+      throw cannotCombine(
+        'confusion()',
+        "decision 'threshold'",
+        'a voxel may be of several classes',
       );
     }
     const matrix = roomFor(options, classes * classes);
@@ -259,7 +263,7 @@ function roomFor(options: { out?: Float64Array }, length: number): Float64Array 
   checkKeys(options, 'options', ['out']);
   const { out } = options;
   if (out === undefined) return makeArray('float64', length) as Float64Array;
-  if (!(out instanceof Float64Array)) throw typeError('a Float64Array', 'options.out', out);
-  if (out.length !== length) throw rangeError(`${length} elements`, 'options.out', out);
+  if (!(out instanceof Float64Array)) throw typeError('a Float64Array', 'out', out);
+  if (out.length !== length) throw rangeError(`${length} elements`, 'out', out);
   return out;
 }

@@ -22,9 +22,16 @@ export function inWords(error: unknown, labels: Labels): unknown {
     const details = { count: count as number, index: index as number, value: value as number };
     return new WarpDiceError(
       code,
-      `Expected ${allowed}${ignore} for ${name} but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}`,
+      `Expected ${allowed}${ignore} for ${name} but received ${details.count} other value${details.count === 1 ? '' : 's'}, the first ${details.value} at index ${details.index}${adviceFor(details.value, labels)}`,
       details,
     );
   }
   return translate(error);
+}
+
+/** 255 is white in a mask that is an image, and what many data sets call voxels without a class. */
+function adviceFor(value: number, { name, classes, indices, ignoreIndex }: Labels): string {
+  if (value !== 255 || ignoreIndex !== undefined || name === 'predictions') return '';
+  if (indices && classes > 1) return ': to leave voxels of 255 out, set ignoreIndex: 255';
+  return ': divide a mask of 0 and 255 by 255';
 }

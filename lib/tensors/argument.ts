@@ -1,5 +1,5 @@
 // From what the caller gives to tensors that can be used.
-import { checkKeys, sameShape, showShape, typeError } from '../common/check.js';
+import { checkKeys, isPromise, sameShape, showShape, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import type { Device } from '../devices/device.js';
 import { Tensor, type TensorLike } from './tensor.js';
@@ -7,15 +7,13 @@ import { Tensor, type TensorLike } from './tensor.js';
 /** The tensor that an argument stands for, checked to still have its memory. */
 export function toTensor(value: TensorLike, name: string): Tensor {
   if (!(value instanceof Tensor)) {
-    if (typeof value !== 'object' || value === null) {
-      throw typeError('a Tensor or { data, shape, dtype? }', name, value);
-    }
+    if (!describesTensor(value)) throw notATensor(value, name);
     checkKeys(value, name, ['data', 'shape', 'dtype']);
     return Tensor.fromNamed(value.data, value.shape, value.dtype, name);
   }
   if (!Tensor.isWhole(value)) {
     throw new TypeError(
-      `Expected a Tensor for ${name} but received a Proxy of one, or its prototype alone`,
+      `Expected a Tensor for ${name} but received a Proxy of one, or its prototype alone: pass the Tensor itself`,
     );
   }
   if (value.disposed) {
@@ -26,10 +24,36 @@ export function toTensor(value: TensorLike, name: string): Tensor {
   }
   if (value.device.kind === 'cpu' && value.data.length !== value.size) {
     throw new TypeError(
-      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and has ${value.data.length}`,
+      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${value.data.length}`,
     );
   }
   return value;
+}
+
+/** Whether it has the parts of a tensor, right or wrong: an array of numbers has not. */
+function describesTensor(value: unknown): value is Exclude<TensorLike, Tensor> {
+  if (typeof value !== 'object' || value === null) return false;
+  if (ArrayBuffer.isView(value) || Array.isArray(value) || isPromise(value)) return false;
+  return 'data' in value || ('shape' in value && !isTensorFlows(value));
+}
+
+const isTensorFlows = (value: object): value is { dataSync: unknown } =>
+  typeof (value as { dataSync?: unknown }).dataSync === 'function';
+
+/** What people pass instead of a tensor, and what they should do. */
+function notATensor(value: unknown, name: string): TypeError {
+  let advice: string | undefined;
+  if (ArrayBuffer.isView(value)) {
+    advice = 'add its shape, as in { data, shape: [samples, classes, height, width] }';
+  } else if (Array.isArray(value)) {
+    advice = 'put the numbers into a typed array, Float32Array.from(numbers), and add its shape';
+  } else if (typeof value === 'object' && value !== null && isTensorFlows(value)) {
+    advice =
+      'use tfLoss of warpdice/tfjs, or pass { data: tensor.dataSync(), shape: tensor.shape }';
+  } else if (name === 'target' && typeof value === 'object' && value !== null) {
+    advice = 'the target comes second, the options of a call third';
+  }
+  return typeError('a Tensor or { data, shape }', name, value, advice);
 }
 
 /** {@link toTensor}, on the device of the predictions. */
@@ -37,7 +61,7 @@ export function toTensorOn(device: Device, value: TensorLike, name: string): Ten
   const tensor = toTensor(value, name);
   if (tensor.device === device) return tensor;
   throw new TypeError(
-    `Expected a tensor on ${device}, as the predictions are, for ${name} but received one on ${tensor.device}`,
+    `Expected a tensor on ${device}, as the predictions are, for ${name} but received one on ${tensor.device}: use to(device)`,
   );
 }
 

@@ -85,12 +85,12 @@ export function resolveDType(
     kind === 'Uint16Array' ? halfDtypes : kind === undefined ? undefined : dtypesOf[kind];
   if (known === undefined) {
     const list = [...Object.keys(dtypesOf), 'Uint16Array'].join(', ');
-    throw typeError(`one of ${list}`, `${name}.data`, data);
+    throw typeError(`one of ${list}`, `${name}.data`, data, arrayAdvice(data, kind));
   }
   if (dtype === undefined) {
     if (known === halfDtypes) {
       throw new TypeError(
-        `Expected a dtype ('float16' or 'bfloat16') for ${name}, whose data is a Uint16Array, but received undefined`,
+        `Expected a dtype ('float16' or 'bfloat16') for ${name}, whose data is a Uint16Array, but received undefined; for labels use Int32Array.from(data)`,
       );
     }
     return known[0] as DType;
@@ -103,6 +103,21 @@ export function resolveDType(
     );
   }
   return dtype;
+}
+
+/** How to get from an array that no tensor can have to one that it can. */
+function arrayAdvice(data: unknown, kind: string | undefined): string | undefined {
+  if (Array.isArray(data)) {
+    return typeof data[0] === 'boolean'
+      ? 'use Uint8Array.from(data)'
+      : 'use Float32Array.from(data), or Uint8Array.from(data) for labels';
+  }
+  if (kind === 'BigUint64Array') return 'use BigInt64Array.from(data)';
+  if (kind !== undefined && kind !== 'DataView') return 'use Int32Array.from(data)';
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) {
+    return 'use a view of it, new Float32Array(data)';
+  }
+  return undefined;
 }
 
 /** Arrays of as many bytes ask for huge pages, two of which they then hold. NumPy draws the same line. */

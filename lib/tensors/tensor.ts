@@ -3,6 +3,7 @@ import {
   checkInteger,
   checkKeys,
   checkOneOf,
+  needs,
   rangeError,
   showShape,
   sizeOf,
@@ -86,6 +87,11 @@ export class Tensor implements Disposable {
     this.dtype = dtype;
     this.size = size;
     this.device = device;
+    if (size === undefined) {
+      throw new TypeError(
+        'Expected a call of Tensor.from(data, shape) for a Tensor but received new Tensor(...)',
+      );
+    }
   }
 
   /**
@@ -134,11 +140,11 @@ export class Tensor implements Disposable {
     const size = sizeOf(shape, 'shape');
     checkKeys(options, 'options', ['device', 'exportable']);
     const { device: given = Device.cpu } = options ?? {};
-    const device = checkDevice(given, 'options.device');
-    const exportable = checkFlag(options?.exportable, 'options.exportable', false);
+    const device = checkDevice(given, 'device');
+    const exportable = checkFlag(options?.exportable, 'exportable', false);
     const fixed = Object.freeze([...shape]);
     if (device.kind === 'cpu') {
-      if (exportable) throw typeError('a GPU', 'options.device of an exportable tensor', device);
+      if (exportable) throw needs('exportable: true', 'a GPU as device');
       return new Tensor(makeTensorData(type, size, true), fixed, type, size);
     }
     const storage = DeviceStorage.zeros(device, size * bytesOf(type), exportable);
@@ -244,7 +250,9 @@ export class Tensor implements Disposable {
   get storage(): DeviceStorage {
     this.#mustBeLive();
     if (this.#storage !== undefined) return this.#storage;
-    throw new TypeError(`Expected a tensor on a GPU but received one on ${this.device}`);
+    throw new TypeError(
+      `Expected a tensor on a GPU but received one on ${this.device}: use to(device)`,
+    );
   }
 
   /** The address of a tensor on a GPU, for other native code. @throws TypeError on the host */
@@ -373,7 +381,8 @@ export class Tensor implements Disposable {
   }
 
   #mustBeOne(): void {
-    if (this.size !== 1) throw rangeError('a tensor of one element', 'item()', this.shape);
+    if (this.size !== 1)
+      throw rangeError('a tensor of one element', 'item()', this.shape, 'use read()');
   }
 
   #number(data: TypedArray): number {
@@ -399,7 +408,7 @@ function checkForeign(shape: readonly number[], dtype: DType, options: { device:
   const size = sizeOf(shape, 'shape');
   const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
   checkKeys(options, 'options', ['device']);
-  const device = checkDevice(options?.device, 'options.device');
-  if (device.kind !== 'cuda') throw typeError('a GPU', 'options.device', device);
+  const device = checkDevice(options?.device, 'device');
+  if (device.kind !== 'cuda') throw typeError('a GPU', 'device', device);
   return { size, type, device };
 }

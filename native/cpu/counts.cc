@@ -1,6 +1,6 @@
 // Hard metrics on the CPU: the voxels cut into runs and spread over the threads. Integers add up to the same counts in
 // any order.
-#include "math/counts.h"
+#include "cpu/counts.h"
 
 #include <algorithm>
 #include <vector>
@@ -28,8 +28,8 @@ CountFaults count(const CountInputs& inputs, double* counts) {
     workspace.trim();
     if (found.predictions.count + found.target.count == 0) return;
     std::lock_guard<std::mutex> lock(mutex);
-    merge(faults.predictions, found.predictions);
-    merge(faults.target, found.target);
+    faults.predictions.add(found.predictions);
+    faults.target.add(found.target);
   });
   if (faults.predictions.count + faults.target.count == 0) std::copy(totals, totals + in.samples * cells, counts);
   return faults;

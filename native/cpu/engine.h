@@ -5,34 +5,23 @@
 
 #include "math/types.h"
 
-namespace warpdice {
-namespace cpu {
+namespace warpdice::cpu {
 
-/// Step 0: the target's invalid values. The other steps treat invalid labels as no class, and take dense values as
-/// they are. counts: null, or for labels [N,C+1], written: how many voxels each class has, and how many are ignored.
+/// Before step 1: finds the target's invalid values. The steps themselves treat invalid labels as no class, and take
+/// dense values as they are. counts: null, or for labels [N,C+1], written: how many voxels each class has, and how many
+/// are ignored.
 LabelFault check_target(const Inputs& in, int64_t* counts = nullptr);
 
-/// Step 1. Writes sums[N*C]. keep: null, or the later gradient's place when can_keep() allows it: step 1 then leaves
-/// there what step 3 would have to compute again (and overwrites the predictions, when that is their place).
-void statistics(const Inputs& in, Sums* sums, const GradientOut* keep = nullptr);
+/// Step 1. Writes sums[N*C]. probabilities: null, or the memory of the later gradient: step 1 then also writes there
+/// what the activation gave (and overwrites the predictions, when that is their memory). choose_strategy() knows when
+/// the gradient's memory can hold it. The results are the same bits either way, but for halves whose gradient is
+/// float32: there the last digits differ, since the two ways widen the halves in different loops.
+void statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities = nullptr);
 
-/// Whether step 1 can prepare step 3. The results are the same bits either way, but for softmax of halves whose
-/// gradient is float32: there the last digits differ, since what is kept is computed with maxima, and the rest may need
-/// none.
-bool can_keep(const Inputs& in, const GradientOut& out);
-
-/// How many samples' predictions and gradients stay in the caches together; 0 when not even one's do.
-int64_t samples_in_cache(const Inputs& in, const GradientOut& out);
-
-/// Whether a call that does not fit the cache had better keep what its exponentials gave, too, than compute them again
-/// and write around the caches. As measured on a Zen 5: with vectors of 16 bytes always, a third off; with 32 bytes for
-/// a sample that is larger than the cache, unless its classes are interleaved, a tenth off; with 64 bytes never.
-bool better_kept(const Inputs& in, const GradientOut& out);
-
-/// Step 3. `coefficients` is [N*C], or [C] when `pooled`. kept: step 1 was given `out` as `keep`.
+/// Step 3. coefficients: [N*C], or [C] when `pooled`. reuses_probabilities: statistics() has written them to `out`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out,
-              bool kept = false);
+              bool reuses_probabilities = false);
 
 /// Step 3 for the target: dL/dt = w*(dI*dI/dt + dT*k*t^(k-1) + dV + ...) of a dense target of floats, in its layout and
 /// of any float dtype. -dE*log(p) and the like are infinite at p = 0, as they should be.
@@ -60,5 +49,4 @@ void set_threads(int count);
 /// "avx512", "avx2", "baseline" or "neon": what this process runs.
 const char* simd_target();
 
-}  // namespace cpu
-}  // namespace warpdice
+}  // namespace warpdice::cpu

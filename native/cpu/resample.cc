@@ -1,4 +1,4 @@
-#include "math/resample.h"
+#include "cpu/resample.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,22 +1,26 @@
-// The order of the steps, chosen by what the caches hold.
-//
-// A small call does each step on the whole batch, and step 1 keeps what step 3 needs where the gradient goes.
-// A large one takes a few samples at a time through all steps while their predictions are in the caches, and
-// writes the gradient around them: reading kept values back would cost more than computing them again (but with
-// narrow vectors, where the computing costs more).
-// A loss whose samples depend on each other (pooled, or divided by what all samples have) needs the sums of all
-// before the first gradient, unless the divisor is known beforehand: from the shape, or by counting the labels.
-#include "cpu/engine.h"
-#include "math/call.h"
+#include "cpu/run.h"
 
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
-namespace warpdice {
+#include "cpu/engine.h"
+#include "cpu/kernels/kernels.h"
+
+namespace warpdice::cpu {
 namespace {
 
 static_assert(kSumCount == 8, "lib/calls/statistics.ts names eight sums");
+
+/// Kept from call to call, so that a training step allocates nothing.
+struct Memory {
+  std::vector<Sums> sums;                  // [N,C], or [groups,C] where they are given
+  std::vector<Coefficients> coefficients;  // [groups,C]
+  std::vector<int64_t> counts;             // [N,C+1]
+};
+
+thread_local Strategy last;
+thread_local bool has_run = false;
 
 /// `operand` from element `first` on.
 Operand from_element(const Operand& operand, int64_t first) {
@@ -44,100 +48,103 @@ GradientOut slice(const GradientOut& out, const Inputs& in, int64_t n) {
 /// [N,C] to [C], in the order of the samples.
 void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
   for (int64_t n = 1; n < samples; n++) {
-    for (int64_t c = 0; c < classes; c++) {
-      add(sums[c], sums[n * classes + c]);
-    }
+    for (int64_t c = 0; c < classes; c++) add(sums[c], sums[n * classes + c]);
   }
 }
 
-/// Whether the mean divides by what the shape does not tell.
-bool divisor_varies(const Call& call) {
-  const LossOptions& options = call.options;
-  if (options.reduction != Reduction::mean) return false;
-  const bool each_voxel_once = !call.in.weight.data && !call.in.has_ignore;
-  const bool one_class_each = call.in.labels && !options.class_weights;
-  const bool generalized = options.kind == LossKind::generalized;
-  if (options.absent == Absent::skip || (generalized && options.absent != Absent::formula)) return true;
-  if (options.focal_factor != 0 && !each_voxel_once) return true;
-  return options.cross_entropy_factor != 0 && !(each_voxel_once && (options.sigmoid || one_class_each));
-}
-
-/// The divisors of a call from its shape, each voxel in one class; or from counts [N,C+1] of labels.
-Coupling expected_total(const Call& call, const int64_t* counts) {
+/// What the means of a call divide by, before step 1: from its shape, each voxel in one class; or from counts [N,C+1]
+/// of its labels.
+GroupTotals expected_totals(const Call& call, const int64_t* counts) {
   const int64_t C = call.in.classes;
-  Coupling total = {};
+  GroupTotals total = {};
   for (int64_t n = 0; n < call.in.samples; n++) {
     const int64_t* of_sample = counts ? counts + n * (C + 1) : nullptr;
-    Coupling group = {};
+    GroupTotals group = {};
     for (int64_t c = 0; c < C; c++) {
       Sums sums = {};
       sums.weight = static_cast<double>(call.in.voxels - (counts ? of_sample[C] : 0));
       sums.volume = counts ? static_cast<double>(of_sample[c]) : c == 0 ? sums.weight : 0;
-      add(group, couple(call.options, C, c, sums));
+      add_class(call.options, C, c, sums, group);
     }
     add_group(call.options, total, group);
   }
   return total;
 }
 
+/// The coefficients of the groups [first, last), for a gradient.
+void make_coefficients(const Call& call, const GroupTotals& total, int64_t first, int64_t last, Memory& memory) {
+  finalize_coefficients(call.options, call.in.classes, memory.sums.data(), total, call.scale, call.upstream,
+                        memory.coefficients.data(), first, last);
+}
+
+/// Steps 1 and 3, a few samples at a time.
+void run_fused(const Call& call, const Strategy& strategy, const GradientOut& out, Memory& memory) {
+  const Inputs& in = call.in;
+  const int64_t N = in.samples, C = in.classes;
+  const GroupTotals total = expected_totals(call, strategy.counts_labels ? memory.counts.data() : nullptr);
+  for (int64_t n = 0; n < N; n += strategy.samples_at_once) {
+    const int64_t count = std::min(strategy.samples_at_once, N - n);
+    const Inputs part = slice(in, n, count);
+    const GradientOut place = slice(out, in, n);
+    statistics(part, memory.sums.data() + n * C, strategy.reuses_probabilities ? &place : nullptr);
+    make_coefficients(call, total, n, n + count, memory);
+    gradient(part, memory.coefficients.data() + n * C, false, place, strategy.reuses_probabilities);
+  }
+}
+
+/// Step 3 of the whole batch, for the predictions and for the target.
+void run_gradients(const Call& call, const GradientOut& out, Memory& memory) {
+  const Inputs& in = call.in;
+  const bool pooled = call.options.pooled;
+  const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + in.samples;
+  const GroupTotals total = totals_of_all(call.options, call.groups(), in.classes, memory.sums.data());
+  make_coefficients(call, total, first, last, memory);
+  const Coefficients* coefficients = memory.coefficients.data() + first * in.classes;
+  // The target's first: the other may replace the predictions.
+  if (call.steps & kTargetGradient) target_gradient(in, coefficients, pooled, call.target_grad);
+  if (call.steps & kGradient) gradient(in, coefficients, pooled, out);
+}
+
 }  // namespace
 
 LabelFault run(const Call& call) {
+  Capabilities capabilities;
+  capabilities.vector_bytes = kernels().vector_bytes;
+  return run(call, capabilities);
+}
+
+LabelFault run(const Call& call, const Capabilities& capabilities) {
   const Inputs& in = call.in;
   const int64_t N = in.samples, C = in.classes, groups = call.groups();
-  const bool computes = call.steps & kStatistics, differentiates = call.steps & kGradient;
-  const bool for_target = call.steps & kTargetGradient;
-  const bool varies = divisor_varies(call), countable = in.labels && !in.weight.data;
-  const bool interleaves = computes && differentiates && !for_target && !call.options.pooled && (!varies || countable);
-  // Kept from call to call, so that a training step allocates nothing.
-  static thread_local std::vector<Sums> sums;
-  static thread_local std::vector<Coefficients> coefficients;
-  static thread_local std::vector<int64_t> counts;
-  sums.resize(static_cast<size_t>(computes ? N * C : groups * C));
-  coefficients.resize(static_cast<size_t>(groups * C));
-
+  const Strategy strategy = choose_strategy(call, capabilities);
+  last = strategy;
+  has_run = true;
+  static thread_local Memory memory;
+  const bool computes = call.steps & kStatistics;
+  memory.sums.resize(static_cast<size_t>(computes ? N * C : groups * C));
+  memory.coefficients.resize(static_cast<size_t>(groups * C));
+  memory.counts.resize(static_cast<size_t>(strategy.counts_labels ? N * (C + 1) : 0));
+  const size_t statistics_bytes = static_cast<size_t>(groups * C) * sizeof(Sums);
   GradientOut out = call.grad;
-  const int64_t cached = cpu::samples_in_cache(in, out);
-  out.streaming = N > cached && !(interleaves && cpu::better_kept(in, out));
-  const auto finalize_gradient = [&](const Coupling& total, int64_t first, int64_t last) {
-    finalize_coefficients(call.options, C, sums.data(), total, call.scale, call.upstream, coefficients.data(), first,
-                          last);
-  };
+  out.streaming = strategy.streams;
 
   if (computes) {
-    const bool counted = interleaves && varies;
-    counts.resize(static_cast<size_t>(counted ? N * (C + 1) : 0));
-    const LabelFault faults = cpu::check_target(in, counted ? counts.data() : nullptr);
+    const LabelFault faults = check_target(in, strategy.counts_labels ? memory.counts.data() : nullptr);
     if (faults.count > 0) return faults;
-    const Coupling expected = interleaves ? expected_total(call, counted ? counts.data() : nullptr) : Coupling{};
-    const int64_t at_once = N <= cached ? N : std::max<int64_t>(1, cached / 2);
-    for (int64_t n = 0; n < N; n += at_once) {
-      const int64_t count = std::min(at_once, N - n);
-      const Inputs part = slice(in, n, count);
-      const GradientOut place = slice(out, in, n);
-      const bool keep = interleaves && !out.streaming && cpu::can_keep(part, place);
-      cpu::statistics(part, sums.data() + n * C, keep ? &place : nullptr);
-      if (!interleaves) continue;
-      finalize_gradient(expected, n, n + count);
-      cpu::gradient(part, coefficients.data() + n * C, false, place, keep);
-    }
-    if (call.options.pooled) pool_over_batch(N, C, sums.data());
-    if (call.statistics) std::memcpy(call.statistics, sums.data(), static_cast<size_t>(groups * C) * sizeof(Sums));
+    if (strategy.fuses_steps) run_fused(call, strategy, out, memory);
+    else statistics(in, memory.sums.data());
+    if (call.options.pooled) pool_over_batch(N, C, memory.sums.data());
+    if (call.statistics) std::memcpy(call.statistics, memory.sums.data(), statistics_bytes);
   } else {
-    std::memcpy(sums.data(), call.statistics, static_cast<size_t>(groups * C) * sizeof(Sums));
+    std::memcpy(memory.sums.data(), call.statistics, statistics_bytes);
   }
   if (call.steps & kFinalize) {
-    finalize_value(call.options, groups, C, sums.data(), call.value, call.parts, call.per_class);
+    finalize_value(call.options, groups, C, memory.sums.data(), call.value, call.parts, call.per_class);
   }
-  if ((differentiates || for_target) && !interleaves) {
-    const bool pooled = call.options.pooled;
-    const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + N;
-    finalize_gradient(couple_all(call.options, groups, C, sums.data()), first, last);
-    // The target's first: the other may replace the predictions.
-    if (for_target) cpu::target_gradient(in, coefficients.data() + first * C, pooled, call.target_grad);
-    if (differentiates) cpu::gradient(in, coefficients.data() + first * C, pooled, out);
-  }
+  if (call.steps & (kGradient | kTargetGradient) && !strategy.fuses_steps) run_gradients(call, out, memory);
   return {};
 }
 
-}  // namespace warpdice
+const Strategy* last_strategy() { return has_run ? &last : nullptr; }
+
+}  // namespace warpdice::cpu

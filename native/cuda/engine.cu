@@ -15,7 +15,7 @@ bool differentiates(const Call& call) { return call.steps & (kGradient | kTarget
 
 /// The workspace: parts that follow each other, each aligned to 256 bytes.
 struct Workspace {
-  size_t readable, partials, sums, statistics, couplings, slopes, counters, size_bytes;  // offsets in bytes
+  size_t readable, partials, sums, statistics, group_totals, slopes, counters, size_bytes;  // offsets in bytes
 
   Workspace(const DeviceCall& call, const Geometry& geometry) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
@@ -31,7 +31,7 @@ struct Workspace {
     partials = place(computes ? rows * geometry.chunks * sizeof(Sums) : 0);
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
-    couplings = place(groups * sizeof(Coupling));
+    group_totals = place(groups * sizeof(GroupTotals));
     slopes = place(differentiates(call) ? terms * sizeof(Slope<double>) : 0);
     counters = place(sizeof(Counters));
     size_bytes = end;
@@ -64,7 +64,7 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   work.sums = sums;
   work.statistics = reinterpret_cast<Sums*>(call.statistics);
   if (!work.statistics) work.statistics = reinterpret_cast<Sums*>(base + at.statistics);
-  work.couplings = reinterpret_cast<Coupling*>(base + at.couplings);
+  work.group_totals = reinterpret_cast<GroupTotals*>(base + at.group_totals);
   work.value = call.steps & kFinalize ? call.value : nullptr;
   work.parts = call.steps & kFinalize ? call.parts : nullptr;
   work.per_class = call.steps & kFinalize ? call.per_class : nullptr;

@@ -35,7 +35,4 @@ struct Call {
   bool reads() const { return steps & (kStatistics | kGradient | kTargetGradient); }
 };
 
-/// Does the steps, on the CPU. When the target has invalid values it writes nothing and returns them.
-LabelFault run(const Call& call);
-
 }  // namespace warpdice

@@ -30,10 +30,4 @@ struct CountFaults {
   LabelFault predictions, target;
 };
 
-namespace cpu {
-
-/// Writes counts[N * cells()], or nothing when there are faults. Exact up to 2^53.
-CountFaults count(const CountInputs& inputs, double* counts);
-
-}  // namespace cpu
 }  // namespace warpdice

@@ -1,7 +1,5 @@
 #pragma once
-// What native code throws. The binding turns it into a JavaScript WarpDiceError; nothing below the
-// binding knows JavaScript.
-#include <cstdint>
+// What native code throws. native/node turns it into a JavaScript WarpDiceError.
 #include <stdexcept>
 #include <string>
 
@@ -15,13 +13,6 @@ class Error : public std::runtime_error {
 
  private:
   const char* code_;  // a string literal
-};
-
-/// The target values that name no class (or, in an integer mask or one-hot target, are not 0 or 1).
-struct LabelFault {
-  int64_t count = 0;
-  int64_t first_index = 0;  // flat index into the target
-  int64_t first_value = 0;
 };
 
 }  // namespace warpdice

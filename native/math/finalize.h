@@ -15,9 +15,9 @@
 //
 //   lambda_overlap * (L, reduced over the groups g and classes c)  +  lambda_ce * CE  +  lambda_focal * focal
 //
-// A group is a sample, or the batch when pooled. The work falls into two parts that a block of threads can share:
-// couple() says what one (g,c) adds to its group; the groups add up to the total; and term() is then a function of
-// one (g,c), its group and the total.
+// A group is a sample, or the batch when pooled. The work has two parts, and threads can share each: add_class() adds
+// each (g,c) to the totals of its group, and the groups add up to the total; then class_term() is a function of one
+// (g,c), its group and the total.
 #include <math.h>
 #include <stdint.h>
 
@@ -35,8 +35,8 @@ WARPDICE_HOST_DEVICE inline Coefficients weighted(double factor, const Coefficie
           factor * d.cross_entropy, factor * d.uniform,    factor * d.focal};
 }
 
-/// What the terms of a group, or of all groups, share. Made by couple(), added up by add() and add_group().
-struct Coupling {
+/// What all terms of a group share, or all terms of all groups. Made by add_class(), added up by add() and add_group().
+struct GroupTotals {
   double counted;                 // classes that the overlap counts; in a total, losses that its mean divides by
   double numerator, denominator;  // of losses that sum over the classes, absent classes apart
   double absent_numerator, absent_denominator;  // generalized: of the absent classes, for a w_c of 1
@@ -45,7 +45,7 @@ struct Coupling {
   double focal, focal_weight;
 };
 
-WARPDICE_HOST_DEVICE inline void add(Coupling& to, const Coupling& part) {
+WARPDICE_HOST_DEVICE inline void add(GroupTotals& to, const GroupTotals& part) {
   to.counted += part.counted;
   to.numerator += part.numerator;
   to.denominator += part.denominator;
@@ -63,7 +63,7 @@ WARPDICE_HOST_DEVICE inline void add(Coupling& to, const Coupling& part) {
 }
 
 /// Adds a whole group to the total.
-WARPDICE_HOST_DEVICE inline void add_group(const LossOptions& options, Coupling& total, Coupling group) {
+WARPDICE_HOST_DEVICE inline void add_group(const LossOptions& options, GroupTotals& total, GroupTotals group) {
   if (options.sums_over_classes() && group.counted > 1) group.counted = 1;
   add(total, group);
 }
@@ -91,7 +91,7 @@ WARPDICE_HOST_DEVICE inline double volume_weight_slope(const LossOptions& option
 
 /// The weight of an absent class. It weighs as much as the heaviest present one: its false positives count
 /// like those of the rarest class, and not without bound. With no class present all weigh 1.
-WARPDICE_HOST_DEVICE inline double absent_weight(const Coupling& group) {
+WARPDICE_HOST_DEVICE inline double absent_weight(const GroupTotals& group) {
   return group.largest_weight > 0 ? group.largest_weight : 1;
 }
 
@@ -100,41 +100,42 @@ WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int
   return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
 }
 
-/// What one (g,c) adds to its group.
+/// Adds class c to the totals of its group. sums: of this group and class.
 ///
 /// CE of Reduction::mean: sum_c k_c*((1-s)*E_c + s/C*U_c) / sum_c k_c*V_c over the whole batch, k_c the class weight;
 /// sigmoid: sum_c k_c*((1-s)*E_c + s*U_c) / sum_c k_c*W_c. Focal: sum_c k_c*F_c / sum_c k_c*W_c, which without class
 /// weights is the mean over all voxels and classes.
-WARPDICE_HOST_DEVICE inline Coupling couple(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums) {
-  Coupling it = {};
+WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
+                                           GroupTotals& group) {
+  GroupTotals part = {};
   const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
     const double smoothed = weighted(uniform_share(options, classes), sums.uniform);
-    it.cross_entropy = weighted(k, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
-    it.cross_entropy_weight = k * (options.sigmoid ? sums.weight : sums.volume);
+    part.cross_entropy = weighted(k, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
+    part.cross_entropy_weight = k * (options.sigmoid ? sums.weight : sums.volume);
   }
   if (options.focal_factor != 0) {
-    it.focal = weighted(k, sums.focal);
-    it.focal_weight = k * sums.weight;
+    part.focal = weighted(k, sums.focal);
+    part.focal_weight = k * sums.weight;
   }
-  if (!counted(options, sums, c)) return it;
-  it.counted = 1;
-  if (options.kind == LossKind::generalized) {
+  const bool counts = counted(options, sums, c);
+  if (counts) part.counted = 1;
+  if (counts && options.kind == LossKind::generalized) {
     if (sums.volume == 0) {
-      it.absent_numerator = weighted(k, 2 * sums.intersection);
-      it.absent_denominator = weighted(k, sums.prediction + sums.target);
+      part.absent_numerator = weighted(k, 2 * sums.intersection);
+      part.absent_denominator = weighted(k, sums.prediction + sums.target);
     } else {
-      it.largest_weight = volume_weight(options, sums.volume);
-      it.heaviest = 1;
-      it.numerator = weighted(k * it.largest_weight, 2 * sums.intersection);
-      it.denominator = weighted(k * it.largest_weight, sums.prediction + sums.target);
+      part.largest_weight = volume_weight(options, sums.volume);
+      part.heaviest = 1;
+      part.numerator = weighted(k * part.largest_weight, 2 * sums.intersection);
+      part.denominator = weighted(k * part.largest_weight, sums.prediction + sums.target);
     }
-  } else if (options.kind == LossKind::wasserstein) {
+  } else if (counts && options.kind == LossKind::wasserstein) {
     const int64_t b = options.background_index;
-    if (c != b) it.numerator = 2 * k * (options.distances[c * classes + b] * sums.volume - sums.intersection);
-    it.denominator = it.numerator + sums.intersection;
+    if (c != b) part.numerator = 2 * k * (options.distances[c * classes + b] * sums.volume - sums.intersection);
+    part.denominator = part.numerator + sums.intersection;
   }
-  return it;
+  add(group, part);
 }
 
 /// L = f(r) and dL/dr.
@@ -197,7 +198,7 @@ WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Su
 
 /// The loss of a group that sums over its classes, and its derivatives with respect to the sums of class c.
 WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
-                                            const Coupling& group) {
+                                            const GroupTotals& group) {
   Loss loss = {};
   if (group.counted == 0) return loss;
   const double absent = absent_weight(group);
@@ -230,8 +231,8 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   return loss;
 }
 
-/// One (g,c).
-struct Term {
+/// What class_term() makes of one (g,c).
+struct ClassTerm {
   double loss;     // L of the class, or of its group; weighted by nothing
   double overlap;  // what it adds to the reduced overlap
   Coefficients d;  // of the reduced value
@@ -243,58 +244,58 @@ WARPDICE_HOST_DEVICE inline double mean_factor(const LossOptions& options, doubl
   return weight > 0 || weight != weight ? 1 / weight : 0;
 }
 
-WARPDICE_HOST_DEVICE inline double cross_entropy_part(const LossOptions& options, const Coupling& over) {
+WARPDICE_HOST_DEVICE inline double cross_entropy_part(const LossOptions& options, const GroupTotals& over) {
   return weighted(mean_factor(options, over.cross_entropy_weight), over.cross_entropy);
 }
 
-WARPDICE_HOST_DEVICE inline double focal_part(const LossOptions& options, const Coupling& over) {
+WARPDICE_HOST_DEVICE inline double focal_part(const LossOptions& options, const GroupTotals& over) {
   return weighted(mean_factor(options, over.focal_weight), over.focal);
 }
 
 /// Reduction::none of [groups] is a mean within each group; the total is not looked at then.
-WARPDICE_HOST_DEVICE inline Term term(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
-                                      const Coupling& group, const Coupling& total) {
+WARPDICE_HOST_DEVICE inline ClassTerm class_term(const LossOptions& options, int64_t classes, int64_t c,
+                                                 const Sums& sums, const GroupTotals& group, const GroupTotals& total) {
   const bool none = options.reduction == Reduction::none;
-  const Coupling& over = none ? group : total;
-  Term it = {};
+  const GroupTotals& over = none ? group : total;
+  ClassTerm result = {};
   const bool of_group = options.sums_over_classes();
   const Loss loss = of_group ? group_loss(options, classes, c, sums, group) : class_loss(options, sums);
-  it.loss = loss.value;
+  result.loss = loss.value;
   // A class that is not counted must not turn the total into NaN.
   if (of_group || counted(options, sums, c)) {
     double factor = of_group ? 1 : options.class_weight(c);
     const bool divides = none ? options.compound() && !of_group : options.reduction == Reduction::mean;
     if (divides) factor = over.counted > 0 ? factor / over.counted : 0;
-    if (!of_group || c == 0) it.overlap = weighted(factor, loss.value);
-    it.d = weighted(factor * options.overlap_factor, loss.d);
+    if (!of_group || c == 0) result.overlap = weighted(factor, loss.value);
+    result.d = weighted(factor * options.overlap_factor, loss.d);
   }
   const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
     const double factor = mean_factor(options, over.cross_entropy_weight);
     const double scale = options.cross_entropy_factor * k * factor;
-    it.d.cross_entropy = scale * (1 - options.label_smoothing);
-    it.d.uniform = scale * uniform_share(options, classes);
+    result.d.cross_entropy = scale * (1 - options.label_smoothing);
+    result.d.uniform = scale * uniform_share(options, classes);
     const bool weight_varies = !options.sigmoid && options.reduction != Reduction::sum;
-    if (weight_varies) it.d.volume -= weighted(scale, cross_entropy_part(options, over));
+    if (weight_varies) result.d.volume -= weighted(scale, cross_entropy_part(options, over));
   }
   if (options.focal_factor != 0) {
-    it.d.focal = options.focal_factor * k * mean_factor(options, over.focal_weight);
+    result.d.focal = options.focal_factor * k * mean_factor(options, over.focal_weight);
   }
-  return it;
+  return result;
 }
 
-/// The coupling of one group. sums: [C].
-WARPDICE_HOST_DEVICE inline Coupling couple_group(const LossOptions& options, int64_t classes, const Sums* sums) {
-  Coupling group = {};
-  for (int64_t c = 0; c < classes; c++) add(group, couple(options, classes, c, sums[c]));
+/// sums: [C].
+WARPDICE_HOST_DEVICE inline GroupTotals totals_of_group(const LossOptions& options, int64_t classes, const Sums* sums) {
+  GroupTotals group = {};
+  for (int64_t c = 0; c < classes; c++) add_class(options, classes, c, sums[c], group);
   return group;
 }
 
-/// The coupling of all groups. sums: [groups, C].
-WARPDICE_HOST_DEVICE inline Coupling couple_all(const LossOptions& options, int64_t groups, int64_t classes,
-                                                const Sums* sums) {
-  Coupling total = {};
-  for (int64_t g = 0; g < groups; g++) add_group(options, total, couple_group(options, classes, sums + g * classes));
+/// sums: [groups, C].
+WARPDICE_HOST_DEVICE inline GroupTotals totals_of_all(const LossOptions& options, int64_t groups, int64_t classes,
+                                                      const Sums* sums) {
+  GroupTotals total = {};
+  for (int64_t g = 0; g < groups; g++) add_group(options, total, totals_of_group(options, classes, sums + g * classes));
   return total;
 }
 
@@ -302,8 +303,8 @@ WARPDICE_HOST_DEVICE inline Coupling couple_all(const LossOptions& options, int6
 constexpr int kPartCount = 3;
 
 /// Writes value[i] and parts[i], either of which may be null. over: what CE and focal are means over.
-WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i, double overlap, const Coupling& over,
-                                           double* value, double* parts) {
+WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i, double overlap,
+                                           const GroupTotals& over, double* value, double* parts) {
   const double cross_entropy = options.cross_entropy_factor != 0 ? cross_entropy_part(options, over) : 0;
   const double focal = options.focal_factor != 0 ? focal_part(options, over) : 0;
   if (value) {
@@ -323,19 +324,19 @@ WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i
 /// per_class: [groups, C], the loss of each (or of its group), weighted by nothing; may be null.
 inline void finalize_value(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums, double* value,
                            double* parts, double* per_class) {
-  const Coupling total = couple_all(options, groups, classes, sums);
+  const GroupTotals total = totals_of_all(options, groups, classes, sums);
   const bool none = options.reduction == Reduction::none, per_group = none && options.value_per_group();
   double reduced = 0;
   for (int64_t g = 0; g < groups; g++) {
-    const Coupling group = couple_group(options, classes, sums + g * classes);
+    const GroupTotals group = totals_of_group(options, classes, sums + g * classes);
     double of_group = 0;
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;
-      const Term it = term(options, classes, c, sums[i], group, total);
-      if (per_class) per_class[i] = it.loss;
-      of_group += it.overlap;
-      reduced += it.overlap;
-      if (none && !per_group) put_value(options, i, it.overlap, group, value, parts);
+      const ClassTerm result = class_term(options, classes, c, sums[i], group, total);
+      if (per_class) per_class[i] = result.loss;
+      of_group += result.overlap;
+      reduced += result.overlap;
+      if (none && !per_group) put_value(options, i, result.overlap, group, value, parts);
     }
     if (per_group) put_value(options, g, of_group, group, value, parts);
   }
@@ -344,15 +345,15 @@ inline void finalize_value(const LossOptions& options, int64_t groups, int64_t c
 
 /// coefficients: [groups, C]: scale * upstream * d value / d sums, for the groups [first, last).
 /// upstream: [value_count], dL/dvalue of Reduction::none; null for the other reductions.
-inline void finalize_coefficients(const LossOptions& options, int64_t classes, const Sums* sums, const Coupling& total,
-                                  double scale, const double* upstream, Coefficients* coefficients, int64_t first,
-                                  int64_t last) {
+inline void finalize_coefficients(const LossOptions& options, int64_t classes, const Sums* sums,
+                                  const GroupTotals& total, double scale, const double* upstream,
+                                  Coefficients* coefficients, int64_t first, int64_t last) {
   for (int64_t g = first; g < last; g++) {
-    const Coupling group = couple_group(options, classes, sums + g * classes);
+    const GroupTotals group = totals_of_group(options, classes, sums + g * classes);
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;
       const double factor = scale * (upstream ? upstream[options.value_per_group() ? g : i] : 1.0);
-      coefficients[i] = weighted(factor, term(options, classes, c, sums[i], group, total).d);
+      coefficients[i] = weighted(factor, class_term(options, classes, c, sums[i], group, total).d);
     }
   }
 }

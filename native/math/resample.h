@@ -13,10 +13,4 @@ struct Resampling {
   size_t element_bytes = 1;
 };
 
-namespace cpu {
-
-/// from and to have no memory in common.
-void resample_nearest(const Resampling& shape, const void* from, void* to);
-
-}  // namespace cpu
 }  // namespace warpdice

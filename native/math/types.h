@@ -12,8 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "math/error.h"
 #include "math/finalize.h"
+#include "math/label_fault.h"
 
 namespace warpdice {
 

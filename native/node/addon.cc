@@ -2,15 +2,12 @@
 #include "node/addon.h"
 
 #include "cpu/engine.h"
-#include "cpu/huge_pages.h"
+#include "cpu/memory/huge_pages.h"
+#include "cpu/run.h"
 #include "node/loss_class.h"
 #include "node/metrics_functions.h"
 #include "node/napi_util.h"
 #include "node/resample_arguments.h"
-
-#ifdef WARPDICE_CUDA
-#include "node/cuda/classes.h"
-#endif
 
 namespace warpdice {
 namespace {
@@ -32,6 +29,19 @@ Napi::Value compiler(const Napi::CallbackInfo& info) {
   const std::string name = "GCC " + std::to_string(__GNUC__);
 #endif
   return Napi::String::New(info.Env(), name);
+}
+
+/// How the last synchronous call of this thread was done, or null before the first: for the benchmark and for tests.
+Napi::Value last_strategy(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const cpu::Strategy* strategy = cpu::last_strategy();
+  if (!strategy) return env.Null();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("fusesSteps", strategy->fuses_steps);
+  result.Set("reusesProbabilities", strategy->reuses_probabilities);
+  result.Set("streams", strategy->streams);
+  result.Set("samplesAtOnce", static_cast<double>(strategy->samples_at_once));
+  return result;
 }
 
 Napi::Value prefer_huge_pages(const Napi::CallbackInfo& info) {
@@ -87,7 +97,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Object init(Napi::Env env, Napi::Object exports) {
+void init(Napi::Env env, Napi::Object exports) {
   exports.Set("Loss", make_loss_class(env));
   exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
   exports.Set("countAsync", Napi::Function::New<count_classes_async>(env, "countAsync"));
@@ -96,6 +106,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
   exports.Set("compiler", Napi::Function::New<compiler>(env, "compiler"));
+  exports.Set("lastStrategy", Napi::Function::New<last_strategy>(env, "lastStrategy"));
   exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
@@ -103,10 +114,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
   exports.Set("invert", Napi::Function::New<invert>(env, "invert"));
   exports.Set("read", Napi::Function::New<read>(env, "read"));
-#ifdef WARPDICE_CUDA
-  device::export_devices(env, exports);
-#endif
-  return exports;
 }
 
 }  // namespace warpdice

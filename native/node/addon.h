@@ -3,7 +3,7 @@
 
 namespace warpdice {
 
-/// Puts what binding.d.ts promises into the addon's exports.
-Napi::Object init(Napi::Env env, Napi::Object exports);
+/// Puts what binding.d.ts promises into the addon's exports, but for devices (node/cuda/classes.h).
+void init(Napi::Env env, Napi::Object exports);
 
 }  // namespace warpdice

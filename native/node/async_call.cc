@@ -2,6 +2,7 @@
 #include "node/async_call.h"
 
 #include "cpu/engine.h"
+#include "cpu/run.h"
 #include "node/async_array.h"
 #include "node/async_work.h"
 
@@ -29,7 +30,7 @@ class AsyncCall : public AsyncWork {
     bound_.connect();
   }
 
-  void execute() override { faults_ = warpdice::run(bound_.call); }
+  void execute() override { faults_ = cpu::run(bound_.call); }
 
   void settle(Napi::Env env) override {
     if (faults_.count > 0) throw label_error(env, faults_);

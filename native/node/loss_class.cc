@@ -1,6 +1,7 @@
 // The class `Loss` of binding.d.ts.
 #include "node/loss_class.h"
 
+#include "cpu/run.h"
 #include "node/async_call.h"
 
 namespace warpdice {
@@ -16,7 +17,7 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
 
   Napi::Value run(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
-      const LabelFault fault = warpdice::run(BoundCall(setup_, info).call);
+      const LabelFault fault = cpu::run(BoundCall(setup_, info).call);
       if (fault.count > 0) throw label_error(info.Env(), fault);
       return info.Env().Undefined();
     });

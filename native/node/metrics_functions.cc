@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cpu/counts.h"
 #include "node/async_array.h"
 #include "node/async_work.h"
 #include "node/count_arguments.h"

@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 
+#include "math/error.h"
 #include "math/types.h"
 
 namespace warpdice {

@@ -1,6 +1,8 @@
 // The function `resampleNearest` of binding.d.ts.
 #include "node/resample_arguments.h"
 
+#include "cpu/resample.h"
+
 namespace warpdice {
 namespace {
 

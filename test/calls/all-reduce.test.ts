@@ -1,7 +1,10 @@
 // The hook between step 1 and step 2: ranks that each hold a part of the data get the loss of all of it.
 import { describe, expect, test } from '@jest/globals';
 import { type AllReduce, DiceLoss, JaccardLoss, Statistics, Tensor } from '../../lib/index.js';
-import { expectClose, gradTolerance, makeCase, numbers, tensor } from '../support/util.js';
+import { makeCase } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { numbers, tensor } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const whole = makeCase({ dtype: 'float64', N: 1, C: 3, spatial: [600] });
 const options = { activation: 'softmax', layout: 'channels-last' } as const;

@@ -1,16 +1,10 @@
 // The Async variants: the same results, off the event loop, overlapping, and on memory that JavaScript may take away meanwhile.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
-import {
-  callOptions,
-  expectSameBits,
-  full,
-  gradOptions,
-  makeCase,
-  type Spec,
-  type Typed,
-  tensor,
-} from '../support/util.js';
+import { callOptions, gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { expectSameBits } from '../support/compare.js';
+import { named } from '../support/named.js';
+import { copyOf, detach, full, onShared, type Typed, tensor } from '../support/tensors.js';
 
 type Outcome = Record<'value' | 'perClass' | 'grad', { data: unknown }>;
 
@@ -19,15 +13,6 @@ function expectSame(actual: Outcome, expected: Outcome): void {
     expectSameBits(name, actual[name].data as Typed['data'], expected[name].data as Typed['data']);
   }
 }
-
-const copy = (x: Typed): Typed => ({ ...x, data: x.data.slice() as Typed['data'] });
-const detach = (x: Typed) =>
-  structuredClone(x.data.buffer, { transfer: [x.data.buffer as ArrayBuffer] });
-const onShared = (x: Typed): Tensor => {
-  const to = Tensor.empty(x.shape, x.dtype);
-  (to.data as Float32Array).set(x.data as Float32Array);
-  return to;
-};
 
 const specs: Spec[] = [
   { options: { activation: 'softmax' }, spatial: [20_011] },
@@ -46,7 +31,7 @@ const specs: Spec[] = [
   { target: 'dense', dtype: 'float64', options: { classWeights: [1, 2, 3] } },
 ];
 
-describe.each(specs)('%j', (spec) => {
+describe.each(named(specs))('%s', (_, spec) => {
   const c = makeCase(spec);
   const { loss, predictions, target } = c;
   const options = gradOptions(c);
@@ -92,7 +77,7 @@ describe.each(specs)('%j', (spec) => {
 
   test('written over the logits, and accumulated', async () => {
     if (expected.grad.dtype === predictions.dtype) {
-      const plain = copy(predictions);
+      const plain = copyOf(predictions);
       await loss.valueAndGradAsync(plain, target, { ...options, out: { grad: plain } });
       expectSame({ ...expected, grad: plain }, expected);
       const shared = onShared(predictions);
@@ -163,9 +148,9 @@ describe('during a call', () => {
 
   test('inputs may be transferred, and sent to another thread', async () => {
     for (let i = 0; i < 5; i++) {
-      const [x, y] = [copy(big.predictions), copy(big.target)];
+      const [x, y] = [copyOf(big.predictions), copyOf(big.target)];
       const promise = start(x, y);
-      detach(x);
+      detach(x.data);
       const { port1, port2 } = new MessageChannel();
       port1.postMessage(y.data, [y.data.buffer as ArrayBuffer]);
       expect(x.data.length + y.data.length).toBe(0);
@@ -176,7 +161,7 @@ describe('during a call', () => {
   });
 
   test('inputs may be overwritten', async () => {
-    const [x, y] = [copy(big.predictions), copy(big.target)];
+    const [x, y] = [copyOf(big.predictions), copyOf(big.target)];
     const promise = start(x, y);
     x.data.fill(NaN as never);
     y.data.fill(77 as never);
@@ -186,7 +171,7 @@ describe('during a call', () => {
   test('an output that is transferred away is an error that says so, not a crash', async () => {
     const grad = full(big.predictions.shape, 7);
     const promise = start(big.predictions, big.target, { grad });
-    detach(grad);
+    detach(grad.data);
     await expect(promise).rejects.toThrow(/^Expected out\.grad to keep its memory.*detached/);
     await expect(promise).rejects.toThrow(TypeError);
     expectSame(await start(big.predictions, big.target), expectedBig);
@@ -222,7 +207,7 @@ describe('during a call', () => {
 });
 
 test('a label out of range rejects, writes nothing, and the next call works', async () => {
-  const y = copy(big.target);
+  const y = copyOf(big.target);
   y.data[123_456] = 9;
   const grad = full(big.predictions.shape, 7);
   const promise = big.loss.valueAndGradAsync(big.predictions, y, { out: { grad } });

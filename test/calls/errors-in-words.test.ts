@@ -1,6 +1,7 @@
 // Whatever is passed, the error is one short sentence of the library: none of JavaScript's own, no novel.
 import { describe, expect, test } from '@jest/globals';
 import {
+  Device,
   DiceLoss,
   GeneralizedWassersteinDiceLoss,
   SegmentationMetrics,
@@ -8,11 +9,8 @@ import {
   Tensor,
 } from '../../lib/index.js';
 import { type Any, loss, x, y } from '../support/errors.js';
+import { detach } from '../support/tensors.js';
 
-const detached = (view: Float32Array) => {
-  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
-  return view;
-};
 const own = (view: Any) => Tensor.from(view.data, view.shape);
 
 describe('a value that is hard to name', () => {
@@ -22,18 +20,32 @@ describe('a value that is hard to name', () => {
     ['an object without prototype', Object.create(null), /received an instance of Object$/],
     ['such an object in an array', [Object.create(null)], /received \[an instance of Object\]$/],
     ['strings in an array', ['2', 3], /received \['2', 3\]$/],
-    ['a constructor without a name', { constructor: null }, /received an instance of Object$/],
-    ['a constructor with a symbol', { constructor: { name: Symbol('n') } }, /Symbol\(n\)$/],
+    [
+      'a constructor without a name',
+      Object.create({ constructor: null }),
+      /an instance of Object$/,
+    ],
+    [
+      'a constructor with a symbol',
+      Object.create({ constructor: { name: Symbol('n') } }),
+      /Symbol\(n\)$/,
+    ],
+    ['a device', Device.cpu, /received cpu \(\w+\)$/],
+    ['an object', { data: 1, shape: 2 }, /received \{ data, shape \}$/],
+    ['an object of many keys', { a: 1, b: 2, c: 3, d: 4, e: 5 }, /\{ a, b, c, d, \.\.\. \}$/],
+    ['an empty object', {}, /received \{\}$/],
+    ['a promise', Promise.resolve(1), /received a promise: await it$/],
+    ['an array of a vowel', new Int8Array(2), /received an Int8Array of 2$/],
     [
       'a getter that throws',
-      {
-        get constructor() {
+      new Proxy(Object.create({}), {
+        get() {
           throw new Error('mine');
         },
-      },
+      }),
       /received an object that does not say what it is$/,
     ],
-    ['a detached array in an array', [detached(new Float32Array(2))], /\[a Float32Array of 0\]$/],
+    ['a detached array in an array', [detach(new Float32Array(2))], /\[a Float32Array of 0\]$/],
     ['a class', class A {}, /received the function A$/],
   ];
   test.each(values)('%s', (_, value, words) => {
@@ -99,13 +111,13 @@ test('distances with holes or rows too long, or more than there is memory for', 
 });
 
 test('arrays that were detached, and what is no array', () => {
-  const gone = detached(new Float32Array(3));
+  const gone = detach(new Float32Array(3));
   expect(() => new DiceLoss({ classWeights: gone as Any })).toThrow(/^Expected .*classWeights/);
   expect(() => Tensor.copyOf(gone, [3])).toThrow(/^Expected 3 elements for tensor\.data/);
   expect(() => Tensor.copyOf(new DataView(new ArrayBuffer(8)) as Any, [2])).toThrow(
     /^Expected one of .*tensor\.data but received a DataView of 8$/,
   );
   expect(() => Tensor.empty([2], 'float32', { device: null as Any })).toThrow(
-    /^Expected a Device for options\.device but received null$/,
+    /^Expected a Device for device but received null$/,
   );
 });

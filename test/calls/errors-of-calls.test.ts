@@ -14,20 +14,26 @@ import {
   x,
   y,
 } from '../support/errors.js';
-import { full, type Typed, tensor } from '../support/util.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 describe('options of a call', () => {
   const none = new DiceLoss({ reduction: 'none' });
   const noneOut = { value: full([N, C], 7, 'float64') };
   const half = tensor(new Float64Array(120), shape, 'float16');
   const cases: [string, Any, Any, Any, RegExp, Any?][] = [
-    ['an unknown key', x, { weights: like('float32', [2, 4, 5]) }, TypeError, /'weights'/],
+    [
+      'an unknown key',
+      x,
+      { weights: like('float32', [2, 4, 5]) },
+      TypeError,
+      /^Unknown option 'weights': did you mean weight\?$/,
+    ],
     [
       'an unknown output',
       x,
       { out: { gradient: like('float32', shape) } },
       TypeError,
-      /out.*'gradient'/,
+      /^Unknown key 'gradient' of out: did you mean grad\?$/,
     ],
     ['gradScale of another type', x, { gradScale: '2' }, TypeError, /gradScale.*'2'/],
     ['gradScale of two elements', x, { gradScale: full([2], 1) }, TypeError, /gradScale.*\[2\]/],
@@ -44,14 +50,14 @@ describe('options of a call', () => {
       x,
       { gradDtype: 'float16' },
       TypeError,
-      /float32.*gradDtype.*'float16'/,
+      /'float32', as predictions are float32, for gradDtype.*'float16'/,
     ],
     [
       'gradDtype of float16 predictions',
       half,
       { gradDtype: 'bfloat16' },
       TypeError,
-      /float16 or float32.*gradDtype.*'bfloat16'/,
+      /'float16' or 'float32'.*gradDtype.*'bfloat16'/,
     ],
     [
       'gradDtype and another out',
@@ -66,15 +72,21 @@ describe('options of a call', () => {
       x,
       { accumulate: true, out: { grad: undefined } },
       TypeError,
-      /out\.grad.*undefined/,
+      /^accumulate: true needs out\.grad/,
     ],
-    ['upstream with mean', x, { upstream: full([N, C], 1, 'float64') }, TypeError, /upstream/],
+    [
+      'upstream with mean',
+      x,
+      { upstream: full([N, C], 1, 'float64') },
+      TypeError,
+      /^upstream cannot be combined with reduction 'mean'/,
+    ],
     [
       'no upstream with none',
       x,
       { out: noneOut },
       TypeError,
-      /\[2, 3\].*upstream.*undefined/,
+      /^reduction 'none' needs upstream, dL\/dvalue of shape \[2, 3\]/,
       none,
     ],
     [

@@ -1,7 +1,8 @@
 // Memory that moves, shrinks, is shared or overlaps.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor } from '../../lib/index.js';
-import { expectSameBits, full, type Typed, tensor } from '../support/util.js';
+import { expectSameBits } from '../support/compare.js';
+import { detach, full, type Typed, tensor } from '../support/tensors.js';
 
 const shape = [1, 2, 64];
 const values = Float64Array.from({ length: 128 }, (_, i) => Math.sin(3 * i));
@@ -15,10 +16,6 @@ const loss = new DiceLoss({ activation: 'softmax' });
 const expected = loss.valueAndGrad(x, y);
 const expectWorks = () => {
   expect(loss.valueAndGrad(x, y).value.itemSync()).toBe(expected.value.itemSync());
-};
-
-const detach = (view: Typed['data']) => {
-  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] });
 };
 
 describe('a detached ArrayBuffer', () => {

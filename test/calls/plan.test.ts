@@ -1,16 +1,10 @@
 // A plan: checked once, executed many times, on what the tensors then hold.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
-import {
-  callOptions,
-  expectSameBits,
-  full,
-  gradOptions,
-  makeCase,
-  type Spec,
-  type Typed,
-  tensor,
-} from '../support/util.js';
+import { callOptions, gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { expectSameBits } from '../support/compare.js';
+import { named } from '../support/named.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 const specs: Spec[] = [
   { options: { activation: 'softmax' }, spatial: [301] },
@@ -23,7 +17,7 @@ const specs: Spec[] = [
   },
 ];
 
-describe.each(specs)('%j', (spec) => {
+describe.each(named(specs))('%s', (_, spec) => {
   const a = makeCase(spec);
   const b = makeCase({ ...spec, seed: 99 });
   const options = gradOptions(a);

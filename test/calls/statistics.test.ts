@@ -2,20 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss, Statistics } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
+import { callOptions, gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { expectClose, expectSameBits } from '../support/compare.js';
 import { makeLoss } from '../support/losses.js';
-import {
-  callOptions,
-  expectClose,
-  expectSameBits,
-  gradOptions,
-  gradTolerance,
-  makeCase,
-  numbers,
-  type Spec,
-  type Typed,
-  tensor,
-  valueTolerance,
-} from '../support/util.js';
+import { named } from '../support/named.js';
+import { numbers, type Typed, tensor } from '../support/tensors.js';
+import { gradTolerance, valueTolerance } from '../support/tolerance.js';
 
 const specs: Spec[] = [
   { options: { activation: 'softmax' }, spatial: [301] },
@@ -26,7 +18,7 @@ const specs: Spec[] = [
   { dtype: 'float16', options: { activation: 'softmax', reduction: 'sum' }, spatial: [64] },
 ];
 
-describe.each(specs)('%j', (spec) => {
+describe.each(named(specs))('%s', (_, spec) => {
   const c = makeCase(spec);
   const { loss, predictions, target } = c;
   const statistics = loss.statistics(predictions, target, callOptions(c));

@@ -85,7 +85,7 @@ describe('what each folder may know', () => {
       ]),
     ).toEqual([]);
     expect(edges).toContainEqual({ from: 'lib/index.ts', to: 'lib/losses/dice.ts' });
-    expect(edges).toContainEqual({ from: 'native/cpu/run.cc', to: 'native/math/call.h' });
+    expect(edges).toContainEqual({ from: 'native/cpu/strategy.h', to: 'native/math/call.h' });
     expect(table.get('lib/common')).toEqual([]);
   });
 });

@@ -6,16 +6,11 @@ import path from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { reference } from '../reference/reference.js';
-import { due } from '../support/part.js';
+import { type Case, gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { runWell } from '../support/process.js';
-import {
-  type Case,
-  expectClose,
-  expectSolution,
-  gradOptions,
-  makeCase,
-  type Spec,
-} from '../support/util.js';
+import { expectSolution } from '../support/tolerance.js';
 
 const cpuinfo = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '';
 const x86 = process.arch === 'x64';
@@ -33,7 +28,7 @@ for (const dtype of ['float32', 'float64', 'float16', 'bfloat16'] as const)
       for (const C of [1, 2, 3, 4, 5, 8, 9, 19])
         for (const S of [1, 15, 16, 33, 63, 64, 65, 257]) {
           if (C === 1 && activation === 'softmax') continue;
-          if (!due()) continue;
+          if (!inThisRun()) continue;
           const target = (C + S) % 2 ? 'labels' : 'dense';
           const ignoring = target === 'labels' && S % 2 ? { ignoreIndex: 200 } : {};
           const weight = S % 3 === 0 ? ({ weight: 'float32' } as const) : {};
@@ -109,7 +104,7 @@ for (const [target, available] of Object.entries(targets)) {
         expectClose(`${name}: grad`, result.sample, other.sample, 2e-5 * other.largest);
         expect(other.largest).toBeGreaterThan(0);
       }
-    }, 60_000);
+    });
   });
 }
 

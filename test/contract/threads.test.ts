@@ -1,7 +1,9 @@
 import { afterAll, expect, test } from '@jest/globals';
 import { DiceLoss, getThreads, setThreads } from '../../lib/index.js';
+import { makeCase } from '../support/cases.js';
+import { expectSameBits } from '../support/compare.js';
 import { runWell } from '../support/process.js';
-import { expectSameBits, makeCase, type Typed } from '../support/util.js';
+import type { Typed } from '../support/tensors.js';
 
 const before = getThreads();
 afterAll(() => setThreads(before));

@@ -7,7 +7,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DeepSupervision, Device, DiceCELoss, DiceLoss, Tensor } from '../../lib/index.js';
 import { gpu } from '../support/device.js';
-import { numbers } from '../support/util.js';
+import { numbers } from '../support/tensors.js';
 
 const sizes = [33, 16];
 const supervision = new DeepSupervision(

@@ -6,9 +6,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
+import { callOptions } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
 import { gpu, onDevice, solveOn } from '../support/device.js';
 import { forbiddenCase, forbiddenCells } from '../support/forbidden.js';
-import { callOptions, expectClose, gradTolerance, numbers } from '../support/util.js';
+import { numbers } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const there = (from: Parameters<typeof onDevice>[1]) => onDevice(gpu, from);
 

@@ -5,9 +5,10 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss, type Statistics, Tensor, WarpDiceError } from '../../lib/index.js';
-import { fake, gpu, held, onDevice, otherGpu, planted, solveOn } from '../support/device.js';
+import { makeCase, type Spec } from '../support/cases.js';
+import { emulatedOnly, fake, gpu, held, onDevice, otherGpu, solveOn } from '../support/device.js';
 import { code } from '../support/errors.js';
-import { full, makeCase, type Spec, type Typed, tensor } from '../support/util.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 /** Probabilities and labels of which `wrong` are no class. */
 function labelled(wrong: readonly number[] = []) {
@@ -40,7 +41,7 @@ describe('the same numbers as on the CPU', () => {
 });
 
 describe('calls return at once', () => {
-  planted('nothing is done before the device does it, and nothing blocks', async () => {
+  emulatedOnly('nothing is done before the device does it, and nothing blocks', async () => {
     const { x, y } = labelled();
     const { result } = await held(async () => {
       const result = new DiceLoss().valueAndGrad(x, y);
@@ -75,7 +76,7 @@ describe('calls return at once', () => {
     await gpu.synchronize();
   });
 
-  planted('the Async calls resolve when the work is done', async () => {
+  emulatedOnly('the Async calls resolve when the work is done', async () => {
     const { x, y } = labelled();
     let done = false;
     const pending = await held(async () => {
@@ -243,7 +244,7 @@ describe('devices are not mixed', () => {
   const { x, y } = labelled();
   const hostY = tensor(new Uint8Array(10), [1, 10], 'uint8');
   const loss = new DiceLoss();
-  planted.each<[string, () => unknown, string]>([
+  emulatedOnly.each<[string, () => unknown, string]>([
     ['a target on the host', () => loss.value(x, hostY), 'target but received one on cpu'],
     [
       'predictions on the host',
@@ -290,14 +291,17 @@ test('what CUDA does not compute is said, and the next call works', async () => 
   expect(await new JaccardLoss().value(x, y).value.item()).toBeGreaterThan(0);
 });
 
-planted('a launch that fails is named; out of memory is said; the next call works', async () => {
-  const { x, y } = labelled();
-  fake.failNext('cudaLaunchKernel', 9);
-  expect(() => new DiceLoss().value(x, y)).toThrow(code('ERR_CUDA'));
-  fake.failNext('cudaMallocFromPoolAsync', 2);
-  expect(await new DiceLoss().value(x, y).value.item()).toBeGreaterThan(0); // tried again
-  expect(gpu.memory().aliveBytes).toBeGreaterThan(0);
-});
+emulatedOnly(
+  'a launch that fails is named; out of memory is said; the next call works',
+  async () => {
+    const { x, y } = labelled();
+    fake.failNext('cudaLaunchKernel', 9);
+    expect(() => new DiceLoss().value(x, y)).toThrow(code('ERR_CUDA'));
+    fake.failNext('cudaMallocFromPoolAsync', 2);
+    expect(await new DiceLoss().value(x, y).value.item()).toBeGreaterThan(0); // tried again
+    expect(gpu.memory().aliveBytes).toBeGreaterThan(0);
+  },
+);
 
 test('disposed tensors', () => {
   const { x, y } = labelled();
@@ -317,7 +321,7 @@ test('nothing is left on the device by calls whose tensors are disposed', async 
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
 });
 
-planted('a call that fails leaves nothing on the device', async () => {
+emulatedOnly('a call that fails leaves nothing on the device', async () => {
   const { x, y } = labelled();
   const wrong = labelled([3]);
   const loss = new DiceLoss({ activation: 'softmax' });

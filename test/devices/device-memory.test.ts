@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect } from '@jest/globals';
 import { Tensor } from '../../lib/index.js';
-import { fake, gpu, planted } from '../support/device.js';
+import { emulatedOnly, fake, gpu } from '../support/device.js';
 
 const MB = 2 ** 20;
 const make = (bytes: number) => Tensor.empty([bytes], 'uint8', { device: gpu });
@@ -35,7 +35,7 @@ async function collected(): Promise<void> {
 /** Since `before`, in MB; Node's own numbers move it a little. */
 const grown = (before: number) => Math.round(((fake.externalBytes() - before) * 8) / MB) / 8 + 0; // no -0
 
-planted('a handle counts with its bytes, but at most 1 MB, until it is disposed', () => {
+emulatedOnly('a handle counts with its bytes, but at most 1 MB, until it is disposed', () => {
   const before = fake.externalBytes();
   const whole = make(2 * MB);
   const tensors = [make(1000), make(MB / 2), make(5 * MB), whole, whole.view([3], 7)];
@@ -48,7 +48,7 @@ planted('a handle counts with its bytes, but at most 1 MB, until it is disposed'
   expect(grown(before)).toBe(0);
 });
 
-planted(
+emulatedOnly(
   'the garbage collector frees what nobody disposed, and returns what was counted',
   async () => {
     await collected(); // what other tests have left
@@ -61,7 +61,7 @@ planted(
   },
 );
 
-planted('what was disposed is not returned again by the garbage collector', async () => {
+emulatedOnly('what was disposed is not returned again by the garbage collector', async () => {
   await collected();
   const before = fake.externalBytes();
   forget(20, (tensor) => tensor.dispose());

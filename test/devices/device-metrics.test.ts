@@ -5,9 +5,9 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { SegmentationMetrics, Tensor, WarpDiceError } from '../../lib/index.js';
-import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from '../support/device.js';
+import { cudaError, emulatedOnly, fake, gpu, held, onDevice, otherGpu } from '../support/device.js';
 import { type Case, checkCounts, combinations, make, small, total } from '../support/metrics.js';
-import { full, type Typed, tensor } from '../support/util.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 const labelsOn = (labels: number[], shape: number[]) =>
   onDevice(gpu, tensor(labels, shape, 'uint8'));
@@ -52,7 +52,7 @@ test('a dense float target beside a voxel of no class', () => {
   expect([...metrics.confusion()]).toEqual([1, 0, 1, 0]);
 });
 
-planted('updateAsync enqueues, does not block, and counts when it resolves', async () => {
+emulatedOnly('updateAsync enqueues, does not block, and counts when it resolves', async () => {
   const { predictions, target, counts, options } = make({ ...small, S: 4099 });
   const metrics = new SegmentationMetrics(options);
   const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
@@ -126,7 +126,7 @@ test.each(['float64', 'float32', 'float16', 'bfloat16'] as const)(
   },
 );
 
-planted('arguments that do not fit', () => {
+emulatedOnly('arguments that do not fit', () => {
   const metrics = new SegmentationMetrics({ classes: 2 });
   const x = onDevice(gpu, full([1, 2, 5], 0));
   const y = full([1, 5], 0, 'uint8');
@@ -139,7 +139,7 @@ planted('arguments that do not fit', () => {
   expect(metrics.samples).toBe(0);
 });
 
-planted('a launch that fails leaves nothing on the device, and the next update counts', () => {
+emulatedOnly('a launch that fails leaves nothing on the device, and the next update counts', () => {
   const metrics = new SegmentationMetrics({ classes: 2 });
   const [x, y] = [onDevice(gpu, full([1, 2, 5], 0)), onDevice(gpu, full([1, 5], 0, 'uint8'))];
   const before = gpu.memory().aliveBytes;

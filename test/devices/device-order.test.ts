@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from '../../lib/index.js';
 import { emulated, fake, gpu, onDevice } from '../support/device.js';
-import { full } from '../support/util.js';
+import { full } from '../support/tensors.js';
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 const loss = new DiceLoss({ activation: 'softmax' });

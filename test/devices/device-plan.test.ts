@@ -7,9 +7,11 @@ import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Stream, Tensor } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
-import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from '../support/device.js';
+import { type Case, gradOptions, makeCase } from '../support/cases.js';
+import { cudaError, emulatedOnly, fake, gpu, held, onDevice, otherGpu } from '../support/device.js';
 import { code } from '../support/errors.js';
-import { type Case, expectSolution, full, gradOptions, makeCase } from '../support/util.js';
+import { full } from '../support/tensors.js';
+import { expectSolution } from '../support/tolerance.js';
 
 const driverCalls = () =>
   [
@@ -61,7 +63,7 @@ describe('a plan gives the bits of the plain call', () => {
   });
 });
 
-planted('execute allocates nothing, waits for nothing and makes one launch', async () => {
+emulatedOnly('execute allocates nothing, waits for nothing and makes one launch', async () => {
   const { c, x, y } = await setUp();
   using plan = c.loss.plan(x, y);
   plan.execute();
@@ -94,20 +96,23 @@ test('execute makes no garbage', async () => {
 });
 
 describe('bind', () => {
-  planted('swaps the tensors without a new graph; the results stay where they are', async () => {
-    const a = await setUp(1);
-    const b = await setUp(2);
-    using plan = a.c.loss.plan(a.x, a.y).execute();
-    const { value, grad } = plan;
-    const graphs = fake.calls('cudaGraphInstantiate');
-    for (const { x, y, ...expected } of [b, a, b]) {
-      plan.bind(x, y).execute();
-      expect(await bytes(value)).toEqual(expected.value);
-      expect(await bytes(grad)).toEqual(expected.grad);
-    }
-    expect(plan.value).toBe(value);
-    expect(fake.calls('cudaGraphInstantiate')).toBe(graphs);
-  });
+  emulatedOnly(
+    'swaps the tensors without a new graph; the results stay where they are',
+    async () => {
+      const a = await setUp(1);
+      const b = await setUp(2);
+      using plan = a.c.loss.plan(a.x, a.y).execute();
+      const { value, grad } = plan;
+      const graphs = fake.calls('cudaGraphInstantiate');
+      for (const { x, y, ...expected } of [b, a, b]) {
+        plan.bind(x, y).execute();
+        expect(await bytes(value)).toEqual(expected.value);
+        expect(await bytes(grad)).toEqual(expected.grad);
+      }
+      expect(plan.value).toBe(value);
+      expect(fake.calls('cudaGraphInstantiate')).toBe(graphs);
+    },
+  );
 
   test('launches that are under way keep what they were launched with', async () => {
     const a = await setUp(1);
@@ -126,7 +131,7 @@ describe('bind', () => {
     });
   });
 
-  planted.each([0, 1, 2])('that fails at node %i leaves the plan as it was', async (after) => {
+  emulatedOnly.each([0, 1, 2])('that fails at node %i leaves the plan as it was', async (after) => {
     const a = await setUp(1);
     const b = await setUp(2);
     using plan = a.c.loss.plan(a.x, a.y).execute();
@@ -139,7 +144,7 @@ describe('bind', () => {
     expect(await bytes(plan.grad)).toEqual(b.grad);
   });
 
-  planted('refuses other shapes, dtypes and devices; the plan stays as it was', async () => {
+  emulatedOnly('refuses other shapes, dtypes and devices; the plan stays as it was', async () => {
     const a = await setUp(1);
     const other = await setUp(2, { spatial: [4] });
     const double = await setUp(2, { dtype: 'float64' });
@@ -230,7 +235,7 @@ test('on another stream', async () => {
   expect(await bytes(plan.grad)).toEqual(grad);
 });
 
-planted('graphs that fail are named, and the next plan works', async () => {
+emulatedOnly('graphs that fail are named, and the next plan works', async () => {
   const { c, x, y, grad } = await setUp();
   for (const name of ['cudaGraphCreate', 'cudaGraphAddKernelNode', 'cudaGraphInstantiate']) {
     fake.failNext(name, 2);

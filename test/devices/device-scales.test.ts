@@ -8,16 +8,11 @@ import type { ResampleArguments } from '../../binding.js';
 import { memoryOf } from '../../lib/calls/outputs.js';
 import { cuda } from '../../lib/devices/cuda.js';
 import { DeepSupervision, DiceLoss, Tensor } from '../../lib/index.js';
-import { cudaError, fake, gpu, held, onDevice, otherGpu, planted } from '../support/device.js';
-import {
-  expectClose,
-  full,
-  gradTolerance,
-  makeCase,
-  numbers,
-  type Spec,
-  tensor,
-} from '../support/util.js';
+import { makeCase, type Spec } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { cudaError, emulatedOnly, fake, gpu, held, onDevice, otherGpu } from '../support/device.js';
+import { full, numbers, tensor } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const read = async (from: Tensor) => numbers({ data: await from.read(), dtype: from.dtype });
 
@@ -161,7 +156,7 @@ test('labels out of range are an error of the value, and of their scale', async 
   expect(await value.item()).toBeGreaterThan(0);
 });
 
-planted('a call that fails leaves nothing on the device', async () => {
+emulatedOnly('a call that fails leaves nothing on the device', async () => {
   const supervision = new DeepSupervision(new DiceLoss(), [1, 1]);
   const x = [9, 4].map((size) => onDevice(gpu, full([1, 2, size], 0.25)));
   const [fine] = x as [Tensor];
@@ -183,7 +178,7 @@ planted('a call that fails leaves nothing on the device', async () => {
   expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
 });
 
-planted('tensors are all on one device', () => {
+emulatedOnly('tensors are all on one device', () => {
   const supervision = new DeepSupervision(new DiceLoss(), [1, 1]);
   const [fine, coarse, labels] = [full([1, 2, 4], 0), full([1, 2, 2], 0), full([1, 4], 0, 'uint8')];
   const message = (name: string, where: string) =>

@@ -7,7 +7,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Device, DiceLoss, type IpcHandle, StreamEvent, Tensor } from '../../lib/index.js';
-import { cudaError, emulated, fake, gpu, otherGpu, planted } from '../support/device.js';
+import { cudaError, emulated, emulatedOnly, fake, gpu, otherGpu } from '../support/device.js';
 import { code } from '../support/errors.js';
 import { script } from '../support/process.js';
 
@@ -29,7 +29,7 @@ describe('memory of somebody else', () => {
     owner.dispose();
   });
 
-  planted('is checked: address, size, device', async () => {
+  emulatedOnly('is checked: address, size, device', async () => {
     using owner = Tensor.empty([4], 'float32', { device: gpu });
     const p = owner.devicePointer;
     const wrap = (...args: unknown[]) =>
@@ -57,7 +57,7 @@ describe('sharing with another process', () => {
     expect(part.ipcHandle()).toEqual({ handle: x.ipcHandle().handle, offsetBytes: 12 });
   });
 
-  planted('pooled memory has none, and a process cannot open its own', () => {
+  emulatedOnly('pooled memory has none, and a process cannot open its own', () => {
     using pooled = Tensor.empty([8], 'float32', { device: gpu });
     expect(() => pooled.ipcHandle()).toThrow(/cudaIpcGetMemHandle failed/);
     expect(() => pooled.ipcHandle()).toThrow(code('ERR_CUDA'));

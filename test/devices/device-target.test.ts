@@ -6,19 +6,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Statistics } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
-import { fake, gpu, held, onDevice, planted, solveOn } from '../support/device.js';
+import { callOptions, makeCase, type Spec } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { emulatedOnly, fake, gpu, held, onDevice, solveOn } from '../support/device.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { activationsOf, type Cell, cells } from '../support/losses.js';
-import { due } from '../support/part.js';
-import {
-  callOptions,
-  expectClose,
-  type FloatDType,
-  full,
-  gradTolerance,
-  makeCase,
-  numbers,
-  type Spec,
-} from '../support/util.js';
+import { type FloatDType, full, numbers } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const dtypes = ['float64', 'float32', 'float16', 'bfloat16'] as const;
 const pairs = dtypes.flatMap((dtype) => dtypes.map((targetDtype) => ({ dtype, targetDtype })));
@@ -69,35 +63,31 @@ describe.each(pairs)('predictions of $dtype, a target of $targetDtype', (types) 
 });
 
 let seed = 0;
-test.each(cells)(
-  'the gradient of the target: $key $variant',
-  async (cell: Cell) => {
-    const { key, variant } = cell;
-    for (const activation of activationsOf(cell)) {
-      if (!due()) continue;
-      const c = makeCase({
-        loss: key,
-        target: 'dense',
-        C: seed % 4 === 3 && key !== 'wasserstein' ? 19 : 3,
-        spatial: [seed % 2 ? 37 : 11],
-        ...(seed % 3 === 1 && { missing: 2 }),
-        seed: seed++,
-        options: {
-          ...variant,
-          activation,
-          layout: seed % 3 === 0 ? 'channels-last' : 'channels-first',
-          batch: seed % 5 === 0,
-        },
-      });
-      const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
-      const grad = await c.loss.targetGradientAsync(x, y, c.loss.statistics(x, y));
-      const expected = reference(c.problem).targetGradient;
-      const data = (await grad.read()) as Float32Array;
-      expectClose('targetGrad', data, expected, gradTolerance('float32', expected));
-    }
-  },
-  60_000,
-);
+test.each(cells)('the gradient of the target: $key $variant', async (cell: Cell) => {
+  const { key, variant } = cell;
+  for (const activation of activationsOf(cell)) {
+    if (!inThisRun()) continue;
+    const c = makeCase({
+      loss: key,
+      target: 'dense',
+      C: seed % 4 === 3 && key !== 'wasserstein' ? 19 : 3,
+      spatial: [seed % 2 ? 37 : 11],
+      ...(seed % 3 === 1 && { missing: 2 }),
+      seed: seed++,
+      options: {
+        ...variant,
+        activation,
+        layout: seed % 3 === 0 ? 'channels-last' : 'channels-first',
+        batch: seed % 5 === 0,
+      },
+    });
+    const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
+    const grad = await c.loss.targetGradientAsync(x, y, c.loss.statistics(x, y));
+    const expected = reference(c.problem).targetGradient;
+    const data = (await grad.read()) as Float32Array;
+    expectClose('targetGrad', data, expected, gradTolerance('float32', expected));
+  }
+});
 
 describe('a call of targetGradient', () => {
   const c = makeCase({ target: 'dense', N: 3, options: { activation: 'softmax' } });
@@ -123,23 +113,26 @@ describe('a call of targetGradient', () => {
   });
 });
 
-planted('a plan converts what its target holds when it runs, without an allocation', async () => {
-  const c = makeCase({ target: 'dense', targetDtype: 'float64', weight: 'float16' });
-  const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
-  const weight = onDevice(gpu, c.weight as never);
-  using plan = c.loss.plan(x, y, { weight });
-  await y.write(new Float64Array(y.size).fill(0.5));
-  const half = full(c.target.shape, 0.5, 'float64');
-  await plan.execute().value.item();
-  const before = fake.calls('cudaMallocFromPoolAsync');
-  await held(() => {
-    plan.execute().execute();
-    expect(fake.calls('cudaMallocFromPoolAsync')).toBe(before);
-  });
-  const expected = c.loss.value(c.predictions, half, callOptions(c)).value.itemSync();
-  expect(await plan.value.item()).toBeCloseTo(expected, 6);
-  expect(expected).not.toBeCloseTo(
-    new DiceLoss().value(c.predictions, c.target).value.itemSync(),
-    3,
-  );
-});
+emulatedOnly(
+  'a plan converts what its target holds when it runs, without an allocation',
+  async () => {
+    const c = makeCase({ target: 'dense', targetDtype: 'float64', weight: 'float16' });
+    const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
+    const weight = onDevice(gpu, c.weight as never);
+    using plan = c.loss.plan(x, y, { weight });
+    await y.write(new Float64Array(y.size).fill(0.5));
+    const half = full(c.target.shape, 0.5, 'float64');
+    await plan.execute().value.item();
+    const before = fake.calls('cudaMallocFromPoolAsync');
+    await held(() => {
+      plan.execute().execute();
+      expect(fake.calls('cudaMallocFromPoolAsync')).toBe(before);
+    });
+    const expected = c.loss.value(c.predictions, half, callOptions(c)).value.itemSync();
+    expect(await plan.value.item()).toBeCloseTo(expected, 6);
+    expect(expected).not.toBeCloseTo(
+      new DiceLoss().value(c.predictions, c.target).value.itemSync(),
+      3,
+    );
+  },
+);

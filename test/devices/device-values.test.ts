@@ -7,10 +7,10 @@
  */
 import { describe, test } from '@jest/globals';
 import type { ReferenceOptions } from '../reference/reference.js';
+import { makeCase, type Spec } from '../support/cases.js';
 import { gpu, solveOn } from '../support/device.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { activationsOf, type Cell, cells } from '../support/losses.js';
-import { due } from '../support/part.js';
-import { makeCase, type Spec } from '../support/util.js';
 
 const dtypes = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 const reductions = ['mean', 'none', 'sum'] as const;
@@ -50,21 +50,17 @@ async function solve(spec: Spec): Promise<void> {
 }
 
 let i = 0;
-test.each(cells)(
-  '$key $variant',
-  async (cell: Cell) => {
-    for (const activation of activationsOf(cell)) {
-      if (!due()) continue;
-      const { options, ...spec } = turn(i++);
-      await solve({
-        ...spec,
-        loss: cell.key,
-        options: { ...options, ...cell.variant, activation },
-      });
-    }
-  },
-  60_000,
-);
+test.each(cells)('$key $variant', async (cell: Cell) => {
+  for (const activation of activationsOf(cell)) {
+    if (!inThisRun()) continue;
+    const { options, ...spec } = turn(i++);
+    await solve({
+      ...spec,
+      loss: cell.key,
+      options: { ...options, ...cell.variant, activation },
+    });
+  }
+});
 
 describe('awkward shapes', () => {
   test.each([
@@ -75,14 +71,10 @@ describe('awkward shapes', () => {
     [1, 19, [257]],
     [1, 150, [33]],
     [2, 33, [7]],
-  ] as [number, number, number[]][])(
-    'N=%d C=%d %j',
-    async (N, C, spatial) => {
-      const activation = C === 1 ? 'sigmoid' : 'softmax';
-      for (const layout of ['channels-first', 'channels-last'] as const) {
-        await solve({ N, C, spatial, options: { activation, layout } });
-      }
-    },
-    60_000,
-  );
+  ] as [number, number, number[]][])('N=%d C=%d %j', async (N, C, spatial) => {
+    const activation = C === 1 ? 'sigmoid' : 'softmax';
+    for (const layout of ['channels-first', 'channels-last'] as const) {
+      await solve({ N, C, spatial, options: { activation, layout } });
+    }
+  });
 });

@@ -5,39 +5,35 @@
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { Device, DiceLoss, Tensor } from '../../lib/index.js';
-import { due } from '../support/part.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { runWell } from '../support/process.js';
 
 const addon = path.resolve(__dirname, '../../build/emulated/warpdice_emulated.node');
 const env = { WARPDICE_TEST_ADDON: addon };
 
 describe('worker threads on a device, several at once and terminated at any moment', () => {
-  test.each(['sync', 'async', 'plan'])(
-    '%s',
-    async (how) => {
-      const { same, values, works, alive } = JSON.parse(
-        await runWell('device-several.mjs', { args: [how], env }),
-      );
-      expect({ same, works }).toEqual({ same: true, works: true });
-      for (const value of values) expect(value).toBeGreaterThan(0);
-      expect(alive).toEqual([0, 0]); // what terminated workers had is freed
-    },
-    120_000,
-  );
+  test.each(['sync', 'async', 'plan'])('%s', async (how) => {
+    const { same, values, works, alive } = JSON.parse(
+      await runWell('device-several.mjs', { args: [how], env }),
+    );
+    expect({ same, works }).toEqual({ same: true, works: true });
+    for (const value of values) expect(value).toBeGreaterThan(0);
+    expect(alive).toEqual([0, 0]); // what terminated workers had is freed
+  });
 });
 
 describe('a process ends while a device has work', () => {
   // Many, side by side: what a thread still uses at the end is gone for a moment only.
   test('at once', async () => {
     const ends = Array.from({ length: 24 })
-      .filter(due)
+      .filter(inThisRun)
       .map(() => runWell('device-exit.mjs', { args: ['exit'], env }));
     expect(new Set(await Promise.all(ends))).toEqual(new Set(['']));
-  }, 60_000);
+  });
 
   test('by itself, when everything is read', async () => {
     expect(await runWell('device-exit.mjs', { args: ['end'], env })).toBe('read 32\n');
-  }, 60_000);
+  });
 });
 
 describe('the addon that is shipped', () => {

@@ -6,16 +6,17 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Device, Stream, Tensor, type TypedArray, WarpDiceError } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
-import { cudaError, fake, gpu, held, otherGpu, planted } from '../support/device.js';
+import { expectSameBits } from '../support/compare.js';
+import { cudaError, emulatedOnly, fake, gpu, held, otherGpu } from '../support/device.js';
 import { code } from '../support/errors.js';
-import { type DType, numbers, tensor } from '../support/util.js';
+import { type DType, numbers, tensor } from '../support/tensors.js';
 
 const numbersOf = (from: { data: TypedArray; dtype: DType }) => [...numbers(from as never)];
 
 afterEach(() => fake?.setTotalBytes(64 << 20));
 
 describe('devices', () => {
-  planted('are listed after the CPU, and the first one is the default', () => {
+  emulatedOnly('are listed after the CPU, and the first one is the default', () => {
     expect(Device.list().map(String)).toEqual([
       Device.cpu.name,
       'cuda:0 (emulated GPU)',
@@ -39,7 +40,7 @@ describe('devices', () => {
     expect(() => Device.cuda('0' as never)).toThrow(TypeError);
   });
 
-  planted.each([
+  emulatedOnly.each([
     ['no driver', 0, 0, cudaError.insufficientDriver, 'no NVIDIA driver was found'],
     [
       'a driver that is too old',
@@ -64,7 +65,7 @@ describe('devices', () => {
     }
   });
 
-  planted('why there is none: a build without CUDA', () => {
+  emulatedOnly('why there is none: a build without CUDA', () => {
     const { cuda } = native;
     Reflect.set(native, 'cuda', undefined);
     try {
@@ -77,13 +78,13 @@ describe('devices', () => {
     }
   });
 
-  planted('one that cannot be asked is left out, and the others keep their numbers', () => {
+  emulatedOnly('one that cannot be asked is left out, and the others keep their numbers', () => {
     fake.failNext('cudaGetDeviceProperties', cudaError.noDevice);
     expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([1]);
     expect(native.cuda?.devices().devices.map(({ index }) => index)).toEqual([0, 1]);
   });
 
-  planted('memory is the driver’s count and our own', () => {
+  emulatedOnly('memory is the driver’s count and our own', () => {
     const before = gpu.memory();
     const other = otherGpu.memory();
     expect(before.totalBytes).toBe(64 << 20);
@@ -130,12 +131,12 @@ describe('a tensor goes to a device and back', () => {
     expect(await x.read()).toEqual(new Float32Array(7));
   });
 
-  planted('more than one chunk of the staging memory', async () => {
+  emulatedOnly('more than one chunk of the staging memory', async () => {
     fake.setTotalBytes(512 << 20);
     const data = Float64Array.from({ length: (9 << 20) + 5 }, (_, i) => i % 1013); // 72 MB
     using x = Tensor.from(data, [data.length]).to(gpu);
     const back = (await x.read()) as Float64Array;
-    expect(back).toEqual(data);
+    expectSameBits('data', back, data);
   });
 
   test('what the array holds at the call counts, not what it holds when the copy is made', async () => {
@@ -194,7 +195,7 @@ describe.each([
 });
 
 describe('reads wait without blocking', () => {
-  planted('the event loop goes on while the device does not', async () => {
+  emulatedOnly('the event loop goes on while the device does not', async () => {
     using x = Tensor.from(Float32Array.of(1, 2), [2]).to(gpu);
     let settled = false;
     const reading = await held(async () => {
@@ -265,7 +266,7 @@ describe('dispose', () => {
     await gpu.synchronize();
   });
 
-  planted('in steady state nothing but the pool is asked for memory', async () => {
+  emulatedOnly('in steady state nothing but the pool is asked for memory', async () => {
     const step = () => Tensor.from(new Float32Array(1000), [1000]).to(gpu).dispose();
     for (let i = 0; i < 5; i++) step();
     await gpu.synchronize();
@@ -291,7 +292,7 @@ test('a tensor on a device has no host data, and says so', () => {
 });
 
 describe('faults', () => {
-  planted(
+  emulatedOnly(
     'out of memory says what was asked and free, and the next smaller one works',
     async () => {
       for (const device of [gpu, otherGpu]) await device.synchronize(); // frees what is queued
@@ -305,7 +306,7 @@ describe('faults', () => {
     },
   );
 
-  planted.each([
+  emulatedOnly.each([
     ['cudaMallocFromPoolAsync', () => Tensor.empty([2], 'float32', { device: gpu })],
     ['cudaMemsetAsync', () => Tensor.empty([2], 'float32', { device: gpu })],
     ['cudaMemcpyAsync', () => Tensor.from(new Float32Array(3), [3]).to(gpu)],
@@ -322,7 +323,7 @@ describe('faults', () => {
     use();
   });
 
-  planted(
+  emulatedOnly(
     'a sticky fault: pending and later reads say that the context is lost; the CPU goes on',
     async () => {
       using x = Tensor.from(Float32Array.of(1), [1]).to(gpu);

@@ -71,7 +71,7 @@ test('suites run without Jest, on the emulated device; without a GPU they are sk
   const without = node('suite.mjs', []);
   expect(without.stdout).toMatch(/^no GPU: /);
   expect(without.status).toBe(77);
-}, 60_000);
+});
 
 test('the check of the library runs, on the emulated device', () => {
   const check = path.join(__dirname, '../cuda/gpu', 'check.mjs');
@@ -82,7 +82,7 @@ test('the check of the library runs, on the emulated device', () => {
   expect(stdout).toMatch(/^[1-9]\d* problems agree with the CPU, 0 failures$/m);
   expect(stdout).toMatch(/^20 steps: /m);
   expect(status).toBe(0);
-}, 60_000);
+});
 
 /** A machine whose GPU, tools and programs only pretend. */
 function pretend() {

@@ -5,10 +5,10 @@
  */
 import { expect, test } from '@jest/globals';
 import { Device, DiceLoss, Stream, StreamEvent, Tensor } from '../../lib/index.js';
-import { fake, gpu, held, onDevice, planted } from '../support/device.js';
-import { full } from '../support/util.js';
+import { emulatedOnly, fake, gpu, held, onDevice } from '../support/device.js';
+import { code } from '../support/errors.js';
+import { full } from '../support/tensors.js';
 
-const code = (name: string) => expect.objectContaining({ code: name });
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 test('run makes a stream current, also when what it runs throws', () => {
@@ -39,7 +39,7 @@ test('streams run side by side', async () => {
   });
 });
 
-planted('an event orders two streams', async () => {
+emulatedOnly('an event orders two streams', async () => {
   using side = new Stream(gpu);
   const x = onDevice(gpu, full([3], 1));
   side.run(() => x.view([3]).write(Float32Array.of(2, 2, 2))); // side has used x
@@ -65,27 +65,30 @@ planted('an event orders two streams', async () => {
   expect(() => event?.reached).toThrow(code('ERR_DISPOSED'));
 });
 
-planted('the first use of a tensor on another stream waits for the one that made it', async () => {
-  using side = new Stream(gpu);
-  const { reading } = await held(async () => {
-    const x = Tensor.from(Float32Array.of(5), [1]).to(gpu);
-    const y = side.run(() => new DiceLoss().value(x, full2()));
-    let read = false;
-    const reading = y.value.item().then((value) => {
-      read = true;
-      return value;
+emulatedOnly(
+  'the first use of a tensor on another stream waits for the one that made it',
+  async () => {
+    using side = new Stream(gpu);
+    const { reading } = await held(async () => {
+      const x = Tensor.from(Float32Array.of(5), [1]).to(gpu);
+      const y = side.run(() => new DiceLoss().value(x, full2()));
+      let read = false;
+      const reading = y.value.item().then((value) => {
+        read = true;
+        return value;
+      });
+      await pause();
+      expect(read).toBe(false);
+      return { reading };
     });
-    await pause();
-    expect(read).toBe(false);
-    return { reading };
-  });
-  expect(await reading).toBe(1 - (2 * 5) / (25 + 1 + 1e-7));
-  function full2() {
-    return Tensor.from(Uint8Array.of(1), [1]).to(gpu);
-  }
-});
+    expect(await reading).toBe(1 - (2 * 5) / (25 + 1 + 1e-7));
+    function full2() {
+      return Tensor.from(Uint8Array.of(1), [1]).to(gpu);
+    }
+  },
+);
 
-planted('a raw handle goes out and in', async () => {
+emulatedOnly('a raw handle goes out and in', async () => {
   using side = new Stream(gpu);
   expect(typeof side.handle).toBe('bigint');
   using same = Stream.fromHandle(gpu, side.handle);
@@ -127,7 +130,7 @@ test('wrong arguments', () => {
   expect(() => event.record({} as never)).toThrow(TypeError);
 });
 
-planted('events between processes have handles; a process cannot open its own', () => {
+emulatedOnly('events between processes have handles; a process cannot open its own', () => {
   using event = new StreamEvent(gpu, { interprocess: true });
   event.record(gpu.stream);
   event.synchronizeSync();

@@ -7,7 +7,7 @@ import {
   type GeneralizedDiceOptions,
   GeneralizedWassersteinDiceLoss,
 } from '../../lib/index.js';
-import { numbers, tensor } from '../support/util.js';
+import { numbers, tensor } from '../support/tensors.js';
 import { monaiDiceLoss } from './peers/monai.js';
 import {
   monaiDiceFocalLoss,

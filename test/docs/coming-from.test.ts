@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Loss } from '../../lib/index.js';
 import * as library from '../../lib/index.js';
-import { expectClose, numbers, tensor } from '../support/util.js';
+import { expectClose } from '../support/compare.js';
+import { numbers, tensor } from '../support/tensors.js';
 import { kerasDice, kerasDicePerClass, kerasTversky } from './peers/keras.js';
 import { type MonaiDice, monaiDiceLoss } from './peers/monai.js';
 import {

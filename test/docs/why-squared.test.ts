@@ -1,7 +1,7 @@
 // The numbers of docs/why-squared.md.
 import { expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss, SegmentationMetrics } from '../../lib/index.js';
-import { numbers, tensor } from '../support/util.js';
+import { numbers, tensor } from '../support/tensors.js';
 
 const linear = new DiceLoss({ denominator: 'linear' });
 const squared = new DiceLoss();

@@ -2,8 +2,9 @@
 // before that equal terms, whose roundings all point the same way, drift.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss } from '../../lib/index.js';
+import { expectClose } from '../support/compare.js';
 import { Random } from '../support/random.js';
-import { expectClose, valueTolerance } from '../support/util.js';
+import { valueTolerance } from '../support/tolerance.js';
 
 const S = 2 ** 24;
 const { abs, exp } = Math; // looked up once: under Jest a global costs 100 ns

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceCELoss, DiceFocalLoss, JaccardLoss, type LossOptions } from '../../lib/index.js';
 import { close, exact } from '../support/closeness.js';
-import { numbers, tensor } from '../support/util.js';
+import { numbers, tensor } from '../support/tensors.js';
 
 const { log } = Math;
 

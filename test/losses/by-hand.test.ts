@@ -10,7 +10,7 @@ import {
   TverskyLoss,
 } from '../../lib/index.js';
 import { close, exact } from '../support/closeness.js';
-import { numbers, tensor } from '../support/util.js';
+import { numbers, tensor } from '../support/tensors.js';
 
 const { log, cosh } = Math;
 

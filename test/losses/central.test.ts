@@ -2,7 +2,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
-import { check, type DType, expectSolution, numbers, tensor } from '../support/util.js';
+import { check } from '../support/check.js';
+import { type DType, numbers, tensor } from '../support/tensors.js';
+import { expectSolution } from '../support/tolerance.js';
 
 const p = [0.9, 0.8, 0.2, 0.7, 0.1];
 const t = [1, 1, 0, 1, 0];

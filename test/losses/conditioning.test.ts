@@ -1,8 +1,9 @@
 // Where float32 easily loses digits: many small terms beside a large one, and predictions that match.
 import { expect, test } from '@jest/globals';
 import { DiceCELoss, DiceLoss, Tensor } from '../../lib/index.js';
+import { expectClose } from '../support/compare.js';
 import { Random } from '../support/random.js';
-import { expectClose, gradTolerance } from '../support/util.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 test.each([19, 150, 1000])('softmax over %i classes: the float32 value is that of float64', (C) => {
   const S = 257;

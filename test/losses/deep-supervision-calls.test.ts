@@ -7,7 +7,8 @@ import {
   type Loss,
   WarpDiceError,
 } from '../../lib/index.js';
-import { full, makeCase, numbers, type Typed, tensor } from '../support/util.js';
+import { makeCase } from '../support/cases.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const sizes = [[16, 10], [8, 5], [4, 2]]; // biome-ignore format: a line
 const weights = [0.5, 0, 0.25];
@@ -129,14 +130,16 @@ describe("reduction 'none'", () => {
     expect(() => supervision.value(predictions, target, wrong)).toThrow(
       'Expected shape [2, 3] for out.value',
     );
-    expect(() => supervision.valueAndGrad(predictions, target)).toThrow('for upstream');
+    expect(() => supervision.valueAndGrad(predictions, target)).toThrow(
+      "reduction 'none' needs upstream",
+    );
   });
 
   test('values of different shapes cannot be added', () => {
     const [, supervision] = make({});
     const four = full([2, 4, 8, 5], 0);
     expect(() => supervision.value([predictions[0] as Typed, four, four], target)).toThrow(
-      'Expected shape [2, 3], as that of predictions[0], for the value of predictions[1] but received [2, 4]',
+      'Expected shape [2, 3], that of predictions[0], for the value of predictions[1] but received [2, 4]',
     );
   });
 });

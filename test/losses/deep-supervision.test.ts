@@ -1,15 +1,10 @@
 // A loss at several scales against the loss of each scale with a target that is resampled here, index by index.
 import { describe, expect, test } from '@jest/globals';
 import { DeepSupervision, DiceCELoss, DiceLoss } from '../../lib/index.js';
-import {
-  expectClose,
-  full,
-  makeCase,
-  numbers,
-  type Spec,
-  type Typed,
-  tensor,
-} from '../support/util.js';
+import { makeCase, type Spec } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
+import { named } from '../support/named.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const weights = [0.5, 0.3, 0.2];
 const last = { layout: 'channels-last' } as const;
@@ -54,7 +49,7 @@ const specs: Spec[] = [
   { loss: 'diceCE', options: { reduction: 'sum', batch: true }, dtype: 'float16' },
 ];
 
-describe.each(specs)('%j', (spec) => {
+describe.each(named(specs))('%s', (_, spec) => {
   const sizes = [
     [14, 9],
     [7, 4],
@@ -189,12 +184,12 @@ describe('errors', () => {
       () =>
         new (DeepSupervision as never as new (...a: unknown[]) => object)(...args);
     expect(make(DiceLoss, [1])).toThrow(
-      'Expected a loss for loss but received the function DiceLoss',
+      'Expected a loss for loss but received the function DiceLoss: make one, new DiceLoss()',
     );
     expect(make(new DiceLoss(), 1)).toThrow(
       'Expected an array of numbers for weights but received 1',
     );
-    expect(make(new DiceLoss(), [])).toThrow('Expected one weight per scale for weights');
+    expect(make(new DiceLoss(), [])).toThrow('Expected one number per scale for weights');
     expect(make(new DiceLoss(), [1, -1])).toThrow(
       'Expected a finite number >= 0 for weights[1] but received -1',
     );
@@ -203,7 +198,12 @@ describe('errors', () => {
 
   test('of a call: nothing is written', () => {
     refuse(fine, labels, {}, 'Expected an array of tensors for predictions');
-    refuse([fine], labels, {}, 'Expected 2 tensors, as weights, for predictions but received 1');
+    refuse(
+      [fine],
+      labels,
+      {},
+      'Expected 2 tensors, one for each of the weights, for predictions but received 1',
+    );
     refuse(
       [fine, full([2, 4, 4, 4], 0)],
       full([2, 3, 8, 8], 0),
@@ -230,18 +230,18 @@ describe('errors', () => {
       { gradScale: '1' },
       "Expected a number for gradScale but received '1'",
     );
+    refuse([fine, coarse], labels, { sampleOffset: 1 }, "Unknown option 'sampleOffset': ");
     refuse(
       [fine, coarse],
       labels,
-      { sampleOffset: 1 },
-      "for a key of options but received 'sampleOffset'",
+      { upstream: fine },
+      "upstream cannot be combined with reduction 'mean': scale its gradient by gradScale",
     );
-    refuse([fine, coarse], labels, { upstream: fine }, 'Expected no upstream for a reduced loss');
     refuse(
       [fine, coarse],
       labels,
       { out: { grad: fine } },
-      "for a key of options.out but received 'grad'",
+      "Unknown key 'grad' of out: the keys are value, scales",
     );
     refuse(
       [fine, coarse],

@@ -1,7 +1,8 @@
 // Every dtype of predictions, targets, weights and gradients, and how a dtype is told from a typed array.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor } from '../../lib/index.js';
-import { check, type DType, type FloatDType, full, numbers, tensor } from '../support/util.js';
+import { check } from '../support/check.js';
+import { type DType, type FloatDType, full, numbers, tensor } from '../support/tensors.js';
 
 const floats: FloatDType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 const layouts = ['channels-first', 'channels-last'] as const;

@@ -2,18 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss } from '../../lib/index.js';
 import { type ReferenceOptions, reference } from '../reference/reference.js';
+import type { Spec } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
 import { makeLoss } from '../support/losses.js';
 import { Random } from '../support/random.js';
-import {
-  expectClose,
-  expectSolution,
-  type FloatDType,
-  full,
-  numbers,
-  type Spec,
-  sizeOf,
-  tensor,
-} from '../support/util.js';
+import { type FloatDType, full, numbers, sizeOf, tensor } from '../support/tensors.js';
+import { expectSolution } from '../support/tolerance.js';
 
 const floats: FloatDType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 const S = 203; // not a multiple of any vector

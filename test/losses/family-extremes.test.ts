@@ -2,16 +2,11 @@
 // Value and gradient stay finite, and the value is that of the reference.
 import { describe, expect, test } from '@jest/globals';
 import { reference } from '../reference/reference.js';
+import { expectClose } from '../support/compare.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { activationsOf, cells, entryOf, isCompound, makeLoss } from '../support/losses.js';
-import { due } from '../support/part.js';
-import {
-  expectClose,
-  type FloatDType,
-  full,
-  numbers,
-  tensor,
-  valueTolerance,
-} from '../support/util.js';
+import { type FloatDType, full, numbers, tensor } from '../support/tensors.js';
+import { valueTolerance } from '../support/tolerance.js';
 
 const [N, C, S] = [2, 3, 67];
 
@@ -51,7 +46,7 @@ describe.each(cells)('$key $variant', (cell) => {
             for (const batch of [false, true]) {
               // A certain and wrong prediction costs an infinite cross-entropy.
               if (scale === Infinity && compound) continue;
-              if (!due()) continue;
+              if (!inThisRun()) continue;
               const options = { ...variant, activation, batch };
               const x = tensor(predictionsFor(labels, guess, activation, scale), [N, C, S], dtype);
               const y = tensor(labels, [N, S], 'uint8');

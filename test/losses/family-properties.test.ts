@@ -1,8 +1,9 @@
 // What must hold for any input, for every loss of the family: tried on random ones.
 import { describe, test } from '@jest/globals';
 import fc from 'fast-check';
+import { expectClose } from '../support/compare.js';
 import { cells, makeLoss } from '../support/losses.js';
-import { expectClose, numbers, tensor } from '../support/util.js';
+import { numbers, tensor } from '../support/tensors.js';
 
 const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
 

@@ -3,9 +3,10 @@
 import { describe, expect, test } from '@jest/globals';
 import * as library from '../../lib/index.js';
 import type { ReferenceOptions } from '../reference/reference.js';
+import { check } from '../support/check.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { activationsOf, type Cell, cells, entryOf, lossKeys } from '../support/losses.js';
-import { due } from '../support/part.js';
-import { check, type DType } from '../support/util.js';
+import type { DType } from '../support/tensors.js';
 
 const axes = {
   activation: ['none', 'sigmoid', 'softmax'],
@@ -51,7 +52,7 @@ describe.each(['float64', 'float32', 'float16', 'bfloat16'] as const)('%s', (dty
         for (const layout of axes.layout)
           for (const reduction of axes.reduction) {
             seed++;
-            if (!due()) continue;
+            if (!inThisRun()) continue;
             check({
               loss: key,
               dtype,

@@ -10,15 +10,11 @@ import {
   Tensor,
 } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
+import { callOptions, gradOptions } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
 import { forbiddenCase, forbiddenCells } from '../support/forbidden.js';
-import {
-  callOptions,
-  expectClose,
-  expectSolution,
-  gradOptions,
-  gradTolerance,
-  numbers,
-} from '../support/util.js';
+import { numbers } from '../support/tensors.js';
+import { expectSolution, gradTolerance } from '../support/tolerance.js';
 
 describe.each(['softmax', 'sigmoid'] as const)('%s', (activation) => {
   describe.each(forbiddenCells)('$key $variant', (cell) => {

@@ -2,20 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
-import {
-  expectClose,
-  expectSameBits,
-  type FloatDType,
-  full,
-  gradOptions,
-  gradTolerance,
-  makeCase,
-  numbers,
-  type Spec,
-  sizeOf,
-  type Typed,
-  tensor,
-} from '../support/util.js';
+import { gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { expectClose, expectSameBits } from '../support/compare.js';
+import { type FloatDType, full, numbers, sizeOf, type Typed, tensor } from '../support/tensors.js';
+import { gradTolerance } from '../support/tolerance.js';
 
 const floats: FloatDType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 const layouts = ['channels-first', 'channels-last'] as const;

@@ -1,8 +1,8 @@
 // Half-precision gradients: what float32 would have, rounded once, in every place of a block and of a cache line.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor } from '../../lib/index.js';
+import { makeCase, type Spec } from '../support/cases.js';
 import { encodeHalf, type Half } from '../support/half.js';
-import { makeCase, type Spec } from '../support/util.js';
 
 const layouts = ['channels-first', 'channels-last'] as const;
 

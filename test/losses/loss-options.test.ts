@@ -10,7 +10,8 @@ import {
   type LossOptions,
   TverskyLoss,
 } from '../../lib/index.js';
-import { full, tensor } from '../support/util.js';
+import { inOneForm } from '../support/errors.js';
+import { full, tensor } from '../support/tensors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong arguments are the point
 type Any = any;
@@ -39,7 +40,7 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     DiceLoss,
     { transform: 'log-cosh', gamma: 2 },
     TypeError,
-    "no gamma for transform 'log-cosh' but received 2",
+    "gamma cannot be combined with transform 'log-cosh'",
   ],
   [
     JaccardLoss,
@@ -59,13 +60,23 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     RangeError,
     "one of 'square', 'simple', 'uniform' for weighting but received 'linear'",
   ],
-  [DiceLoss, { ...softmax, crossEntropy: 1 }, TypeError, 'an object for crossEntropy'],
-  [DiceLoss, { ...softmax, crossEntropy: null }, TypeError, 'an object for crossEntropy'],
+  [
+    DiceLoss,
+    { ...softmax, crossEntropy: 1 },
+    TypeError,
+    'Expected { weight, labelSmoothing } for crossEntropy',
+  ],
+  [
+    DiceLoss,
+    { ...softmax, crossEntropy: null },
+    TypeError,
+    'Expected { weight, labelSmoothing } for crossEntropy',
+  ],
   [
     DiceLoss,
     { ...softmax, crossEntropy: { gamma: 2 } },
     TypeError,
-    "one of weight, labelSmoothing for a key of crossEntropy but received 'gamma'",
+    "Unknown key 'gamma' of crossEntropy: the keys are weight, labelSmoothing",
   ],
   [
     DiceLoss,
@@ -82,21 +93,16 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
   [
     DiceLoss,
     { crossEntropy: {} },
-    RangeError,
-    "'sigmoid' or 'softmax', as crossEntropy is set, for activation but received 'none'",
+    TypeError,
+    "crossEntropy cannot be combined with activation 'none': pass logits and use 'sigmoid' or 'softmax'",
   ],
   [
     DiceCELoss,
     { activation: 'none' },
-    RangeError,
-    "'sigmoid' or 'softmax', as crossEntropy is set, for activation but received 'none'",
-  ],
-  [
-    DiceLoss,
-    { overlapWeight: 2 },
     TypeError,
-    'no overlapWeight without crossEntropy or focal but received 2',
+    "crossEntropy cannot be combined with activation 'none': pass logits and use 'sigmoid' or 'softmax'",
   ],
+  [DiceLoss, { overlapWeight: 2 }, TypeError, 'overlapWeight needs crossEntropy or focal'],
   [
     DiceLoss,
     { overlap: 'min' },
@@ -106,14 +112,14 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
   [
     DiceLoss,
     { overlap: 'minimum', denominator: 'squared' },
-    RangeError,
-    "'linear', as overlap is 'minimum', for denominator but received 'squared'",
+    TypeError,
+    "denominator 'squared' cannot be combined with overlap 'minimum': use 'linear'",
   ],
   [
     DiceLoss,
     { focal: {} },
-    RangeError,
-    "'sigmoid' or 'softmax', as focal is set, for activation but received 'none'",
+    TypeError,
+    "focal cannot be combined with activation 'none': pass logits and use 'sigmoid' or 'softmax'",
   ],
   [
     DiceFocalLoss,
@@ -127,7 +133,7 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     RangeError,
     'a finite number > 0 for focal.weight but received 0',
   ],
-  [DiceFocalLoss, { focal: 2 }, TypeError, 'an object for focal but received 2'],
+  [DiceFocalLoss, { focal: 2 }, TypeError, 'Expected { weight, gamma } for focal but received 2'],
   [Wasserstein, undefined, TypeError, 'an array of rows for distances but received undefined'],
   [Wasserstein, null, TypeError, 'an object for options but received null'],
   [
@@ -200,7 +206,8 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
 test.each(cases)('%p %j', (Loss, options, type, message) => {
   const make = () => new Loss(options);
   expect(make).toThrow(type);
-  expect(make).toThrow(`Expected ${message}`);
+  expect(make).toThrow(message);
+  expect(make).toThrow(inOneForm);
 });
 
 test.each([
@@ -213,7 +220,7 @@ test.each([
   for (const key of keys) {
     const make = () => new Loss({ [key]: 1 });
     expect(make).toThrow(TypeError);
-    expect(make).toThrow(`for a key of options but received '${key}'`);
+    expect(make).toThrow(`Unknown option '${key}': `);
   }
 });
 
@@ -233,7 +240,7 @@ test('distances of another number of classes', () => {
   });
   const [x, y] = [full([2, 2, 5], 0.5), full([2, 5], 1, 'uint8')];
   expect(() => three.value(x, y)).toThrow(
-    'Expected 2 rows, one per class, for distances but received 3',
+    'Expected 2 rows, one per class, for distances but received 3: the classes are counted in predictions of shape [2, 2, 5] (channels-first)',
   );
   expect(() => three.fromStatistics(two.statistics(x, y))).toThrow(/^Expected statistics of \(/);
 });
@@ -259,10 +266,10 @@ describe('buffers for the parts', () => {
       [new DiceCELoss(), full([2, 3], 0, 'float64'), 'shape [3] for out.parts'],
       [new DiceCELoss({ reduction: 'none' }), parts, 'shape [2, 3] for out.parts'],
       [new DiceCELoss(), full([3], 0), 'dtype float64 for out.parts but received float32'],
-      [new DiceLoss(), parts, 'nothing, as the loss is not compound, for out.parts'],
+      [new DiceLoss(), parts, 'out.parts needs a compound loss (crossEntropy or focal)'],
     ];
     for (const [loss, wrong, message] of refused) {
-      expect(() => loss.value(x, y, { out: { parts: wrong } })).toThrow(`Expected ${message}`);
+      expect(() => loss.value(x, y, { out: { parts: wrong } })).toThrow(message);
     }
   });
 
@@ -278,7 +285,9 @@ describe('buffers for the parts', () => {
 test("upstream of a compound loss with reduction 'none' has one number per sample", () => {
   const loss = new DiceCELoss({ reduction: 'none' });
   const [x, y] = [full([2, 3, 5], 0, 'float64'), full([2, 5], 1, 'uint8')];
-  expect(() => loss.valueAndGrad(x, y)).toThrow('dL/dvalue of shape [2] for upstream');
+  expect(() => loss.valueAndGrad(x, y)).toThrow(
+    "reduction 'none' needs upstream, dL/dvalue of shape [2]",
+  );
   expect(() => loss.valueAndGrad(x, y, { upstream: full([2, 3], 1) })).toThrow(
     'Expected shape [2] for upstream but received [2, 3]',
   );

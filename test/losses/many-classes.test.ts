@@ -1,7 +1,9 @@
 // Softmax of many classes reads a step of voxels while it computes the one before: several blocks of steps and a rest.
 import { describe, test } from '@jest/globals';
 import { DiceLoss, Tensor } from '../../lib/index.js';
-import { check, expectSameBits, type Spec } from '../support/util.js';
+import type { Spec } from '../support/cases.js';
+import { check } from '../support/check.js';
+import { expectSameBits } from '../support/compare.js';
 
 const S = 2500; // 2 to 5 blocks of 16 steps, depending on the vectors, then single steps and a rest
 

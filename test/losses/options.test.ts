@@ -1,7 +1,7 @@
 // Every combination of options against the reference.
 import { describe, expect, test } from '@jest/globals';
-import { due } from '../support/part.js';
-import { check } from '../support/util.js';
+import { check } from '../support/check.js';
+import { inThisRun } from '../support/in-this-run.js';
 
 const axes = {
   loss: ['dice', 'jaccard'],
@@ -31,7 +31,7 @@ describe.each(['float64', 'float32'] as const)('%s', (dtype) => {
                     for (const target of axes.target)
                       for (const weight of axes.weight) {
                         seed++;
-                        if (!due()) continue;
+                        if (!inThisRun()) continue;
                         check({
                           loss,
                           dtype,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DiceLoss, JaccardLoss, type LossOptions } from '../../lib/index.js';
-import { tensor } from '../support/util.js';
+import { tensor } from '../support/tensors.js';
 
 const { abs } = Math;
 const parameters = { seed: 20, numRuns: 100 };

@@ -2,16 +2,11 @@
 // digits that labels have.
 import { describe, expect, test } from '@jest/globals';
 import { reference } from '../reference/reference.js';
+import { expectClose } from '../support/compare.js';
 import { type LossKey, makeLoss } from '../support/losses.js';
 import { Random } from '../support/random.js';
-import {
-  type DType,
-  expectClose,
-  expectSolution,
-  type FloatDType,
-  numbers,
-  tensor,
-} from '../support/util.js';
+import { type DType, type FloatDType, numbers, tensor } from '../support/tensors.js';
+import { expectSolution } from '../support/tolerance.js';
 
 const [N, C, S] = [2, 2, 203];
 const random = new Random(7);

@@ -2,8 +2,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
-import { due } from '../support/part.js';
-import { check, expectSolution, type FloatDType, type Spec } from '../support/util.js';
+import type { Spec } from '../support/cases.js';
+import { check } from '../support/check.js';
+import { inThisRun } from '../support/in-this-run.js';
+import type { FloatDType } from '../support/tensors.js';
+import { expectSolution } from '../support/tolerance.js';
 
 const dtypes: FloatDType[] = ['float32', 'float64', 'float16', 'bfloat16'];
 const layouts = ['channels-first', 'channels-last'] as const;
@@ -19,7 +22,7 @@ describe.each(dtypes)('%s', (dtype) => {
         for (const C of few)
           for (const S of [1, 2, 3]) {
             if (C === 1 && activation === 'softmax') continue;
-            if (!due()) continue;
+            if (!inThisRun()) continue;
             check(scaled({ dtype, N, C, spatial: [S], options: { activation, layout } }));
           }
     });
@@ -29,7 +32,7 @@ describe.each(dtypes)('%s', (dtype) => {
         for (const C of few)
           for (const target of ['labels', 'dense'] as const) {
             if (C === 1 && activation === 'softmax') continue;
-            if (!due()) continue;
+            if (!inThisRun()) continue;
             const N = 1 + (S % 3);
             check(scaled({ dtype, N, C, spatial: [S], target, options: { activation, layout } }));
           }
@@ -39,7 +42,7 @@ describe.each(dtypes)('%s', (dtype) => {
       for (const C of [1, 2, 9]) {
         const activation = C === 1 ? 'sigmoid' : 'softmax';
         const options = { activation, layout, ignoreIndex: 77 } as const;
-        if (due()) check(scaled({ dtype, C, spatial: [20011], ignored: 0.1, options }));
+        if (inThisRun()) check(scaled({ dtype, C, spatial: [20011], ignored: 0.1, options }));
       }
     });
   });

@@ -1,7 +1,8 @@
 // Sigmoid cross-entropy over many voxels: the logarithms of neighbouring steps share one, in blocks of several such groups, for
 // every number of voxels that a block, a group or a step ends with.
 import { describe, test } from '@jest/globals';
-import { check, type FloatDType } from '../support/util.js';
+import { check } from '../support/check.js';
+import type { FloatDType } from '../support/tensors.js';
 
 const sizes = [255, 257, 511, 513, 1023, 1025, 1153, 2047, 2049, 4160, 5003];
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { GeneralizedWassersteinDiceLoss } from '../../lib/index.js';
 import { niftyNetWassersteinDiceLoss } from '../docs/peers/niftynet.js';
 import { Random } from '../support/random.js';
-import { tensor } from '../support/util.js';
+import { tensor } from '../support/tensors.js';
 
 const [C, S] = [4, 31];
 const random = new Random(6);

@@ -1,7 +1,10 @@
 // A weight per voxel, and voxels that are ignored.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, type Tensor } from '../../lib/index.js';
-import { check, expectClose, full, makeCase, numbers, type Spec, tensor } from '../support/util.js';
+import { makeCase, type Spec } from '../support/cases.js';
+import { check } from '../support/check.js';
+import { expectClose } from '../support/compare.js';
+import { full, numbers, tensor } from '../support/tensors.js';
 
 const layouts = ['channels-first', 'channels-last'] as const;
 const weights = ['uint8', 'float32', 'float64', 'float16', 'bfloat16'] as const;

@@ -3,11 +3,11 @@ import { describe, expect, test } from '@jest/globals';
 import {
   type MetricsOptions,
   SegmentationMetrics,
-  Tensor,
+  type Tensor,
   WarpDiceError,
 } from '../../lib/index.js';
 import { Random } from '../support/random.js';
-import { full, type Typed, tensor } from '../support/util.js';
+import { copyOf, detach, full, onShared, type Typed, tensor } from '../support/tensors.js';
 
 const [N, C, S] = [2, 3, 400_007];
 
@@ -30,15 +30,6 @@ const [batch] = batches as [(typeof batches)[0]];
 const counted = ({ x, y, weight }: typeof batch) =>
   new SegmentationMetrics(options).update(x, y, { weight }).toJSON();
 const expected = counted(batch);
-
-const copy = (t: Typed): Typed => ({ ...t, data: t.data.slice() as Typed['data'] });
-const detach = (t: Typed) =>
-  structuredClone(t.data.buffer, { transfer: [t.data.buffer as ArrayBuffer] });
-const onShared = (t: Typed): Tensor => {
-  const to = Tensor.empty(t.shape, t.dtype);
-  (to.data as Float32Array).set(t.data as Float32Array);
-  return to;
-};
 
 test('resolves to the metrics themselves, off the event loop', async () => {
   const metrics = new SegmentationMetrics(options);
@@ -65,8 +56,8 @@ test('many under way together, with synchronous ones between', async () => {
 
 describe('during a call', () => {
   test('inputs may be transferred and overwritten', async () => {
-    for (const take of [detach, (t: Typed) => t.data.fill(NaN as never)]) {
-      const [x, y, weight] = [copy(batch.x), copy(batch.y), copy(batch.weight)];
+    for (const take of [(t: Typed) => detach(t.data), (t: Typed) => t.data.fill(NaN as never)]) {
+      const [x, y, weight] = [copyOf(batch.x), copyOf(batch.y), copyOf(batch.weight)];
       const pending = new SegmentationMetrics(options).updateAsync(x, y, { weight });
       for (const t of [x, y, weight]) take(t);
       expect((await pending).toJSON()).toEqual(expected);
@@ -83,7 +74,7 @@ describe('during a call', () => {
 });
 
 test('labels out of range reject, count nothing, and the next call works', async () => {
-  const y = copy(batch.y);
+  const y = copyOf(batch.y);
   y.data[N * S - 1] = 9;
   for (const bad of [y, onShared(y)]) {
     const metrics = new SegmentationMetrics(options);

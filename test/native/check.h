@@ -85,6 +85,15 @@ struct Buffer {
   Operand operand() const { return {bytes.data(), dtype}; }
 };
 
+/// Steps 1 and 3 against a loop in double; returns the number of cases. In engine_test.cc.
+size_t test_engine();
+
+/// Which calls are done how; in strategy_test.cc.
+void test_strategy();
+
+/// Whole calls against their steps one by one; in run_test.cc.
+void test_run();
+
 /// Step 2 against differences; in finalize_test.cc.
 void test_finalize();
 

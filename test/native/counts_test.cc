@@ -1,5 +1,5 @@
 // Hard metrics against a loop over the voxels.
-#include "math/counts.h"
+#include "cpu/counts.h"
 
 #include <vector>
 

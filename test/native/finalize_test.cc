@@ -40,7 +40,7 @@ double objective(const LossOptions& options, const std::vector<Sums>& sums, cons
 std::vector<Coefficients> coefficients_of(const LossOptions& options, const std::vector<Sums>& sums,
                                           const std::vector<double>& upstream) {
   std::vector<Coefficients> d(sums.size());
-  const Coupling total = couple_all(options, kGroups, kClasses, sums.data());
+  const GroupTotals total = totals_of_all(options, kGroups, kClasses, sums.data());
   finalize_coefficients(options, kClasses, sums.data(), total, 1,
                         options.reduction == Reduction::none ? upstream.data() : nullptr, d.data(), 0, kGroups);
   return d;

@@ -2,8 +2,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { checkGradient } from '../support/gradient.js';
 import { entryOf, lossKeys } from '../support/losses.js';
+import { named } from '../support/named.js';
 import { Random } from '../support/random.js';
-import { sizeOf } from '../support/util.js';
+import { sizeOf } from '../support/tensors.js';
 import { type Problem, type ReferenceOptions, reference } from './reference.js';
 import { valueShape } from './reference-value.js';
 
@@ -25,7 +26,7 @@ const axes = {
 
 describe.each(lossKeys)('%s', (key) => {
   const { loss, defaults, variants, without = [] } = entryOf(key);
-  test.each(variants)('%j', (variant) => {
+  test.each(named(variants))('%s', (_, variant) => {
     let seed = 0;
     for (const activation of axes.activation)
       for (const reduction of axes.reduction)

@@ -1,14 +1,13 @@
 // The device of the tests: the emulated one, with what is planted in its CUDA runtime, or a GPU (test/cuda/gpu/suite.mjs).
-import { jest, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import { Device } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
 import { reference } from '../reference/reference.js';
-import { solveThere } from './there.js';
-import { type Case, expectSolution } from './util.js';
+import type { Case } from './cases.js';
+import { solveOnDevice } from './solve-on-device.js';
+import { expectSolution } from './tolerance.js';
 
-export { onDevice } from './there.js';
-
-jest.setTimeout(60_000); // a busy machine emulates slowly
+export { onDevice } from './solve-on-device.js';
 
 interface Fake {
   /** A held stream does no work. */
@@ -32,7 +31,7 @@ export const fake = (native as unknown as { fake: Fake }).fake;
 
 export const emulated = process.env.WARPDICE_TEST_GPU === undefined;
 /** A test that plants something, holds a stream or needs two devices. */
-export const planted = (emulated ? test : test.skip) as typeof test;
+export const emulatedOnly = (emulated ? test : test.skip) as typeof test;
 
 /** CUDA's numbers. */
 export const cudaError = {
@@ -61,5 +60,5 @@ export async function held<Result>(body: () => Result | Promise<Result>): Promis
 /** Solves a case on a device and compares value, per-class values and gradient with the reference. */
 export async function solveOn(device: Device, c: Case): Promise<void> {
   const { dtype = 'float32', options } = c.spec;
-  expectSolution(solveThere(device, c), reference(c.problem), dtype, options?.classWeights);
+  expectSolution(solveOnDevice(device, c), reference(c.problem), dtype, options?.classWeights);
 }

@@ -1,7 +1,7 @@
 // A call that must be refused: what is tried in test/errors*.test.ts.
 import { expect } from '@jest/globals';
 import { DiceLoss } from '../../lib/index.js';
-import { full, tensor } from './util.js';
+import { full, tensor } from './tensors.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the point is to pass what the types forbid
 export type Any = any;
@@ -56,7 +56,7 @@ export async function refuse(
   const call = () => instance.valueAndGrad(predictions, target, given);
   expect(call).toThrow(message);
   expect(call).toThrow(type);
-  expect(call).toThrow(/^Expected .* (but|and|received) /);
+  expect(call).toThrow(inOneForm);
   expectUntouched();
   const callAsync = () => instance.valueAndGradAsync(predictions, target, given);
   expect(callAsync).toThrow(message); // at once, not as a rejection
@@ -65,6 +65,10 @@ export async function refuse(
 }
 
 export const like = (dtype: 'float32' | 'uint8', sizes: number[]) => full(sizes, 0, dtype);
+
+/** The forms of all messages: of values, of combinations, of keys. See docs/errors.md. */
+export const inOneForm =
+  /^(Expected .* (but|and|received) .*|\S.* (cannot be combined with|needs) .*|Unknown (option|key) '.*': (did you mean|the (option|key)s are|it belongs to|.* has it).*|Unknown (option|key) '.*' of .*: .*)$/;
 
 /** An error with this code. */
 export const code = (name: string) => expect.objectContaining({ code: name });

@@ -1,7 +1,9 @@
 // Cases whose class 1 has weight 0 and is forbidden (a logit of -Infinity) at every third voxel, also where it is the target:
 // its cross-entropy and focal loss are infinite, and must not be seen.
+
+import { type Case, makeCase, type Spec } from './cases.js';
 import type { Cell } from './losses.js';
-import { type Case, type FloatDType, makeCase, numbers, type Spec } from './util.js';
+import { type FloatDType, numbers } from './tensors.js';
 
 export const forbiddenCells: Cell[] = [
   { key: 'diceCE', variant: {} },

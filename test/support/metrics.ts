@@ -2,7 +2,7 @@
 import { expect } from '@jest/globals';
 import { type MetricsOptions, SegmentationMetrics, type Tensor } from '../../lib/index.js';
 import { Random } from './random.js';
-import { type FloatDType, type Typed, tensor } from './util.js';
+import { type FloatDType, type Typed, tensor } from './tensors.js';
 
 export interface Sample {
   tp: number;

@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { Device, DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
-import { tensor } from '../support/util.js';
+import { tensor } from '../support/tensors.js';
 
 test('from borrows', () => {
   const data = Float32Array.of(1, 2, 3, 4, 5, 6);
@@ -225,10 +225,36 @@ describe('errors', () => {
     ['no data', () => from(undefined, [2]), TypeError, /data.*undefined/],
     ['an ArrayBuffer', () => from(new ArrayBuffer(8), [2]), TypeError, /data.*ArrayBuffer/],
     ['a DataView', () => from(new DataView(new ArrayBuffer(8)), [2]), TypeError, /data.*DataView/],
-    ['Int8Array', () => from(new Int8Array(6), [6]), TypeError, /data.*Int8Array/],
-    ['Int16Array', () => from(new Int16Array(6), [6]), TypeError, /data.*Int16Array/],
-    ['Uint32Array', () => from(new Uint32Array(6), [6]), TypeError, /data.*Uint32Array/],
-    ['BigUint64Array', () => from(new BigUint64Array(6), [6]), TypeError, /data.*BigUint64Array/],
+    [
+      'Int8Array',
+      () => from(new Int8Array(6), [6]),
+      TypeError,
+      /data.*an Int8Array of 6: use Int32Array\.from\(data\)$/,
+    ],
+    [
+      'Int16Array',
+      () => from(new Int16Array(6), [6]),
+      TypeError,
+      /data.*an Int16Array of 6: use Int32Array\.from\(data\)$/,
+    ],
+    [
+      'Uint32Array',
+      () => from(new Uint32Array(6), [6]),
+      TypeError,
+      /data.*a Uint32Array of 6: use Int32Array\.from\(data\)$/,
+    ],
+    [
+      'BigUint64Array',
+      () => from(new BigUint64Array(6), [6]),
+      TypeError,
+      /data.*BigUint64Array of 6: use BigInt64Array\.from\(data\)$/,
+    ],
+    [
+      'a shape that is a number',
+      () => from(data, 6),
+      TypeError,
+      /shape but received 6: write \[6\]$/,
+    ],
     [
       'Uint16Array without dtype',
       () => from(new Uint16Array(6), [6]),
@@ -248,8 +274,18 @@ describe('errors', () => {
       /float32.*received 'float64'/,
     ],
     ['an unknown dtype', () => from(data, [6], { dtype: 'float8' }), RangeError, /dtype.*'float8'/],
-    ['an unknown option', () => from(data, [6], { dtpye: 'float32' }), TypeError, /dtpye/],
-    ['options that are none', () => from(data, [6], 'float32'), TypeError, /options/],
+    [
+      'an unknown option',
+      () => from(data, [6], { dtpye: 'float32' }),
+      TypeError,
+      /^Unknown option 'dtpye': did you mean dtype\?$/,
+    ],
+    [
+      'options that are none',
+      () => from(data, [6], 'float16'),
+      TypeError,
+      /for options but received 'float16': write \{ dtype: 'float16' \}$/,
+    ],
     [
       'empty: an unknown dtype',
       () => Tensor.empty([2], 'half' as never),
@@ -262,7 +298,7 @@ describe('errors', () => {
   ] as const)('%s', (_, make, type, message) => {
     expect(make).toThrow(type);
     expect(make).toThrow(message);
-    expect(make).toThrow(/^Expected .* but received /);
+    expect(make).toThrow(/^(Expected .* but received |Unknown option )/);
   });
 
   test('empty: more memory than there is', () => {

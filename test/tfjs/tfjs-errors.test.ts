@@ -24,10 +24,14 @@ describe('making a loss', () => {
   const make = tfLoss as any;
   test.each<[string, unknown[], string]>([
     ['no tf', [undefined, DiceLoss], 'Expected TensorFlow.js'],
-    ['no TensorFlow.js', [{ tensor() {} }, DiceLoss], 'for tf but received an instance of Object'],
+    ['no TensorFlow.js', [{ tensor() {} }, DiceLoss], 'for tf but received { tensor }'],
     ['arguments swapped', [DiceLoss, tf], 'for tf but received the function DiceLoss'],
     ['no class', [tf], 'for LossClass but received undefined'],
-    ['an instance', [tf, new DiceLoss()], 'for LossClass but received an instance of DiceLoss'],
+    [
+      'an instance',
+      [tf, new DiceLoss()],
+      'Expected a class of losses, such as DiceLoss, for LossClass but received an instance of DiceLoss: pass the class, and its options as the third argument',
+    ],
     ['another class', [tf, Map], 'for LossClass but received the function Map'],
     [
       'options of a wrong kind',
@@ -35,7 +39,11 @@ describe('making a loss', () => {
       "an object for options but received 'soft",
     ],
     ['options null', [tf, DiceLoss, null], 'an object for options but received null'],
-    ['an unknown option', [tf, DiceLoss, { axis: 1 }], "a key of options but received 'axis'"],
+    [
+      'an unknown option',
+      [tf, DiceLoss, { axis: 1 }],
+      "Unknown option 'axis': did you mean layout?",
+    ],
   ])('%s', (_, args, message) => {
     const error = thrown(() => make(...args));
     expect(error).toBeInstanceOf(TypeError);
@@ -101,31 +109,31 @@ describe('calling it', () => {
       'yTrue of strings',
       () => [tf.fill([2, 4, 4], 'a', 'string'), image()],
       TypeError,
-      'Expected dtype float32, int32 or bool for yTrue but received string',
+      'Expected dtype float32 or int32 or bool for yTrue but received string',
     ],
     [
       'class indices as float32',
       () => [tf.zeros([2, 4, 4]), image()],
       TypeError,
-      'Expected dtype int32 for yTrue, which is class indices (shape [2, 4, 4]), but received float32: use yTrue.toInt()',
+      'Expected dtype uint8, int32 or int64 for yTrue, which is class indices (shape [2, 4, 4]), but received float32: use yTrue.toInt()',
     ],
     [
       'class indices with an axis too many',
       () => [tf.zeros([2, 4, 4, 1], 'int32'), image()],
       RangeError,
-      'Expected shape [2, 4, 4, 3] (dense) or [2, 4, 4] (class indices) for yTrue, as yPred has [2, 4, 4, 3], but received [2, 4, 4, 1]: use yTrue.squeeze([3])',
+      'Expected shape [2, 4, 4, 3] (dense) or [2, 4, 4] (class indices) for yTrue, with yPred of shape [2, 4, 4, 3], but received [2, 4, 4, 1]: use yTrue.squeeze([3])',
     ],
     [
       'another size',
       () => [tf.zeros([2, 4, 5], 'int32'), image()],
       RangeError,
-      'Expected shape [2, 4, 4, 3] (dense) or [2, 4, 4] (class indices) for yTrue, as yPred has [2, 4, 4, 3], but received [2, 4, 5]',
+      'Expected shape [2, 4, 4, 3] (dense) or [2, 4, 4] (class indices) for yTrue, with yPred of shape [2, 4, 4, 3], but received [2, 4, 5]',
     ],
     [
       'rank 1 against rank 2',
       () => [tf.zeros([5, 1]), tf.zeros([5])],
       RangeError,
-      'Expected shape [5] for yTrue, as yPred has [5], but received [5, 1]',
+      "Expected 2 or more classes for activation 'softmax' but received 1, in yPred of shape [5] (channels-last): use 'sigmoid'",
     ],
     [
       'scalars',
@@ -143,7 +151,7 @@ describe('calling it', () => {
       'softmax of one class',
       () => [tf.zeros([2, 4, 1]), tf.zeros([2, 4, 1])],
       RangeError,
-      "Expected 2 or more classes for activation 'softmax' but received 1: use 'sigmoid'",
+      "Expected 2 or more classes for activation 'softmax' but received 1, in yPred of shape [2, 4, 1] (channels-last): use 'sigmoid'",
     ],
   ])('%s', (_, inputs, kind, message) => {
     tf.tidy(() => {
@@ -157,11 +165,19 @@ describe('calling it', () => {
     });
   });
 
+  test('a target of another shape beside predictions of rank 1', () => {
+    tf.tidy(() => {
+      expect(() => tfLoss(tf, DiceLoss)(tf.zeros([5, 1]), tf.zeros([5]))).toThrow(
+        'Expected shape [5] for yTrue, with yPred of shape [5], but received [5, 1]',
+      );
+    });
+  });
+
   test('a dense target where ignoreIndex is set', () => {
     tf.tidy(() => {
       const loss = tfLoss(tf, DiceLoss, { ...options, ignoreIndex: 255 });
       expect(() => loss(image(), image())).toThrow(
-        'Expected class-index labels for yTrue, since ignoreIndex is set',
+        'ignoreIndex needs class indices as yTrue, without the class axis',
       );
     });
   });

@@ -4,8 +4,11 @@ import * as tf from '@tensorflow/tfjs';
 import { type LossClass, tfLoss } from '../../lib/tfjs.js';
 import { reference } from '../reference/reference.js';
 import { valueShape } from '../reference/reference-value.js';
+import { makeCase } from '../support/cases.js';
+import { expectClose } from '../support/compare.js';
 import { cells, entryOf } from '../support/losses.js';
-import { expectClose, gradTolerance, makeCase, numbers, valueTolerance } from '../support/util.js';
+import { numbers } from '../support/tensors.js';
+import { gradTolerance, valueTolerance } from '../support/tolerance.js';
 
 beforeAll(async () => {
   tf.env().set('IS_TEST', true); // no advice to install tfjs-node

@@ -6,6 +6,7 @@
 //   softmax, pointwise, every_term (with odds): the passes; steps: what they share
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
 //   simd, elementary, dispatch: vectors, exponentials and logarithms, from dtypes and options to types
+#include "cpu/memory/workspace.h"
 #include "math/counts.h"
 
 namespace warpdice::cpu {
@@ -16,25 +17,6 @@ constexpr int64_t kRunAlignment = 128;
 /// Voxels [begin, end) of sample n.
 struct Run {
   int64_t n, begin, end;
-};
-
-/// Memory of one thread that grows to what the largest call needed and is kept.
-class Workspace {
- public:
-  Workspace() = default;
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  ~Workspace();
-
-  /// At least size_bytes, aligned to 64; what was there is lost. Throws Error.
-  void* reserve(size_t size_bytes);
-
-  /// Gives back what only a very large number of classes needs.
-  void trim();
-
- private:
-  void* data_ = nullptr;
-  size_t size_bytes_ = 0;
 };
 
 struct Kernels {
@@ -71,8 +53,5 @@ struct Kernels {
 
 /// The target that this process runs.
 const Kernels& kernels();
-
-/// Adds the faults of another part of the same array.
-void merge(LabelFault& into, const LabelFault& fault);
 
 }  // namespace warpdice::cpu

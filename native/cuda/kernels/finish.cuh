@@ -12,12 +12,12 @@ struct FinishWork {
   Inputs in;
   LossOptions options;
   int64_t groups;
-  int64_t chunks;        // partials per sum
-  const Sums* partials;  // [N,C,chunks]; null: `statistics` is read, not written
-  Sums* sums;            // [N,C], scratch
-  Sums* statistics;      // [groups,C]
-  Coupling* couplings;   // [groups], scratch
-  double* value;         // may be null, as may parts and per_class
+  int64_t chunks;             // partials per sum
+  const Sums* partials;       // [N,C,chunks]; null: `statistics` is read, not written
+  Sums* sums;                 // [N,C], scratch
+  Sums* statistics;           // [groups,C]
+  GroupTotals* group_totals;  // [groups], scratch
+  double* value;              // may be null, as may parts and per_class
   double* parts;
   double* per_class;
   Operand upstream;  // float32 or float64; data may be null
@@ -30,7 +30,7 @@ struct FinishWork {
 
 /// The block's shared memory.
 struct FinishShared {
-  Coupling total;
+  GroupTotals total;
   double reduced[kWarps];  // each warp's part of the reduced overlap
   unsigned ticket;
 };
@@ -60,9 +60,9 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
   return true;
 }
 
-__device__ inline void warp_sum(Coupling& x) {
+__device__ inline void warp_sum(GroupTotals& x) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-    Coupling other;
+    GroupTotals other;
     other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
     other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
     other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   if (!is_last_block(&work.counters->ticket, &shared.ticket)) return;
 
   for (int64_t g = warp; g < groups; g += kWarps) {
-    Coupling group = {};
+    GroupTotals group = {};
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
       if (work.partials) {
@@ -120,15 +120,15 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
         for (int64_t n = 1; options.pooled && n < N; n++) add(sums, work.sums[n * C + c]);
         work.statistics[i] = sums;
       }
-      add(group, couple(options, C, c, work.statistics[i]));
+      add_class(options, C, c, work.statistics[i], group);
     }
     warp_sum(group);
-    if (lane == 0) work.couplings[g] = group;
+    if (lane == 0) work.group_totals[g] = group;
   }
-  __syncthreads();  // the couplings of all groups are there
+  __syncthreads();  // the totals of all groups are there
   if (threadIdx.x == 0) {
     shared.total = {};
-    for (int64_t g = 0; g < groups; g++) add_group(options, shared.total, work.couplings[g]);
+    for (int64_t g = 0; g < groups; g++) add_group(options, shared.total, work.group_totals[g]);
   }
   __syncthreads();  // the total is there
 
@@ -136,17 +136,17 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   const double scale = work.scale * factor_at(work.device_scale, 0);
   double reduced = 0;  // of this lane
   for (int64_t g = warp; g < groups; g += kWarps) {
-    const Coupling& group = work.couplings[g];  // a copy would lie in local memory: term() chooses by address
+    const GroupTotals& group = work.group_totals[g];  // a copy would lie in local memory
     double of_group = 0;
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
-      const Term it = term(options, C, c, work.statistics[i], group, shared.total);
-      if (work.per_class) work.per_class[i] = it.loss;
-      if (none && !per_group) put_value(options, i, it.overlap, group, work.value, work.parts);
-      of_group += it.overlap;
+      const ClassTerm result = class_term(options, C, c, work.statistics[i], group, shared.total);
+      if (work.per_class) work.per_class[i] = result.loss;
+      if (none && !per_group) put_value(options, i, result.overlap, group, work.value, work.parts);
+      of_group += result.overlap;
       if (!work.slopes) continue;
       const double factor = scale * factor_at(work.upstream, per_group ? g : i);
-      work.slopes[i] = slope_of<A>(work.in, weighted(factor, it.d));
+      work.slopes[i] = slope_of<A>(work.in, weighted(factor, result.d));
     }
     reduced += of_group;
     of_group = warp_sum(of_group);

@@ -3,7 +3,7 @@
 // losses. No allocation, no synchronisation.
 #include <cuda_runtime.h>
 
-#include "math/error.h"
+#include "math/label_fault.h"
 #include "math/resample.h"
 
 namespace warpdice::cuda {

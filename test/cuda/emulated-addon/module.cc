@@ -3,6 +3,7 @@
 
 #include "fake.h"
 #include "node/addon.h"
+#include "node/cuda/classes.h"
 #include "simt.h"
 
 namespace {
@@ -53,6 +54,8 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("allocatedBytes", Napi::Function::New<allocated_bytes>(env, "allocatedBytes"));
   fakes.Set("externalBytes", Napi::Function::New<external_bytes>(env, "externalBytes"));
   exports.Set("fake", fakes);
-  return warpdice::init(env, exports);
+  warpdice::init(env, exports);
+  warpdice::device::export_devices(env, exports);
+  return exports;
 }
 NODE_API_MODULE(warpdice_emulated, init_emulated)

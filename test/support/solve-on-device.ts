@@ -1,13 +1,14 @@
 // A case on a GPU instead of the CPU, and back on the host.
 import { type Device, Tensor } from '../../lib/index.js';
-import { type Case, gradOptions, type Typed } from './util.js';
+import { type Case, gradOptions } from './cases.js';
+import type { Typed } from './tensors.js';
 
 /** A tensor on a device with what `from` holds. */
 export const onDevice = (device: Device, from: Typed): Tensor =>
   Tensor.from(from.data, from.shape, { dtype: from.dtype }).to(device);
 
 /** What valueAndGrad gives there. Nothing stays on the device. */
-export function solveThere(device: Device, c: Case) {
+export function solveOnDevice(device: Device, c: Case) {
   const made: Tensor[] = [];
   const there = (from: Typed) => {
     const tensor = onDevice(device, from);

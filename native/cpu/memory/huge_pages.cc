@@ -1,4 +1,4 @@
-#include "cpu/huge_pages.h"
+#include "cpu/memory/huge_pages.h"
 
 #ifdef __linux__
 #include <sys/mman.h>

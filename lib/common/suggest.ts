@@ -1,0 +1,162 @@
+// What to say about a key that is no option: the options that are meant, as far as that can be guessed.
+
+/** Options of a loss, which newcomers give to a call instead. */
+export const ofTheLoss: readonly string[] = [
+  'activation',
+  'denominator',
+  'smoothNumerator',
+  'smoothDenominator',
+  'absent',
+  'reduction',
+  'batch',
+  'background',
+  'classWeights',
+  'ignoreIndex',
+  'layout',
+  'crossEntropy',
+  'focal',
+  'allReduce',
+];
+
+const fromShapes = 'the classes are counted from the shape of the predictions';
+
+/**
+ * Names that other libraries use, in lower case and without underscores: the options that they are here, of which those
+ * are suggested that can be given; or a sentence where there is none.
+ */
+export const foreignNames: Readonly<Record<string, readonly string[] | string>> = {
+  smooth: ['smoothNumerator', 'smoothDenominator'],
+  smoothnr: ['smoothNumerator'],
+  smoothdr: ['smoothDenominator'],
+  eps: ['smoothDenominator'],
+  epsilon: ['smoothDenominator'],
+  sigmoid: ['activation'],
+  softmax: ['activation'],
+  logits: ['activation'],
+  fromlogits: ['activation'],
+  mode: ['activation', 'decision'],
+  includebackground: ['background'],
+  ignorebackground: ['background'],
+  squaredpred: ['denominator'],
+  squared: ['denominator'],
+  jaccard: 'use JaccardLoss',
+  alpha: 'TverskyLoss has it; to weigh the classes use classWeights',
+  beta: 'TverskyLoss has it',
+  weighting: 'GeneralizedDiceLoss has it',
+  distances: 'GeneralizedWassersteinDiceLoss has it',
+  distmatrix: ['distances'],
+  backgroundindex: 'GeneralizedWassersteinDiceLoss has it',
+  weight: ['weight', 'classWeights'],
+  weights: ['weight', 'classWeights'],
+  classweight: ['classWeights'],
+  sampleweight: ['weight'],
+  mask: ['weight'],
+  ignorelabel: ['ignoreIndex'],
+  labelsmoothing: ['labelSmoothing', 'crossEntropy'],
+  lambdadice: ['overlapWeight'],
+  lambdace: ['crossEntropy'],
+  lambdafocal: ['focal'],
+  weightdice: ['overlapWeight'],
+  weightce: ['crossEntropy'],
+  focalgamma: ['focal'],
+  perimage: ['batch'],
+  batchdice: ['batch'],
+  sizeaverage: ['reduction'],
+  channelslast: ['layout'],
+  dataformat: ['layout'],
+  axis: ['layout'],
+  toonehoty: 'a target without the class axis is class indices, and needs no option',
+  numclasses: fromShapes,
+  classes: fromShapes,
+  lossscale: ['gradScale'],
+  gradoutput: ['upstream'],
+  loss: ['value'],
+};
+
+/** Keys that these strings are values of: `new DiceLoss('softmax')`. */
+const keysOfValues: Readonly<Record<string, string>> = {
+  none: 'activation',
+  sigmoid: 'activation',
+  softmax: 'activation',
+  mean: 'reduction',
+  sum: 'reduction',
+  squared: 'denominator',
+  linear: 'denominator',
+  'channels-first': 'layout',
+  'channels-last': 'layout',
+  argmax: 'decision',
+  threshold: 'decision',
+  labels: 'decision',
+  float16: 'dtype',
+  bfloat16: 'dtype',
+};
+
+/** The object that was meant by one of its values alone, as text; undefined when that is not known. */
+export function objectFor(value: unknown, known: readonly string[]): string | undefined {
+  const key = typeof value === 'string' && ownOf(keysOfValues, value);
+  return key && known.includes(key) ? `{ ${key}: '${value}' }` : undefined;
+}
+
+/** What follows "Unknown option 'key'": a question, a sentence, or the list of what there is. */
+export function adviceFor(key: string, known: readonly string[], kind: string): string {
+  if (kind === 'option' && ofTheLoss.includes(key)) {
+    const ofCall = known.includes('weight');
+    return ofCall ? `it belongs to the loss, new DiceLoss({ ${key} })` : list(kind, known);
+  }
+  const names = suggest(key, known);
+  if (names.length > 0) return `did you mean ${names.join(' or ')}?`;
+  const foreign = ownOf(foreignNames, plain(key));
+  if (typeof foreign === 'string' && kind === 'option') return foreign;
+  return list(kind, known);
+}
+
+const list = (kind: string, known: readonly string[]): string =>
+  `the ${kind}s are ${known.join(', ')}`;
+
+/** Those of the known names that a wrong one may stand for, the likeliest first; at most three. */
+export function suggest(key: string, known: readonly string[]): string[] {
+  const wrong = plain(key);
+  const same = known.filter((name) => plain(name) === wrong);
+  if (same.length > 0) return same;
+  const foreign = ownOf(foreignNames, wrong);
+  if (foreign !== undefined && typeof foreign !== 'string') {
+    const there = foreign.filter((name) => known.includes(name));
+    if (there.length > 0) return there;
+  }
+  const distances = known.map((name) => editDistance(wrong, plain(name)));
+  const least = Math.min(...distances);
+  if (wrong.length > 2 && least <= Math.ceil(wrong.length / 5)) {
+    return known.filter((_, i) => distances[i] === least).slice(0, 3);
+  }
+  return known.filter((name) => contains(plain(name), wrong)).slice(0, 3);
+}
+
+/** Whether one is a part of the other; parts of one or two letters say nothing. */
+const contains = (a: string, b: string): boolean =>
+  Math.min(a.length, b.length) > 2 && (a.includes(b) || b.includes(a));
+
+const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
+
+const ownOf = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
+/** How many letters have to be added, removed, replaced or exchanged with their neighbour. */
+export function editDistance(a: string, b: string): number {
+  // Nothing so long is a typo, and the table below would be large.
+  if (Math.abs(a.length - b.length) > 3) return Number.POSITIVE_INFINITY;
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const above = rows[i - 1] as number[];
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (above[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let best = Math.min(replaced, (above[j] as number) + 1, (row[j - 1] as number) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, ((rows[i - 2] as number[])[j - 2] as number) + 1);
+      }
+      row.push(best);
+    }
+    rows.push(row);
+  }
+  return (rows[a.length] as number[])[b.length] as number;
+}

@@ -1,0 +1,33 @@
+#pragma once
+// How the CPU does a call: decided from the call's shape, options and dtypes before anything is computed.
+#include "math/call.h"
+
+namespace warpdice::cpu {
+
+/// What the decision depends on beside the call.
+struct Capabilities {
+  int vector_bytes = 0;                     // of the SIMD target
+  int64_t cache_bytes = int64_t{24} << 20;  // most of the last-level cache that a group of server cores shares
+};
+
+struct Strategy {
+  /// A few samples at a time go through all steps, while the caches hold their predictions. Else each step takes the
+  /// whole batch.
+  bool fuses_steps = false;
+  /// The labels are counted first: they say what the mean divides by, which the first gradient needs.
+  bool counts_labels = false;
+  /// Step 1 writes the probabilities to the gradient's memory, and step 3 reads them there. Else step 3 computes them
+  /// again.
+  bool reuses_probabilities = false;
+  /// Step 3 writes around the caches, where the array's alignment allows it.
+  bool streams = false;
+  /// Samples that go through the steps together: fewer than all only when the steps are fused.
+  int64_t samples_at_once = 0;
+};
+
+/// A call that fits the cache takes all samples at once and reuses probabilities. A larger one takes as many samples as
+/// fill half the cache, computes probabilities twice and writes around the caches: reading them back would cost more,
+/// except with narrow vectors, where computing them costs more.
+Strategy choose_strategy(const Call& call, const Capabilities& capabilities);
+
+}  // namespace warpdice::cpu
