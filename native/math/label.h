@@ -28,9 +28,17 @@ class LabelRule {
 
   WARPDICE_ALWAYS_INLINE explicit LabelRule(const Inputs& in)
       : base_(static_cast<Wide>(label_base(in))),
-        end_(static_cast<Wide>(in.classes) + base_),
+        end_(label_end(in) < kMax ? static_cast<Wide>(label_end(in)) : kMax),
         ignored_(static_cast<Wide>(in.ignore_index)),
         ignores_(may_ignore<Label>(in)) {}
+
+  /// The values of a dense target of integers, which are 0 or 1.
+  static WARPDICE_ALWAYS_INLINE LabelRule of_mask(const Inputs& in) {
+    LabelRule rule(in);
+    rule.base_ = 0;
+    rule.end_ = 2;
+    return rule;
+  }
 
   WARPDICE_ALWAYS_INLINE bool is_ignored(Label label) const { return ignores_ && static_cast<Wide>(label) == ignored_; }
 
@@ -46,7 +54,12 @@ class LabelRule {
     return static_cast<int32_t>(label) - static_cast<int32_t>(base_);
   }
 
+  /// Every label below it is valid, if it is not negative.
+  WARPDICE_ALWAYS_INLINE Wide end() const { return end_; }
+
  private:
+  static constexpr Wide kMax = sizeof(Wide) == 8 ? static_cast<Wide>(INT64_MAX) : static_cast<Wide>(INT32_MAX);
+
   Wide base_, end_, ignored_;
   bool ignores_;
 };

@@ -95,8 +95,8 @@ struct Inputs {
   /// Whether the sums are those of the product, of E and of U at most.
   bool plain() const { return overlap == Overlap::product && !focal; }
 
-  /// With one class a label is a 0/1 mask: label 1 is class 0, label 0 is no class.
-  int64_t label_base() const { return classes == 1 ? 1 : 0; }
+  /// Whether voxels have weights, be it 0 for the ignored ones only.
+  bool weighted() const { return weight.data || has_ignore; }
 };
 
 /// Where step 3 writes, in the layout of the predictions.

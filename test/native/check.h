@@ -100,6 +100,9 @@ void test_finalize();
 /// Hard metrics; in counts_test.cc.
 void test_counts();
 
+/// How runs of step 3 read and write; in paths_test.cc.
+void test_paths();
+
 /// Where the pool's threads run; in pool_test.cc.
 void test_pool();
 

@@ -9,6 +9,7 @@ int main() {
   test_run();
   test_finalize();
   test_counts();
+  test_paths();
   test_pool();
   std::printf("%s: %d checks, %zu cases of the engine, %d failed\n", warpdice::cpu::simd_target(), checks.load(), cases,
               failures.load());

@@ -1,30 +1,32 @@
 #pragma once
 // Step 0: are the target's values classes?
+#include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/kernels.h"
-#include "cpu/kernels/types.h"
+#include "math/label.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Whether any of `count` values, as unsigned, is `limit` or more. Then negative ones are as well.
+/// Whether any of `count` values, as unsigned, is `end` or more. Then negative ones are as well.
 template <class Value>
-bool any_from(const Value* values, int64_t count, int64_t limit) {
-  typedef typename Unsigned<sizeof(Value)>::type Bits;
-  if (sizeof(Value) == 1 && limit > 255) return false;
+bool any_from(const Value* values, int64_t count, int64_t end) {
+  typedef std::make_unsigned_t<Value> Bits;
+  if (sizeof(Value) == 1 && end > 255) return false;
   Bits found = 0;
-  for (int64_t j = 0; j < count; j++) found |= static_cast<Bits>(values[j]) >= static_cast<Bits>(limit);
+  for (int64_t j = 0; j < count; j++) found |= static_cast<Bits>(values[j]) >= static_cast<Bits>(end);
   return found != 0;
 }
 
-/// Adds the values outside [0, limit) to the faults, but for the ignored one.
+/// Adds the rule's faults.
 template <class Value>
-void note_faults(const Inputs& in, const Value* values, int64_t count, int64_t first, int64_t limit,
-                 LabelFault& faults) {
-  if (!any_from(values, count, limit)) return;
+void note_faults(const LabelRule<Value>& rule, const Value* values, int64_t count, int64_t first, LabelFault& faults) {
+  if (!any_from(values, count, rule.end())) return;
   for (int64_t j = 0; j < count; j++) {
-    const int64_t value = static_cast<int64_t>(values[j]);
-    if ((value >= 0 && value < limit) || (in.has_ignore && value == in.ignore_index)) continue;
+    if (!rule.is_fault(values[j])) continue;
     // Rows may be visited out of order.
-    if (faults.count == 0 || first + j < faults.first_index) faults.first_index = first + j, faults.first_value = value;
+    if (faults.count == 0 || first + j < faults.first_index) {
+      faults.first_index = first + j;
+      faults.first_value = static_cast<int64_t>(values[j]);
+    }
     faults.count++;
   }
 }
@@ -35,19 +37,20 @@ inline LabelFault check_target(const Inputs& in, const Run& run) {
   const int64_t voxels = run.end - run.begin;
   if (in.labels) {
     const int64_t first = run.n * in.voxels + run.begin;
-    with_label(in.target.dtype, [&](auto* labels) {
-      labels = static_cast<decltype(labels)>(const_cast<void*>(in.target.data)) + first;
-      note_faults(in, labels, voxels, first, in.classes + in.label_base(), faults);
+    with_labels(in.target, [&](const auto* labels) {
+      using Label = std::remove_const_t<std::remove_pointer_t<decltype(labels)>>;
+      note_faults(LabelRule<Label>(in), labels + first, voxels, first, faults);
     });
   } else if (in.target.dtype == DType::uint8) {
     const uint8_t* bits = static_cast<const uint8_t*>(in.target.data);
+    const LabelRule<uint8_t> rule = LabelRule<uint8_t>::of_mask(in);
     if (in.interleaved()) {
       const int64_t first = (run.n * in.voxels + run.begin) * in.classes;
-      note_faults(in, bits + first, voxels * in.classes, first, 2, faults);
+      note_faults(rule, bits + first, voxels * in.classes, first, faults);
     } else {
       for (int64_t c = 0; c < in.classes; c++) {
         const int64_t first = (run.n * in.classes + c) * in.voxels + run.begin;
-        note_faults(in, bits + first, voxels, first, 2, faults);
+        note_faults(rule, bits + first, voxels, first, faults);
       }
     }
   }

@@ -1,33 +1,34 @@
 #pragma once
-// The counting of counts.h on a run of voxels, block by block: target and predictions name a class per voxel, pairs of
-// names are counted.
+// The counting of counts.h on a run of voxels, block by block: target and predictions give each voxel a class
+// (predicted_class.h), and pairs of classes are counted.
 #include "cpu/kernels/check_labels.h"
+#include "cpu/kernels/layout.h"
 #include "cpu/kernels/predicted_class.h"
 #include "math/counts.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Up to here a name fits in 4 bits, and a pair of names in a byte: every pair that there can be is compared with all
+/// Up to here a code fits in 4 bits, and a pair of codes in a byte: every pair that there can be is compared with all
 /// voxels, which no memory has to wait for.
-constexpr int64_t kMostCompared = 14;
+constexpr int64_t kMaxCompared = 14;
 /// More classes than this count in the result itself: a table per run would cost more than the run.
-constexpr int64_t kMostTabled = 32;
+constexpr int64_t kMaxTabled = 32;
 
 inline void add_shared(int64_t* counts, int64_t more) { __atomic_fetch_add(counts, more, __ATOMIC_RELAXED); }
 
-/// Name: uint8_t up to kMostCompared classes, int32_t beyond.
-template <class T, class Name>
+/// Code: uint8_t up to kMaxCompared classes, int32_t beyond.
+template <class T, class Code>
 class Counter {
  public:
   Counter(const CountInputs& inputs, const Run& run, Workspace& workspace)
-      : inputs_(inputs), in_(inputs.in), run_(run), names_{in_.classes} {
-    const bool counts_locally = inputs.decision == Decision::threshold || in_.classes <= kMostTabled;
+      : inputs_(inputs), in_(inputs.in), run_(run), codes_{in_.classes} {
+    const bool counts_locally = inputs.decision == Decision::threshold || in_.classes <= kMaxTabled;
     const size_t step_bytes = static_cast<size_t>(in_.classes) * kStep<T> * sizeof(T);
     const size_t local_bytes = counts_locally ? inputs.cells() * sizeof(int64_t) : 0;
     char* memory = static_cast<char*>(workspace.reserve(3 * step_bytes + local_bytes));
     staged_ = reinterpret_cast<T*>(memory);
     staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
-    stager_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step_bytes)};
+    layout_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step_bytes)};
     if (counts_locally) local_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes);
     memset(memory + 3 * step_bytes, 0, local_bytes);
   }
@@ -36,14 +37,14 @@ class Counter {
   void count(int64_t* counts) {
     for (int64_t s = run_.begin; s < run_.end; s += kBlock) {
       const int voxels = run_.end - s < kBlock ? static_cast<int>(run_.end - s) : kBlock;
-      name_targets(s, voxels);
+      read_targets(s, voxels);
       leave_out(s, voxels);
       if (inputs_.decision == Decision::threshold) {
         count_classes(s, voxels);
         continue;
       }
-      name_predictions(s, voxels);
-      if constexpr (sizeof(Name) == 1) count_pairs(whole_steps(voxels));
+      read_predictions(s, voxels);
+      if constexpr (sizeof(Code) == 1) count_pairs(whole_steps(voxels));
       else if (local_) table_pairs(voxels);
       else share_pairs(voxels, counts);
     }
@@ -60,63 +61,61 @@ class Counter {
   /// Rounded up.
   static int whole_steps(int voxels) { return (voxels + kStep<T> - 1) / kStep<T> * kStep<T>; }
 
-  bool direct(const Operand& operand) const { return operand.dtype == kDType<T> && !stager_.channels_last; }
+  bool direct(const Operand& operand) const { return operand.dtype == kDType<T> && !layout_.channels_last; }
 
-  void stage(const Operand& operand, int64_t s, int voxels, T* to) {
-    with_storage(operand.dtype, [&](auto* type) {
-      stager_.load(static_cast<decltype(type)>(const_cast<void*>(operand.data)), run_.n, s, voxels, to);
-    });
-  }
+  void stage(const Operand& operand, int64_t s, int voxels, T* to) { layout_.load(operand, run_.n, s, voxels, to); }
 
-  /// Names the classes of a whole array, and those of padding somehow.
-  void name_dense(const Operand& operand, int64_t s, int voxels, bool is_target, Name* names) {
+  /// The classes of a whole array; of padding any.
+  void read_dense(const Operand& operand, int64_t s, int voxels, bool is_target, Code* codes) {
     int at = 0;
     if (direct(operand)) {
       at = voxels / kStep<T> * kStep<T>;
-      const T* values = static_cast<const T*>(operand.data) + stager_.offset(run_.n, s);
-      name_classes(in_.classes, values, in_.voxels, at, is_target, names);
+      const T* values = static_cast<const T*>(operand.data) + layout_.offset(run_.n, s);
+      predicted_classes(in_.classes, values, in_.voxels, at, is_target, codes);
     }
     for (; at < voxels; at += kStep<T>) {
       stage(operand, s + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, staged_);
-      name_classes(in_.classes, staged_, kStep<T>, kStep<T>, is_target, names + at);
+      predicted_classes(in_.classes, staged_, kStep<T>, kStep<T>, is_target, codes + at);
     }
   }
 
-  void name_map(const Operand& operand, int64_t s, int voxels, Name if_ignored, Name* names) {
-    with_label(operand.dtype, [&](auto* labels) {
-      labels = static_cast<decltype(labels)>(const_cast<void*>(operand.data)) + run_.n * in_.voxels + s;
-      name_labels(in_, labels, voxels, if_ignored, names);
+  void read_labels(const Operand& operand, int64_t s, int voxels, Code if_ignored, Code* codes) {
+    with_labels(operand, [&](const auto* labels) {
+      classes_of_labels(in_, labels + run_.n * in_.voxels + s, voxels, if_ignored, codes);
     });
   }
 
-  void name_targets(int64_t s, int voxels) {
-    if (in_.labels) name_map(in_.target, s, voxels, names_.uncounted(), truth_);
-    else if (inputs_.decision != Decision::threshold) name_dense(in_.target, s, voxels, true, truth_);
+  void read_targets(int64_t s, int voxels) {
+    if (in_.labels) read_labels(in_.target, s, voxels, codes_.uncounted(), truth_);
+    else if (inputs_.decision != Decision::threshold) read_dense(in_.target, s, voxels, true, truth_);
     else memset(truth_, 0, sizeof truth_);  // count_classes reads the target itself
   }
 
-  void name_predictions(int64_t s, int voxels) {
-    if (inputs_.decision == Decision::labels) name_map(in_.predictions, s, voxels, names_.nothing(), predicted_);
-    else name_dense(in_.predictions, s, voxels, false, predicted_);
+  void read_predictions(int64_t s, int voxels) {
+    if (inputs_.decision == Decision::labels) read_labels(in_.predictions, s, voxels, codes_.no_class(), predicted_);
+    else read_dense(in_.predictions, s, voxels, false, predicted_);
   }
 
   /// Voxels of weight 0, and padding.
   void leave_out(int64_t s, int voxels) {
-    for (int i = voxels; i < whole_steps(voxels); i++) truth_[i] = names_.uncounted(), predicted_[i] = 0;
+    for (int i = voxels; i < whole_steps(voxels); i++) {
+      truth_[i] = codes_.uncounted();
+      predicted_[i] = 0;
+    }
     if (!in_.weight.data) return;
     alignas(64) T weights[kStep<T>];
-    with_storage(in_.weight.dtype, [&](auto* from) {
-      from = static_cast<decltype(from)>(const_cast<void*>(in_.weight.data)) + run_.n * in_.voxels + s;
+    with_elements(in_.weight, [&](const auto* array) {
+      const auto* from = array + run_.n * in_.voxels + s;
       for (int at = 0; at < voxels; at += kStep<T>) {
         load_row<T>(from + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, weights);
-        for (int i = 0; i < kStep<T>; i++) truth_[at + i] = weights[i] != 0 ? truth_[at + i] : names_.uncounted();
+        for (int i = 0; i < kStep<T>; i++) truth_[at + i] = weights[i] != 0 ? truth_[at + i] : codes_.uncounted();
       }
     });
   }
 
-  /// Pairs of names that fit in a byte, compared with each that there can be.
+  /// Pairs of codes that fit in a byte, compared with each that there can be.
   void count_pairs(int voxels) {
-    for (int i = 0; i < voxels; i++) predicted_[i] = static_cast<Name>(truth_[i] << 4 | predicted_[i]);
+    for (int i = 0; i < voxels; i++) predicted_[i] = static_cast<Code>(truth_[i] << 4 | predicted_[i]);
     int64_t* cell = local_;
     for (int64_t t = 0; t <= in_.classes; t++) {
       for (int64_t p = 0; p <= in_.classes; p++) {
@@ -134,14 +133,14 @@ class Counter {
   void table_pairs(int voxels) {
     const int64_t K = in_.classes + 1;
     for (int i = 0; i < voxels; i++) {
-      if (truth_[i] != names_.uncounted()) local_[truth_[i] * K + predicted_[i]]++;
+      if (truth_[i] != codes_.uncounted()) local_[truth_[i] * K + predicted_[i]]++;
     }
   }
 
   void share_pairs(int voxels, int64_t* counts) {
     const int64_t K = in_.classes + 1;
     for (int i = 0; i < voxels; i++) {
-      if (truth_[i] != names_.uncounted()) add_shared(counts + truth_[i] * K + predicted_[i], 1);
+      if (truth_[i] != codes_.uncounted()) add_shared(counts + truth_[i] * K + predicted_[i], 1);
     }
   }
 
@@ -150,7 +149,7 @@ class Counter {
     int at = 0;
     if (direct(in_.predictions) && (in_.labels || direct(in_.target))) {
       at = voxels / kStep<T> * kStep<T>;
-      const int64_t from = stager_.offset(run_.n, s);
+      const int64_t from = layout_.offset(run_.n, s);
       count_above(static_cast<const T*>(in_.predictions.data) + from,
                   in_.labels ? nullptr : static_cast<const T*>(in_.target.data) + from, in_.voxels, 0, at);
     }
@@ -165,12 +164,12 @@ class Counter {
   /// values, target (null: labels): class c begins at c * stride. begin: their place in the block. NaN is above
   /// nothing.
   void count_above(const T* values, const T* target, int64_t stride, int begin, int count) {
-    const Name* truth = truth_ + begin;
-    mark(count, counted_, [&](int i) { return truth[i] != names_.uncounted(); });
+    const Code* truth = truth_ + begin;
+    mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted(); });
     for (int64_t c = 0; c < in_.classes; c++) {
       mark_above(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
       if (target) mark_above(target + c * stride, T{0.5}, count, positive_);
-      else mark(count, positive_, [&](int i) { return truth[i] == static_cast<Name>(c); });
+      else mark(count, positive_, [&](int i) { return truth[i] == static_cast<Code>(c); });
       Bytes totals = {}, positives = {}, predicted = {}, both = {};  // at most one per vector of a block: no overflow
       for (int i = 0; i < count; i += kVectorBytes) {
         const Bytes counted = load<Bytes>(counted_ + i);
@@ -205,34 +204,13 @@ class Counter {
   const CountInputs& inputs_;
   const Inputs& in_;
   const Run& run_;
-  Stager<T> stager_;
-  Names<Name> names_;
+  LayoutConverter<T> layout_;
+  ClassCodes<Code> codes_;
   T *staged_, *staged_target_;  // [C][kStep<T>]
   int64_t* local_ = nullptr;    // [cells()], or null
-  alignas(64) Name truth_[kBlock];
-  alignas(64) Name predicted_[kBlock];
+  alignas(64) Code truth_[kBlock];
+  alignas(64) Code predicted_[kBlock];
   alignas(64) uint8_t counted_[kBlock], positive_[kBlock], above_[kBlock];  // marks of one class
 };
-
-template <class T>
-void count_as(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts) {
-  if (inputs.in.classes <= kMostCompared) Counter<T, uint8_t>(inputs, run, workspace).count(counts);
-  else Counter<T, int32_t>(inputs, run, workspace).count(counts);
-}
-
-/// Counts a run unless it has faults: an error then, and nothing counts.
-inline CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts) {
-  CountFaults faults;
-  if (inputs.decision == Decision::labels) {
-    Inputs maps = inputs.in;
-    maps.target = maps.predictions;
-    faults.predictions = check_target(maps, run);
-  }
-  faults.target = check_target(inputs.in, run);
-  if (faults.predictions.count + faults.target.count > 0) return faults;
-  if (inputs.in.predictions.dtype == DType::float64) count_as<double>(inputs, run, workspace, counts);
-  else count_as<float>(inputs, run, workspace, counts);
-  return faults;
-}
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -1,7 +1,8 @@
 #pragma once
 // How many voxels each class has.
+#include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/kernels.h"
-#include "cpu/kernels/types.h"
+#include "math/label.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
@@ -11,12 +12,12 @@ constexpr int64_t kFewClasses = 32;
 /// How many of `count` labels are `wanted`. Counted in lanes of Label, emptied before they overflow.
 template <class Label>
 int64_t count_label(const Label* labels, int64_t count, Label wanted) {
-  constexpr int kLanes = kVectorBytes / sizeof(Label), kMost = 127;
+  constexpr int kLanes = kVectorBytes / sizeof(Label), kMax = 127;
   typedef Label Lanes __attribute__((vector_size(kVectorBytes)));
   int64_t total = 0, j = 0;
   while (j + kLanes <= count) {
     Lanes found = {};
-    for (int i = 0; i < kMost && j + kLanes <= count; i++, j += kLanes) {
+    for (int i = 0; i < kMax && j + kLanes <= count; i++, j += kLanes) {
       found -= (Lanes)(load<Lanes>(labels + j) == Lanes{} + wanted);
     }
     if constexpr (sizeof(Label) == 1) {
@@ -49,14 +50,13 @@ void count_each(const Label* labels, int64_t count, int64_t classes, int64_t bas
 
 /// counts: [C + 1], added to: the voxels of each class, then the ignored ones, which are of no class.
 inline void count_labels(const Inputs& in, const Run& run, int64_t* counts) {
-  with_label(in.target.dtype, [&](auto* labels) {
-    using Label = typename Pointee<decltype(labels)>::type;
-    labels = static_cast<Label*>(const_cast<void*>(in.target.data)) + run.n * in.voxels + run.begin;
-    const int64_t count = run.end - run.begin, base = in.label_base(), c = in.ignore_index - base;
-    count_each(labels, count, in.classes, base, counts);
-    const Label ignored = static_cast<Label>(in.ignore_index);
-    if (!in.has_ignore || static_cast<int64_t>(ignored) != in.ignore_index) return;  // none can have the index
-    counts[in.classes] += count_label(labels, count, ignored);
+  with_labels(in.target, [&](const auto* labels) {
+    using Label = std::remove_const_t<std::remove_pointer_t<decltype(labels)>>;
+    const Label* from = labels + run.n * in.voxels + run.begin;
+    const int64_t count = run.end - run.begin, base = label_base(in), c = in.ignore_index - base;
+    count_each(from, count, in.classes, base, counts);
+    if (!may_ignore<Label>(in)) return;
+    counts[in.classes] += count_label(from, count, static_cast<Label>(in.ignore_index));
     if (c >= 0 && c < in.classes) counts[c] = 0;
   });
 }

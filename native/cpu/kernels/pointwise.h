@@ -37,8 +37,8 @@ WARPDICE_INLINE Vec<T> smaller_side(Vec<T> e) {
 }
 
 /// t*max(-z, 0) + (1-t)*max(z, 0). NaN for NaN.
-template <class T, class Target>
-WARPDICE_INLINE Vec<T> logit_loss(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> z) {
+template <class T, class Target, class From>
+WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target, From>& steps, int64_t c, int u, Vec<T> z) {
   const Vec<T> zero = {};
   if constexpr (Target::kLabels) {
 #if defined(__AVX512F__)
@@ -65,39 +65,49 @@ WARPDICE_INLINE void add_logit_loss(const Steps<T, Target, From>& steps, int64_t
     x[u] = logit_loss(steps, c, u, steps.z.get(c, u));
     if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
-  add_weighted<T, kWeighted>(steps, x, totals.cross_entropy);
+  if constexpr (kWeighted) weigh<T>(steps.weight, x);
+  totals.cross_entropy += tree_sum<T>(x);
   if (!steps.uniform) return;
   for (int u = 0; u < kUnroll; u++) {
     x[u] = magnitude(steps.z.get(c, u)) * static_cast<T>(0.5);
     if constexpr (kWeighted) x[u] += log_one_plus<T>(e[u]);
   }
-  add_weighted<T, kWeighted>(steps, x, totals.uniform);
+  if constexpr (kWeighted) weigh<T>(steps.weight, x);
+  totals.uniform += tree_sum<T>(x);
 }
 
 /// The same of log(1+e) for all vectors of up to kSharingSteps steps. excess: what the product of 1+e exceeds 1 by.
-template <class T, class Target>
-WARPDICE_INLINE void add_logarithms(const Voxels<T, Target>& steps, Vec<T> excess, Totals& totals) {
+template <class T>
+WARPDICE_INLINE void add_logarithms(bool uniform, Vec<T> excess, Totals& totals) {
   const Vec<double> shared = widen_sum(log_of_excess<T>(excess));
   totals.cross_entropy += shared;
-  if (steps.uniform) totals.uniform += shared;
+  if (uniform) totals.uniform += shared;
 }
 
-/// totals: [C], added to. excess: [C], scratch.
-template <class T, bool kSigmoid, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
-void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* totals, Sink<T> keep) {
-  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
-    const bool first = i % kSharingSteps == 0, last = (i + 1) % kSharingSteps == 0 || i + 1 == steps.count;
+/// Adds step i, one class, to E and U. excess: of the class, kept from step to step.
+template <class T, class Target, class From>
+WARPDICE_INLINE void add_entropy(const Steps<T, Target, From>& steps, int64_t i, int64_t c, const Vec<T> (&e)[kUnroll],
+                                 Vec<T>& excess, Totals& totals) {
+  if constexpr (Steps<T, Target, From>::kWeighable) {
+    if (steps.weight) return add_logit_loss<T, true>(steps, c, e, totals);
+  }
+  add_logit_loss<T, false>(steps, c, e, totals);
+  const Vec<T> of_step = excess_of_product<T>(e);
+  excess = i % kSharingSteps == 0 ? of_step : excess_of_product<T>(excess, of_step);
+  if ((i + 1) % kSharingSteps == 0 || i + 1 == steps.count) add_logarithms<T>(steps.uniform, excess, totals);
+}
+
+/// totals: [C], added to. excess: [C], scratch. kKeep: probabilities go to `probabilities`, see Sink. kEntropy: E, or
+/// U, is made.
+template <class T, bool kSigmoid, bool kKeep, bool kEntropy, class Target, class From>
+void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* totals, Sink<T> probabilities) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
     for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll], kept[kUnroll], e[kUnroll];
       steps.z.prefetch(c);
       if constexpr (kSigmoid) exp_side(steps.z, c, e);
       // Before p, so that few vectors are alive at once.
-      if constexpr (kEntropy) add_logit_loss<T, kWeighted>(steps, c, e, totals[c]);
-      if constexpr (kEntropy && !kWeighted) {
-        const Vec<T> more = excess_of_product<T>(e);
-        excess[c] = first ? more : excess_of_product<T>(excess[c], more);
-        if (last) add_logarithms<T>(steps, excess[c], totals[c]);
-      }
+      if constexpr (kEntropy) add_entropy(steps, i, c, e, excess[c], totals[c]);
       for (int u = 0; u < kUnroll; u++) {
         p[u] = steps.z.get(c, u);
         if constexpr (kSigmoid) {
@@ -106,16 +116,16 @@ void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* 
           p[u] = Sigmoid<T>(smaller, z).p;
         }
       }
-      if constexpr (kKeep) keep.put(c, kept);
-      add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
+      if constexpr (kKeep) probabilities.put(c, kept);
+      add_step(steps, c, p, totals[c]);
     }
   }
 }
 
 /// dL/dz of E and U under a sigmoid is dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2). The second term, which few
 /// losses have:
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> uniform_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u) {
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE Vec<T> uniform_slope(const Steps<T, Target, From>& steps, const Slope<T>& slope, int64_t c, int u) {
   const T half = slope.uniform * static_cast<T>(0.5);
   Vec<T> g;
   if constexpr (Target::kLabels) g = steps.target.select(c, u, splat<T>(half), splat<T>(-half));
@@ -123,7 +133,7 @@ WARPDICE_INLINE Vec<T> uniform_slope(const Voxels<T, Target>& steps, const Slope
   return weighed<T, kWeighted>(steps, u, g);
 }
 
-/// dz = dp, times p*(1-p) for sigmoid. slopes: [C].
+/// dz = dp, times p*(1-p) for sigmoid. slopes: [C]. kKept: z is what step 1 kept. kEntropy: E, or U, has a slope.
 template <class T, bool kSigmoid, bool kWeighted, bool kKept, bool kEntropy, class Target, class From, class To>
 void pointwise_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Sink<T, To> sink) {
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
@@ -135,11 +145,11 @@ void pointwise_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Si
         const Vec<T> z = steps.z.get(c, u);
         if constexpr (kSigmoid) {
           const Sigmoid<T> s(kKept ? magnitude(z) : smaller_side<T>(e[u]), z);
-          const Vec<T> difference = less_target<T, true>(steps, c, u, s.p, -s.complement);
+          const Vec<T> difference = minus_target<T, true>(steps, c, u, s.p, -s.complement);
           g[u] = slope_at<T, kWeighted>(steps, slope, c, u, difference) * s.product;
           if constexpr (kEntropy) g[u] += weighed<T, kWeighted>(steps, u, difference * slope.entropy_at_label);
         } else {
-          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, less_target(steps, c, u, z, z - splat<T>(1)));
+          g[u] = slope_at<T, kWeighted>(steps, slope, c, u, minus_target(steps, c, u, z, z - splat<T>(1)));
         }
       }
       if constexpr (kEntropy) {

@@ -1,8 +1,8 @@
 #pragma once
 // Vectors of float and double on top of the compiler's vector types: one source for SSE2, AVX2, AVX-512
-// and NEON. kernels.cc is compiled once per target, each time in a namespace of its own
+// and NEON. Each .cc file of this folder is compiled once per target, each time in a namespace of its own
 // (WARPDICE_TARGET), so that no function built for a newer CPU can be linked into an older one's path.
-// For the same reason nothing here uses the C++ library.
+// For the same reason nothing here uses the C++ library, but for its type traits.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -149,7 +149,8 @@ WARPDICE_INLINE HalfWords high_words(Mask<float> a, Mask<float> b) {
   for (int i = 0; i < 32; i++) odd[i] = static_cast<uint16_t>(2 * i + 1);  // of the 64 words of both
   return (HalfWords)_mm512_permutex2var_epi16((__m512i)a, (__m512i)odd, (__m512i)b);
 #else
-  a >>= 16, b >>= 16;  // with the sign: packing saturates, and these fit
+  a >>= 16;  // with the sign: packing saturates, and these fit
+  b >>= 16;
 #if defined(__AVX2__)
   return (HalfWords)_mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)a, (__m256i)b), _MM_SHUFFLE(3, 1, 2, 0));
 #elif defined(__x86_64__)

@@ -25,16 +25,16 @@ WARPDICE_INLINE void add_part(Vec<T> part, Vec<T>& sum, Vec<T>& lost) {
 template <class Half>
 WARPDICE_INLINE bool all_moderate(int64_t classes, const View<float, Half>& z) {
   typedef int16_t Words __attribute__((vector_size(kVectorBytes)));
-  constexpr int16_t kLimit = kSame<Half, Float16> ? 0x5400 : 0x4280;  // 64
-  Words most = {};
+  constexpr int16_t kLimit = std::is_same_v<Half, Float16> ? 0x5400 : 0x4280;  // 64
+  Words largest = {};
   for (int64_t c = 0; c < classes; c++) {
     z.prefetch(c);
     for (int i = 0; i < kStep<float>; i += kVectorBytes / 2) {
       const Words magnitude = load<Words>(z.data + c * z.class_stride + i) & INT16_MAX;
-      most = magnitude > most ? magnitude : most;
+      largest = magnitude > largest ? magnitude : largest;
     }
   }
-  return !any_above(most, kLimit);
+  return !any_above(largest, kLimit);
 }
 
 /// numerators: e^(z - m), [C][kUnroll], from exponentials(c, u, e): kSideBySide of class c from vector u on. sum:
@@ -64,13 +64,14 @@ WARPDICE_INLINE void sum_numerators(int64_t classes, Vec<T>* numerators, Vec<T> 
   for (int u = 0; u < kUnroll; u++) sum[u] += lost[u];
 }
 
-/// numerators: e^(z - m), [C][kUnroll], which may lie where z does. kLargest: m is asked for; else moderate halves are
-/// taken with m = 0, and `largest` is not written.
-template <class T, class From, bool kLargest = true>
-WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<T>* numerators) {
+/// numerators: e^(z - m), [C][kUnroll], which may lie where z does. needs_largest: m is asked for; else moderate halves
+/// are taken with m = 0, and `largest` is not written.
+template <class T, class From>
+WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<T>* numerators,
+                                   bool needs_largest = true) {
   Softmax<T> shared;
-  if constexpr (kHalf<From> && !kLargest) {
-    if (all_moderate(classes, z)) {
+  if constexpr (kHalf<From>) {
+    if (!needs_largest && all_moderate(classes, z)) {
       sum_numerators<T>(classes, numerators, shared.sum, [&](int64_t c, int u, Vec<T>(&e)[kSideBySide]) {
         for (int i = 0; i < kSideBySide; i++) e[i] = z.get(c, u + i);
         exp_moderate(e);
@@ -101,10 +102,10 @@ WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<
 /// the step before are computed, so that these do not wait for memory. They are read once: where rows have the length
 /// of a power of two, all classes of a voxel share a few places of the cache, which would lose them meanwhile.
 template <class T>
-class SoftmaxAhead {
+class PrefetchingSoftmax {
  public:
   /// a, b: [C][kUnroll].
-  SoftmaxAhead(int64_t classes, const View<T>& first, Vec<T>* a, Vec<T>* b)
+  PrefetchingSoftmax(int64_t classes, const View<T>& first, Vec<T>* a, Vec<T>* b)
       : classes_(classes), numerators_(a), logits_(b) {
     for (int u = 0; u < kUnroll; u++) largest_[u] = first.get(0, u);
     for (int64_t c = 0; c < classes; c++) {
@@ -137,7 +138,10 @@ class SoftmaxAhead {
  private:
   WARPDICE_INLINE void some_vectors(const View<T>& next, int first_u, Softmax<T>& shared) {
     Vec<T> m[kSideBySide], largest[kSideBySide], sum[kSideBySide] = {}, lost[kSideBySide] = {};
-    for (int i = 0; i < kSideBySide; i++) m[i] = shared.largest[first_u + i], largest[i] = largest_[first_u + i];
+    for (int i = 0; i < kSideBySide; i++) {
+      m[i] = shared.largest[first_u + i];
+      largest[i] = largest_[first_u + i];
+    }
     for (int64_t first = 0; first < classes_; first += kGroup) {
       const int64_t last = first + kGroup < classes_ ? first + kGroup : classes_;
       Vec<T> part[kSideBySide] = {};
@@ -180,11 +184,12 @@ bool reads_ahead(int64_t classes, const View<T>& z) {
   return classes >= 12 && classes <= 24 && z.class_stride * static_cast<int64_t>(sizeof(T)) >= kCacheWayBytes;
 }
 
-/// Adds a step to totals [C]. numerators: [C][kUnroll], not where z is.
-/// -log p_c = (m - z_c) + log sum_j e^(z_j - m), which keeps the digits where z is large and is finite where p is 0.
-template <class T, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
+/// Adds a step to totals [C]. numerators: [C][kUnroll], not where z is. kKeep: p goes to `probabilities`, see Sink.
+/// kEntropy: E, or U, is made. -log p_c = (m - z_c) + log sum_j e^(z_j - m), which keeps the digits where z is large
+/// and is finite where p is 0.
+template <class T, bool kKeep, bool kEntropy, class Target, class From>
 WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Softmax<T>& shared,
-                                 const Vec<T>* numerators, Totals* totals, const Sink<T>& keep) {
+                                 const Vec<T>* numerators, Totals* totals, const Sink<T>& probabilities) {
   Vec<T> inverse[kUnroll], log_sum[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
     inverse[u] = static_cast<T>(1) / shared.sum[u];
@@ -198,41 +203,49 @@ WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Soft
         even[u] = (shared.largest[u] - steps.z.get(c, u)) + log_sum[u];
         entropy[u] = share_of(steps, c, u, even[u]);
       }
-      add_weighted<T, kWeighted>(steps, entropy, totals[c].cross_entropy);
-      if (steps.uniform) add_weighted<T, kWeighted>(steps, even, totals[c].uniform);
+      add_weighed(steps, entropy, totals[c].cross_entropy);
+      if (steps.uniform) add_weighed(steps, even, totals[c].uniform);
     }
     Vec<T> p[kUnroll];
     for (int u = 0; u < kUnroll; u++) p[u] = numerators[c * kUnroll + u] * inverse[u];
-    if constexpr (kKeep) keep.put(c, p);
-    add_step<T, kSquared, kWeighted>(steps, c, p, totals[c]);
+    if constexpr (kKeep) probabilities.put(c, p);
+    add_step(steps, c, p, totals[c]);
   }
 }
 
-/// totals: [C], added to. work, spare: [C][kUnroll].
-template <class T, bool kSquared, bool kWeighted, bool kKeep, bool kEntropy, class Target, class From>
-void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* work, Vec<T>* spare, Totals* totals, Sink<T> keep) {
+/// The same of all steps, with the logits of the next step read meanwhile. A function of its own, since of larger ones
+/// GCC leaves loops rolled.
+template <class T, bool kKeep, class Target, class From>
+__attribute__((noinline)) void prefetching_statistics(Steps<T, Target, From> steps, Vec<T>* numerators,
+                                                      Vec<T>* next_logits, Totals* totals, Sink<T> probabilities) {
+  PrefetchingSoftmax<T> prefetching(steps.classes, steps.z, numerators, next_logits);
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
+    View<T> next = steps.z;
+    if (i + 1 < steps.count) next.data += kStep<T>;  // else the last, again
+    const Softmax<T> shared = prefetching.step(next);
+    add_softmax<T, kKeep, false>(steps, shared, prefetching.numerators(), totals, probabilities);
+  }
+}
+
+/// totals: [C], added to. numerators, next_logits: [C][kUnroll].
+template <class T, bool kKeep, bool kEntropy, class Target, class From>
+void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* numerators, Vec<T>* next_logits, Totals* totals,
+                        Sink<T> probabilities) {
   // Halves are read once anyway, to be widened; E and U read the logits again, and a dense target fills the cache.
   if constexpr (kReadsAhead<T> && Target::kLabels && !kHalf<From> && !kEntropy) {
     if (reads_ahead(steps.classes, steps.z) && steps.count > 1) {
-      SoftmaxAhead<T> ahead(steps.classes, steps.z, work, spare);
-      for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
-        View<T> next = steps.z;
-        if (i + 1 < steps.count) next.data += kStep<T>;  // else the last, again
-        const Softmax<T> shared = ahead.step(next);
-        add_softmax<T, kSquared, kWeighted, kKeep, kEntropy>(steps, shared, ahead.numerators(), totals, keep);
-      }
-      return;
+      return prefetching_statistics<T, kKeep>(steps, numerators, next_logits, totals, probabilities);
     }
   }
-  for (int64_t i = 0; i < steps.count; i++, steps.next(), keep.data += kStep<T>) {
-    const Softmax<T> shared = softmax<T, From, kEntropy>(steps.classes, steps.z, work);
-    add_softmax<T, kSquared, kWeighted, kKeep, kEntropy>(steps, shared, work, totals, keep);
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
+    const Softmax<T> shared = softmax<T>(steps.classes, steps.z, numerators, kEntropy);
+    add_softmax<T, kKeep, kEntropy>(steps, shared, numerators, totals, probabilities);
   }
 }
 
 /// q_c = w*(dE_c*t_c + dU_c) of one class and vector.
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> entropy_slope(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u) {
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE Vec<T> entropy_slope(const Steps<T, Target, From>& steps, const Slope<T>& slope, int64_t c, int u) {
   Vec<T> q;
   if constexpr (Target::kLabels) {
     q = steps.target.select(c, u, splat<T>(slope.entropy_at_label), splat<T>(slope.uniform));
@@ -242,7 +255,8 @@ WARPDICE_INLINE Vec<T> entropy_slope(const Voxels<T, Target>& steps, const Slope
   return weighed<T, kWeighted>(steps, u, q);
 }
 
-/// dz_c = p_c * (dp_c - sum_j p_j dp_j + sum_j q_j) - q_c. slopes: [C]. p and dp: [C][kUnroll].
+/// dz_c = p_c * (dp_c - sum_j p_j dp_j + sum_j q_j) - q_c. slopes: [C]. kKept: z is what step 1 kept. kEntropy: E, or
+/// U, has a slope. p, dp: [C][kUnroll].
 template <class T, bool kWeighted, bool kKept, bool kEntropy, class Target, class From, class To>
 void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<T>* p, Vec<T>* dp, Sink<T, To> sink) {
   // Narrow vectors wait for what was kept. Of more classes the caches would lose it again before it is used.
@@ -254,7 +268,7 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
   for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
     Vec<T> inverse[kUnroll], mean[kUnroll] = {};
     if constexpr (!kKept) {
-      const Softmax<T> shared = softmax<T, From, false>(steps.classes, steps.z, p);
+      const Softmax<T> shared = softmax<T>(steps.classes, steps.z, p, false);
       for (int u = 0; u < kUnroll; u++) inverse[u] = static_cast<T>(1) / shared.sum[u];
     }
     for (int64_t c = 0; c < steps.classes; c++) {
@@ -263,7 +277,7 @@ void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<
       if constexpr (!Target::kLabels) steps.target.view.prefetch(c);
       for (int u = 0; u < kUnroll; u++) {
         const Vec<T> pu = kKept ? steps.z.get(c, u) : p[c * kUnroll + u] * inverse[u];
-        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, less_target(steps, c, u, pu, pu - splat<T>(1)));
+        const Vec<T> dpu = slope_at<T, kWeighted>(steps, slope, c, u, minus_target(steps, c, u, pu, pu - splat<T>(1)));
         p[c * kUnroll + u] = pu;
         dp[c * kUnroll + u] = dpu;
         mean[u] += pu * dpu;

@@ -5,9 +5,9 @@
 // Classes are in the outer loop and a vector holds neighbouring voxels, so that nothing crosses lanes.
 // Sums: eight vectors are added as a tree in T and then into double, so that constant inputs (whose
 // rounding errors would all point the same way) stay exact.
-#include "cpu/kernels/convert.h"
+#include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/elementary.h"
-#include "math/finalize.h"
+#include "math/slope.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
@@ -70,41 +70,50 @@ struct Totals {
   Vec<double> intersection, prediction, target, volume, cross_entropy, uniform, focal;
 };
 
-/// dL/dp before the voxel's weight: slope*(p - t) + at_target*t + constant.
-///
-/// As written in dice.h it is overlap*t + slope*p + constant. Near a match those two cancel; here
-/// at_target = overlap + slope is added in double, and p - t is exact.
+/// What the passes want of one class's coefficients.
 template <class T>
-struct Slope {
-  T slope, at_target, constant;
+struct Slope : PredictionSlope<T> {
   T at_label;                // at_target + constant
   T cross_entropy, uniform;  // their coefficients
   T entropy_at_label;        // cross_entropy + uniform
 };
 
-/// What a pass works on beside the predictions.
-template <class T, class Target>
-struct Voxels {
-  int64_t classes;
-  int64_t count;  // steps
-  Target target;
-  const T* weight;  // one per voxel; read by weighted passes only
-  bool uniform;     // make the sum U
-};
+template <class T>
+WARPDICE_INLINE Slope<T> slope_of(const Inputs& in, const Coefficients& d) {
+  const PredictionSlope<double> exact = prediction_slope<double>(in, d);
+  return {{static_cast<T>(exact.slope), static_cast<T>(exact.at_target), static_cast<T>(exact.constant)},
+          static_cast<T>(exact.at_target + exact.constant),
+          static_cast<T>(d.cross_entropy),
+          static_cast<T>(d.uniform),
+          static_cast<T>(d.cross_entropy + d.uniform)};
+}
 
 /// What a pass works on; advanced by whole steps.
 template <class T, class Target, class From = T>
-struct Steps : Voxels<T, Target> {
+struct Steps {
+  /// Whether there can be weights. Where the passes widen labels or halves themselves there are none.
+  static constexpr bool kWeighable = Target::kStaged && !kHalf<From>;
+
+  int64_t classes;
+  int64_t count;    // steps
   View<T, From> z;  // logits or probabilities
+  Target target;
+  const T* weight;  // one per voxel, or null
+  bool squared;     // k = 2 instead of 1
+  bool entropy;     // make the sum E, or U
+  bool uniform;     // make the sum U
+
+  WARPDICE_INLINE bool weighted() const { return kWeighable && weight; }
 
   WARPDICE_INLINE void next() {
     z.data += kStep<T>;
-    this->target.next_step();
-    if (this->weight) this->weight += kStep<T>;
+    target.next_step();
+    if (weighted()) weight += kStep<T>;
   }
 };
 
-/// Where the gradient goes, or what step 1 keeps. To: T, or halves.
+/// Where the gradient goes, or the probabilities that step 1 leaves there for step 3 (data is null where it leaves
+/// none): p for softmax; for sigmoid the smaller of p and 1-p with the sign of z. To: T, or halves.
 template <class T, class To = T>
 struct Sink {
   To* data;
@@ -133,10 +142,11 @@ WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
   return widen_sum(((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])));
 }
 
-/// Adds one class of one step to its totals. T of unweighted labels is counted elsewhere (Runner), V apart from T
-/// only where t^k is not t.
-template <class T, bool kSquared, bool kWeighted, class Target>
-WARPDICE_INLINE void add_step(const Voxels<T, Target>& steps, int64_t c, const Vec<T> (&p)[kUnroll], Totals& totals) {
+/// Adds one class of one step to its totals. T of labels without weights is counted elsewhere (KernelRun), V apart from
+/// T only where t^k is not t.
+template <class T, bool kSquared, bool kWeighted, class Target, class From>
+WARPDICE_INLINE void add_terms(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
+                               Totals& totals) {
   constexpr bool kVolume = kSquared && !Target::kLabels;
   Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll], volume[kUnroll];
   const Vec<T> zero = {};
@@ -165,6 +175,17 @@ WARPDICE_INLINE void add_step(const Voxels<T, Target>& steps, int64_t c, const V
   if constexpr (kVolume) totals.volume += tree_sum<T>(volume);
 }
 
+template <class T, class Target, class From>
+WARPDICE_INLINE void add_step(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
+                              Totals& totals) {
+  if constexpr (Steps<T, Target, From>::kWeighable) {
+    if (steps.weight && steps.squared) return add_terms<T, true, true>(steps, c, p, totals);
+    if (steps.weight) return add_terms<T, false, true>(steps, c, p, totals);
+  }
+  if (steps.squared) add_terms<T, true, false>(steps, c, p, totals);
+  else add_terms<T, false, false>(steps, c, p, totals);
+}
+
 /// x to w*x, and to 0 where w is 0 even if x is NaN. weight: of the step.
 template <class T>
 WARPDICE_INLINE void weigh(const T* weight, Vec<T> (&x)[kUnroll]) {
@@ -175,58 +196,55 @@ WARPDICE_INLINE void weigh(const T* weight, Vec<T> (&x)[kUnroll]) {
   }
 }
 
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE void add_weighted(const Voxels<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
-  if constexpr (kWeighted) weigh<T>(steps.weight, x);
+/// Adds x of one class of one step, weighed where there are weights.
+template <class T, class Target, class From>
+WARPDICE_INLINE void add_weighed(const Steps<T, Target, From>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+  if (steps.weighted()) weigh<T>(steps.weight, x);
   total += tree_sum<T>(x);
 }
 
 /// t*x, and 0 for t = 0 even where x is infinite.
-template <class T, class Target>
-WARPDICE_INLINE Vec<T> share_of(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> x) {
+template <class T, class Target, class From>
+WARPDICE_INLINE Vec<T> share_of(const Steps<T, Target, From>& steps, int64_t c, int u, Vec<T> x) {
   if constexpr (Target::kLabels) return steps.target.times(c, u, x);
   const Vec<T> zero = {}, t = steps.target.get(c, u);
   return t == zero ? zero : t * x;
 }
 
 /// w*x
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> weighed(const Voxels<T, Target>& steps, int u, Vec<T> x) {
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE Vec<T> weighed(const Steps<T, Target, From>& steps, int u, Vec<T> x) {
   if constexpr (!kWeighted) return x;
   return x * load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
 }
 
 /// p - t of one class and vector. below_one: p - 1, as exactly as it is known. kDigits: it has digits that p has lost.
-template <class T, bool kDigits = false, class Target>
-WARPDICE_INLINE Vec<T> less_target(const Voxels<T, Target>& steps, int64_t c, int u, Vec<T> p, Vec<T> below_one) {
+template <class T, bool kDigits = false, class Target, class From>
+WARPDICE_INLINE Vec<T> minus_target(const Steps<T, Target, From>& steps, int64_t c, int u, Vec<T> p, Vec<T> below_one) {
   if constexpr (Target::kLabels) return steps.target.select(c, u, below_one, p);
   const Vec<T> t = steps.target.get(c, u);
   return kDigits ? (p - t * p) + t * below_one : p - t;
 }
 
 /// dL/dp of one class and vector. difference: p - t.
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> slope_at(const Voxels<T, Target>& steps, const Slope<T>& slope, int64_t c, int u,
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target, From>& steps, const Slope<T>& slope, int64_t c, int u,
                                 Vec<T> difference) {
   Vec<T> dp;
   if constexpr (Target::kLabels) {
     dp = difference * slope.slope + steps.target.select(c, u, splat<T>(slope.at_label), splat<T>(slope.constant));
   } else {
-    dp = difference * slope.slope + (steps.target.get(c, u) * slope.at_target + slope.constant);
+    dp = slope.at(steps.target.get(c, u), difference);
   }
   return weighed<T, kWeighted>(steps, u, dp);
 }
 
 /// The gradient is exactly 0 where the weight is.
-template <class T, bool kWeighted, class Target>
-WARPDICE_INLINE Vec<T> only_weighted(const Voxels<T, Target>& steps, int u, Vec<T> g) {
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target, From>& steps, int u, Vec<T> g) {
   if constexpr (!kWeighted) return g;
   const Vec<T> zero = {};
   return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
 }
-
-// Step 1 can keep what its exponentials gave, and step 3 then start from that: where the gradient will be
-// written, so that it costs no memory. Kept are p for softmax and, for sigmoid, the smaller of p and 1-p with the sign
-// of z.
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -1,0 +1,60 @@
+// What blocks.h stages, compiled once for all passes.
+#include "cpu/kernels/blocks.h"
+
+#include "cpu/kernels/count_labels.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+template <class T>
+void Blocks<T>::count_labels(const Block& block, int64_t* counts) const {
+  if (in_.target.dtype == DType::uint8) {
+    const uint8_t* labels = static_cast<const uint8_t*>(in_.target.data) + run_.n * in_.voxels + block.s;
+    count_each(labels, block.voxels, in_.classes, label_base(in_), counts);
+  } else {
+    count_each(labels_, block.voxels, in_.classes, label_base(in_), counts);
+  }
+}
+
+template <class T>
+void Blocks<T>::load_labels(int64_t s, int count, bool weigh) {
+  with_labels(in_.target, [&](const auto* labels) {
+    using Label = std::remove_const_t<std::remove_pointer_t<decltype(labels)>>;
+    const Label* from = labels + run_.n * in_.voxels + s;
+    const LabelRule<Label> rule(in_);
+    constexpr bool kWide = sizeof(Label) > sizeof(int32_t);  // else what is no class stays none
+    for (int j = 0; j < count; j++) {
+      labels_[j] = !kWide || rule.is_valid(from[j]) ? static_cast<int32_t>(from[j]) : -1;
+    }
+    if (weigh && in_.has_ignore) {
+      for (int j = 0; j < count; j++) weights_[j] = rule.is_ignored(from[j]) ? T(0) : weights_[j];
+    }
+  });
+  const int whole = (count + kStep<T> - 1) / kStep<T> * kStep<T>;
+  for (int j = count; j < whole; j++) labels_[j] = -1;
+}
+
+template <class T>
+void Blocks<T>::load_weights(int64_t s, int count) {
+  const int64_t first = run_.n * in_.voxels + s;
+  for (int at = 0; at < count; at += kStep<T>) {
+    const int filled = count - at < kStep<T> ? count - at : kStep<T>;
+    if (in_.weight.data) {
+      with_elements(in_.weight, [&](const auto* from) { load_row<T>(from + first + at, filled, weights_ + at); });
+    } else {
+      for (int j = 0; j < kStep<T>; j++) weights_[at + j] = j < filled ? T(1) : T(0);
+    }
+  }
+}
+
+template <class T>
+void Blocks<T>::ignore_dense(const View<T>& t, int count) {
+  const T ignored = static_cast<T>(in_.ignore_index);
+  for (int j = 0; j < count; j++) {
+    if (t.data[j] == ignored) weights_[j] = 0;
+  }
+}
+
+template class Blocks<float>;
+template class Blocks<double>;
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -1,0 +1,331 @@
+#include "cpu/kernels/every_term.h"
+
+#include "cpu/kernels/odds.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+namespace {
+
+/// The passes of one call on steps of one kind of target.
+template <class T, class Target>
+class EveryTerm {
+ public:
+  EveryTerm(const Inputs& in, Vec<T>* memory)
+      : in_(in), sigmoid_(in.activation == Activation::sigmoid), gamma_(static_cast<T>(in.focal_gamma)) {
+    const int64_t array = in.classes * kUnroll;
+    odds_ = {memory, memory + array, memory + 2 * array, memory + 3 * array};
+    focal_ = odds_.neg_log_not_p;
+    q_ = odds_.neg_log_p;
+    for (int whole = 1; whole <= 4; whole++) {
+      if (gamma_ == static_cast<T>(whole)) whole_gamma_ = whole;
+    }
+  }
+
+  /// totals: [C], added to.
+  void statistics(Steps<T, Target> steps, Totals* totals) const {
+    for (int64_t i = 0; i < steps.count; i++, steps.next()) {
+      find(steps, false);
+      for (int64_t c = 0; c < in_.classes; c++) {
+        Vec<T> x[kUnroll];
+        overlap(steps, c, x);
+        add_any(steps, x, totals[c].intersection);
+        add_each(steps, totals[c].prediction, [&](int u) { return in_.squared ? square(p(c, u)) : p(c, u); });
+        if (!Target::kLabels || steps.weight) {  // unweighted labels are counted elsewhere (KernelRun)
+          const auto t = [&](int u) { return steps.target.get(c, u); };
+          add_each(steps, totals[c].target, [&](int u) { return in_.squared ? square(t(u)) : t(u); });
+          add_each(steps, totals[c].volume, t);
+        }
+        if (in_.cross_entropy) {
+          add_each(steps, totals[c].cross_entropy, [&](int u) { return shares(steps, c, u, entropy(c, u)); });
+        }
+        if (in_.uniform) {
+          const T half = static_cast<T>(0.5);
+          const auto even = [&](int u) { return sigmoid_ ? (l(c, u) + o(c, u)) * half : l(c, u); };
+          add_each(steps, totals[c].uniform, even);
+        }
+        if (in_.focal) {
+          add_each(steps, totals[c].focal, [&](int u) { return shares(steps, c, u, focal(steps, c, u, false)); });
+        }
+      }
+    }
+  }
+
+  /// dL/dz. coefficients, slopes: [C]; the latter without the overlap unless it is the product. dp: [C][kUnroll].
+  void gradient(Steps<T, Target> steps, const Coefficients* coefficients, const Slope<T>* slopes, Vec<T>* dp,
+                Sink<T> sink) const {
+    const bool softmax = in_.activation == Activation::softmax;
+    for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
+      find(steps, true);
+      Vec<T> mean[kUnroll] = {};  // sum_j p_j*dp_j - q_j
+      for (int64_t c = 0; c < in_.classes; c++) {
+        Vec<T> x[kUnroll];
+        overlap_slope(steps, coefficients, c, x);
+        for (int u = 0; u < kUnroll; u++) {
+          const int64_t at = c * kUnroll + u;
+          const Vec<T> difference = minus_target<T, true>(steps, c, u, p(c, u), -odds_.complement[at]);
+          dp[at] = x[u] + slope_at<T, false>(steps, slopes[c], c, u, difference);
+          const Vec<T> q = logit_slope(steps, coefficients[c], c, u);
+          mean[u] += p(c, u) * dp[at] - q;
+          q_[at] = q;  // l of this class is done with
+        }
+      }
+      for (int64_t c = 0; c < in_.classes; c++) {
+        Vec<T> g[kUnroll];
+        for (int u = 0; u < kUnroll; u++) {
+          const int64_t at = c * kUnroll + u;
+          if (softmax) g[u] = p(c, u) * (dp[at] - mean[u]) - q_[at];
+          else if (sigmoid_) g[u] = dp[at] * (p(c, u) * odds_.complement[at]) - q_[at];
+          else g[u] = dp[at];
+        }
+        put_any(steps, c, g, sink);
+      }
+    }
+  }
+
+  /// dL/dt of a dense target.
+  void target_gradient(Steps<T, Target> steps, const Coefficients* coefficients, Sink<T> sink) const {
+    for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
+      find(steps, false);
+      for (int64_t c = 0; c < in_.classes; c++) {
+        const Coefficients& d = coefficients[c];
+        const TargetSlope<T> slope = target_slope<T>(in_, d);
+        // Of a class without weight they are 0, and stay so at p = 0, where the logarithms are infinite.
+        const T entropy_slope = static_cast<T>(d.cross_entropy), focal_slope = static_cast<T>(d.focal);
+        Vec<T> g[kUnroll];
+        overlap_target_slope(steps, d, c, g);
+        for (int u = 0; u < kUnroll; u++) {
+          g[u] += slope.at(steps.target.get(c, u));
+          if (in_.cross_entropy && entropy_slope != 0) {
+            g[u] += entropy_slope * (entropy(c, u).target - entropy(c, u).rest);
+          }
+          if (!in_.focal || focal_slope == 0) continue;
+          const Pair pair = focal(steps, c, u, false);
+          g[u] += focal_slope * (pair.target - pair.rest);
+        }
+        put_any(steps, c, g, sink);
+      }
+    }
+  }
+
+ private:
+  /// What t, and what 1-t is multiplied with.
+  struct Pair {
+    Vec<T> target, rest;
+  };
+
+  static WARPDICE_INLINE Vec<T> square(Vec<T> x) { return x * x; }
+  WARPDICE_INLINE Vec<T> p(int64_t c, int u) const { return odds_.p[c * kUnroll + u]; }
+  WARPDICE_INLINE Vec<T> l(int64_t c, int u) const { return odds_.neg_log_p[c * kUnroll + u]; }
+  WARPDICE_INLINE Vec<T> o(int64_t c, int u) const { return odds_.neg_log_not_p[c * kUnroll + u]; }
+
+  /// slope: for a derivative with respect to z.
+  void find(const Steps<T, Target>& steps, bool slope) const {
+    const View<T>& z = steps.z;
+    const bool logs = in_.cross_entropy || in_.uniform || in_.focal;
+    if (in_.activation == Activation::softmax) {
+      find_softmax(in_.classes, z, logs, odds_);
+      if (in_.focal) find_focal(steps, slope);
+      return;
+    }
+    if (sigmoid_) return find_sigmoid(in_.classes, z, logs, odds_);
+    for (int64_t c = 0; c < in_.classes; c++) {
+      for (int u = 0; u < kUnroll; u++) {
+        odds_.p[c * kUnroll + u] = z.get(c, u);
+        odds_.complement[c * kUnroll + u] = static_cast<T>(1) - z.get(c, u);
+      }
+    }
+  }
+
+  /// t*x + (1-t)*y; a factor 0 makes 0 even of infinity.
+  WARPDICE_INLINE Vec<T> shares(const Steps<T, Target>& steps, int64_t c, int u, Pair of) const {
+    if constexpr (Target::kLabels) return steps.target.select(c, u, of.target, of.rest);
+    const Vec<T> zero = {}, t = steps.target.get(c, u), other = static_cast<T>(1) - t;
+    return (t == zero ? zero : t * of.target) + (other == zero ? zero : other * of.rest);
+  }
+
+  WARPDICE_INLINE Pair entropy(int64_t c, int u) const { return {l(c, u), sigmoid_ ? o(c, u) : Vec<T>{}}; }
+
+  /// x^g for x from 0 to 1. Whole powers are products; neg_log() is -log x for the others.
+  template <class NegLog>
+  WARPDICE_INLINE Vec<T> power(Vec<T> x, NegLog neg_log) const {
+    if (whole_gamma_ == 0) return exp_nonpositive(finite<T>(neg_log()) * -gamma_);
+    Vec<T> product = x;
+    for (int i = 1; i < whole_gamma_; i++) product *= x;
+    return product;
+  }
+
+  /// Softmax: (1-p)^g*l of the target, or h. With labels once per voxel, not per class.
+  void find_focal(const Steps<T, Target>& steps, bool slope) const {
+    const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l) {
+      const Vec<T> one = splat<T>(1);
+      const Vec<T> rest = power(complement, [&] { return -log_positive(complement); });
+      return rest * (slope ? one + gamma_ * p * finite<T>(l) / complement : l);
+    };
+    for (int u = 0; u < kUnroll; u++) {
+      Vec<T> p_here = {};
+      Vec<T> complement = {};
+      Vec<T> l_here = {};
+      for (int64_t c = 0; c < in_.classes; c++) {
+        const int64_t i = c * kUnroll + u;
+        if constexpr (Target::kLabels) {
+          p_here += steps.target.times(c, u, p(c, u));
+          complement += steps.target.times(c, u, odds_.complement[i]);
+          l_here += steps.target.times(c, u, l(c, u));
+        } else {
+          focal_[i] = of(p(c, u), odds_.complement[i], l(c, u));
+        }
+      }
+      if constexpr (Target::kLabels) focal_[u] = of(p_here, complement, l_here);
+    }
+  }
+
+  /// What a focal loss adds, or its part of q, for t and for 1-t. With labels both are that of the side that t is on.
+  WARPDICE_INLINE Pair focal(const Steps<T, Target>& steps, int64_t c, int u, bool slope) const {
+    const int64_t i = c * kUnroll + u;
+    if (!sigmoid_) return {focal_[Target::kLabels ? u : i], Vec<T>{}};
+    const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l, Vec<T> o) {
+      return power(complement, [&] { return o; }) * (slope ? gamma_ * p * finite<T>(l) + complement : l);
+    };
+    Pair pair;
+    if constexpr (Target::kLabels) {
+      const auto side = [&](Vec<T> t, Vec<T> rest) { return steps.target.select(c, u, t, rest); };
+      const Vec<T> p_here = side(p(c, u), odds_.complement[i]), complement = side(odds_.complement[i], p(c, u));
+      pair.target = pair.rest = of(p_here, complement, side(l(c, u), o(c, u)), side(o(c, u), l(c, u)));
+    } else {
+      pair = {of(p(c, u), odds_.complement[i], l(c, u), o(c, u)), of(odds_.complement[i], p(c, u), o(c, u), l(c, u))};
+    }
+    if (slope) pair.rest = -pair.rest;
+    return pair;
+  }
+
+  /// q of one class and vector.
+  WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Coefficients& d, int64_t c, int u) const {
+    const Vec<T> pu = p(c, u), complement = odds_.complement[c * kUnroll + u], zero = {};
+    Vec<T> q = zero;
+    if (in_.cross_entropy) {
+      const Pair pair = {sigmoid_ ? complement : splat<T>(1), sigmoid_ ? -pu : zero};
+      q += static_cast<T>(d.cross_entropy) * shares(steps, c, u, pair);
+    }
+    if (in_.uniform) {
+      q += static_cast<T>(d.uniform) * (sigmoid_ ? (complement - pu) * static_cast<T>(0.5) : splat<T>(1));
+    }
+    if (in_.focal) q += static_cast<T>(d.focal) * shares(steps, c, u, focal(steps, c, u, true));
+    return q;
+  }
+
+  /// What class c adds to I.
+  void overlap(const Steps<T, Target>& steps, int64_t c, Vec<T> (&x)[kUnroll]) const {
+    if (in_.overlap == Overlap::wasserstein) {
+      distance_to(c, x);
+      for (int u = 0; u < kUnroll; u++) x[u] = steps.target.times(c, u, x[u]);
+      return;
+    }
+    for (int u = 0; u < kUnroll; u++) {
+      if (in_.overlap == Overlap::product) {
+        x[u] = steps.target.times(c, u, p(c, u));
+      } else {
+        const Vec<T> pu = p(c, u), t = steps.target.get(c, u);
+        x[u] = pu < t ? pu : t <= pu ? t : pu + t;  // NaN of either
+      }
+    }
+  }
+
+  /// sum_j M[c,j]*p_j
+  void distance_to(int64_t c, Vec<T> (&x)[kUnroll]) const {
+    for (Vec<T>& v : x) v = Vec<T>{};
+    for (int64_t j = 0; j < in_.classes; j++) {
+      const T distance = static_cast<T>(in_.distances[c * in_.classes + j]);
+      for (int u = 0; u < kUnroll; u++) x[u] += distance * p(j, u);
+    }
+  }
+
+  /// What I adds to dp of class c; nothing for the product, which slope_at() has.
+  void overlap_slope(const Steps<T, Target>& steps, const Coefficients* d, int64_t c, Vec<T> (&x)[kUnroll]) const {
+    for (Vec<T>& v : x) v = Vec<T>{};
+    if (in_.overlap == Overlap::minimum) {
+      const T slope = static_cast<T>(d[c].intersection);
+      for (int u = 0; u < kUnroll; u++) x[u] = slope * below(p(c, u), steps.target.get(c, u));
+    } else if (in_.overlap == Overlap::wasserstein) {
+      for (int64_t j = 0; j < in_.classes; j++) {
+        const T slope = static_cast<T>(d[j].intersection * in_.distances[j * in_.classes + c]);
+        for (int u = 0; u < kUnroll; u++) x[u] += slope * steps.target.get(j, u);
+      }
+    }
+  }
+
+  /// What I adds to dL/dt of class c.
+  void overlap_target_slope(const Steps<T, Target>& steps, const Coefficients& d, int64_t c,
+                            Vec<T> (&x)[kUnroll]) const {
+    const T slope = static_cast<T>(d.intersection);
+    if (in_.overlap == Overlap::wasserstein) distance_to(c, x);
+    for (int u = 0; u < kUnroll; u++) {
+      if (in_.overlap == Overlap::product) x[u] = p(c, u);
+      if (in_.overlap == Overlap::minimum) x[u] = below(steps.target.get(c, u), p(c, u));
+      x[u] *= slope;
+    }
+  }
+
+  /// [a < b], at a tie b: what the product has for a mask, where a = b = 0 must not be a slope towards more.
+  static WARPDICE_INLINE Vec<T> below(Vec<T> a, Vec<T> b) {
+    const Vec<T> zero = {};
+    return a < b ? splat<T>(1) : a == b ? b : zero;
+  }
+
+  template <class Value>
+  static WARPDICE_INLINE void add_each(const Steps<T, Target>& steps, Vec<double>& total, Value value) {
+    Vec<T> x[kUnroll];
+    for (int u = 0; u < kUnroll; u++) x[u] = value(u);
+    add_any(steps, x, total);
+  }
+
+  static void add_any(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+    if (steps.weight) weigh<T>(steps.weight, x);
+    total += tree_sum<T>(x);
+  }
+
+  static void put_any(const Steps<T, Target>& steps, int64_t c, Vec<T> (&g)[kUnroll], const Sink<T>& sink) {
+    if (steps.weight) weigh<T>(steps.weight, g);
+    sink.put(c, g);
+  }
+
+  const Inputs& in_;
+  Odds<T> odds_;
+  // In place of what is not needed any more, or not at all:
+  Vec<T>* focal_;  // with softmax, of neg_log_not_p
+  Vec<T>* q_;      // of neg_log_p, class by class
+  const bool sigmoid_;
+  const T gamma_;
+  int whole_gamma_ = 0;  // g from 1 to 4, or 0 for any other
+};
+
+}  // namespace
+
+template <class T, class Target>
+void add_every_term(const Inputs& in, Vec<T>* memory, const Steps<T, Target>& steps, Totals* totals) {
+  EveryTerm<T, Target>(in, memory).statistics(steps, totals);
+}
+
+template <class T, class Target>
+void every_term_gradient(const Inputs& in, Vec<T>* memory, const Steps<T, Target>& steps,
+                         const Coefficients* coefficients, const Slope<T>* slopes, Vec<T>* dp, const Sink<T>& sink) {
+  EveryTerm<T, Target>(in, memory).gradient(steps, coefficients, slopes, dp, sink);
+}
+
+template <class T>
+void every_term_target_gradient(const Inputs& in, Vec<T>* memory, const Steps<T, DenseTarget<T>>& steps,
+                                const Coefficients* coefficients, const Sink<T>& sink) {
+  EveryTerm<T, DenseTarget<T>>(in, memory).target_gradient(steps, coefficients, sink);
+}
+
+#define WARPDICE_OF_TARGET(T, Target)                                                                     \
+  template void add_every_term(const Inputs&, Vec<T>*, const Steps<T, Target>&, Totals*);                 \
+  template void every_term_gradient(const Inputs&, Vec<T>*, const Steps<T, Target>&, const Coefficients*, \
+                                    const Slope<T>*, Vec<T>*, const Sink<T>&)
+#define WARPDICE_OF(T)                                                                              \
+  WARPDICE_OF_TARGET(T, LabelTarget<T>);                                                            \
+  WARPDICE_OF_TARGET(T, DenseTarget<T>);                                                            \
+  template void every_term_target_gradient(const Inputs&, Vec<T>*, const Steps<T, DenseTarget<T>>&, \
+                                           const Coefficients*, const Sink<T>&)
+WARPDICE_OF(float);
+WARPDICE_OF(double);
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET

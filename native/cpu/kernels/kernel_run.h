@@ -1,0 +1,121 @@
+#pragma once
+// Steps 1 and 3 on one run of voxels: cut into blocks of whole steps and a padded last step, each of which goes to the
+// passes that fit the call.
+#include "cpu/kernels/blocks.h"
+#include "cpu/kernels/every_term.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+/// Where passes keep what they have of one step of all classes: [C][kUnroll] each.
+template <class T>
+struct Scratch {
+  Vec<T>* numerators;   // of softmax, then its p
+  Vec<T>* next_logits;  // PrefetchingSoftmax
+  Vec<T>* dp;           // dL/dp
+  Vec<T>* excess;       // [C]: see pointwise.h
+  Vec<T>* every_term;   // kEveryTermArrays of them
+};
+
+template <class T>
+class KernelRun {
+ public:
+  /// every_term: the passes are those of every_term.h.
+  KernelRun(const Inputs& in, const Run& run, Workspace& workspace, bool every_term);
+
+  /// keep: null, or where step 3 will find the probabilities.
+  void statistics(Sums* sums, const GradientOut* keep);
+
+  /// kept: out.data holds what statistics() kept.
+  void gradient(const Coefficients* coefficients, const GradientOut& out, bool kept);
+
+  /// dL/dt of a dense target.
+  void target_gradient(const Coefficients* coefficients, const GradientOut& out);
+
+ private:
+  /// Steps that the workspace holds beside what is staged.
+  size_t steps() const { return every_term_ ? 1 + kEveryTermArrays : 2; }
+
+  T* reserve(Workspace& workspace) const {
+    const size_t per_class = sizeof(Totals) + sizeof(int64_t) + sizeof(Slope<T>);
+    return static_cast<T*>(
+        workspace.reserve((steps() * step_ + 2 * staged_size_) * sizeof(T) + in_.classes * per_class));
+  }
+
+  Vec<T>* vectors(int64_t i) const { return reinterpret_cast<Vec<T>*>(memory_ + i * step_); }
+
+  Sink<T> staged_sink() const { return {staged_, blocks_.layout().stride, false}; }
+
+  /// The block's place in an array of the layout of the predictions.
+  template <class Element>
+  Element* place(const GradientOut& out, const Block& block) const {
+    return static_cast<Element*>(out.data) + blocks_.layout().offset(run_.n, block.s);
+  }
+
+  /// Where a block is kept: class by class, whatever the layout, since only step 3 reads it.
+  Sink<T> kept_at(const GradientOut& out, const Block& block) const {
+    return {place<T>(out, block), blocks_.layout().channels_last ? block.voxels : in_.voxels, false};
+  }
+
+  View<T> kept_view(const GradientOut& out, const Block& block) const {
+    const Sink<T> from = kept_at(out, block);
+    if (!block.partial) return {from.data, from.class_stride};
+    for (int64_t c = 0; c < in_.classes; c++) {
+      load_row<T>(from.data + c * from.class_stride, block.voxels, staged_ + c * blocks_.layout().stride);
+    }
+    return {staged_, blocks_.layout().stride};
+  }
+
+  void keep_partial(const GradientOut& out, const Block& block) const {
+    const Sink<T> to = kept_at(out, block);
+    for (int64_t c = 0; c < in_.classes; c++) {
+      memcpy(to.data + c * to.class_stride, staged_ + c * blocks_.layout().stride, block.voxels * sizeof(T));
+    }
+  }
+
+  // Of statistics().
+  template <class Target, class From>
+  void add(const Steps<T, Target, From>& steps, const Sink<T>& probabilities);
+  void finish(const Vec<double>& weight, double unweighted_voxels, Sums* sums) const;
+
+  // Of gradient().
+  template <class Target, class From>
+  void differentiate(const Steps<T, Target, From>& steps, bool kept, const Sink<T, From>& sink);
+  void halves_gradient(const GradientOut& out, const Block& block, bool streaming);
+
+  const Inputs& in_;
+  const Run& run_;
+  const bool every_term_;
+  const size_t step_;         // elements of a step: [C][kStep<T>]
+  const size_t staged_size_;  // elements of a staged block
+  T* const memory_;
+  Blocks<T> blocks_;
+  T *staged_, *staged_target_;  // a staged block of predictions, then of the gradient; of the target
+  Scratch<T> scratch_;
+  Totals* totals_;    // [C]
+  Slope<T>* slopes_;  // [C]
+  int64_t* counts_;   // [C]: voxels of each class, of blocks without weights
+};
+
+template <class T>
+KernelRun<T>::KernelRun(const Inputs& in, const Run& run, Workspace& workspace, bool every_term)
+    : in_(in),
+      run_(run),
+      every_term_(every_term),
+      step_(static_cast<size_t>(in.classes) * kStep<T>),
+      staged_size_(static_cast<size_t>(in.classes) * staged_stride<T>(in.classes)),
+      memory_(reserve(workspace)),
+      // Memory is shared by what is never in use at once: layouts are converted before the passes load anything and
+      // after they stored all; dp is of step 3, the logits of the next step are of step 1; and a call has one kind of
+      // passes.
+      blocks_(in, run, memory_) {
+  scratch_.dp = scratch_.next_logits = vectors(0);
+  scratch_.numerators = scratch_.excess = scratch_.every_term = vectors(1);
+  staged_ = memory_ + steps() * step_;
+  staged_target_ = staged_ + staged_size_;
+  // In the order of their alignment.
+  totals_ = reinterpret_cast<Totals*>(staged_target_ + staged_size_);
+  counts_ = reinterpret_cast<int64_t*>(totals_ + in.classes);
+  slopes_ = reinterpret_cast<Slope<T>*>(counts_ + in.classes);
+}
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -1,0 +1,87 @@
+#pragma once
+// Step 1 on a run.
+#include "cpu/kernels/every_term.h"
+#include "cpu/kernels/kernel_run.h"
+#include "cpu/kernels/pointwise.h"
+#include "cpu/kernels/softmax.h"
+
+namespace warpdice::cpu::WARPDICE_TARGET {
+
+template <class T>
+void KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
+  memset(static_cast<void*>(totals_), 0, in_.classes * sizeof(Totals));
+  memset(counts_, 0, in_.classes * sizeof(int64_t));
+  const Sink<T> keeps_nothing = {nullptr, 0, false};
+  Vec<double> weight = {};
+  double unweighted_voxels = 0;
+  const Read read = choose_read(in_, keep != nullptr, kWidensQuickly);
+  const bool direct = read == Read::halves || (read == Read::direct && blocks_.direct_target());
+  for (int64_t s = run_.begin; s < run_.end;) {
+    const Block block = blocks_.next_block(s, run_.end, direct);
+    s += block.voxels;
+    if (read == Read::halves && !block.partial) {
+      blocks_.with_halves(block, [&](auto z) {
+        blocks_.with_steps(z, block, false, staged_target_, [&](auto steps) { add(steps, keeps_nothing); });
+      });
+      blocks_.count_labels(block, counts_);
+      unweighted_voxels += block.voxels;
+      continue;
+    }
+    const View<T> z = blocks_.view(in_.predictions, block, staged_);
+    const Sink<T> sink = !keep ? keeps_nothing : block.partial ? staged_sink() : kept_at(*keep, block);
+    blocks_.with_steps(z, block, block.partial || in_.weighted(), staged_target_, [&](auto steps) {
+      if (steps.weight) {
+        for (int64_t j = 0; j < steps.count * kStep<T>; j += Simd<T>::lanes) {
+          weight += widen_sum(load<Vec<T>>(steps.weight + j));
+        }
+      } else {
+        unweighted_voxels += block.voxels;
+        if (in_.labels) blocks_.count_labels(block, counts_);
+      }
+      if constexpr (decltype(steps.target)::kStaged) {
+        if (every_term_) return add_every_term<T>(in_, scratch_.every_term, steps, totals_);
+      }
+      add(steps, sink);
+    });
+    if (keep && block.partial) keep_partial(*keep, block);
+  }
+  finish(weight, unweighted_voxels, sums);
+}
+
+template <class T>
+void KernelRun<T>::finish(const Vec<double>& weight, double unweighted_voxels, Sums* sums) const {
+  for (int64_t c = 0; c < in_.classes; c++) {
+    sums[c] = {};
+    sums[c].intersection = sum_lanes(totals_[c].intersection);
+    sums[c].prediction = sum_lanes(totals_[c].prediction);
+    sums[c].target = sum_lanes(totals_[c].target) + static_cast<double>(counts_[c]);
+    // Labels are 0 or 1 in every power.
+    sums[c].volume = in_.squared && !in_.labels ? sum_lanes(totals_[c].volume) : sums[c].target;
+    sums[c].weight = sum_lanes(weight) + unweighted_voxels;
+    sums[c].cross_entropy = in_.cross_entropy ? sum_lanes(totals_[c].cross_entropy) : 0;
+    sums[c].uniform = sum_lanes(totals_[c].uniform);
+    sums[c].focal = sum_lanes(totals_[c].focal);
+  }
+}
+
+template <class T>
+template <class Target, class From>
+void KernelRun<T>::add(const Steps<T, Target, From>& steps, const Sink<T>& probabilities) {
+  if (in_.activation == Activation::none) {
+    return pointwise_statistics<T, false, false, false>(steps, scratch_.excess, totals_, probabilities);
+  }
+  with_flag<!kHalf<From>>(probabilities.data, [&](auto keep) {
+    with_flag(steps.entropy, [&](auto entropy) {
+      constexpr bool kKeep = decltype(keep)::value, kEntropy = decltype(entropy)::value;
+      if (in_.activation == Activation::sigmoid) {
+        return pointwise_statistics<T, true, kKeep, kEntropy>(steps, scratch_.excess, totals_, probabilities);
+      }
+      if constexpr (Target::kStaged) {
+        softmax_statistics<T, kKeep, kEntropy>(steps, scratch_.numerators, scratch_.next_logits, totals_,
+                                               probabilities);
+      }
+    });
+  });
+}
+
+}  // namespace warpdice::cpu::WARPDICE_TARGET
