@@ -1,5 +1,5 @@
-// warpdice/tfjs: a loss of this package as a TensorFlow.js loss. Nothing of TensorFlow.js is imported: the caller hands
-// in the one that it uses (tfjs, tfjs-node or tfjs-core), so there is never a second copy beside it.
+// warpdice/tfjs: makes a TensorFlow.js loss of a loss of this package. It does not import TensorFlow.js: the caller passes
+// the package that it uses (tfjs, tfjs-node or tfjs-core), so a program never loads a second copy.
 import type { Names } from './calls/names.js';
 import { sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
@@ -8,7 +8,7 @@ import type { LossOptions } from './losses/options.js';
 import type { TypedArray } from './tensors/dtype.js';
 import type { TensorLike } from './tensors/tensor.js';
 
-/** What is used of a TensorFlow.js tensor. */
+/** The part of a TensorFlow.js tensor that {@link tfLoss} uses. */
 export interface TfTensor {
   readonly shape: number[];
   readonly dtype: string;
@@ -17,45 +17,45 @@ export interface TfTensor {
   dataSync(): Float32Array | Int32Array | Uint8Array;
 }
 
-/** What is used of TensorFlow.js; T is its `Tensor`, S its `Scalar` (`scalar` is here for that type alone). */
+/** The part of TensorFlow.js that {@link tfLoss} uses. T is its `Tensor`, S its `Scalar`. */
 export interface TensorFlow<T extends TfTensor, S extends T> {
   /** `tf.customGrad`. */
   customGrad(f: () => { value: T; gradFunc: (dy: T) => T[] }): (...inputs: T[]) => T;
   /** `tf.tensor`. */
   tensor(values: Float32Array, shape: number[], dtype: 'float32'): T;
-  /** `tf.scalar`. */
+  /** `tf.scalar`; only its type S is used. */
   scalar(value: number): S;
   /** `tf.zeros`. */
   zeros(shape: number[]): T;
 }
 
-/** A class of losses, such as `DiceLoss`; O is the options of its constructor. */
+/** A loss class, such as `DiceLoss`. O is the type of its options. */
 export type LossClass<O extends LossOptions> = new (options: O) => Loss;
 
 /**
- * One of this package's losses as a TensorFlow.js loss `(yTrue, yPred) => tensor` with its exact gradient
- * (`tf.customGrad`). The formula is that of the class: `DiceLoss`, `TverskyLoss`, `DiceCELoss`, any of them.
+ * Makes a TensorFlow.js loss `(yTrue, yPred) => tensor` of any loss class of this package, with the exact gradient
+ * (`tf.customGrad`):
  *
  *     value      L(yPred, yTrue), rounded to float32
- *     gradient   dy * dL/dyPred for yPred, computed in one pass over yPred; zeros for yTrue, which counts as constant
+ *     gradient   dy * dL/dyPred for yPred, computed in one pass over yPred; zeros for yTrue, which is held constant
  *
- * Shapes, channels last unless `options.layout` says otherwise: yPred is [N, ...spatial, C], float32; rank 1 is one
- * sample of one class. yTrue is
- * - class indices [N, ...spatial], int32 (or bool for two classes), or
- * - dense, the shape of yPred: float32, bool, or int32 of 0 and 1 as `tf.oneHot` makes it (which is copied), or
- * - with one class a 0/1 mask of any of these dtypes, with or without the class axis.
+ * The layout is channels last by default. yPred is [N, ...spatial, C], float32; rank 1 is one sample of one class. yTrue is
+ * one of these:
+ * - class indices: [N, ...spatial], int32, or bool for two classes
+ * - a dense target: the shape of yPred, float32 or bool, or int32 with 0 and 1 (the result of `tf.oneHot`; it is copied)
+ * - with one class, a 0/1 mask of any of these dtypes, with or without the class axis
  *
- * The result is a scalar; with `reduction: 'none'` it is [N, C] or, with `batch`, [C]; of compound losses and
- * of those that sum over the classes [N] or a scalar.
+ * The result is a scalar. With `reduction: 'none'` it is [N, C] or, with `batch`, [C]; compound losses and losses that sum
+ * over the classes then give [N] or, with `batch`, a scalar.
  *
- * Use it in `tf.grads`, `tf.variableGrads`, `optimizer.minimize`, `model.compile({ loss })` and as a metric. In
- * `model.fit` TensorFlow.js itself refuses targets without the class axis: give dense ones there; and `classWeight`
- * there would only scale the finished value: use `classWeights` here. Only the first derivative is exact: a gradient of
- * the gradient is an error or, where yPred also reaches the result another way, incomplete.
+ * Use the loss in `tf.grads`, `tf.variableGrads`, `optimizer.minimize`, `model.compile({ loss })` and as a metric. Two
+ * things differ in `model.fit`: TensorFlow.js refuses targets without the class axis there, so pass dense targets; and its
+ * `classWeight` only scales the finished value, so use the option `classWeights` instead. Only the first derivative is
+ * exact: a gradient of the gradient throws or, when yPred also reaches the result another way, is incomplete.
  *
- * It reads its inputs with `dataSync()`, which on a GPU backend waits until they are computed and blocks the event loop
- * meanwhile. There is no way around it: `tf.customGrad` needs the value before the call returns. On the cpu backend it
- * returns the tensor's own memory at once.
+ * The loss reads its inputs with `dataSync()`, because `tf.customGrad` needs the value before the call returns. On a GPU
+ * backend `dataSync()` blocks the event loop until the inputs are computed. On the cpu backend it returns the tensor's own
+ * memory at once.
  *
  * ```ts
  * const loss = tfLoss(tf, DiceLoss, { activation: 'softmax', background: false });
@@ -63,11 +63,11 @@ export type LossClass<O extends LossOptions> = new (options: O) => Loss;
  * model.compile({ optimizer, loss }); // then model.fit(images, tf.oneHot(labels, C))
  * ```
  *
- * @param tf TensorFlow.js as the program imports it: `import * as tf from '@tensorflow/tfjs'` (or tfjs-node, tfjs-core)
- * @param LossClass The class, not an instance: the layout must be known here
- * @param options What the class takes; `layout` is `'channels-last'` by default
- * @throws TypeError, RangeError for an unknown option, a wrong value, and, by the function returned, for inputs that do
- *   not fit; WarpDiceError ERR_LABEL_RANGE for labels out of range, ERR_DISPOSED
+ * @param tf The TensorFlow.js of the program: `import * as tf from '@tensorflow/tfjs'` (or tfjs-node, tfjs-core)
+ * @param LossClass The class, not an instance, because tfLoss sets the layout
+ * @param options The options of the class; `layout` is `'channels-last'` by default
+ * @throws TypeError, RangeError for an unknown option or a wrong value. The returned function throws TypeError, RangeError
+ *   for inputs that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
  *
  * @example
  * const loss = tfLoss(tf, DiceLoss);
@@ -104,7 +104,7 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
     checkTensor(yPred, 'yPred', ['float32']);
 
     const differentiable = tf.customGrad(() => {
-      // Both arrays stay referenced until the gradient is done, so that a GPU backend sends them once.
+      // The gradient below reuses both arrays, so a GPU backend downloads them only once.
       const predictions: TensorLike = { data: read(yPred), shape: yPred.shape };
       const target: TensorLike = { data: targetData(yTrue, yPred, all.layout), shape: yTrue.shape };
       const statistics = loss.mergedSync(loss.statistics(predictions, target));
@@ -115,7 +115,7 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
         const scaled = unreduced
           ? { upstream: { data, shape: dy.shape } }
           : { gradScale: data[0] as number };
-        // A new array each time: on the cpu backend tf.tensor keeps it as the memory of the tensor.
+        // A new array for each gradient: on the cpu backend tf.tensor keeps the array as its memory.
         const grad = loss.gradient(predictions, target, statistics, scaled);
         return [
           tf.zeros(yTrue.shape),
@@ -130,9 +130,9 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
   };
 }
 
-// --- checks: what TensorFlow.js users get wrong, in the names that they use -------------------------------
+// --- checks, with messages in TensorFlow.js' terms --------------------------------------------------------
 
-/** What the loss calls its arguments in messages, and how TensorFlow.js mends them. */
+/** Names and advice for the loss's messages, in TensorFlow.js' terms. */
 const names: Names = {
   predictions: 'yPred',
   target: 'yTrue',
@@ -160,7 +160,7 @@ function checkLossClass(LossClass: unknown): void {
   }
 }
 
-/** The options with TensorFlow.js' layout where none is given. */
+/** The options, with channels last as the default layout. */
 function withLayout(options: LossOptions | undefined) {
   const known = options === undefined || (typeof options === 'object' && options !== null);
   if (!known || Array.isArray(options)) throw typeError('an object', 'options', options);
@@ -184,8 +184,8 @@ function checkTensor(tensor: TfTensor, name: string, dtypes: readonly string[]):
 }
 
 /**
- * The values in an array of the tensor's dtype. TensorFlow.js' own may be another: on the cpu backend a cast to a wider
- * dtype only renames it, and `tf.oneHot(labels, C).toFloat().dataSync()` is an Int32Array.
+ * The values in an array that fits the tensor's dtype. TensorFlow.js' own array may not fit: on the cpu backend a cast to a
+ * wider dtype keeps the old array, so `tf.oneHot(labels, C).toFloat().dataSync()` is an Int32Array.
  */
 function read(tensor: TfTensor): Float32Array | Int32Array | Uint8Array {
   const data = tensor.dataSync();
@@ -195,7 +195,7 @@ function read(tensor: TfTensor): Float32Array | Int32Array | Uint8Array {
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
-/** The values of yTrue in a dtype that the loss takes: dense int32, which it does not, becomes uint8. */
+/** The values of yTrue in a dtype that the loss takes. It does not take a dense int32 target, which becomes uint8. */
 function targetData(yTrue: TfTensor, yPred: TfTensor, layout: string): TypedArray {
   const data = read(yTrue);
   const { shape } = yPred;

@@ -1,4 +1,4 @@
-// The user's hook between step 1 and step 2: a call is cut in two, and the second half reads other statistics.
+// allReduce, the user's hook between steps 1 and 2. It splits a call in two: the second half reads the merged statistics.
 import type { NativeCall, NativeMemory } from '../../binding.js';
 import { typeError } from '../common/check.js';
 import { Step } from '../native/codes.js';
@@ -6,7 +6,10 @@ import { copyArray, type TypedArray } from '../tensors/dtype.js';
 import { withInputs } from './native-call.js';
 import type { Statistics } from './statistics.js';
 
-/** Adds the statistics of all ranks (workers, processes, machines); every rank must call it equally often. */
+/**
+ * Returns the sum of the statistics of all ranks (workers, processes, machines). Every rank must make the same number of
+ * calls, because each call waits for the other ranks.
+ */
 export type AllReduce = (statistics: Statistics) => Statistics | Promise<Statistics>;
 
 export function checkAllReduce(value: unknown): AllReduce | undefined {
@@ -14,34 +17,34 @@ export function checkAllReduce(value: unknown): AllReduce | undefined {
   throw typeError('a function', 'allReduce', value);
 }
 
-/** Whether a call of these steps runs the hook between them. */
+/** Whether a call with these steps runs the hook: it computes statistics and then uses them. */
 export const runsHook = (steps: number): boolean =>
   (steps & Step.statistics) !== 0 && steps !== Step.statistics;
 
-/** The result of the hook in a call that cannot wait. */
+/** The hook's result in a synchronous call, which refuses a promise. */
 export function atOnce(merged: unknown): unknown {
   if (typeof (merged as Promise<unknown> | undefined)?.then !== 'function') return merged;
-  // Nobody waits for it any more: a rejection of it must not end the process.
+  // The call throws below, so nobody handles this promise: its rejection must not end the process.
   Promise.resolve(merged).catch(() => {});
   throw new TypeError(
     'Expected Statistics from allReduce but received a promise: use valueAsync or valueAndGradAsync',
   );
 }
 
-/** Step 1 of a call, into these statistics. */
+/** Step 1 of a call alone; it writes into `statistics`. */
 export const statisticsOnly = (call: NativeCall, statistics: NativeMemory): NativeCall => ({
   ...call,
   steps: Step.statistics,
   statistics,
 });
 
-/** The other steps, from these statistics. */
+/** The other steps of a call; they read `statistics`. */
 export const withoutStatistics = (
   call: NativeCall,
   statistics: NativeMemory | undefined,
 ): NativeCall => ({ ...call, steps: call.steps & ~Step.statistics, statistics });
 
-/** The call with copies of all inputs that could change while the hook waits: shared memory may not. */
+/** The call with copies of its inputs, which could change while the hook waits. The caller keeps shared memory unchanged. */
 export const withCopies = (call: NativeCall): NativeCall =>
   withInputs(call, (input) => {
     const array = input as TypedArray;

@@ -1,61 +1,61 @@
-// What one call adds to a loss.
+// The options of a call.
 import type { DType } from '../tensors/dtype.js';
 import type { TensorLike } from '../tensors/tensor.js';
 
-/** What one call adds. */
+/** The options that every call has. */
 export interface CallOptions {
   /**
-   * w per voxel: the predictions' shape without the class axis; uint8 or any float dtype. Applied after the
-   * activation. A voxel of weight 0 contributes nothing, even if it is NaN, and gets gradient 0. Meant to be >= 0, which
-   * is not checked; NaN makes the loss NaN. Default ones.
+   * The weight w of each voxel, in the predictions' shape without the class axis; uint8 or any float dtype. Applied after
+   * the activation. A voxel of weight 0 contributes nothing, even when its predictions are NaN, and gets gradient 0. Weights
+   * should be >= 0; this is not checked. A NaN weight makes the loss NaN. Default ones.
    */
   weight?: TensorLike;
 }
 
-/** Buffers of the caller for the results of {@link Loss.value}. */
+/** Your buffers for the results of {@link Loss.value}. A result without a buffer gets a new tensor. */
 export interface ValueOut {
-  /** float64, the shape of the value. */
+  /** float64, in the shape of {@link LossValue.value}. */
   value?: TensorLike;
-  /** float64, [N, C] or, pooled, [C]. */
+  /** float64, [N, C] or, with `batch`, [C]. */
   perClass?: TensorLike;
-  /** float64, the shape of the value and then 3. For compound losses. */
+  /** float64, in the shape of the value with one more axis of 3. Only for compound losses. */
   parts?: TensorLike;
 }
 
-/** What a call of {@link Loss.value} adds. */
+/** The options of {@link Loss.value}. */
 export interface ValueOptions extends CallOptions {
-  /** The caller's buffers for the results. */
+  /** Your buffers for the results. Default: new tensors. */
   out?: ValueOut;
 }
 
-/** What a call of {@link Loss.gradient} adds. */
+/** The options of {@link Loss.gradient}. */
 export interface GradientOptions extends CallOptions {
   /** Multiplies the gradient before it is rounded: a number, or a tensor of one float32 or float64. Default 1. */
   gradScale?: number | TensorLike;
-  /** `'float32'` for a gradient that half precision would round to 0. Default: the dtype of the predictions. */
+  /** `'float32'` avoids a gradient that half precision would round to 0. Default: the dtype of the predictions. */
   gradDtype?: DType;
-  /** Adds the gradient to `out.grad`, which is then needed. Default false. */
+  /** true: adds the gradient to `out.grad`, which is then required. Default false. */
   accumulate?: boolean;
-  /** dL/dvalue for reduction `'none'`, where it is needed: float64 or float32, the shape of the value. */
+  /** dL/dvalue in the shape of the value, float64 or float32. Required for reduction `'none'`, refused otherwise. */
   upstream?: TensorLike;
   /**
-   * For statistics of more samples than these predictions hold (micro-batches or shards, joined by
-   * {@link Statistics.concat}): which of those samples the first of these is. Not with `batch`, where all samples are
-   * one. `upstream` is then that of all samples. Default: the statistics are those of exactly these samples.
+   * The index, among the samples of the statistics, of the first sample of these predictions. For statistics of more
+   * samples than the predictions hold: micro-batches or shards, joined by {@link Statistics.concat}. `upstream` then covers
+   * all samples of the statistics. Cannot be combined with `batch`. Default: the statistics cover exactly these samples.
    */
   sampleOffset?: number;
-  /** The caller's buffer for the gradient, in the shape of the predictions; their own memory replaces them. */
+  /** Your buffer for the gradient, in the shape of the predictions. It may be their memory, which is then overwritten. */
   out?: { grad?: TensorLike };
 }
 
-/** What a call of {@link Loss.targetGradient} adds. */
+/** The options of {@link Loss.targetGradient}. */
 export interface TargetGradientOptions extends Omit<GradientOptions, 'out' | 'gradDtype'> {
-  /** The caller's buffer for the gradient, in the shape and dtype of the target. */
+  /** Your buffer for the gradient, in the shape and dtype of the target. */
   out?: { targetGrad?: TensorLike };
 }
 
-/** What a call of {@link Loss.valueAndGrad} adds. */
+/** The options of {@link Loss.valueAndGrad}. */
 export interface ValueAndGradOptions extends Omit<GradientOptions, 'out' | 'sampleOffset'> {
-  /** The caller's buffers for the results; `grad` in the shape of the predictions, or their own memory. */
+  /** Your buffers for the results. `grad` has the shape of the predictions and may be their memory. */
   out?: ValueOut & { grad?: TensorLike };
 }

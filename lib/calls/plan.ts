@@ -2,24 +2,24 @@ import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import type { ValueAndGradOptions } from './options.js';
 import type { PreparedCall } from './prepared-call.js';
 
-/** A checked call on these tensors; the results go to `out`, or where the plan's first call has put them. */
+/** Checks a call on these tensors. The results go to `out`, or to new tensors. */
 export type Prepare = (
   x: TensorLike,
   y: TensorLike,
   out: ValueAndGradOptions['out'],
 ) => PreparedCall;
 
-/** What executes a plan's calls. @internal */
+/** Executes a plan's calls on one kind of device. @internal */
 export interface PlanRunner {
   execute(call: PreparedCall): void;
-  /** Said of a call that takes the place of the one before. */
+  /** Replaces the call that later executions run. */
   bind(call: PreparedCall): void;
   dispose(): void;
 }
 
 /**
- * A value-and-gradient call that was checked once and is executed many times. `execute()` allocates nothing
- * (but what an `allReduce` hook is given).
+ * A value-and-gradient call that is checked once and executed many times, made by {@link Loss.plan}. `execute()` allocates
+ * nothing, except the statistics for an `allReduce` hook.
  *
  * @example
  * const p = Tensor.from(Float64Array.of(0.5, 0), [2]);
@@ -53,12 +53,12 @@ export class Plan implements Disposable {
     return this.#call.value as Tensor;
   }
 
-  /** L of every class of the last `execute()`. Always the same tensor. */
+  /** The loss of every class of the last `execute()`, see {@link LossValue.perClass}. Always the same tensor. */
   get perClass(): Tensor {
     return this.#call.perClass as Tensor;
   }
 
-  /** The parts of a compound loss of the last `execute()`. Always the same tensor. */
+  /** The parts of a compound loss of the last `execute()`, else undefined. Always the same tensor. */
   get parts(): Tensor | undefined {
     return this.#call.parts;
   }
@@ -69,9 +69,11 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Computes the loss and the gradient of what the tensors hold now. On a GPU it launches one CUDA graph and returns at
-   * once: tensors are read when the graph runs, and labels out of range are an error of reading a result, until the
-   * next `execute()`.
+   * Computes the loss and the gradient for the current contents of the tensors. On a GPU it launches one CUDA graph and
+   * returns immediately: the tensors are read when the graph runs. Labels out of range then throw when a result is read,
+   * until the next `execute()`.
+   *
+   * @throws WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED, ERR_CUDA
    */
   execute(): this {
     this.#runner.execute(this.#call);
@@ -79,9 +81,9 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Swaps the tensors for others of the same shapes and dtypes; the results stay where they are.
+   * Replaces the predictions and the target by tensors of the same shapes and dtypes. The result tensors stay the same.
    *
-   * @throws TypeError, RangeError for tensors of other shapes or dtypes; the plan then stays as it was
+   * @throws TypeError, RangeError for tensors of other shapes or dtypes; the plan then keeps its tensors
    */
   bind(predictions: TensorLike, target: TensorLike): this {
     const { value, perClass, parts, grad } = this;
@@ -99,8 +101,8 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Frees what the plan has on a GPU: its workspace, its graph and the results that it made. What was enqueued is still
-   * done. On the CPU there is nothing to free. May be called again.
+   * Frees the plan's memory on a GPU: its workspace, its graph and the result tensors that it allocated. Enqueued work still
+   * completes. On the CPU there is nothing to free. May be called again.
    */
   dispose(): void {
     this.#runner.dispose();

@@ -1,41 +1,41 @@
-// What the calls of a loss return.
+// The results of a loss's calls.
 import type { Tensor } from '../tensors/tensor.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
 import type { PreparedCall } from './prepared-call.js';
 
-/** The loss, reduced, and what it was reduced from. Both float64. */
+/** The result of {@link Loss.value}. All tensors are float64. */
 export interface LossValue {
   /**
-   * Shape [] for reduction `'mean'` and `'sum'`; for `'none'` [N, C] or, pooled, [C] (0 where not counted), and [N] or,
-   * pooled, [] for compound losses and those that sum over the classes.
+   * The loss after the reduction. Shape [] for `'mean'` and `'sum'`. For `'none'` [N, C], with 0 where a class is not
+   * counted; compound losses and losses that sum over the classes have [N]. With `batch` the axis N is missing.
    */
   readonly value: Tensor;
   /**
-   * L of every class, counted or not, without class weights: [N, C] or, pooled over the batch, [C]. A loss that sums
-   * over the classes says its L for each of them. Of a compound loss it is the overlap's.
+   * The loss L of every class, counted or not, without class weights: [N, C] or, with `batch`, [C]. A loss that sums
+   * over the classes repeats its L for each class. A compound loss gives its overlap loss here.
    */
   readonly perClass: Tensor;
   /**
-   * Of a compound loss: the overlap loss, the cross-entropy and the focal loss (0 where it has none), each reduced and
-   * without its weight. Shape [3], or that of the value and then 3.
+   * The parts of a compound loss: overlap loss, cross-entropy, focal loss (0 for a part that the loss does not have). Each
+   * is reduced, and without its weight. The shape is that of the value with one more axis of 3.
    */
   readonly parts?: Tensor;
 }
 
-/** The loss and its gradient. */
+/** The result of {@link Loss.valueAndGrad}. */
 export interface LossValueAndGrad extends LossValue {
   /** dL/dpredictions, in their shape. */
   readonly grad: Tensor;
 }
 
-/** A call after all checks that has not run yet: at once, or off the event loop. */
+/** A checked call that has not run yet. `run` computes at once, `runAsync` off the event loop. */
 export interface DeferredCall<Result> {
   readonly call: PreparedCall;
   run(): Result;
   runAsync(): Promise<Result>;
 }
 
-/** `out` itself when it holds the very tensors, so that nothing is allocated. */
+/** Returns `out` itself when it holds the result tensors, so that nothing is allocated. */
 export function lossValue(call: PreparedCall, out: ValueOptions['out']): LossValue {
   return holds(out, call) ? (out as LossValue) : valueTensors(call);
 }

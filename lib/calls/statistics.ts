@@ -3,7 +3,7 @@ import { Device } from '../devices/device.js';
 import { Tensor } from '../tensors/tensor.js';
 import { isPooled } from './signature.js';
 
-/** The sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
+/** The names of the sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
 export const sumNames = [
   'intersection',
   'prediction',
@@ -16,10 +16,10 @@ export const sumNames = [
 ] as const;
 const sumCount = sumNames.length;
 
-/** Of what {@link Statistics.fromArray} reads: more letters are not a signature. */
+/** The most letters that {@link Statistics.fromArray} accepts as a signature. */
 const longestSignature = 1000;
 
-/** {@link Statistics} as `JSON.stringify` writes them. Numbers that JSON cannot hold are strings. */
+/** {@link Statistics} in the form that `JSON.stringify` writes. Numbers that JSON cannot hold are strings. */
 export interface StatisticsJson {
   samples: number;
   shape: readonly [groups: number, classes: number, sums: 8];
@@ -29,24 +29,25 @@ export interface StatisticsJson {
 }
 
 /**
- * The sums that a loss is made of, per sample and class (or per class when pooled over the batch):
+ * The sums from which a loss is computed, for each sample and class or, with `batch`, for each class:
  *
  *     intersection I = sum w*p*t    prediction P = sum w*p^k    target T = sum w*t^k
  *     volume V = sum w*t            weight W = sum w
  *     crossEntropy E = sum w*-t*log p    uniform U = sum w*-log p    (sigmoid: of p and 1-p, see CrossEntropyOptions)
  *     focal F = sum w*t*(1-p)^gamma*-log p    (sigmoid: of p and 1-p, see FocalOptions)
  *
- * with min(p, t) for p*t where the overlap is `'minimum'`, k = 2 for the squared denominator and 1 for the linear one; a sum that the loss does not need is 0. They are
- * small, always float64, and add up: the sums of the parts of a volume are the sums of the volume.
+ * With overlap `'minimum'`, I = sum w*min(p, t). k is 2 for the squared denominator and 1 for the linear one. A sum that the
+ * loss does not need is 0. Statistics are small and always float64. They add up: the sums of the parts of a volume, added,
+ * are the sums of the volume.
  */
 export class Statistics {
-  /** `[groups, classes, 8]`; groups is the number of samples, or 1 when pooled over the batch. */
+  /** `[groups, classes, 8]`; groups is the number of samples or, with `batch`, 1. */
   readonly shape: readonly [groups: number, classes: number, sums: 8];
   /** How many samples the sums come from. */
   readonly samples: number;
-  /** What the sums mean. Only equal signatures can be mixed. */
+  /** The options of the loss that change the meaning of the sums, as text. Only statistics with equal signatures can be mixed. */
   readonly signature: string;
-  /** Whether they are sums over the whole batch: one group, whatever the number of samples. */
+  /** Whether the sums are over the whole batch (option `batch`): one group, for any number of samples. */
   readonly pooled: boolean;
 
   readonly #data: Float64Array | Tensor;
@@ -77,9 +78,9 @@ export class Statistics {
   }
 
   /**
-   * `[groups, classes, 8]`: intersection I, prediction P, target T, volume, weight, crossEntropy, uniform, focal.
+   * The sums, `[groups, classes, 8]`: intersection, prediction, target, volume, weight, crossEntropy, uniform, focal.
    *
-   * @throws TypeError for sums on a GPU: {@link Statistics.read} copies them
+   * @throws TypeError for sums on a GPU: {@link Statistics.read} copies them to the host
    */
   get data(): Float64Array {
     if (!(this.#data instanceof Tensor)) return this.#data;
@@ -88,12 +89,12 @@ export class Statistics {
     );
   }
 
-  /** Whether they are statistics themselves: not a Proxy of such, which has no sums. @internal */
+  /** Whether `value` really has sums: a Proxy of statistics has none. @internal */
   static isWhole(value: Statistics): boolean {
     return #data in value;
   }
 
-  /** Where the sums are. */
+  /** The device that holds the sums. */
   get device(): Device {
     return this.#data instanceof Tensor ? this.#data.device : Device.cpu;
   }
@@ -104,9 +105,9 @@ export class Statistics {
   }
 
   /**
-   * A copy on the host. On a GPU it waits for the work that makes the sums, without blocking.
+   * Copies the statistics to the host. For sums on a GPU it waits, without blocking, until they are computed.
    *
-   * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums from a GPU whose target had invalid values
+   * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums on a GPU whose target had labels out of range
    */
   async read(): Promise<Statistics> {
     const data = this.#data instanceof Tensor ? await this.#data.read() : this.#data.slice();
@@ -125,10 +126,11 @@ export class Statistics {
   }
 
   /**
-   * The statistics of both parts together: more voxels of the same samples (tiles of a volume), or any parts when
-   * pooled over the batch.
+   * Adds the statistics of two parts. Without `batch` the parts must be voxels of the same samples, such as tiles of a
+   * volume; with `batch` they may be any parts.
    *
-   * @throws RangeError when the two do not mean the same or, not pooled, have different numbers of samples
+   * @throws TypeError, RangeError for statistics with another signature or number of classes or, without `batch`, another
+   *   number of samples
    */
   add(other: Statistics): Statistics {
     checkSignature(other, this.signature, 'other');
@@ -141,7 +143,12 @@ export class Statistics {
     return new Statistics(sum, this.shape[0], this.shape[1], samples, this.signature);
   }
 
-  /** The statistics of more samples, in the order of the list. Not for pooled ones: those {@link add}. */
+  /**
+   * Joins the statistics of different samples, in the order of the list.
+   *
+   * @throws TypeError for statistics of a loss with `batch`, which need {@link add}; RangeError for different signatures or
+   *   numbers of classes
+   */
   static concat(list: readonly Statistics[]): Statistics {
     if (!Array.isArray(list)) throw typeError('an array of statistics', 'list', list);
     if (list.length === 0) throw rangeError('at least one', 'list', list);
@@ -166,7 +173,7 @@ export class Statistics {
     return new Statistics(data, samples, first.shape[1], samples, first.signature);
   }
 
-  /** What `JSON.stringify` calls; every sum survives to the bit (but the sign of 0), NaN and the infinities too. */
+  /** Called by `JSON.stringify`. Every sum is kept exactly, NaN and infinities included; only -0 becomes 0. */
   toJSON(): StatisticsJson {
     const { samples, shape, signature } = this;
     return {
@@ -178,7 +185,7 @@ export class Statistics {
   }
 
   /**
-   * The statistics that {@link toJSON} described.
+   * Reads the result of {@link toJSON}.
    *
    * @throws TypeError, RangeError for anything else
    * @example
@@ -201,9 +208,9 @@ export class Statistics {
   }
 
   /**
-   * Everything in one Float64Array, to be posted, stored or sent; {@link fromArray} reads it back:
-   * samples, the shape, the length of the signature, its UTF-16 codes, then {@link data}.
-   * Not for adding: add {@link data}, or the statistics.
+   * Writes everything into one Float64Array, to be posted, stored or sent; {@link fromArray} reads it back. It holds
+   * `samples`, the shape, the length of the signature, the UTF-16 codes of the signature, then {@link data}. Do not add such
+   * arrays: add {@link data}, or use {@link add}.
    */
   toArray(): Float64Array {
     const { samples, shape, signature, data } = this;
@@ -216,7 +223,7 @@ export class Statistics {
   }
 
   /**
-   * The statistics that {@link toArray} put into `array`, which is copied.
+   * Reads the result of {@link toArray}. The array is copied.
    *
    * @throws TypeError, RangeError for anything else
    */
@@ -236,7 +243,7 @@ export class Statistics {
   }
 }
 
-/** From parts of which nothing is known yet. */
+/** Statistics from unchecked parts. */
 function build(
   name: string,
   samples: unknown,

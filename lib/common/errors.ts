@@ -1,25 +1,27 @@
-/** What a {@link WarpDiceError} is about; wrong arguments are a `TypeError` or `RangeError` instead. */
+/** The codes of {@link WarpDiceError}. Wrong arguments throw a `TypeError` or `RangeError` instead. */
 export type ErrorCode =
   /** A disposed tensor, stream, event or plan was used. */
   | 'ERR_DISPOSED'
-  /** The device asked for is not there. */
+  /** The requested GPU does not exist; the message says why. */
   | 'ERR_NO_DEVICE'
+  /** Memory could not be allocated. */
   | 'ERR_OUT_OF_MEMORY'
+  /** A CUDA call failed; the message has CUDA's name and text of the error. */
   | 'ERR_CUDA'
-  /** The target, or a label map to be scored, names classes that do not exist: see `count`, `index` and `value`. */
+  /** A target or a label map has values that are no class: see `count`, `index` and `value`. */
   | 'ERR_LABEL_RANGE'
-  /** The native addon could not be loaded or failed inside. */
+  /** The native addon could not be loaded, or it had an internal error. */
   | 'ERR_ADDON';
 
-/** A fault that a program may want to tell apart by its `code`. */
+/** Every error that is not a wrong argument; `code` says which. */
 export class WarpDiceError extends Error {
   override readonly name = 'WarpDiceError';
   readonly code: ErrorCode;
-  /** ERR_LABEL_RANGE: how many target values are out of range. */
+  /** For ERR_LABEL_RANGE: how many values are out of range. */
   readonly count?: number;
-  /** ERR_LABEL_RANGE: flat index of the first one. */
+  /** For ERR_LABEL_RANGE: the flat index of the first of them. */
   readonly index?: number;
-  /** ERR_LABEL_RANGE: its value. */
+  /** For ERR_LABEL_RANGE: the value at that index. */
   readonly value?: number;
 
   constructor(

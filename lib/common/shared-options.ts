@@ -1,7 +1,7 @@
 // Options that losses and metrics share.
 import { checkOneOf, rangeError, typeError } from './check.js';
 
-/** What a class with no target voxel does: see {@link LossOptions.absent} and {@link MetricsOptions.absent}. */
+/** How a class with no target voxels is treated: see {@link LossOptions.absent} and {@link MetricsOptions.absent}. */
 export type Absent = 'formula' | 'skip' | 'perfect' | 'worst';
 
 export const absentPolicies: readonly Absent[] = ['formula', 'skip', 'perfect', 'worst'];

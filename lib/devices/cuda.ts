@@ -1,4 +1,4 @@
-// The addon's CUDA part, where there is one.
+// The CUDA part of the addon, and the reason when there is none.
 import type { CudaBinding } from '../../binding.js';
 import { WarpDiceError } from '../common/errors.js';
 import { native } from '../native/load.js';
@@ -8,11 +8,11 @@ export function cuda(): CudaBinding {
   return native.cuda;
 }
 
-/** 13.0 for 13000. */
+/** A CUDA version as text: '13.0' for 13000. */
 export const version = (code: number): string =>
   `${Math.floor(code / 1000)}.${Math.floor((code % 1000) / 10)}`;
 
-/** Why there is no GPU, in words; undefined when there is one. */
+/** The reason why there is no GPU, as text; undefined when there is one. */
 export function whyNoGpu(): string | undefined {
   if (native.cuda === undefined) {
     return 'this build of warpdice has no CUDA: when it was compiled, there was no NVIDIA GPU or no nvcc, or WARPDICE_CUDA=OFF was set';

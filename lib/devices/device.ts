@@ -1,4 +1,4 @@
-// Devices, and the queues of their work: each of the three classes names the others.
+// Devices, streams and events: one file, since the three classes use each other.
 import type { NativeEvent, NativeStream } from '../../binding.js';
 import { checkInteger, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
@@ -6,23 +6,23 @@ import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
 import { cuda, version, whyNoGpu } from './cuda.js';
 
-/** The stream of each device that work goes to, by the device's index. */
+/** The stream of the running Stream.run for each GPU, by the GPU's index. */
 const current = new Map<number, Stream>();
 
-/** Bytes of a GPU's memory. */
+/** The memory of a GPU, in bytes. */
 export interface DeviceMemory {
-  /** Of the GPU. */
+  /** All memory of the GPU. */
   readonly totalBytes: number;
-  /** Free on the GPU, over all processes. What this process keeps for later tensors is not free. */
+  /** Memory that no process uses. Memory that this process's pool keeps for later tensors counts as used. */
   readonly freeBytes: number;
-  /** In tensors and workspaces of this process now. */
+  /** Memory in tensors and workspaces of this process now. */
   readonly aliveBytes: number;
-  /** The most that `aliveBytes` has been. */
+  /** The largest value that `aliveBytes` has had. */
   readonly peakBytes: number;
 }
 
 /**
- * Where tensors live and losses are computed: the CPU, or a GPU with CUDA.
+ * A device that stores tensors and computes losses: the CPU, or an NVIDIA GPU with CUDA.
  *
  * @example
  * const device = Device.default(); // a GPU when there is one
@@ -32,11 +32,11 @@ export interface DeviceMemory {
  */
 export class Device {
   readonly kind: 'cpu' | 'cuda';
-  /** Among the CUDA devices, from 0; 0 for the CPU. */
+  /** The number of the CUDA device, from 0; 0 for the CPU. */
   readonly index: number;
-  /** For people: `cpu (avx512)` or `cuda:0 (NVIDIA H100)`, say. */
+  /** A name for people, such as `cpu (avx512)` or `cuda:0 (NVIDIA H100)`. */
   readonly name: string;
-  /** Of a GPU: `'9.0'`, say. */
+  /** The compute capability of a GPU, such as `'9.0'`; undefined for the CPU. */
   readonly computeCapability: string | undefined;
   #stream: Stream | undefined;
 
@@ -50,15 +50,15 @@ export class Device {
   static readonly #cpu = new Device('cpu', 0, `cpu (${native.simdTarget()})`);
   static #gpus: readonly Device[] | undefined;
 
-  /** The CPU engine; always there. */
+  /** The CPU. It is always available. */
   static get cpu(): Device {
     return Device.#cpu;
   }
 
   /**
-   * The GPU of that number. Always the same object for the same number.
+   * Returns the GPU with this number, always the same object. Default 0.
    *
-   * @throws TypeError, RangeError; WarpDiceError ERR_NO_DEVICE, which says why there is none
+   * @throws TypeError, RangeError; WarpDiceError ERR_NO_DEVICE, whose message says why there is no such GPU
    */
   static cuda(index = 0): Device {
     checkInteger(index, 'index', 0, Number.MAX_SAFE_INTEGER);
@@ -77,19 +77,19 @@ export class Device {
     return [Device.#cpu, ...Device.#cuda()];
   }
 
-  /** The first GPU when there is one, else the CPU; {@link Device.whyNoGpu} then says why. */
+  /** The first GPU, or the CPU when there is no GPU; {@link Device.whyNoGpu} then says why. */
   static default(): Device {
     return Device.#cuda()[0] ?? Device.#cpu;
   }
 
-  /** Why no GPU is used, in words; undefined when there is one. */
+  /** The reason why no GPU can be used, as text; undefined when there is a GPU. */
   static get whyNoGpu(): string | undefined {
     return whyNoGpu();
   }
 
   /**
-   * The newest CUDA that the driver supports (`undefined` without a driver) and the one that this addon was built
-   * with, as `'13.0'`; undefined for a build without CUDA.
+   * Two CUDA versions, written like `'13.0'`: `driver` is the newest that the driver supports (undefined without a driver),
+   * `runtime` the one that this build uses. undefined for a build without CUDA.
    */
   static get cudaVersions(): { driver: string | undefined; runtime: string } | undefined {
     if (native.cuda === undefined) return undefined;
@@ -100,7 +100,7 @@ export class Device {
     };
   }
 
-  /** Asked once; a driver does not come or go while a process runs. */
+  /** The GPUs are listed once: a driver does not come or go while a process runs. */
   static #cuda(): readonly Device[] {
     Device.#gpus ??= (native.cuda?.devices().devices ?? []).map(
       ({ index, name, computeCapability }) =>
@@ -109,13 +109,17 @@ export class Device {
     return Device.#gpus;
   }
 
-  /** The memory of a GPU now. @throws TypeError for the CPU; WarpDiceError ERR_CUDA */
+  /** Returns the current memory use of a GPU. @throws TypeError for the CPU; WarpDiceError ERR_CUDA */
   memory(): DeviceMemory {
     this.#mustBeGpu('memory()');
     return callNative(() => cuda().memory(this.index));
   }
 
-  /** The stream that work on this GPU goes to: its own, or that of the {@link Stream.run} that is under way. */
+  /**
+   * The stream that receives the work on this GPU: the stream of the {@link Stream.run} that is running, else the GPU's own.
+   *
+   * @throws TypeError for the CPU; WarpDiceError ERR_CUDA
+   */
   get stream(): Stream {
     this.#mustBeGpu('stream');
     const running = current.get(this.index);
@@ -124,7 +128,7 @@ export class Device {
     return this.#stream;
   }
 
-  /** Resolves when the work that the current stream holds now is done; on the CPU there is none. */
+  /** Resolves when all work enqueued on {@link Device.stream} so far is done; on the CPU at once. */
   async synchronize(): Promise<void> {
     if (this.kind === 'cuda') await this.stream.done();
   }
@@ -134,18 +138,18 @@ export class Device {
       throw new TypeError(`Expected a GPU for ${what} but received ${this}`);
   }
 
-  /** For messages. */
+  /** The name, for messages. */
   toString(): string {
     return this.name;
   }
 }
 
 /**
- * A queue of work on a GPU: kernels and copies of one stream run in the order of the calls, those of different streams
- * run side by side. Every device has a stream of its own that is used unless {@link Stream.run} says otherwise.
+ * A queue of work on a GPU. The kernels and copies of one stream run in the order of the calls; those of different streams
+ * may run at the same time. Every GPU has its own stream, which is used outside {@link Stream.run}.
  *
- * The first time that a stream uses a tensor of another one, it waits for what that one holds. Later order between
- * streams is made by events: {@link Stream.record}, {@link Stream.wait}.
+ * When a stream uses another stream's tensor for the first time, it waits for all work that the other stream has then. After
+ * that, use events to order the streams: {@link Stream.record}, {@link Stream.wait}.
  *
  * @example
  * const gpu = Device.cuda(0);
@@ -162,7 +166,7 @@ export class Stream implements Disposable {
 
   /** @throws TypeError; WarpDiceError ERR_CUDA */
   constructor(device: Device);
-  /** handle: of a stream that somebody else owns. @internal */
+  /** handle: the `cudaStream_t` of a stream that other code owns. @internal */
   constructor(device: Device, handle: bigint);
   constructor(device: Device, handle?: bigint) {
     if (device?.kind !== 'cuda') throw typeError('a CUDA device', 'device', device);
@@ -171,7 +175,8 @@ export class Stream implements Disposable {
   }
 
   /**
-   * A stream that somebody else owns, by its `cudaStream_t`. It must live for as long as tensors that it used.
+   * Makes a Stream from a `cudaStream_t` that other code owns. The owner must keep the stream as long as there are tensors
+   * that it used.
    *
    * @throws TypeError
    */
@@ -185,7 +190,7 @@ export class Stream implements Disposable {
     return callNative(() => this.native.handle);
   }
 
-  /** Everything that `work` enqueues on this stream's device goes to this stream. Returns what it returns. */
+  /** Calls `work` and returns its result. All work that `work` enqueues on this stream's GPU goes to this stream. */
   run<Result>(work: () => Result): Result {
     const before = current.get(this.device.index);
     current.set(this.device.index, this);
@@ -197,30 +202,30 @@ export class Stream implements Disposable {
     }
   }
 
-  /** The point that the stream's work has reached when everything that it holds now is done. */
+  /** Returns an event that is reached when all work enqueued on this stream so far is done. */
   record(): StreamEvent {
     const event = new StreamEvent(this.device);
     event.record(this);
     return event;
   }
 
-  /** What is enqueued from now on starts when `event` has been reached. */
+  /** Makes work that is enqueued on this stream from now on wait until `event` is reached. */
   wait(event: StreamEvent): void {
     if (!(event instanceof StreamEvent)) throw typeError('a StreamEvent', 'event', event);
     callNative(() => event.native.makeWait(this.native));
   }
 
-  /** Resolves when what the stream holds now is done. @throws WarpDiceError ERR_CUDA, as a rejection */
+  /** Resolves when all work enqueued on this stream so far is done. @throws WarpDiceError ERR_CUDA, as a rejection */
   async done(): Promise<void> {
     await callNative(() => this.native.done());
   }
 
-  /** Blocks the thread until what the stream holds is done. */
+  /** Blocks the thread until all work enqueued on this stream is done. */
   synchronizeSync(): void {
     callNative(() => this.native.synchronize());
   }
 
-  /** Lets go of the stream; its work goes on. May be called again. */
+  /** Releases the stream. Its enqueued work still completes. May be called again. */
   dispose(): void {
     this.#disposed = true;
     this.native.dispose();
@@ -237,13 +242,13 @@ export class Stream implements Disposable {
   }
 }
 
-/** A point in the work of a stream: see {@link Stream.record}. Never recorded, it counts as reached. */
+/** A point in the work of a stream, made by {@link Stream.record}. An event that was never recorded counts as reached. */
 export class StreamEvent implements Disposable {
   /** @internal */
   readonly native: NativeEvent;
 
   /**
-   * @param options.interprocess another process can open the event by {@link StreamEvent.ipcHandle}
+   * @param options.interprocess true: another process can open the event by its {@link StreamEvent.ipcHandle}. Default false
    * @throws TypeError; WarpDiceError ERR_CUDA
    */
   constructor(device: Device, options: { interprocess?: boolean | Uint8Array } = {}) {
@@ -251,34 +256,34 @@ export class StreamEvent implements Disposable {
     this.native = callNative(() => new (cuda().Event)(device.index, options.interprocess ?? false));
   }
 
-  /** The event that another process exported. @throws WarpDiceError ERR_CUDA, for this process's own too */
+  /** Opens an event that another process exported. @throws TypeError; WarpDiceError ERR_CUDA, also for a handle of this process */
   static fromIpcHandle(device: Device, handle: Uint8Array): StreamEvent {
     if (!(handle instanceof Uint8Array)) throw typeError('a Uint8Array', 'handle', handle);
     return new StreamEvent(device, { interprocess: handle });
   }
 
-  /** Moves the event to the end of what `stream` holds now. */
+  /** Records the event anew: it is reached when all work enqueued on `stream` so far is done. */
   record(stream: Stream): void {
     if (!(stream instanceof Stream)) throw typeError('a Stream', 'stream', stream);
     callNative(() => this.native.record(stream.native));
   }
 
-  /** Whether the work before it is done. */
+  /** Whether the work before the event is done. */
   get reached(): boolean {
     return callNative(() => this.native.reached());
   }
 
-  /** Blocks the thread until it is reached. */
+  /** Blocks the thread until the event is reached. */
   synchronizeSync(): void {
     callNative(() => this.native.synchronize());
   }
 
-  /** 64 bytes by which another process opens the event. */
+  /** Returns 64 bytes with which another process opens the event by {@link StreamEvent.fromIpcHandle}. */
   ipcHandle(): Uint8Array {
     return callNative(() => this.native.ipcHandle());
   }
 
-  /** May be called again. */
+  /** Releases the event. May be called again. */
   dispose(): void {
     this.native.dispose();
   }

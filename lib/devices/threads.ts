@@ -1,11 +1,11 @@
-// How the CPU engine works: its threads and its instruction set.
+// Settings of the CPU engine: its threads and its instruction set.
 import { checkInteger } from '../common/check.js';
 import { native } from '../native/load.js';
 
 /**
- * Sets how many threads one call may use, the calling one included: 1 to 256. The threads are one pool for the whole
- * process, shared by all `worker_threads`. Default: the processors this process may run on, or the environment
- * variable `WARPDICE_THREADS` (such a number too). Results do not depend on it.
+ * Sets the number of threads that one call may use, the calling thread included: 1 to 256. All `worker_threads` of the
+ * process share one pool of threads. Default: the environment variable `WARPDICE_THREADS`, else the number of processors
+ * that this process may use. Results do not depend on the number of threads.
  *
  * @throws TypeError, RangeError
  */
@@ -13,14 +13,14 @@ export function setThreads(count: number): void {
   native.setThreads(checkInteger(count, 'count', 1, 256));
 }
 
-/** The threads that one call may use. */
+/** Returns the number of threads that one call may use. */
 export function getThreads(): number {
   return native.getThreads();
 }
 
 /**
- * The instruction set in use: `'avx512'`, `'avx2'`, `'baseline'` (SSE2) or `'neon'`. The best that the processor has,
- * unless the environment variable `WARPDICE_SIMD` names another that it has when the addon is loaded.
+ * Returns the instruction set in use: `'avx512'`, `'avx2'`, `'baseline'` (SSE2) or `'neon'`. It is the best one of the
+ * processor, or the one that the environment variable `WARPDICE_SIMD` names when the package is loaded.
  */
 export function simdTarget(): string {
   return native.simdTarget();

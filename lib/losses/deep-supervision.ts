@@ -18,31 +18,31 @@ import { expectApart, type Place, placeOf } from '../tensors/overlap.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { Loss } from './loss.js';
 
-/** What a call of {@link DeepSupervision.value} adds. */
+/** The options of {@link DeepSupervision.value}. */
 export interface ScalesOptions<Out = ValueOptions['out']> {
-  /** w per voxel of the target; resampled like the target. */
+  /** A weight per voxel of the target, resampled like the target. Default ones. */
   weight?: TensorLike;
-  /** The caller's buffers: for the value, and for the results of every scale as {@link Loss.value} takes them. */
+  /** Buffers for the results: `value`, and for each scale an `out` of {@link Loss.value}. Default: new tensors. */
   out?: { value?: TensorLike; scales?: readonly Out[] };
 }
 
-/** What a call of {@link DeepSupervision.valueAndGrad} adds. */
+/** The options of {@link DeepSupervision.valueAndGrad}. */
 export interface ScalesAndGradsOptions extends ScalesOptions<ValueAndGradOptions['out']> {
-  /** Multiplies every gradient before it is rounded, beside the weight of its scale. Default 1. */
+  /** Multiplies every gradient, together with the weight of its scale, before the gradient is rounded. Default 1. */
   gradScale?: number;
-  /** `'float32'` for gradients that half precision would round to 0. Default: the dtype of the predictions. */
+  /** `'float32'` avoids gradients that half precision would round to 0. Default: the dtype of the predictions. */
   gradDtype?: ValueAndGradOptions['gradDtype'];
-  /** Adds the gradients to those in `out.scales`. Default false. */
+  /** true: adds the gradients to those in `out.scales`. Default false. */
   accumulate?: boolean;
-  /** dL/dvalue for reduction `'none'`, where it is needed: in the shape of the value. */
+  /** dL/dvalue in the shape of the value. Required for reduction `'none'`, refused otherwise. */
   upstream?: TensorLike;
 }
 
-/** The value of all scales, and what each has to say. */
+/** The result of {@link DeepSupervision}: the weighted sum, and the results of each scale. */
 export interface ScalesValue<Scale = LossValue> {
-  /** sum of weight_i * value_i, float64, in the shape of the values: one number, or one for each with `'none'`. */
+  /** sum_i weight_i * value_i, float64, in the shape of one scale's value. */
   readonly value: Tensor;
-  /** In the order of the predictions. Their values are without the weights, their gradients with them. */
+  /** One result per scale, in the order of the predictions. The values exclude the weight of the scale, the gradients include it. */
   readonly scales: readonly Scale[];
 }
 
@@ -50,17 +50,19 @@ const valueKeys = ['weight', 'out'];
 const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstream'];
 
 /**
- * Deep supervision: one loss of predictions at several scales against one target of full size (Lee et al. 2015, arXiv
- * 1409.5185; the weights that nnU-Net takes are 1, 1/2, 1/4, ... divided by their sum):
+ * Deep supervision (Lee et al. 2015, arXiv 1409.5185): one loss for predictions at several scales and one target of full
+ * size. nnU-Net's weights are 1, 1/2, 1/4, ... divided by their sum.
  *
  *     value = sum_i weight_i * L(predictions_i, target at the size of predictions_i)
  *
- * The target, and a weight per voxel, are resampled to the nearest voxel, index floor(i * from / to) along each axis, into
- * small buffers that are kept; predictions of the target's own size take it as it is. Arguments are those of the loss;
- * all are checked before anything is written. Labels out of range throw where they are met, largest scale first; on a
- * GPU when the value, or a result of that scale, is read. The `...Async` calls begin all scales at once: with labels out
- * of range they reject when all are done, and other scales may have been written. Tensors with at least one spatial
- * axis, all on one device.
+ * The target and the weight per voxel are resampled to the nearest voxel: index floor(i * from / to) along each axis.
+ * Predictions of the target's own size use it unchanged. Arguments are those of the loss, with at least one spatial axis, all
+ * on one device. All arguments are checked before anything is written.
+ *
+ * The scales are computed from the largest to the smallest. A scale whose target has labels out of range throws; larger
+ * scales have been written by then. On a GPU the error comes when the value, or a result of that scale, is read. The
+ * `...Async` methods start all scales at once; with labels out of range they reject after all scales are done, and other
+ * scales may have been written.
  *
  * @example
  * const supervision = new DeepSupervision(new DiceLoss({ smoothDenominator: 0 }), [0.75, 0.25]);
@@ -78,8 +80,8 @@ export class DeepSupervision {
   readonly #weight: Resampler;
 
   /**
-   * @param loss Of every scale
-   * @param weights One for each scale, finite and >= 0, in the order of the predictions
+   * @param loss The loss of every scale
+   * @param weights One number per scale, finite and >= 0, in the order of the predictions
    * @throws TypeError, RangeError
    */
   constructor(loss: Loss, weights: readonly number[]) {
@@ -94,7 +96,11 @@ export class DeepSupervision {
     this.#weight = new Resampler('weight', loss.channelsLast);
   }
 
-  /** The weighted sum of the losses, and the loss of every scale. */
+  /**
+   * Computes the weighted sum of the losses, and the loss of every scale.
+   *
+   * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
+   */
   value(
     predictions: readonly TensorLike[],
     target: TensorLike,
@@ -103,7 +109,7 @@ export class DeepSupervision {
     return this.#run(predictions, target, options, this.#values(options));
   }
 
-  /** The same with the gradient for the predictions of every scale, its weight included. */
+  /** {@link DeepSupervision.value} with dvalue/dpredictions of every scale: it includes the weight of the scale. */
   valueAndGrad(
     predictions: readonly TensorLike[],
     target: TensorLike,

@@ -3,14 +3,14 @@ import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
 
 /**
- * Dice plus cross-entropy, both from one pass over the logits:
+ * Dice plus cross-entropy, computed together in one pass over the logits (Isensee et al. 2018, arXiv 1809.10486, nnU-Net):
  *
  *     value = overlapWeight * Dice + crossEntropy.weight * CE
  *
- * with the options of DiceLoss for the first part and {@link CrossEntropyOptions} for the second. The class weights go
- * to both; `background: false` drops class 0 from the Dice part alone. {@link LossValue.parts} has the two without their
- * weights. The activation is `'softmax'` unless `'sigmoid'` is asked for. Every loss has the option `crossEntropy`: this class
- * only sets it. The sum is that of Isensee et al. 2018, arXiv 1809.10486 (nnU-Net).
+ * The options of DiceLoss define the Dice part, {@link CrossEntropyOptions} the cross-entropy. `classWeights` apply to both
+ * parts; `background: false` leaves class 0 out of the Dice part only. {@link LossValue.parts} holds both parts without their
+ * weights. The default activation is `'softmax'`; `'sigmoid'` is the other choice. This class only sets the option
+ * `crossEntropy`, which every loss has.
  *
  * @example
  * const loss = new DiceCELoss({ smoothDenominator: 0 });

@@ -3,14 +3,14 @@ import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
 
 /**
- * Dice plus focal loss, both from one pass over the logits:
+ * Dice plus focal loss (Lin et al. 2017, arXiv 1708.02002), computed together in one pass over the logits:
  *
  *     value = overlapWeight * Dice + focal.weight * focal
  *
- * with the options of DiceLoss for the first part and {@link FocalOptions} for the second. With `'softmax'`, the default, it is the
- * focal loss of the softmax probabilities; with `'sigmoid'` the binary one of every class. The class weights go to both;
- * `background: false` drops class 0 from the Dice part alone. {@link LossValue.parts} has the two without their weights. Every
- * loss has the option `focal`: this class only sets it. The focal loss is that of Lin et al. 2017, arXiv 1708.02002.
+ * The options of DiceLoss define the Dice part, {@link FocalOptions} the focal loss. The default activation is `'softmax'`;
+ * with `'sigmoid'` the focal loss is the binary one of each class. `classWeights` apply to both parts; `background: false`
+ * leaves class 0 out of the Dice part only. {@link LossValue.parts} holds both parts without their weights. This class only
+ * sets the option `focal`, which every loss has.
  *
  * @example
  * const loss = new DiceFocalLoss({ smoothDenominator: 0 });

@@ -8,8 +8,8 @@ import type { LossOptions } from './options.js';
  *     L = 1 - (2I + s_n) / (P + T + s_d)
  *     I = sum p*t    P = sum p^2    T = sum t^2        over the voxels; `denominator: 'linear'`: sum p, sum t
  *
- * Gradient: dL/dI = -2/(P+T+s_d), dL/dP = dL/dT = (2I+s_n)/(P+T+s_d)^2. A class that is absent from the target has
- * loss 1 (s_n = 0) and gradient 0. Dice is 2TP/(2TP+FP+FN); it is not IoU: D = 2J/(1+J).
+ * The gradient follows from dL/dI = -2/(P+T+s_d) and dL/dP = dL/dT = (2I+s_n)/(P+T+s_d)^2. With s_n = 0, a class with no
+ * target voxels has loss 1 and gradient 0. Dice D = 2TP/(2TP+FP+FN) is not IoU J: D = 2J/(1+J).
  *
  * @example
  * const loss = new DiceLoss();

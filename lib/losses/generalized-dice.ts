@@ -8,9 +8,9 @@ import type { GeneralizedDiceOptions } from './options.js';
  *     r = (2 sum_c k_c*w_c*I_c + s_n) / (sum_c k_c*w_c*(P_c + T_c) + s_d)        L = 1 - r
  *     I = sum p*t    P = sum p    T = sum t    V = sum t                          over the voxels
  *
- * with w_c = 1/V_c^2, 1/V_c or 1 (`weighting`) and the class weights k_c, ones by default. V is taken as at least one
- * voxel, so that a trace of a class in a soft target does not outweigh all others; an absent class has the largest
- * w_c of the present ones (see `absent`). `denominator: 'squared'` takes sum p^2 and sum t^2 for P and T, but not for V.
+ * The option `weighting` chooses w_c = 1/V_c^2, 1/V_c or 1; the class weights k_c are ones by default. V is limited to at
+ * least one voxel, so that a trace of a class in a soft target does not outweigh all other classes. An absent class gets
+ * the largest w_c of the present classes (see `absent`). `denominator: 'squared'` sets P = sum p^2 and T = sum t^2; V stays.
  *
  * @example
  * const loss = new GeneralizedDiceLoss({ smoothDenominator: 0 });

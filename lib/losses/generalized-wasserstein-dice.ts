@@ -3,20 +3,21 @@ import { Loss } from './loss.js';
 import type { GeneralizedWassersteinDiceOptions } from './options.js';
 
 /**
- * The generalized Wasserstein Dice loss (Fidon et al. 2017, arXiv 1707.00478), one per sample. A voxel of class c costs
- * the mean distance to what is predicted there, W = sum_j M[c][j]*p_j; with I_c = sum t_c*W and V_c = sum t_c
+ * The generalized Wasserstein Dice loss (Fidon et al. 2017, arXiv 1707.00478), one per sample. Mistaking near classes for
+ * each other costs less than mistaking distant ones. A voxel of class c costs its mean distance to the predicted classes,
+ * W = sum_j M[c][j]*p_j. With I_c = sum t_c*W and V_c = sum t_c:
  *
  *     A = sum_c k_c*(M[c][b]*V_c - I_c)   over the classes but b        r = (2A + s_n) / (2A + sum_c I_c + s_d)
  *     L = 1 - r
  *
- * M is `distances`, b `backgroundIndex`; the class weights k_c (the alpha of the paper) are ones by default. Mistaking
- * near classes for each other costs less than mistaking far ones. The probabilities must add up to 1: activation
- * `'none'` of such, or `'softmax'`.
+ * M is the option `distances`, b is `backgroundIndex`; the class weights k_c (the alpha of the paper) are ones by default.
+ * The probabilities of a voxel must add up to 1: use activation `'softmax'`, or `'none'` for such probabilities.
  *
- * Where every class is at distance 1 from b, as in the authors' examples, this is the loss of their own programs. Elsewhere
- * these differ: in A a voxel counts M[c][b]*(1 - W) in NiftyNet and 1 - W in their later one, in which a class taken for
- * background still counts as found in part; M[c][b] - W here is then 0, and M may have any scale. The tests compare it with those
- * programs; it has not been compared with the text of the paper.
+ * When every class has distance 1 from b, as in the authors' examples, this is the loss of the authors' programs, and the
+ * tests compare the two. For other distances three versions exist, which differ in what a voxel adds to A: M[c][b]*(1 - W)
+ * in NiftyNet, 1 - W in the authors' later program, M[c][b] - W here. Here a voxel predicted as background adds 0, and M may
+ * have any scale; in the later program such a voxel still counts as partly found. This loss has not been compared with the
+ * text of the paper.
  *
  * @example
  * const distances = [[0, 1, 1], [1, 0, 0.5], [1, 0.5, 0]]; // classes 1 and 2 are near each other

@@ -8,8 +8,8 @@ import type { LossOptions } from './options.js';
  *     L = 1 - (I + s_n) / (P + T - I + s_d)
  *     I = sum p*t    P = sum p^2    T = sum t^2        over the voxels; `denominator: 'linear'`: sum p, sum t
  *
- * Gradient, with A and B the numerator and denominator: dL/dI = -(1 + A/B)/B, dL/dP = dL/dT = A/B^2.
- * With s_n = s_d = 0, J = D/(2-D) for every ratio (not for averages).
+ * The gradient follows from dL/dI = -(1 + A/B)/B and dL/dP = dL/dT = A/B^2, where A is the numerator and B the denominator.
+ * With s_n = s_d = 0 the index of each class is J = D/(2-D), with D its Dice; this does not hold for averages.
  *
  * @example
  * const loss = new JaccardLoss();

@@ -24,12 +24,16 @@ import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { type Definition, resolveOptions } from './resolve.js';
 
 /**
- * What all losses share: three steps (statistics, value from statistics, gradient from statistics) and their fusion.
- * The plain calls compute before they return; with tensors on a GPU they enqueue, and labels out of range are found when
- * a result is read. The `...Async` ones compute off the event loop and may overlap: arrays
- * on plain ArrayBuffers are copied at the call and results copied back when it resolves, shared memory
- * ({@link Tensor.empty}) is used in place and must not be written meanwhile. Wrong arguments throw at the call, labels out
- * of range reject the promise.
+ * The methods that all losses share. A loss is computed in three steps: the statistics, the value from the statistics, and
+ * the gradient from the statistics. Each step is a method; {@link Loss.value} and {@link Loss.valueAndGrad} do several at once.
+ *
+ * On the CPU, the plain methods compute before they return. With tensors on a GPU they enqueue the work and return
+ * immediately; labels out of range then throw when a result is read.
+ *
+ * The `...Async` methods compute off the event loop, and several calls may run at the same time. Arrays on plain
+ * ArrayBuffers are copied at the call, and their results are copied back before the promise resolves. Shared memory
+ * ({@link Tensor.empty}) is used in place: do not write to it until the promise resolves. Wrong arguments throw at the call;
+ * labels out of range reject the promise.
  */
 export abstract class Loss {
   readonly #names = { ...defaultNames };
@@ -50,12 +54,12 @@ export abstract class Loss {
   }
 
   /**
-   * The loss.
+   * Computes the loss.
    *
-   * @param predictions [S], [N, C, ...spatial] or, channels last, [N, ...spatial, C]; float32, float64, float16 or
-   *   bfloat16. Rank 1 is one sample of one class.
-   * @param target Of the same shape: dense, uint8 (0 or 1) or any float dtype. Without the class axis: class indices,
-   *   uint8, int32 or int64. With one class: a 0/1 mask of any dtype, with or without the class axis.
+   * @param predictions [N, C, ...spatial] or, with channels last, [N, ...spatial, C]. [S] is one sample of one class. float32,
+   *   float64, float16 or bfloat16.
+   * @param target Class indices without the class axis: uint8, int32 or int64. Or a dense target in the shape of the
+   *   predictions: uint8 (0 or 1) or any float dtype. With one class: a 0/1 mask of any dtype, with or without the class axis.
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
   value(predictions: TensorLike, target: TensorLike, options: ValueOptions = none): LossValue {
@@ -63,8 +67,9 @@ export abstract class Loss {
   }
 
   /**
-   * The loss and its exact gradient with respect to the predictions, in one call. Nothing is written when it throws.
-   * With every tensor in `options.out` no array is allocated and `options.out` itself is returned.
+   * Computes the loss and its exact gradient with respect to the predictions. Nothing is written when it throws. When
+   * `options.out` has a Tensor for every result, no array is allocated, and `options.out` itself is returned. Arguments and
+   * errors as for {@link Loss.value}.
    */
   valueAndGrad(
     predictions: TensorLike,
@@ -75,9 +80,9 @@ export abstract class Loss {
   }
 
   /**
-   * Step 1: the sums I, P, T, on which everything else rests: [N, C, 8] or, pooled over the batch, [1, C, 8].
-   * `options.out` (of as many samples and classes) is overwritten and returned. Arguments and errors as for
-   * {@link Loss.value}.
+   * Step 1: computes the statistics (the sums I, P, T and others, see {@link Statistics}), [N, C, 8] or, with `batch`,
+   * [1, C, 8]. `options.out`, statistics of the same numbers of samples and classes, is overwritten and returned. Arguments
+   * and errors as for {@link Loss.value}.
    *
    * @example
    * const loss = new DiceLoss({ smoothDenominator: 0 });
@@ -98,9 +103,9 @@ export abstract class Loss {
   }
 
   /**
-   * Step 2: the loss from its sums.
+   * Step 2: computes the loss from statistics.
    *
-   * @throws TypeError, RangeError for statistics that mean something else
+   * @throws TypeError, RangeError for statistics of a loss with other options
    */
   fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'> = none): LossValue {
     const call = this.#preparer.fromStatistics(statistics, options);
@@ -109,11 +114,12 @@ export abstract class Loss {
   }
 
   /**
-   * Step 3: the gradient from the sums, which may be those of more than these predictions hold (added tiles, say).
-   * Returns a tensor in the shape of the predictions, or `options.out.grad`, which may be the predictions themselves.
-   * Unlike in the other calls a label out of range is no error here: its voxel counts as no class.
+   * Step 3: computes the gradient with respect to the predictions from statistics. The statistics may cover more than these
+   * predictions, such as all tiles of a volume. Returns a tensor in the shape of the predictions, or `options.out.grad`, which
+   * may be the predictions themselves. Unlike in the other calls, a label out of range is no error here: its voxel belongs
+   * to no class.
    *
-   * @throws TypeError, RangeError for arguments that do not fit, or statistics that mean something else
+   * @throws TypeError, RangeError for arguments that do not fit, or statistics of a loss with other options
    */
   gradient(
     predictions: TensorLike,
@@ -125,12 +131,12 @@ export abstract class Loss {
   }
 
   /**
-   * dL/dtarget from the sums: for a soft target that is itself learned, or to be corrected. The target must be dense
-   * and of floats; the result has its shape and dtype, or is `options.out.targetGrad`. That class weights made from the
-   * target ({@link GeneralizedDiceLoss}) change with it is taken into account, but that of an absent class is taken as it
-   * is: there it jumps. The slope of a cross-entropy is infinite where p = 0.
+   * Computes dL/dtarget from statistics, for a soft target that is itself learned. The target must be dense and of a float
+   * dtype. Returns a tensor in the target's shape and dtype, or `options.out.targetGrad`. The gradient includes the weights
+   * w_c that {@link GeneralizedDiceLoss} computes from the target; only an absent class's weight is held constant, because it
+   * is discontinuous there. The derivative of a cross-entropy is infinite where p = 0.
    *
-   * @throws TypeError, RangeError for arguments that do not fit, or statistics that mean something else
+   * @throws TypeError, RangeError for arguments that do not fit, or statistics of a loss with other options
    * @example
    * const loss = new DiceLoss({ smoothDenominator: 0 });
    * const p = Tensor.from(Float64Array.of(0.5, 1), [2]);
@@ -195,9 +201,9 @@ export abstract class Loss {
   }
 
   /**
-   * {@link Loss.valueAndGrad} with everything checked and allocated once: `plan.execute()` then does the work and
-   * nothing else. The plan keeps the tensors that it was made with and reads what they hold at each `execute()`, the
-   * upstream and a tensor `gradScale` included. Arguments and errors as for {@link Loss.valueAndGrad}.
+   * Prepares a {@link Loss.valueAndGrad} that runs many times. The arguments are checked and the results allocated here, once;
+   * `plan.execute()` only computes. The plan keeps its tensors, `upstream` and a tensor `gradScale` included, and reads their
+   * current contents at each `execute()`. Arguments and errors as for {@link Loss.valueAndGrad}.
    */
   plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
     const fixed = { ...options };
@@ -230,7 +236,7 @@ export abstract class Loss {
     return this.#runner.runAsync(call, () => operation.result(call, options.out));
   }
 
-  /** A call in two parts: all checks, and then, when the result says so, the work. @internal */
+  /** Checks a call; the work starts when the caller runs the result. @internal */
   prepare<Options extends operations.AnyOptions, Result>(
     operation: operations.Operation<Options, Result>,
     predictions: TensorLike,
@@ -249,12 +255,12 @@ export abstract class Loss {
     };
   }
 
-  /** How messages call the arguments: for warpdice/tfjs. @internal */
+  /** Sets the argument names that messages use: for warpdice/tfjs. @internal */
   useNames(names: Names): void {
     Object.assign(this.#names, names);
   }
 
-  /** What the allReduce hook makes of these statistics, or they themselves where there is none. @internal */
+  /** The statistics that the allReduce hook returns for `local`; `local` itself without a hook. @internal */
   mergedSync(local: Statistics): Statistics {
     return this.#runner.merged(local);
   }

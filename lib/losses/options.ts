@@ -5,10 +5,10 @@ import type { Absent } from '../common/shared-options.js';
 /** How a loss is defined. All of it is fixed when the loss is made. */
 export interface LossOptions {
   /**
-   * What turns the predictions z into probabilities p: `'none'` p = z, `'sigmoid'` p = 1/(1+e^-z),
+   * How predictions z become probabilities p: `'none'` p = z, `'sigmoid'` p = 1/(1+e^-z),
    * `'softmax'` p_c = e^z_c / sum_j e^z_j over the classes (needs two or more). Default `'none'`; `'softmax'` for
-   * DiceCELoss and DiceFocalLoss. Under `'none'` the predictions must be probabilities. Logits are noticed only where the
-   * sums of a loss's first calls give them away: a process warning of code `WARPDICE_LOGITS`, see docs/errors.md.
+   * DiceCELoss and DiceFocalLoss. With `'none'` the predictions must be probabilities. Logits under `'none'` are no error:
+   * only some cause a process warning with code `WARPDICE_LOGITS`, see docs/errors.md.
    */
   activation?: 'none' | 'sigmoid' | 'softmax';
   /**
@@ -17,11 +17,12 @@ export interface LossOptions {
    */
   denominator?: 'squared' | 'linear';
   /**
-   * What I is: `'product'` sum w*p*t, or `'minimum'` sum w*min(p, t). With the minimum and the linear denominator
-   * (which is then the default, and needed) 1 - r is 0 exactly where p = t, for soft targets too: DiceLoss and
-   * JaccardLoss are then the semimetric losses of Wang et al. 2023, arXiv 2303.16296 and 2302.05666, whose L1 norms are
-   * P + T - 2I; here I is summed itself and loses no digits. At p = t the derivative of min is taken
-   * as t. For 0/1 targets both are the same, gradients too. Default `'product'`.
+   * The intersection I: `'product'` sum w*p*t, or `'minimum'` sum w*min(p, t). Default `'product'`.
+   *
+   * `'minimum'` needs the linear denominator, which is then the default. Its loss 1 - r is 0 exactly where p = t, for soft
+   * targets too. DiceLoss and JaccardLoss with `'minimum'` are the semimetric losses of Wang et al. 2023, arXiv 2303.16296
+   * and 2302.05666. The papers write I by L1 norms, |p - t| = P + T - 2I; this library sums min(p, t) itself, which loses
+   * no digits. At p = t the derivative of min is taken as t. For 0/1 targets both overlaps give the same value and gradient.
    */
   overlap?: 'product' | 'minimum';
   /** s_n, added to the numerator. Default 0. */
@@ -29,101 +30,109 @@ export interface LossOptions {
   /** s_d, added to the denominator. Default 1e-7. */
   smoothDenominator?: number;
   /**
-   * What L is of the ratio r that the class states (1 - r is its loss):
+   * How the loss L follows from the ratio r. Each loss class gives its r; without a transform L = 1 - r:
    *
    *     'none'      L = (1 - r)^(1/gamma)        gamma = 1: the loss itself; TverskyLoss with gamma = 4/3: focal Tversky
    *     'log'       L = (-log r)^gamma           log-Dice; gamma = 0.3: exponential-logarithmic
    *     'log-cosh'  L = log cosh(1 - r)
    *
-   * Finite everywhere, with finite gradients: r is taken as at most 1 and, under the logarithm, at least 1e-12; where
-   * that acts, and at r = 1, the gradient is 0. Sources: Abraham & Khan 2018, arXiv 1810.07842 (whose alpha is our
+   * Values and gradients are finite everywhere: r is limited to at most 1 and, for `'log'`, to at least 1e-12. Where r is
+   * limited, and at r = 1, the gradient is 0. Sources: Abraham & Khan 2018, arXiv 1810.07842 (their alpha is our
    * beta); Wong et al. 2018, 1809.00076; Jadon 2020, 2006.14822. Default `'none'`.
    */
   transform?: 'none' | 'log' | 'log-cosh';
-  /** gamma > 0 of the transform; not for `'log-cosh'`. Default 1. */
+  /** The exponent gamma of the transform, finite and > 0. Cannot be combined with `'log-cosh'`. Default 1. */
   gamma?: number;
   /**
-   * What a class without any target (sum w*t = 0, judged on the sums that the loss is made of) does: `'formula'` what
-   * the formula gives, `'skip'` it is not counted, `'perfect'` L = 0, `'worst'` L = 1, the last three with gradient 0.
-   * Default `'formula'`; `'skip'` for transform `'log'`, where an absent class would have L = (log 1e12)^gamma.
+   * How a class with no target voxels is treated: `'formula'` as the formula gives, `'skip'` not counted, `'perfect'` L = 0,
+   * `'worst'` L = 1. The last three have gradient 0. A class is absent where sum w*t = 0: in one sample or, with `batch` or
+   * merged statistics, in all of them. Default `'formula'`; `'skip'` for transform `'log'`, whose formula would give an
+   * absent class L = (log 1e12)^gamma.
    */
   absent?: Absent;
   /**
-   * What becomes of the losses L of every (sample, class): `'mean'` sum of weight_c * L over the counted ones divided
-   * by their number, `'sum'` without the division, `'none'` weight_c * L of each. Default `'mean'`.
+   * How the losses L of all samples and classes become the value: `'mean'` is the sum of weight_c * L over the counted
+   * samples and classes, divided by their number; `'sum'` does not divide; `'none'` gives weight_c * L of each.
+   * Default `'mean'`.
    *
-   * A loss that sums over the classes (generalized, Wasserstein) has one L per sample, and a compound one (see crossEntropy) is
-   * reduced part by part: there `'none'` gives one number per sample.
+   * Two kinds of losses give one number per sample with `'none'`: those that sum over the classes (GeneralizedDiceLoss,
+   * GeneralizedWassersteinDiceLoss), and compound losses (`crossEntropy` or `focal`), whose parts are reduced one by one.
    */
   reduction?: 'none' | 'mean' | 'sum';
-  /** Pools the sums over the batch: one loss per class instead of one per sample and class. Default false. */
+  /** true: adds the sums over the batch, which gives one loss per class instead of one per sample and class. Default false. */
   batch?: boolean;
-  /** false: class 0 is not counted; softmax and cross-entropy still see it. Needs two or more classes. Default true. */
+  /**
+   * false: the overlap loss does not count class 0; softmax, cross-entropy and focal loss still include it. Needs two or more
+   * classes. Default true.
+   */
   background?: boolean;
   /**
-   * weight_c, one per class (class 0 included), finite and >= 0. Not normalised. A class of weight 0 adds nothing to the
-   * value and its gradient, even where its loss is infinite or NaN: one that is forbidden by logits of -Infinity, say. A
-   * mean over the classes still counts it. (The Wasserstein loss weighs its A alone.) Default ones.
+   * weight_c: one number per class, class 0 included, finite and >= 0. They are not normalised. A class of weight 0 adds
+   * nothing to the value and the gradient, even where its loss is infinite or NaN (logits of -Infinity forbid it, say). A
+   * mean over the classes still counts that class. GeneralizedWassersteinDiceLoss applies the weights to A only.
+   * Default: ones.
    */
   classWeights?: readonly number[] | Float64Array;
-  /** Voxels with this label contribute nothing and get gradient 0. For labels, and for masks of one class. */
+  /** Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. */
   ignoreIndex?: number;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';
   /**
-   * Adds a cross-entropy, from the same pass over the logits; needs an activation. value = overlapWeight * the loss of
-   * the class + weight * CE. Default: none; `{}` for DiceCELoss.
+   * Adds a cross-entropy, computed in the same pass over the logits: value = overlapWeight * overlap loss + weight * CE.
+   * The overlap loss is that of the class, Dice for DiceLoss. Needs an activation. Default: none; `{}` for DiceCELoss.
    */
   crossEntropy?: CrossEntropyOptions;
-  /** Adds a focal loss in the same way. Default: none; `{}` for DiceFocalLoss. */
+  /** Adds a focal loss in the same way as `crossEntropy`. Default: none; `{}` for DiceFocalLoss. */
   focal?: FocalOptions;
-  /** lambda of the overlap loss in a compound one, finite and >= 0; 0 leaves it out. Default 1. */
+  /** The weight of the overlap loss in a compound loss, finite and >= 0; 0 leaves it out. Default 1. */
   overlapWeight?: number;
   /**
-   * Called by value, valueAndGrad (and their Async forms) and plans with the statistics of these predictions, before
-   * anything is made of them. What it returns takes their place: the same statistics added up over all ranks, say, so
-   * that each rank gets the global loss and its part of the global gradient. It must be of the same shape. A promise
-   * is for the Async calls only; with tensors on a GPU it is called by them alone, with the sums on the host. Default: none.
+   * A function that replaces the statistics of one call by those of all ranks (workers, processes, machines). `value`,
+   * `valueAndGrad`, their Async forms and plans call it with the statistics of their predictions, before they compute the
+   * loss. It returns statistics of the same shape, such as the sum over all ranks: then each rank gets the global loss and
+   * its own part of the global gradient. Only the Async calls accept a promise. With tensors on a GPU only the Async calls
+   * work; the function gets the sums on the host. Default: none.
    */
   allReduce?: AllReduce;
 }
 
 /**
- * With softmax, over the voxels with k_c the class weight and s the label smoothing
+ * The cross-entropy, with the class weights k_c and the label smoothing s. The sums are over the voxels and classes of the
+ * whole batch, and the divisor is that of PyTorch. With softmax:
  *
  *     CE = sum w*k_c*t'_c*-log p_c / sum w*k_c*t_c        t' = (1-s)*t + s/C
  *
- * over the whole batch, as PyTorch divides; with sigmoid the binary one,
+ * With sigmoid it is the binary cross-entropy:
  *
  *     CE = sum w*k_c*-(t'*log p + (1-t')*log(1-p)) / sum w*k_c        t' = (1-s)*t + s/2
  *
- * From the log-sum-exp, never from the logarithm of a rounded p: logits of any size give the exact value. Reduction
- * `'sum'` does not divide, `'none'` is the mean within each sample.
+ * log p is computed from the logits (log-sum-exp), never from a rounded p, so logits of any size give an exact value.
+ * Reduction `'sum'` does not divide; `'none'` gives the mean within each sample.
  */
 export interface CrossEntropyOptions {
-  /** lambda_ce, finite and > 0. Default 1. */
+  /** The weight of the cross-entropy in the value, finite and > 0. Default 1. */
   weight?: number;
-  /** s, from 0 to 1. Default 0. */
+  /** The label smoothing s, from 0 to 1. Default 0. */
   labelSmoothing?: number;
 }
 
 /**
- * With softmax
+ * The focal loss of Lin et al. 2017, arXiv 1708.02002, with the class weights k_c and the exponent g. The sums are over
+ * voxels and classes. With softmax:
  *
  *     focal = sum w*k_c*t_c*(1-p_c)^g*-log p_c / sum w*k_c
  *
- * over voxels and classes, with the class weights k_c; with sigmoid the binary one, t*(1-p)^g*-log p and the same of
- * 1-t and 1-p. Finite, with finite gradients, at every p > 0 and for every g. Reduction `'sum'` does not divide,
- * `'none'` is the mean within each sample. Lin et al. 2017, arXiv 1708.02002.
+ * With sigmoid it is the binary focal loss, whose terms are t*(1-p)^g*-log p + (1-t)*p^g*-log(1-p). Value and gradient are
+ * finite at every p > 0 and for every g. Reduction `'sum'` does not divide; `'none'` gives the mean within each sample.
  */
 export interface FocalOptions {
-  /** lambda_focal, finite and > 0. Default 1. */
+  /** The weight of the focal loss in the value, finite and > 0. Default 1. */
   weight?: number;
-  /** g, finite and >= 0; 0 is the cross-entropy, but for its divisor. Default 2. */
+  /** The exponent g, finite and >= 0. With 0 it is the cross-entropy with another divisor. Default 2. */
   gamma?: number;
 }
 
-/** {@link LossOptions}, and those of {@link TverskyLoss} alone. */
+/** The options of {@link TverskyLoss}. */
 export interface TverskyOptions extends LossOptions {
   /** Weighs false positives, finite and >= 0. Default 0.5. */
   alpha?: number;
@@ -131,25 +140,28 @@ export interface TverskyOptions extends LossOptions {
   beta?: number;
 }
 
-/** {@link LossOptions}, and those of {@link GeneralizedDiceLoss} alone. */
+/** The options of {@link GeneralizedDiceLoss}. */
 export interface GeneralizedDiceOptions extends Omit<LossOptions, 'absent'> {
-  /** w_c: `'square'` 1/V_c^2, `'simple'` 1/V_c, `'uniform'` 1, with V_c = sum w*t of the sample. Default `'square'`. */
+  /**
+   * The weight w_c of a class: `'square'` 1/V_c^2, `'simple'` 1/V_c, `'uniform'` 1, with V_c = sum w*t of the sample.
+   * Default `'square'`.
+   */
   weighting?: 'square' | 'simple' | 'uniform';
   /**
-   * An absent class (V_c = 0): `'formula'` gives it the largest w_c of the present classes (1 where there is none), so
-   * that its false positives count like those of the rarest class (and its I, which is 0 unless overlap `'minimum'` meets
-   * a negative p); `'skip'` leaves it out. Default `'formula'`.
+   * How an absent class (V_c = 0) is treated. `'formula'` gives it the largest w_c of the present classes, or 1 when no
+   * class is present: its false positives then count like those of the rarest class. `'skip'` leaves it out.
+   * Default `'formula'`.
    */
   absent?: 'formula' | 'skip';
 }
 
-/** {@link LossOptions} as far as they make sense, and those of {@link GeneralizedWassersteinDiceLoss} alone. */
+/** The options of {@link GeneralizedWassersteinDiceLoss}. */
 export interface GeneralizedWassersteinDiceOptions
   extends Omit<LossOptions, 'activation' | 'denominator' | 'overlap' | 'absent' | 'background'> {
-  /** Probabilities that add up to 1: `'none'` or `'softmax'`. Default `'none'`. */
+  /** `'none'` for predictions that are probabilities and add up to 1 over the classes, or `'softmax'`. Default `'none'`. */
   activation?: 'none' | 'softmax';
-  /** M: one row per class of the target, one number per predicted class; finite, >= 0, and 0 for equal classes. */
+  /** The matrix M: a row for each target class, a column for each predicted class; finite, >= 0, and 0 on the diagonal. */
   distances: readonly (readonly number[] | Float64Array)[];
-  /** b, the class whose distance a class has when nothing of it is found. Default 0. */
+  /** The background class b. A voxel of class c that is predicted as background has the distance M[c][b]. Default 0. */
   backgroundIndex?: number;
 }

@@ -8,9 +8,9 @@ import type { TverskyOptions } from './options.js';
  *     r = (I + s_n) / (I + alpha*(P - I) + beta*(T - I) + s_d)        L = 1 - r
  *     I = sum p*t    P = sum p    T = sum t                            over the voxels
  *
- * alpha weighs false positives, beta false negatives; alpha = beta = 1/2 is Dice with halved smoothing, 1 and 1 is Jaccard. With `gamma`
- * it is the focal Tversky loss L = (1 - r)^(1/gamma) (Abraham & Khan 2018, arXiv 1810.07842, who take 4/3; their
- * alpha is our beta). `denominator: 'squared'` takes sum p^2 and sum t^2.
+ * alpha is the weight of false positives, beta that of false negatives. alpha = beta = 1/2 is Dice with half the smoothing;
+ * alpha = beta = 1 is Jaccard. The option `gamma` makes it the focal Tversky loss L = (1 - r)^(1/gamma) (Abraham & Khan 2018,
+ * arXiv 1810.07842, who use gamma = 4/3; their alpha is our beta). `denominator: 'squared'` sets P = sum p^2, T = sum t^2.
  *
  * @example
  * const loss = new TverskyLoss({ alpha: 0.3, beta: 0.7 });

@@ -1,19 +1,19 @@
-// What the addon counts (native/math/counts.h), by class.
+// The counts of the addon (native/math/counts.h) as TP, FP, FN and TN of each class.
 import { checkInteger, rangeError, typeError } from '../common/check.js';
 
-/** Voxels of one class: true and false positives, false and true negatives. */
+/** How many voxels are true and false positives, false and true negatives of one class. */
 export interface ClassCounts {
-  /** Of the class, and predicted as it. */
+  /** True positives: the target and the prediction are the class. */
   readonly tp: number;
-  /** Predicted as the class, but not of it. */
+  /** False positives: the prediction is the class, the target is not. */
   readonly fp: number;
-  /** Of the class, but not predicted as it. */
+  /** False negatives: the target is the class, the prediction is not. */
   readonly fn: number;
-  /** Neither. */
+  /** True negatives: neither is the class. */
   readonly tn: number;
 }
 
-/** [C+1, C+1], the last row and column for no class. */
+/** cells: the confusion matrix [C+1, C+1], targets in rows; the last row and column are voxels of no class. */
 export function confusionCounts(cells: Float64Array, classes: number): ClassCounts[] {
   const K = classes + 1;
   const rows = new Float64Array(K);
@@ -33,7 +33,7 @@ export function confusionCounts(cells: Float64Array, classes: number): ClassCoun
   });
 }
 
-/** [C, 2, 2]: TN, FP, FN, TP of each class. */
+/** cells: [C, 2, 2], TN, FP, FN, TP of each class. */
 export function binaryCounts(cells: Float64Array, classes: number): ClassCounts[] {
   return Array.from({ length: classes }, (_, c) => {
     const [tn, fp, fn, tp] = cells.subarray(4 * c, 4 * c + 4) as unknown as [

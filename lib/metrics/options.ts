@@ -1,4 +1,4 @@
-// What metrics count and how scores are made of it: the options and their checks.
+// The options of the metrics, and their checks.
 import {
   cannotCombine,
   checkFlag,
@@ -19,36 +19,37 @@ import { Decision, namesOf } from '../native/codes.js';
 const decisions = namesOf(Decision);
 const aggregates = ['global', 'samples'] as const;
 
-/** What {@link SegmentationMetrics} count, and how scores are made of it. */
+/** The options of {@link SegmentationMetrics}. */
 export interface MetricsOptions {
-  /** C. */
+  /** The number of classes C, 1 to 65536. */
   classes: number;
   /**
-   * How predictions become classes. `'argmax'`: the class of the largest logit or probability, the lowest class at a
-   * tie; needs two or more classes. `'threshold'`: each class by itself where its prediction is above `threshold`, so
-   * that a voxel may be of several classes or none. `'labels'`: predictions are class indices. Default `'argmax'`.
+   * How predictions become classes. `'argmax'`: the class with the largest logit or probability, and at a tie the lowest
+   * class; needs two or more classes. `'threshold'`: every class whose prediction is above `threshold`, so a voxel may have
+   * several classes or none. `'labels'`: the predictions are class indices. Default `'argmax'`.
    */
   decision?: 'argmax' | 'threshold' | 'labels';
   /**
-   * Needed for decision `'threshold'`, and compared with the predictions as they are: 0.5 for probabilities, 0 for the
-   * logits of a sigmoid. Rounded to float32 unless the predictions are float64.
+   * The threshold for decision `'threshold'`, which needs it; refused for the others. It is compared with the predictions
+   * directly: use 0.5 for probabilities, 0 for the logits of a sigmoid. Rounded to float32 unless the predictions are
+   * float64.
    */
   threshold?: number;
   /**
-   * `'global'`: scores of the counts of all samples together. `'samples'`: scores of each sample, then the mean over the
-   * samples in which they are counted; keeps 4 numbers per sample and class. Default `'global'`.
+   * `'global'`: adds the counts of all samples and computes scores from the sums. `'samples'`: computes the scores of each
+   * sample, then their mean over the samples in which the class is counted; this keeps 4 numbers per sample and class.
+   * Default `'global'`.
    */
   aggregate?: 'global' | 'samples';
   /**
-   * The score of a class with no target voxel, whatever is predicted, with the meaning that it has in the losses:
-   * `'skip'` NaN and left out of means, `'perfect'` 1, `'worst'` 0, `'formula'` what the formula gives, with 0/0 = 0: 0
-   * for Dice, IoU, precision, recall and volume similarity. Specificity and accuracy are those of the formula always.
-   * Default `'skip'`.
+   * The score of a class with no target voxels, whatever the predictions are: `'skip'` NaN, which means leave out;
+   * `'perfect'` 1; `'worst'` 0; `'formula'` the result of the formula with 0/0 = 0, which is 0 for Dice, IoU, precision,
+   * recall and volume similarity. Specificity and accuracy always follow their formula. Default `'skip'`.
    */
   absent?: Absent;
-  /** false: class 0 is left out of averages (it can still be predicted). Default true. */
+  /** false: averages leave class 0 out; it can still be predicted. Needs two or more classes. Default true. */
   background?: boolean;
-  /** Voxels with this label are left out. For labels, and for masks of one class. */
+  /** Voxels with this label are left out. Only for class indices and masks of one class. Default: none. */
   ignoreIndex?: number;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';

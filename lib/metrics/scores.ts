@@ -1,8 +1,8 @@
-// From counts to scores: the formulas, absent classes and averages of the hard metrics.
+// Computes scores from counts: the formulas, absent classes and averages.
 import type { Absent } from '../common/shared-options.js';
 import type { ClassCounts } from './counts.js';
 
-/** A score of one class, from its counts. 0/0 is 0. */
+/** The scores of a class, computed from its counts. 0/0 is 0. */
 export type ScoreName =
   /** 2TP / (2TP + FP + FN), also called F1 */
   | 'dice'
@@ -14,16 +14,16 @@ export type ScoreName =
   | 'recall'
   /** TN / (TN + FP) */
   | 'specificity'
-  /** 1 - |FP - FN| / (2TP + FP + FN): compares sizes, not places */
+  /** 1 - |FP - FN| / (2TP + FP + FN): compares the volumes of prediction and target, not their positions */
   | 'volumeSimilarity'
   /** (TP + TN) / (TP + FP + FN + TN) */
   | 'accuracy';
 
-/** How {@link SegmentationMetrics.average} goes from classes to one number. */
+/** How {@link SegmentationMetrics.average} combines the classes into one number. */
 export type Average =
   /** The mean of the counted classes' scores. */
   | 'macro'
-  /** The score of the counts of all classes added up. */
+  /** The score of the sum of all classes' counts. */
   | 'micro'
   /** The mean of the counted classes' scores, weighted by their target voxels. */
   | 'weighted';
@@ -44,10 +44,10 @@ const formulas: Record<ScoreName, (counts: ClassCounts) => number> = {
 
 export const scoreNames = Object.keys(formulas) as readonly ScoreName[];
 
-/** These count the voxels of other classes too, and say something about an absent class. */
+/** Scores with TN in the numerator: they have a meaning for an absent class too. */
 const definedForAbsent: readonly ScoreName[] = ['specificity', 'accuracy'];
 
-/** The score of one class; NaN: not counted. */
+/** The score of one class; NaN when it is not counted. */
 export function score(name: ScoreName, counts: ClassCounts, absent: Absent): number {
   const isAbsent = counts.tp + counts.fn === 0 && !definedForAbsent.includes(name);
   if (!isAbsent || absent === 'formula') return formulas[name](counts);

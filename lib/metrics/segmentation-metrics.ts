@@ -24,23 +24,26 @@ import {
   scoreNames,
 } from './scores.js';
 
-/** What `JSON.stringify` makes of {@link SegmentationMetrics}; all counts are integers. */
+/** {@link SegmentationMetrics} in the form that `JSON.stringify` writes. All counts are integers. */
 export interface MetricsState {
   readonly options: MetricsOptions;
   readonly samples: number;
-  /** Targets in rows, predictions in columns, the last of each for no class: [C+1, C+1]. Threshold: [C, 2, 2]. */
+  /**
+   * The counts of all samples. The confusion matrix [C+1, C+1]: targets in rows, predictions in columns, the last row and
+   * column for voxels of no class. For decision `'threshold'` [C, 2, 2]: TN, FP, FN and TP of each class.
+   */
   readonly counts: readonly number[];
   /** TN, FP, FN and TP of every sample and class, [samples, C, 4], for aggregate `'samples'`; else empty. */
   readonly perSample: readonly number[];
 }
 
 /**
- * Hard segmentation metrics over a dataset: `update` counts a batch in one pass over predictions and target, without
- * one-hot or argmax tensors; the scores ({@link ScoreName}) are read at any time. Counts are exact integers up to 2^53, the same for
- * any number of threads.
+ * Hard segmentation metrics over a dataset. {@link SegmentationMetrics.update} counts a batch in one pass over predictions
+ * and target; no one-hot or argmax tensor is made. Read the scores ({@link ScoreName}) at any time. Counts are exact integers
+ * up to 2^53 and do not depend on the number of threads.
  *
- * A NaN predicts nothing: with `'argmax'` a voxel with a NaN among its predictions is a miss of its target class, with
- * `'threshold'` a NaN is above no threshold.
+ * NaN predicts no class. With `'argmax'`, a voxel with a NaN among its predictions has no predicted class and is a false
+ * negative of its target class. With `'threshold'`, NaN is not above the threshold.
  *
  * @example
  * const metrics = new SegmentationMetrics({ classes: 2, decision: 'labels' });
@@ -54,7 +57,7 @@ export interface MetricsState {
 export class SegmentationMetrics {
   readonly #options: ResolvedMetrics;
   readonly #counter: BatchCounter;
-  readonly #counts: Float64Array; // of all samples, as the addon counts them
+  readonly #counts: Float64Array; // of all samples, in the layout of the addon
   #perSample: number[] = []; // [samples, C, 4] for aggregate 'samples': TN, FP, FN, TP
   #samples = 0;
 
@@ -65,20 +68,20 @@ export class SegmentationMetrics {
     this.#counts = makeArray('float64', this.#counter.cells) as Float64Array;
   }
 
-  /** Samples counted since the beginning or the last {@link SegmentationMetrics.reset}. */
+  /** The number of samples counted since the metrics were made or {@link SegmentationMetrics.reset}. */
   get samples(): number {
     return this.#samples;
   }
 
   /**
-   * Counts a batch. Nothing is counted when it throws. Tensors on a GPU are counted there, and waited for.
+   * Counts a batch. Nothing is counted when it throws. Tensors on a GPU are counted there; the call waits for the result.
    *
-   * @param predictions Logits or probabilities [S], [N, C, ...spatial] or, channels last, [N, ...spatial, C]; float32,
-   *   float64, float16 or bfloat16. For decision `'labels'` class indices [S] or [N, ...spatial]; uint8, int32, int64.
-   * @param target As for the losses: class indices without the class axis, uint8, int32 or int64; or dense in the shape
-   *   of the predictions, of which the largest value of a voxel is its class (none where all are 0), or, for
-   *   `'threshold'`, each class by itself where it is above 0.5. With one class a 0/1 mask. For decision `'labels'`
-   *   class indices in the shape of the predictions.
+   * @param predictions Logits or probabilities: [S], [N, C, ...spatial] or, with channels last, [N, ...spatial, C]; float32,
+   *   float64, float16 or bfloat16. For decision `'labels'` class indices: [S] or [N, ...spatial]; uint8, int32 or int64.
+   * @param target Class indices without the class axis: uint8, int32 or int64. Or a dense target in the shape of the
+   *   predictions: a voxel's class is that of its largest value, or no class when all are 0; for `'threshold'` a voxel has
+   *   each class whose value is above 0.5. With one class: a 0/1 mask. For decision `'labels'`: class indices in the shape
+   *   of the predictions.
    * @param options `weight`: voxels of weight 0 are left out, all others count once.
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
@@ -88,10 +91,10 @@ export class SegmentationMetrics {
   }
 
   /**
-   * {@link SegmentationMetrics.update} off the event loop; updates may overlap, and count when they resolve. Arrays on plain
-   * ArrayBuffers are copied at the call, shared memory ({@link Tensor.empty}) is used in place and must not be written
-   * meanwhile. Tensors on a GPU are enqueued at the call, and nothing blocks. Wrong arguments throw at the call, labels
-   * out of range reject the promise.
+   * {@link SegmentationMetrics.update} off the event loop. Several updates may run at the same time; each counts before it
+   * resolves. Arrays on plain ArrayBuffers are copied at the call. Shared memory ({@link Tensor.empty}) is used in place: do
+   * not write to it until the promise resolves. With tensors on a GPU the call enqueues the work and never blocks. Wrong
+   * arguments throw at the call; labels out of range reject the promise.
    */
   updateAsync(
     predictions: TensorLike,
@@ -102,10 +105,10 @@ export class SegmentationMetrics {
   }
 
   /**
-   * The score of every class [C]; NaN where it is not counted, see `absent`. For aggregate `'samples'` the mean over the
-   * samples in which it is counted.
+   * Returns the score of every class, [C]; NaN for a class that is not counted, see `absent`. For aggregate `'samples'` it
+   * is the mean over the samples in which the class is counted.
    *
-   * @param options `out`: where to write it, [C]; default a new array
+   * @param options `out`: an array for the result, [C]; default a new array
    */
   perClass(name: ScoreName, options: { out?: Float64Array } = none): Float64Array {
     checkOneOf(name, 'name', scoreNames, 'dice');
@@ -122,10 +125,10 @@ export class SegmentationMetrics {
   }
 
   /**
-   * The score of every sample and class [samples, C], in the order in which they were counted; NaN where it is not
-   * counted. For aggregate `'samples'`.
+   * Returns the score of every sample and class, [samples, C], in the order in which the samples were counted; NaN for a
+   * class that is not counted.
    *
-   * @throws TypeError for aggregate `'global'`, which keeps no samples
+   * @throws TypeError for aggregate `'global'`, which keeps no counts of single samples
    */
   perSample(name: ScoreName): Float64Array {
     checkOneOf(name, 'name', scoreNames, 'dice');
@@ -137,9 +140,9 @@ export class SegmentationMetrics {
   }
 
   /**
-   * The average over classes; NaN when nothing is counted. `'macro'` the mean of the counted classes' scores (for
-   * aggregate `'samples'` of every counted sample and class), `'weighted'` weighs each by its target voxels, `'micro'`
-   * is the score of the classes' counts added up, absent ones included. Default `'macro'`.
+   * Returns the average over the classes; NaN when no class is counted. `'macro'` is the mean of the counted classes' scores,
+   * for aggregate `'samples'` over all counted samples and classes. `'weighted'` weights each score by the target voxels of
+   * its class. `'micro'` is the score of the sum of all classes' counts, absent classes included. Default `'macro'`.
    */
   average(name: ScoreName, how?: Average): number {
     checkOneOf(name, 'name', scoreNames, 'dice');
@@ -153,16 +156,16 @@ export class SegmentationMetrics {
     return mean(samples.map((sample) => average(name, sample, absent, average_)));
   }
 
-  /** TP, FP, FN and TN of every class, over all samples. */
+  /** Returns TP, FP, FN and TN of every class over all samples. */
   counts(): ClassCounts[] {
     return this.#byClass(this.#counts);
   }
 
   /**
-   * The confusion matrix over all samples, [C, C], row-major: rows are target classes, columns predicted ones. Voxels
-   * whose target or prediction names no class are in none of its cells, but in {@link SegmentationMetrics.counts}.
+   * Returns the confusion matrix over all samples, [C, C], row-major: rows are target classes, columns predicted classes. It
+   * leaves out voxels whose target or prediction is no class; {@link SegmentationMetrics.counts} includes them.
    *
-   * @param options `out`: where to write it, [C * C]; default a new array
+   * @param options `out`: an array for the result, [C * C]; default a new array
    * @throws TypeError for decision `'threshold'`, where a voxel has no single class
    */
   confusion(options: { out?: Float64Array } = none): Float64Array {
@@ -182,7 +185,11 @@ export class SegmentationMetrics {
     return matrix;
   }
 
-  /** Adds what `other`, of the same options, has counted: another worker's part of the dataset, say. */
+  /**
+   * Adds the counts of `other`, such as another worker's part of the dataset.
+   *
+   * @throws TypeError, RangeError when `other` has other options
+   */
   merge(other: SegmentationMetrics): this {
     if (!(other instanceof SegmentationMetrics))
       throw typeError('SegmentationMetrics', 'other', other);
@@ -195,14 +202,14 @@ export class SegmentationMetrics {
     return this;
   }
 
-  /** Forgets what was counted. */
+  /** Sets all counts to zero. */
   reset(): void {
     this.#counts.fill(0);
     this.#perSample = [];
     this.#samples = 0;
   }
 
-  /** All that was counted, for {@link SegmentationMetrics.fromJSON}. */
+  /** Returns all counts, for {@link SegmentationMetrics.fromJSON}. */
   toJSON(): MetricsState {
     return {
       options: this.#options,
@@ -212,7 +219,7 @@ export class SegmentationMetrics {
     };
   }
 
-  /** The metrics that `state` was made of. @throws TypeError, RangeError for a state that is not one */
+  /** Makes metrics from the result of {@link SegmentationMetrics.toJSON}. @throws TypeError, RangeError for anything else */
   static fromJSON(state: MetricsState): SegmentationMetrics {
     checkKeys(state, 'state', ['options', 'samples', 'counts', 'perSample']);
     if (state === undefined) throw typeError('an object', 'state', state);

@@ -6,11 +6,11 @@ import { callNative, translate } from '../native/translate-error.js';
 import { makeArray } from './allocate.js';
 import { bytesOf, type DType, type TypedArray } from './dtype.js';
 
-/** What another process needs to open a tensor's memory. */
+/** Names GPU memory for another process: see {@link Tensor.ipcHandle} and {@link Tensor.fromIpcHandle}. */
 export interface IpcHandle {
-  /** 64 bytes. */
+  /** The 64 bytes of CUDA's handle of the allocation. */
   readonly handle: Uint8Array;
-  /** Of the tensor in the allocation that the handle names. */
+  /** Where the tensor begins in that allocation, in bytes. */
   readonly offsetBytes: number;
 }
 

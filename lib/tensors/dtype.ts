@@ -1,7 +1,7 @@
 import { rangeError, show, typeError } from '../common/check.js';
 import { DTypeCode, namesOf } from '../native/codes.js';
 
-/** The element types. float16 and bfloat16 are kept as their bits in a `Uint16Array`. */
+/** The element types. float16 and bfloat16 are stored as their bits in a `Uint16Array`. */
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'uint8' | 'int32' | 'int64';
 
 /** The typed arrays that tensors are made of. */
@@ -14,7 +14,7 @@ export type TypedArray =
   | Int32Array
   | BigInt64Array;
 
-/** A `Float16Array` (Node 24), told apart without needing its type. */
+/** A `Float16Array` (Node 24), described here because older TypeScript libraries do not have its type. */
 export interface Float16Like extends ArrayBufferView {
   readonly [Symbol.toStringTag]: 'Float16Array';
   readonly length: number;

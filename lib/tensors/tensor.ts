@@ -25,7 +25,7 @@ import {
 import { firstNumber } from './half.js';
 import { checkDevice, checkForeign } from './placement.js';
 
-/** A {@link Tensor}, or what one is made of; every call takes either. */
+/** A {@link Tensor}, or an object with the same data, shape and dtype. Every call takes either. */
 export type TensorLike =
   | Tensor
   | {
@@ -34,17 +34,17 @@ export type TensorLike =
       readonly dtype?: DType;
     };
 
-/** What an array alone does not say. */
+/** Options of {@link Tensor.from} and {@link Tensor.copyOf}. */
 export interface TensorOptions {
-  /** Needed for a `Uint16Array`, which can hold float16 or bfloat16; else the array says it. */
+  /** Required for a `Uint16Array`, which holds float16 or bfloat16. The kind of any other array gives the dtype. */
   dtype?: DType;
 }
 
 /** Options of {@link Tensor.empty}. */
 export interface DeviceTensorOptions {
-  /** Where the memory is. Default: the CPU. */
+  /** The device that holds the memory. Default: the CPU. */
   device?: Device;
-  /** On a GPU: memory that {@link Tensor.ipcHandle} can export to another process. Default false. */
+  /** true: {@link Tensor.ipcHandle} can export the memory to another process. Only on a GPU. Default false. */
   exportable?: boolean;
 }
 
@@ -54,9 +54,9 @@ const notCloneable = Symbol(
 );
 
 /**
- * An array with a shape, row-major. On the host it is a plain object that borrows its typed array: nothing is copied
- * and nothing needs to be disposed. On a GPU it is memory of the device, to be disposed: the garbage collector frees
- * nothing inside a synchronous loop. What was enqueued before dispose() still finds the memory.
+ * An array with a shape, in row-major order. On the host it borrows a typed array: it copies nothing and needs no dispose().
+ * On a GPU it owns memory of the device: call dispose() or use `using`, because the garbage collector frees nothing inside a
+ * synchronous loop. Work that was enqueued before dispose() can still use the memory.
  *
  * @example
  * const x = Tensor.from(new Float32Array([1, 2, 3, 4, 5, 6]), [2, 3]);
@@ -68,9 +68,9 @@ export class Tensor implements Disposable {
   readonly device: Device;
   /** Number of elements: the product of the shape. */
   readonly size: number;
-  /** Makes postMessage fail with a sentence that helps. */
+  /** Makes postMessage fail with a message that says what to do. */
   protected readonly cannotBePosted = notCloneable;
-  /** Nothing when disposed. */
+  /** undefined after dispose(). */
   #memory: TypedArray | DeviceStorage | undefined;
 
   private constructor(
@@ -93,11 +93,11 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * Borrows `data`: writes to it are seen by the tensor and the other way round.
+   * Makes a tensor that borrows `data`: the tensor and the array share their memory.
    *
-   * dtypes by array: Float32Array float32, Float64Array float64, Float16Array float16, Uint8Array and
-   * Uint8ClampedArray uint8, Int32Array int32, BigInt64Array int64; a Uint16Array holds float16 or bfloat16, and
-   * `options.dtype` must say which. `shape` is sizes from 1; `[]` is a scalar.
+   * The array gives the dtype: Float32Array float32, Float64Array float64, Float16Array float16, Uint8Array and
+   * Uint8ClampedArray uint8, Int32Array int32, BigInt64Array int64. A Uint16Array holds float16 or bfloat16;
+   * `options.dtype` must say which. The sizes in `shape` are integers from 1; `[]` is a scalar.
    *
    * @throws TypeError, RangeError when the data does not fit the shape or the dtype
    */
@@ -110,7 +110,7 @@ export class Tensor implements Disposable {
     return Tensor.fromNamed(data, shape, options?.dtype, 'tensor');
   }
 
-  /** {@link Tensor.from} on a copy of `data`. */
+  /** Makes a tensor from a copy of `data`. Arguments and errors as for {@link Tensor.from}. */
   static copyOf(
     data: TypedArray | Float16Like,
     shape: readonly number[],
@@ -121,15 +121,16 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * A zero-filled tensor on a `SharedArrayBuffer`. That memory can neither move nor be transferred away, so the
-   * `...Async` calls use it without a copy, and it can be posted to workers, which then share it.
-   * Make it once and reuse it: the garbage collector takes little notice of shared memory and may free it late.
-   * From 16 kB it begins on a cache line, which calls are up to 10% faster on than where Node places arrays: post
-   * `data` and not its `buffer`, which holds some bytes more. From 4 MB on Linux is asked for huge pages, which large
-   * tensors are read and first written faster in. The default dtype is float32.
+   * Makes a zero-filled tensor. The default dtype is float32.
    *
-   * With `options.device` a GPU it is zero-filled memory there, from a pool: sizes that were disposed before cost no
-   * allocation by the driver.
+   * On the CPU its memory is a `SharedArrayBuffer`. The `...Async` calls use such memory without a copy, and workers that it
+   * is posted to share it. Make the tensor once and reuse it: the garbage collector may free shared memory late. Tensors of
+   * 16 kB and more begin on a cache line, on which calls are up to 10% faster than where Node places arrays. Post `data` and
+   * not its `buffer`, which has some bytes more. For tensors of 4 MB and more, Linux is asked for huge pages, which make
+   * reading and the first writing faster.
+   *
+   * With a GPU as `options.device` the memory comes from a pool: sizes that were disposed before need no allocation by the
+   * driver.
    *
    * @throws TypeError, RangeError; WarpDiceError ERR_OUT_OF_MEMORY
    */
@@ -149,7 +150,7 @@ export class Tensor implements Disposable {
     return new Tensor(storage, fixed, type, size, device);
   }
 
-  /** For what is written next: zeros on plain memory of the host, anything on a GPU. @internal */
+  /** A tensor for a result: on the host zeros in plain memory, on a GPU memory with any contents. @internal */
   static forResult(shape: readonly number[], dtype: DType, device: Device): Tensor {
     const size = sizeOf(shape, 'shape');
     const memory =
@@ -160,11 +161,11 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * Memory of a GPU that somebody else owns, from `pointer` on: nothing is copied and nothing freed. It must stay
-   * allocated for as long as the tensor and everything enqueued with it.
+   * Makes a tensor on GPU memory that other code owns. Nothing is copied, and dispose() does not free the memory. The owner
+   * must keep the memory until the tensor is disposed and all work enqueued with it is done.
    *
-   * @param pointer a CUdeviceptr
-   * @param byteLength how many bytes are there; at least as many as the shape takes
+   * @param pointer a CUdeviceptr, a multiple of the element size
+   * @param byteLength the number of bytes from `pointer` on; at least as many as the shape needs
    * @throws TypeError, RangeError; WarpDiceError ERR_CUDA when the memory is not on `options.device`
    */
   static fromDevicePointer(
@@ -188,8 +189,9 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * A tensor that another process exported by {@link Tensor.ipcHandle} or by `cudaIpcGetMemHandle`. That process must
-   * keep it; {@link StreamEvent} orders the two. CUDA refuses a process's own handles.
+   * Opens GPU memory that another process exported by {@link Tensor.ipcHandle} or `cudaIpcGetMemHandle`. That process must
+   * keep the memory. Use {@link StreamEvent} to order the work of the two processes. CUDA refuses handles that this process
+   * exported itself.
    *
    * @throws TypeError, RangeError; WarpDiceError ERR_CUDA
    */
@@ -212,7 +214,7 @@ export class Tensor implements Disposable {
     return new Tensor(storage, Object.freeze([...shape]), type, size, device);
   }
 
-  /** {@link Tensor.from} whose errors call the tensor `name`. @internal */
+  /** {@link Tensor.from} with `name` as the tensor's name in errors. @internal */
   static fromNamed(
     data: TypedArray | Float16Like,
     shape: readonly number[],
@@ -230,12 +232,12 @@ export class Tensor implements Disposable {
     return new Tensor(data as TypedArray, Object.freeze([...shape]), type, size);
   }
 
-  /** Whether it is a tensor itself: not a Proxy of one, which has no memory. @internal */
+  /** Whether `value` really has memory: a Proxy of a tensor has none. @internal */
   static isWhole(value: Tensor): boolean {
     return #memory in value;
   }
 
-  /** The array or the device's memory; nothing when disposed. @internal */
+  /** The typed array or the GPU memory; undefined after dispose(). @internal */
   get memory(): TypedArray | DeviceStorage | undefined {
     return this.#memory;
   }
@@ -264,8 +266,8 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * What another process needs to share a tensor that was made with `exportable: true`, or a view of one. This process
-   * must keep the tensor.
+   * Returns what another process needs to open this tensor by {@link Tensor.fromIpcHandle}. The tensor must have been made
+   * with `exportable: true`, or be a view of such a tensor. This process must keep the tensor.
    *
    * @throws TypeError on the host; WarpDiceError ERR_CUDA for memory that is not exportable
    */
@@ -273,41 +275,47 @@ export class Tensor implements Disposable {
     return this.storage.ipcHandle();
   }
 
+  /** Number of bytes of all elements. */
   get byteLength(): number {
     return this.size * bytesOf(this.dtype);
   }
 
   /**
-   * The only element, as a number. Waits for the work that makes it, without blocking.
+   * Returns the only element as a number. On a GPU it waits, without blocking, for the work that writes the tensor.
    *
-   * @throws RangeError when there are more; WarpDiceError ERR_LABEL_RANGE for the result of a call on a GPU whose target
-   *   had invalid values
+   * @throws RangeError when the tensor has more elements; WarpDiceError ERR_LABEL_RANGE for the result of a call on a GPU
+   *   whose target had labels out of range
    */
   async item(): Promise<number> {
     this.#mustBeOne();
     return firstNumber(this.device.kind === 'cpu' ? this.data : await this.read(), this.dtype);
   }
 
-  /** {@link Tensor.item} at once: on a GPU it blocks the thread until the work is done. */
+  /** Like {@link Tensor.item}, but synchronous: on a GPU it blocks the thread until the work is done. */
   itemSync(): number {
     this.#mustBeOne();
     return firstNumber(this.device.kind === 'cpu' ? this.data : this.readSync(), this.dtype);
   }
 
-  /** A copy of the data. Waits for the work that makes it, without blocking. Errors as {@link Tensor.item}. */
+  /**
+   * Returns a copy of the data. On a GPU it waits, without blocking, for the work that writes the tensor.
+   *
+   * @throws WarpDiceError ERR_DISPOSED, ERR_CUDA; ERR_LABEL_RANGE as for {@link Tensor.item}
+   */
   async read(): Promise<TypedArray> {
     if (this.device.kind === 'cpu') return copyArray(this.data);
     return this.storage.read(this.dtype);
   }
 
-  /** {@link Tensor.read} at once: on a GPU it blocks the thread until the work is done. */
+  /** Like {@link Tensor.read}, but synchronous: on a GPU it blocks the thread until the work is done. */
   readSync(): TypedArray {
     if (this.device.kind === 'cpu') return copyArray(this.data);
     return this.storage.readSync(this.dtype);
   }
 
   /**
-   * Replaces the data by what `data` holds now. Resolves when it is there; calls that follow find it at once.
+   * Copies the current contents of `data` into the tensor. Resolves when the copy is done. Calls made after this one use the
+   * new data, even before it resolves.
    *
    * @throws TypeError, RangeError when the data does not fit the dtype or the size; WarpDiceError ERR_DISPOSED, ERR_CUDA
    */
@@ -322,9 +330,9 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * A new handle on `device`, to be disposed on its own. On the same device it shares the memory. To a GPU the data is
-   * copied as it is now, and the call returns at once; from a GPU it blocks until the data is here
-   * ({@link Tensor.read} does not).
+   * Returns this tensor on `device`, as a new tensor with its own dispose(). On the same device both share the memory. To a
+   * GPU it copies the current data and returns immediately. From a GPU it blocks the thread until the data has arrived;
+   * {@link Tensor.read} does not block.
    *
    * @throws TypeError; WarpDiceError ERR_OUT_OF_MEMORY, ERR_CUDA, ERR_DISPOSED
    */
@@ -341,9 +349,9 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * A part as a tensor of another shape: the elements from `offset` on, in the same memory.
+   * Returns a tensor of another shape in the same memory, with the elements from `offset` on. Default offset 0.
    *
-   * @throws TypeError, RangeError when the part is not inside
+   * @throws TypeError, RangeError when the view would exceed the tensor
    * @example
    * const batch = Tensor.from(new Float32Array([1, 2, 3, 4]), [2, 2]);
    * batch.view([2], 2).readSync(); // [3, 4]
@@ -362,13 +370,14 @@ export class Tensor implements Disposable {
     return new Tensor(memory, Object.freeze([...shape]), this.dtype, size, this.device);
   }
 
-  /** Lets go of the memory; using the tensor afterwards is an error. May be called again. */
+  /** Releases the memory. Using the tensor afterwards throws ERR_DISPOSED. May be called again. */
   dispose(): void {
     const memory = this.#memory;
     this.#memory = undefined;
     if (memory instanceof DeviceStorage) memory.dispose();
   }
 
+  /** Whether {@link Tensor.dispose} was called. */
   get disposed(): boolean {
     return this.#memory === undefined;
   }
@@ -388,7 +397,7 @@ export class Tensor implements Disposable {
       throw rangeError('a tensor of one element', 'item()', this.shape, 'use read()');
   }
 
-  /** For messages: dtype, shape and device. */
+  /** A text for messages: dtype, shape and device. */
   toString(): string {
     return `Tensor ${this.dtype} ${showShape(this.shape)} on ${this.device}`;
   }
