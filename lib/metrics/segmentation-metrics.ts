@@ -30,7 +30,7 @@ export interface MetricsState {
   readonly samples: number;
   /**
    * The counts of all samples. The confusion matrix [C+1, C+1]: targets in rows, predictions in columns, the last row and
-   * column for voxels of no class. For decision `'threshold'` [C, 2, 2]: TN, FP, FN and TP of each class.
+   * column for voxels of no class. For decision `'threshold'` TN, FP, FN and TP of each class, [C, 2, 2].
    */
   readonly counts: readonly number[];
   /** TN, FP, FN and TP of every sample and class, [samples, C, 4], for aggregate `'samples'`; else empty. */
