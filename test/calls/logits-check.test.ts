@@ -1,10 +1,10 @@
 // Logits under activation 'none' are noticed, once for each class of losses, and probabilities never are.
 import { afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import * as tf from '@tensorflow/tfjs';
 import type { Loss, LossOptions } from '../../lib/index.js';
 import { type Cell, cells, entryOf, makeLoss } from '../support/losses.js';
 import { named } from '../support/named.js';
 import { Random } from '../support/random.js';
+import * as tf from '../support/tensorflow.js';
 import { type DType, full, tensor } from '../support/tensors.js';
 
 beforeAll(() => {

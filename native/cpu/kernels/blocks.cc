@@ -21,9 +21,12 @@ void Blocks<T>::load_labels(int64_t s, int count, bool weigh) {
     using Label = std::remove_const_t<std::remove_pointer_t<decltype(labels)>>;
     const Label* from = labels + run_.n * in_.voxels + s;
     const LabelRule<Label> rule(in_);
-    constexpr bool kWide = sizeof(Label) > sizeof(int32_t);  // else what is no class stays none
-    for (int j = 0; j < count; j++) {
-      labels_[j] = !kWide || rule.is_valid(from[j]) ? static_cast<int32_t>(from[j]) : -1;
+    if constexpr (sizeof(Label) > sizeof(int32_t)) {
+      for (int j = 0; j < count; j++) labels_[j] = rule.is_valid(from[j]) ? static_cast<int32_t>(from[j]) : -1;
+    } else if constexpr (sizeof(Label) == sizeof(int32_t)) {  // what is no class stays none
+      memcpy(labels_, from, count * sizeof(int32_t));
+    } else {
+      for (int j = 0; j < count; j++) labels_[j] = from[j];
     }
     if (weigh && in_.has_ignore) {
       for (int j = 0; j < count; j++) weights_[j] = rule.is_ignored(from[j]) ? T(0) : weights_[j];
