@@ -2,9 +2,9 @@
 //
 //     node examples/shards/main.mjs [workers]
 //
-// Each worker holds a slab of the volume and nothing else. It sends the sums of its slab (a few numbers per class), gets
-// the sums of the whole volume back, and computes its part of the gradient from them. The same three steps serve
-// several machines, tiles that do not fit in memory together, and micro-batches.
+// Each worker holds one slab of the volume and nothing else. It sends the sums of its slab (a few numbers per class), gets
+// the sums of the whole volume back, and computes its part of the gradient from them. The same three steps work for
+// several machines, for tiles that do not fit in memory together, and for micro-batches.
 import { Worker } from 'node:worker_threads';
 import { DiceLoss, Statistics, Tensor } from 'warpdice';
 
@@ -35,17 +35,17 @@ const answers = () =>
     ),
   );
 
-// 1. The sums of the slabs, added: those of the volume.
+// 1. Add the sums of the slabs, which gives the sums of the volume.
 const parts = (await answers()).map(Statistics.fromArray);
 const merged = parts.reduce((sum, part) => sum.add(part));
 
-// 2. The loss, here; 3. the gradient, there.
+// 2. The loss is computed here, 3. the gradient in the workers.
 const loss = new DiceLoss(options);
 const value = loss.fromStatistics(merged).value.itemSync();
 for (const worker of slabs) worker.postMessage(merged.toArray());
 const gradients = await answers();
 
-// The same without shards.
+// The same without shards, to compare.
 const whole = loss.valueAndGrad(
   Tensor.from(logits, [1, D, H, W, C]),
   Tensor.from(labels, [1, D, H, W]),

@@ -1,4 +1,4 @@
-// What brightness alone can tell: two thresholds, chosen on the training slices.
+// A baseline that uses brightness only: two thresholds, chosen on the training slices.
 import type { Slices } from './data.js';
 
 /** Below the first: outside; from the second on: white matter; between them: grey. */
@@ -7,7 +7,7 @@ export type Thresholds = readonly [grey: number, white: number];
 export const classify = (images: Float32Array, [grey, white]: Thresholds): Uint8Array =>
   Uint8Array.from(images, (v) => (v < grey ? 0 : v < white ? 1 : 2));
 
-/** The pair with the largest mean Dice of grey and white matter, of 200 values from dark to bright. */
+/** The pair of thresholds with the largest mean Dice of grey and white matter, of 200 values from dark to bright. */
 export function chooseThresholds({ images, labels }: Slices): Thresholds {
   const bins = 200;
   const darkest = images.reduce((a, b) => Math.min(a, b));

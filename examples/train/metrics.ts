@@ -3,7 +3,7 @@
 import { SegmentationMetrics } from 'warpdice';
 import { classNames } from './model.js';
 
-/** What is right and wrong in predicted classes. Means are over grey and white matter only. */
+/** The scores of predicted classes. Means are over grey and white matter only. */
 export function count(prediction: Uint8Array, truth: Uint8Array): SegmentationMetrics {
   const shape = [truth.length];
   return new SegmentationMetrics({

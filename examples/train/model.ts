@@ -65,8 +65,8 @@ export function unet(params: Params, images: np.Array): np.Array {
   const full = atFull(atFull(image.ref, 'full1'), 'full2');
   const half = below(below(halve(full.ref), 'half1'), 'half2');
   const quarter = below(below(halve(half.ref), 'quarter1'), 'quarter2');
-  // The way up meets what was seen at that resolution on the way down: added at half, side by
-  // side at full resolution, together with the image itself.
+  // Skip connections from the way down: added at half resolution; at full resolution joined with
+  // the image itself as more channels.
   const halfUp = below(half.add(double(convolve(quarter, params, 'toHalf'))), 'half3');
   const all = np.concatenate([image, full, double(convolve(halfUp, params, 'toFull'))]);
   const fullUp = nn.relu(convolve(all, params, 'full3'));

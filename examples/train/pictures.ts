@@ -1,4 +1,4 @@
-// The two pictures: how training went, and what the network makes of held-out slices.
+// The two pictures: the curves of the training, and the predictions for held-out slices.
 import { writeFileSync } from 'node:fs';
 import { lineChart } from '#plot';
 import { Canvas, type Colour } from './canvas.js';
@@ -13,7 +13,7 @@ export interface Curve {
 }
 
 const runColours = ['one', 'two'] as const;
-/** What is laid over a slice for each class; outside the brain nothing is. */
+/** The colour that is drawn over each class of a slice; nothing is drawn outside the brain. */
 const classColours: (Colour | undefined)[] = [undefined, [0, 158, 200], [255, 176, 0]];
 
 /** Left: the loss of every step. Right: Dice on the held-out slices. */
@@ -56,7 +56,7 @@ export function drawCurves(path: string, curves: Curve[], steps: number): void {
   writeFileSync(path, chart);
 }
 
-/** One row a slice: the image, the truth, and what each network says. */
+/** One row per slice: the image, the labels, and the prediction of each network. */
 export function drawSlices(
   path: string,
   slices: Slices,

@@ -1,5 +1,5 @@
-// Trains a small U-Net. jax-js runs the network forward and backward; warpdice takes the logits as
-// they come, gives the loss, and gives its gradient for the way back.
+// Trains a small U-Net. jax-js runs the network forward and backward; warpdice computes the loss
+// from the logits, and the gradient with which the backward pass begins.
 import { setImmediate } from 'node:timers/promises';
 import { numpy as np, vjp } from '@jax-js/jax';
 import type { Loss } from 'warpdice';
@@ -27,8 +27,8 @@ export async function train(slices: Slices, options: TrainOptions) {
   const adam = new Adam(weights);
   let lossSeconds = 0;
 
-  // Labels are class indices, never one-hot; logits are [N, C, H, W]. What the loss writes is
-  // allocated here, once, and used again in every step.
+  // Labels are class indices, never one-hot; logits are [N, C, H, W]. The buffers for the loss's
+  // results are allocated here, once, and reused in every step.
   const images = new Float32Array(batch * height * width);
   const labels = { data: new Uint8Array(images.length), shape: [batch, height, width] };
   const classes = classNames.length;
@@ -56,7 +56,7 @@ export async function train(slices: Slices, options: TrainOptions) {
     );
 
     onStep(step, out.value.data[0], weights);
-    await setImmediate(); // lets Ctrl-C in
+    await setImmediate(); // lets the handler of Ctrl-C run
   }
   return { weights, lossSeconds };
 }

@@ -1,4 +1,4 @@
-// What a gradient is multiplied by before it is rounded: dL/dvalue (upstream) and gradScale.
+// The factors of a gradient, applied before it is rounded: dL/dvalue (upstream) and gradScale.
 import { cannotCombine, needs, showShape, typeError } from '../common/check.js';
 import type { Device } from '../devices/device.js';
 import { nameOf, Reduction } from '../native/codes.js';
@@ -9,7 +9,8 @@ import { memoryOf } from './native-call.js';
 import type { PreparedCall } from './prepared-call.js';
 
 /**
- * Puts what upstream and gradScale hold now into the call. On a GPU both are read there, by each execution.
+ * Copies the current numbers of upstream and gradScale into the call. On a GPU the call gets their memory instead, which each
+ * execution reads.
  */
 export function readFactors({ native, device, upstream, gradScale }: PreparedCall): void {
   if (device.kind === 'cuda') {
@@ -35,14 +36,14 @@ export function readFactors({ native, device, upstream, gradScale }: PreparedCal
     typeof gradScale === 'object' ? toTensor(gradScale, 'gradScale').itemSync() : gradScale;
 }
 
-/** A loss that is one number has none. */
+/** Throws for an upstream with a reduction to one number, whose dL/dvalue is 1. */
 export function refuseUpstream(like: TensorLike | undefined, reduction: number): void {
   if (like === undefined) return;
   const name = nameOf(Reduction, reduction);
   throw cannotCombine('upstream', `reduction '${name}'`, 'scale its gradient by gradScale');
 }
 
-/** shape: of the value. */
+/** The upstream, checked. shape: the shape of the value. */
 export function checkUpstream(
   like: TensorLike | undefined,
   shape: readonly number[],

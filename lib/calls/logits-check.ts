@@ -1,20 +1,20 @@
-// Logits under activation 'none' are the commonest mistake, and every number comes out without an error. They are noticed
-// where that costs nothing: in the sums of step 1, and only in the first calls of a loss, since such a mistake is there
-// from the beginning.
+// Logits under activation 'none' are the commonest mistake: the loss is wrong, and there is no error. This check reads only
+// the sums of step 1, which costs nothing, and only in the first calls of a loss, because the mistake is there from the
+// beginning.
 import type { NativeCall, NativeLossOptions } from '../../binding.js';
 import { Activation, DTypeCode } from '../native/codes.js';
 import { sumNames } from './statistics.js';
 
-/** The calls of each loss that are looked at. */
+/** How many calls of each loss are checked. */
 const firstCalls = 16;
 
-/** Probabilities that other programs rounded may be a little outside [0, 1]. */
+/** Probabilities may be a little outside [0, 1] when other programs rounded them. */
 const tolerance = 1e-3;
 
-/** Classes of losses that have warned in this process (or worker). */
+/** Loss classes that have warned in this process (or worker). */
 const warned = new Set<string>();
 
-/** Looks at the sums of a loss's first calls and warns once per class of losses. */
+/** Checks the sums of a loss's first calls, and warns once per loss class. */
 export class LogitsCheck {
   readonly #squared: boolean;
   readonly #lossName: string;
@@ -25,18 +25,18 @@ export class LogitsCheck {
     this.#lossName = lossName;
   }
 
-  /** For a loss with these options; undefined where there is nothing to look for. */
+  /** The check for a loss with these options; undefined when no check is needed. */
   static for(options: NativeLossOptions, lossName: string): LogitsCheck | undefined {
     if (options.activation !== Activation.none || warned.has(lossName)) return undefined;
     return new LogitsCheck(options, lossName);
   }
 
-  /** Whether later calls need not be looked at. */
+  /** Whether later calls need no check. */
   get done(): boolean {
     return this.#left === 0;
   }
 
-  /** call: its statistics are those of its own predictions. predictions: what they are called in messages. */
+  /** call: must hold the statistics of its own predictions. predictions: their name in messages. */
   look(call: NativeCall, predictions: string): void {
     if (this.#left === 0) return;
     this.#left--;
@@ -58,7 +58,7 @@ export class LogitsCheck {
     for (let i = 0; i < sums.length; i += sumNames.length) {
       const [I, P, T, V, W] = sums.subarray(i, i + 5) as unknown as Five;
       if (P > (1 + tolerance) * W || P < -tolerance * W) return true;
-      // Target values from 0: labels and bytes are, and floats whose squares add up to the same are 0 and 1.
+      // Labels and bytes are >= 0. Floats are when T = sum w*t^2 equals V = sum w*t: then they are 0 and 1.
       const fromZero = !isFloat(targetType) || (this.#squared && T === V);
       if (fromZero && I < -tolerance * V) return true;
     }

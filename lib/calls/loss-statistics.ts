@@ -1,4 +1,4 @@
-// The statistics of one loss: new ones for its calls, and whether given ones fit.
+// The statistics of one loss: makes new ones for its calls, and checks the caller's.
 import type { NativeLossOptions, NativeMemory } from '../../binding.js';
 import { showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
@@ -17,17 +17,17 @@ export class LossStatistics {
     this.#signature = signatureOf(options);
   }
 
-  /** How many groups of sums so many samples have. */
+  /** The number of groups of sums: one per sample, or one in all with `batch`. */
   groups(samples: number): number {
     return this.pooled ? 1 : samples;
   }
 
-  /** Room for the sums of so many samples, on the host. */
+  /** An array for the sums of `samples` samples, on the host. */
   makeSums(samples: number, classes: number): Float64Array {
     return new Float64Array(this.groups(samples) * classes * sumNames.length);
   }
 
-  /** New ones for the predictions of a call. */
+  /** New statistics for the predictions of a call. */
   make({ native: { samples, classes }, device, made }: PreparedCall): Statistics {
     const groups = this.groups(samples);
     const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device);
@@ -36,12 +36,12 @@ export class LossStatistics {
     return Statistics.make(data, groups, classes, samples, this.#signature);
   }
 
-  /** Throws for those of another loss. */
+  /** Throws for statistics of a loss with other options. */
   checkMeaning(statistics: unknown, name: string): asserts statistics is Statistics {
     checkSignature(statistics, this.#signature, name);
   }
 
-  /** Throws for those of another loss, or of other shapes. */
+  /** Throws for statistics of a loss with other options, or of another shape. */
   check(
     statistics: unknown,
     samples: number,
@@ -57,14 +57,14 @@ export class LossStatistics {
     }
   }
 
-  /** What an allReduce hook made of statistics, if it can take their place. */
+  /** The result of an allReduce hook, checked to have the shape and meaning of `local`. */
   checkMerged(merged: unknown, local: Statistics): Statistics {
     this.check(merged, local.samples, local.shape[1], 'the result of allReduce');
     return merged;
   }
 }
 
-/** What the addon takes for statistics; nothing yet for those of the host in a call on a GPU, see DeviceRunner. */
+/** The statistics as the addon takes them; undefined for host statistics in a call on a GPU: DeviceRunner uploads those. */
 export function sumsOn(device: Device, statistics: Statistics): NativeMemory | undefined {
   const { sums } = statistics;
   if (!(sums instanceof Tensor)) return device.kind === 'cpu' ? sums : undefined;

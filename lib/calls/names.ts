@@ -1,12 +1,12 @@
-// What messages call the arguments of a call, and how they say to mend them: warpdice/tfjs has other names and tensors.
+// The names of a call's arguments in messages, and the advice there. warpdice/tfjs has its own, for its own tensors.
 import { showShape } from '../common/check.js';
 
 export interface Names {
   readonly predictions: string;
   readonly target: string;
-  /** How the target loses its axis `axis`, so that this shape remains. */
+  /** Advice: how to drop the axis `axis` of the target. shape: the shape without it. */
   dropAxis(axis: number, shape: readonly number[]): string;
-  /** How class indices get a dtype of integers, and a dense target one that is allowed. */
+  /** Advice: how to convert class indices to integers, and a dense target to an allowed dtype. */
   readonly toIntegers: string;
   readonly toDense: string;
 }

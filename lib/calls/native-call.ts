@@ -1,9 +1,9 @@
-// A call as the addon takes it: a record, and the one place of lib/ that knows the order of its values.
+// A call for the addon, as a record. Only this file of lib/ knows the order of the addon's arguments.
 import type { InOrder, NativeCall, NativeMemory } from '../../binding.js';
 import { DTypeCode } from '../native/codes.js';
 import type { Tensor } from '../tensors/tensor.js';
 
-/** A call of these steps on nothing. */
+/** A call of these steps without inputs and results. */
 export function blankCall(steps: number): NativeCall {
   return {
     steps,
@@ -36,7 +36,7 @@ export function blankCall(steps: number): NativeCall {
   };
 }
 
-/** Calls a method of the addon's losses: `callLoss(loss, 'run', call)`. Allocates nothing, as a list of values would. */
+/** Calls a method of the addon's losses: `callLoss(loss, 'run', call)`. Unlike a spread array, this allocates nothing. */
 export function callLoss<
   Method extends string,
   Loss extends { [name in Method]: (...values: InOrder<NativeCall>) => unknown },
@@ -72,7 +72,7 @@ export function callLoss<
   ) as ReturnType<Loss[Method]>;
 }
 
-/** The call with other memory for what it reads. */
+/** A copy of the call, with `change` applied to every input. */
 export function withInputs(
   call: NativeCall,
   change: (input: NativeMemory) => NativeMemory,
@@ -88,6 +88,6 @@ export function withInputs(
   };
 }
 
-/** What the addon takes for a tensor. */
+/** The memory of a tensor as the addon takes it. */
 export const memoryOf = (tensor: Tensor): NativeMemory =>
   tensor.device.kind === 'cpu' ? tensor.data : tensor.storage.buffer;

@@ -1,4 +1,4 @@
-// What can be asked of a loss: the steps that make it, the options that it knows, and what it returns.
+// The operations of a loss: the steps of each, its option keys, and its result.
 import { Step } from '../native/codes.js';
 import type { Tensor } from '../tensors/tensor.js';
 import type {
@@ -12,12 +12,12 @@ import type { PreparedCall } from './prepared-call.js';
 import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
 import type { Statistics } from './statistics.js';
 
-/** What options of every operation are. */
+/** The options of any operation. */
 export type AnyOptions = Omit<ValueAndGradOptions, 'out'> & { out?: unknown };
 
 export interface Operation<Options extends AnyOptions, Result> {
   readonly steps: number;
-  /** The keys of its options, and of their `out` where that is not statistics. */
+  /** The keys of its options, and the keys of `out` (none when `out` is statistics). */
   readonly keys: readonly string[];
   readonly outKeys: readonly string[];
   result(call: PreparedCall, out: Options['out']): Result;

@@ -1,4 +1,4 @@
-// Where a call writes: the caller's buffers, checked, or new ones.
+// The buffers for a call's results: those of the caller, checked, or new ones.
 import { needs, showShape, typeError } from '../common/check.js';
 import type { Device } from '../devices/device.js';
 import { checkShape, toTensorOn } from '../tensors/argument.js';
@@ -65,7 +65,7 @@ export function targetGradBuffer(
   return slopeBuffer(target, 'out.targetGrad', out, [target.dtype], accumulate, made);
 }
 
-/** In the shape of `like`; of the first of the allowed dtypes when new. */
+/** The caller's buffer in the shape of `like`, or a new one with the first of the allowed dtypes. */
 function slopeBuffer(
   like: Tensor,
   name: string,

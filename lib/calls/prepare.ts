@@ -1,4 +1,4 @@
-// From what the caller gives to a checked call: shapes, dtypes and statistics that fit, and a place for every result.
+// Turns the caller's arguments into a checked call: shapes, dtypes and statistics fit, and every result has a buffer.
 import type { NativeLossOptions } from '../../binding.js';
 import {
   cannotCombine,
@@ -29,7 +29,7 @@ import { emptyCall, type PreparedCall, release } from './prepared-call.js';
 import { checkClasses, Geometry, isCompound, isPerGroup } from './shapes.js';
 import type { Statistics } from './statistics.js';
 
-/** What a value is made of: overlap, cross-entropy, focal. */
+/** The number of parts of a value: overlap, cross-entropy, focal. */
 const PARTS = 3;
 
 /** Prepares the calls of one loss. */
@@ -46,7 +46,7 @@ export class Preparer {
     this.#geometry = new Geometry(options, names);
   }
 
-  /** A call that reads predictions and target. `statistics` is for one that begins with step 3. */
+  /** A call that reads predictions and target. statistics: for a call that begins with step 3. */
   call(
     operation: Pick<Operation<never, unknown>, 'steps' | 'keys' | 'outKeys'>,
     predictionsLike: TensorLike,
@@ -169,7 +169,7 @@ export class Preparer {
     }
   }
 
-  /** Step 1 alone: into the caller's statistics, or new ones. */
+  /** For step 1 alone: sets the statistics to write, the caller's or new ones. */
   #placeStatistics(call: PreparedCall, out: unknown): void {
     const { native, device } = call;
     if (out === undefined) {
@@ -186,7 +186,7 @@ export class Preparer {
     native.statistics = sumsOn(device, call.statistics);
   }
 
-  /** Step 3 alone: from statistics of these samples or, with an offset, of these among others. */
+  /** For step 3 alone: sets the statistics to read, of exactly these samples or, with an offset, of more samples. */
   #takeStatistics(
     call: PreparedCall,
     statistics: Statistics | undefined,

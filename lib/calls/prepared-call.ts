@@ -5,21 +5,21 @@ import type { Tensor } from '../tensors/tensor.js';
 import { blankCall } from './native-call.js';
 import type { Statistics } from './statistics.js';
 
-/** What the addon is told, and the tensors behind it. */
+/** The record for the addon, and the tensors whose memory it names. */
 export interface PreparedCall {
   /** Where it runs; all memory of `native` is there. */
   readonly device: Device;
   readonly native: NativeCall;
-  /** Read again by every execution of a plan: both may hold other numbers then. */
+  /** Every execution of a plan reads both again, because their numbers may have changed. */
   upstream: Tensor | undefined;
   gradScale: number | Tensor;
   value: Tensor | undefined;
   perClass: Tensor | undefined;
   parts: Tensor | undefined;
-  /** dL/dpredictions or, of step targetGradient, dL/dtarget. */
+  /** dL/dpredictions or, for step targetGradient, dL/dtarget. */
   grad: Tensor | undefined;
   statistics: Statistics | undefined;
-  /** Those of the results that are not the caller's. */
+  /** The results that were allocated for this call. */
   readonly made: Tensor[];
 }
 
@@ -38,7 +38,7 @@ export function emptyCall(steps: number, device: Device): PreparedCall {
   };
 }
 
-/** Lets go of the results of a call that failed: the garbage collector would do so late, and on a GPU too late. */
+/** Disposes the results of a call that failed. The garbage collector would free them late, and on a GPU too late. */
 export function release({ made }: PreparedCall): void {
   for (const result of made) result.dispose();
 }

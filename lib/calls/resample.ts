@@ -1,4 +1,4 @@
-// Targets at the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
+// Resamples targets to the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
 import type { InOrder, NativeResampling } from '../../binding.js';
 import { rangeError, sameShape, showShape } from '../common/check.js';
 import { cuda } from '../devices/cuda.js';
@@ -10,23 +10,23 @@ import { Tensor } from '../tensors/tensor.js';
 import { memoryOf } from './native-call.js';
 
 /**
- * Resamples targets, or weights. On the host into buffers that are kept from call to call, one for each scale; on a GPU,
- * where another stream may still read those, into new ones.
+ * Resamples targets or weights. On the host it reuses one buffer per scale. On a GPU it allocates new buffers, because another
+ * stream may still read the old ones.
  */
 export class Resampler {
   readonly #name: string;
   readonly #channelsLast: boolean;
   readonly #buffers: Tensor[] = [];
 
-  /** name: of what is resampled, in errors. */
+  /** name: the name of the resampled argument in errors. */
   constructor(name: string, channelsLast: boolean) {
     this.#name = name;
     this.#channelsLast = channelsLast;
   }
 
   /**
-   * `full` at the size of the predictions: itself where it has that size already. Its shape is theirs in other spatial
-   * lengths, with or without the class axis. What is new on a GPU is added to `made`, to be disposed.
+   * Returns `full` at the size of the predictions; `full` itself when it has that size. Its shape is theirs with other spatial
+   * sizes, with or without the class axis. New tensors on a GPU are added to `made`; the caller disposes them.
    */
   at(scale: number, full: Tensor, predictions: Tensor, made: Tensor[]): Tensor {
     const { shape } = predictions;

@@ -1,4 +1,4 @@
-// Calls on a GPU: enqueued at once, their faults found when a result is read.
+// Runs calls on a GPU: enqueues them at once; errors in the labels are found when a result is read.
 import type {
   NativeBuffer,
   NativeCall,
@@ -18,7 +18,7 @@ import type { Statistics } from './statistics.js';
 
 type ToUserError = (error: unknown, call: NativeCall) => unknown;
 
-/** A call that is executed many times by one launch each. */
+/** Executes a plan on a GPU: one graph launch per execution. */
 class DevicePlanRunner implements PlanRunner {
   readonly #native: NativePlan;
   readonly #toUserError: ToUserError;
@@ -64,21 +64,21 @@ export class DeviceRunner {
       try {
         callLoss(this.#native, 'run', onCurrentStream(call, sums));
       } finally {
-        sums?.dispose(); // what is enqueued still finds them
+        sums?.dispose(); // enqueued work can still use them
       }
     });
   }
 
   /**
-   * A call with the user's hook between its steps: `merge` gets the sums of step 1 (`local`, on the GPU) on the host
-   * and makes those that the others read. Meanwhile the inputs may be disposed.
+   * Runs a call with the user's hook between its steps. `merge` gets a host copy of the sums of step 1 (`local`, on the GPU)
+   * and returns the sums that the later steps read. The caller may dispose the inputs meanwhile.
    */
   runMerging(
     call: PreparedCall,
     local: Statistics,
     merge: (own: Statistics) => Promise<Statistics>,
   ): Promise<void> {
-    // The second half begins too late to throw, and must not find its outputs wrong then.
+    // Checks the outputs now, because the second half begins too late to throw.
     this.#begin(call, () => callLoss(this.#native, 'check', onCurrentStream(call)));
     const { device } = call;
     const { stream } = device;
@@ -119,7 +119,7 @@ export class DeviceRunner {
     return new DevicePlanRunner(native, this.#toUserError);
   }
 
-  /** Tells the results how to word faults that are found later, or lets them go. */
+  /** Begins a call. Gives its results the function that words errors found later; disposes them when `begin` throws. */
   #begin<Result>(call: PreparedCall, begin: () => Result): Result {
     const toError = (error: unknown) => this.#toUserError(error, call.native);
     try {
@@ -133,7 +133,7 @@ export class DeviceRunner {
   }
 }
 
-/** Handles of its own for what a call reads: the caller may dispose the others. */
+/** Own handles on a call's inputs, so that the caller may dispose theirs while the call waits. */
 class InputHandles {
   readonly call: NativeCall;
   readonly #handles: NativeBuffer[] = [];
@@ -152,13 +152,13 @@ class InputHandles {
   }
 }
 
-/** Statistics of the host, where the call reads such, on its GPU: to be disposed when it is enqueued. */
+/** Uploads the host statistics that a call reads, if any. Dispose the tensor after the call is enqueued. */
 function uploadedSums({ statistics, device }: PreparedCall): Tensor | undefined {
   if (statistics === undefined || statistics.sums instanceof Tensor) return undefined;
   return Tensor.from(statistics.sums, statistics.shape).to(device);
 }
 
-/** The call on the stream that work goes to now. sums: in place of statistics on the host. */
+/** The call on the device's current stream. sums: uploaded statistics, which replace those on the host. */
 function onCurrentStream({ native, device }: PreparedCall, sums?: Tensor): NativeCall {
   const statistics = sums === undefined ? native.statistics : memoryOf(sums);
   return { ...native, statistics, stream: device.stream.native };

@@ -1,4 +1,4 @@
-// A checked call goes to the addon: at once or off the event loop, with the allReduce hook between its steps.
+// Runs a checked call in the addon: at once or off the event loop, with the allReduce hook between its steps.
 import type { NativeCall, NativeLoss, NativeLossOptions } from '../../binding.js';
 import { Step } from '../native/codes.js';
 import { toUserError } from '../native/label-error.js';
@@ -59,7 +59,7 @@ export class CallRunner {
       this.#lookForLogits(native);
       return;
     }
-    // New ones each time, as the hook may keep them.
+    // New statistics for each call, because the hook may keep them.
     const local = this.#statistics.make(call);
     const first = statisticsOnly(call.native, local.data);
     this.#runNative(first);
@@ -67,7 +67,7 @@ export class CallRunner {
     this.#runNative(withoutStatistics(call.native, this.merged(local).data));
   }
 
-  /** Wrong arguments throw at once, from here too; what the work finds is a rejection. */
+  /** Wrong arguments throw at once; errors that the work finds reject the promise. */
   runAsync<Result>(call: PreparedCall, result: () => Result): Promise<Result> {
     const allReduce = runsHook(call.native.steps) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
@@ -78,7 +78,7 @@ export class CallRunner {
         return result();
       });
     }
-    // The second half begins too late to throw, and must not find its outputs wrong then.
+    // Checks the outputs now, because the second half begins too late to throw.
     callLoss(this.#native, 'check', call.native);
     const local = this.#statistics.make(call);
     const kept = withCopies(call.native);
@@ -108,7 +108,7 @@ export class CallRunner {
     return { execute, bind() {}, dispose() {} };
   }
 
-  /** What the hook makes of these statistics, or they themselves where there is none. */
+  /** The statistics that the hook returns for `local`; `local` itself without a hook. */
   merged(local: Statistics): Statistics {
     if (this.#allReduce === undefined) return local;
     return this.#statistics.checkMerged(atOnce(this.#allReduce(local)), local);
@@ -137,7 +137,7 @@ export class CallRunner {
     return this.#onDevices;
   }
 
-  /** The hook reads sums on the host, for which a call on a GPU does not wait. */
+  /** Throws for a hook in a synchronous call on a GPU: the hook needs the sums on the host, and the call would block. */
   #refuseHook(call: PreparedCall): void {
     if (this.#allReduce === undefined || !runsHook(call.native.steps)) return;
     release(call);
@@ -146,7 +146,7 @@ export class CallRunner {
     );
   }
 
-  /** The call itself or, where the logits check wants them, with room for the sums. */
+  /** The call itself or, for the logits check, the call with an array that receives the sums. */
   #withSums(call: NativeCall): NativeCall {
     const { steps, statistics, samples, classes } = call;
     if (this.#logits === undefined || statistics !== undefined) return call;
@@ -154,7 +154,7 @@ export class CallRunner {
     return { ...call, statistics: this.#statistics.makeSums(samples, classes) };
   }
 
-  /** In the sums that step 1 of the call has written. */
+  /** Checks the sums that step 1 of the call has written. */
   #lookForLogits(call: NativeCall): void {
     if (this.#logits === undefined || (call.steps & Step.statistics) === 0) return;
     this.#logits.look(call, this.#names.predictions);

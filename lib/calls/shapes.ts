@@ -1,4 +1,4 @@
-// How the shapes of a call fit together: N samples, C classes, S voxels.
+// Checks that the shapes of a call fit together, and finds N samples, C classes, S voxels.
 import type { NativeLossOptions } from '../../binding.js';
 import { needs, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
 import { Activation, LossKind } from '../native/codes.js';
@@ -6,7 +6,7 @@ import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
 import { defaultNames, type Names } from './names.js';
 
-/** What of a loss's options says how shapes fit. */
+/** The options of a loss that shapes are checked against. */
 export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
   Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
 
@@ -22,7 +22,7 @@ export function isPerGroup(options: NativeLossOptions): boolean {
   return kind === LossKind.generalized || kind === LossKind.wasserstein || isCompound(options);
 }
 
-/** Throws where a loss cannot have so many classes. where: in what they were counted, for messages. */
+/** Throws when a loss cannot have this number of classes. where: the argument that has them, for messages. */
 export function checkClasses(
   { activation, background, classWeights, distances }: GeometryOptions,
   classes: number,
@@ -53,7 +53,7 @@ export function checkClasses(
   }
 }
 
-/** N, C, S of a call and the kind of its target; one per loss, filled anew by every call. */
+/** N, C, S of a call and the kind of its target. A loss has one Geometry, which every call overwrites. */
 export class Geometry {
   samples = 0;
   classes = 0;

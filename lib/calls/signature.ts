@@ -1,4 +1,4 @@
-// What statistics mean, in words that travel with them.
+// The signature of statistics: a text with the options that change their meaning.
 import type { NativeLossOptions } from '../../binding.js';
 import { Activation, nameOf, Overlap } from '../native/codes.js';
 
@@ -7,7 +7,7 @@ const pooled = 'pooled';
 /** Whether statistics of this signature are sums over the whole batch. */
 export const isPooled = (signature: string): boolean => signature.startsWith(pooled);
 
-/** What statistics of a loss with these options mean: only equal ones can be mixed. */
+/** The signature of statistics of a loss with these options. Only equal signatures can be mixed. */
 export function signatureOf(options: NativeLossOptions): string {
   const meaning = [
     options.pooled ? pooled : 'per sample',

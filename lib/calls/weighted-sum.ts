@@ -10,8 +10,8 @@ interface Term {
 }
 
 /**
- * sum = sum_i weight_i * value_i; a weight of 0 must not turn it into NaN. On a GPU it is enqueued, and who reads the sum
- * gets the first fault of the calls that made the values.
+ * sum = sum_i weight_i * value_i. A term of weight 0 adds nothing, even when its value is NaN. On a GPU the sum is enqueued;
+ * reading it throws the first label error of the calls that computed the values.
  */
 export function addUp(terms: readonly Term[], sum: Tensor): void {
   if (sum.device.kind === 'cuda') addUpOnDevice(terms, sum);
@@ -29,6 +29,6 @@ function addUpOnDevice(terms: readonly Term[], sum: Tensor): void {
   const to = sum.storage;
   terms.forEach(({ weight, value: { storage } }, i) => {
     callNative(() => cuda().addWeighted(to.buffer, storage.buffer, weight, i === 0, native));
-    to.toUserError = storage.toUserError; // the same for all scales of one loss
+    to.toUserError = storage.toUserError; // equal for all scales of one loss
   });
 }

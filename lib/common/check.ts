@@ -1,4 +1,4 @@
-// Every check, and the three forms of its message: "Expected X for name but received V" for values, "A cannot be combined
+// The checks of arguments. Messages have three forms: "Expected X for name but received V" for values, "A cannot be combined
 // with B" (or "A needs B") for combinations, "Unknown option 'key': did you mean ...?" for keys. See docs/errors.md.
 import { adviceFor, objectFor } from './suggest.js';
 
@@ -50,7 +50,7 @@ export function isPromise(value: unknown): boolean {
   }
 }
 
-/** One line, and not a long one. */
+/** At most 80 letters on one line. */
 function short(value: unknown): string {
   const line = String(value).replace(/\s+/g, ' ');
   return line.length > 80 ? `${line.slice(0, 80)}...` : line;
@@ -103,7 +103,7 @@ export function needs(option: string, other: string): TypeError {
   return new TypeError(`${option} needs ${other}`);
 }
 
-/** Options that were left out. */
+/** The default for options: an empty object. */
 export const none: Record<string, never> = Object.freeze({});
 
 /** A plain object (or undefined) with known keys only. */
@@ -121,7 +121,7 @@ const isRecord = (value: unknown): value is object =>
   !isPromise(value);
 
 function unknownKey(key: string, value: object, name: string, known: readonly string[]): TypeError {
-  // A tensor where the object that holds it should be.
+  // The caller passed a tensor instead of an object that holds it.
   if ('shape' in value && 'dtype' in value && !known.includes('shape')) {
     return notAnObject(value, name, known);
   }

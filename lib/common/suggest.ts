@@ -1,6 +1,6 @@
-// What to say about a key that is no option: the options that are meant, as far as that can be guessed.
+// Advice for an unknown option: guesses which option was meant.
 
-/** Options of a loss, which newcomers give to a call instead. */
+/** Options of a loss that newcomers pass to a call instead. */
 export const ofTheLoss: readonly string[] = [
   'activation',
   'denominator',
@@ -21,8 +21,8 @@ export const ofTheLoss: readonly string[] = [
 const fromShapes = 'the classes are counted from the shape of the predictions';
 
 /**
- * Names that other libraries use, in lower case and without underscores: the options that they are here, of which those
- * are suggested that can be given; or a sentence where there is none.
+ * Names that other libraries use, in lower case and without underscores. Each has its options here, of which the allowed ones
+ * are suggested, or a sentence when there is no such option.
  */
 export const foreignNames: Readonly<Record<string, readonly string[] | string>> = {
   smooth: ['smoothNumerator', 'smoothDenominator'],
@@ -73,7 +73,7 @@ export const foreignNames: Readonly<Record<string, readonly string[] | string>> 
   loss: ['value'],
 };
 
-/** Keys that these strings are values of: `new DiceLoss('softmax')`. */
+/** The key of each value, for calls like `new DiceLoss('softmax')`. */
 const keysOfValues: Readonly<Record<string, string>> = {
   none: 'activation',
   sigmoid: 'activation',
@@ -91,13 +91,13 @@ const keysOfValues: Readonly<Record<string, string>> = {
   bfloat16: 'dtype',
 };
 
-/** The object that was meant by one of its values alone, as text; undefined when that is not known. */
+/** The object that the caller meant when they passed only one of its values, as text; undefined when unknown. */
 export function objectFor(value: unknown, known: readonly string[]): string | undefined {
   const key = typeof value === 'string' && ownOf(keysOfValues, value);
   return key && known.includes(key) ? `{ ${key}: '${value}' }` : undefined;
 }
 
-/** What follows "Unknown option 'key'": a question, a sentence, or the list of what there is. */
+/** The text after "Unknown option 'key'": a question, a sentence, or the list of all options. */
 export function adviceFor(key: string, known: readonly string[], kind: string): string {
   if (kind === 'option' && ofTheLoss.includes(key)) {
     const ofCall = known.includes('weight');
@@ -113,7 +113,7 @@ export function adviceFor(key: string, known: readonly string[], kind: string): 
 const list = (kind: string, known: readonly string[]): string =>
   `the ${kind}s are ${known.join(', ')}`;
 
-/** Those of the known names that a wrong one may stand for, the likeliest first; at most three. */
+/** The known names that a wrong one may mean, the likeliest first; at most three. */
 export function suggest(key: string, known: readonly string[]): string[] {
   const wrong = plain(key);
   const same = known.filter((name) => plain(name) === wrong);
@@ -131,7 +131,7 @@ export function suggest(key: string, known: readonly string[]): string[] {
   return known.filter((name) => contains(plain(name), wrong)).slice(0, 3);
 }
 
-/** Whether one is a part of the other; parts of one or two letters say nothing. */
+/** Whether one name is a part of the other. Parts of one or two letters do not count. */
 const contains = (a: string, b: string): boolean =>
   Math.min(a.length, b.length) > 2 && (a.includes(b) || b.includes(a));
 
@@ -140,9 +140,9 @@ const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g,
 const ownOf = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
 
-/** How many letters have to be added, removed, replaced or exchanged with their neighbour. */
+/** The number of letters to add, remove, replace or exchange with their neighbour. */
 export function editDistance(a: string, b: string): number {
-  // Nothing so long is a typo, and the table below would be large.
+  // A large difference is no typo, and the table below would be large.
   if (Math.abs(a.length - b.length) > 3) return Number.POSITIVE_INFINITY;
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

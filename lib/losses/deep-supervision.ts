@@ -42,7 +42,7 @@ export interface ScalesAndGradsOptions extends ScalesOptions<ValueAndGradOptions
 export interface ScalesValue<Scale = LossValue> {
   /** sum_i weight_i * value_i, float64, in the shape of one scale's value. */
   readonly value: Tensor;
-  /** One result per scale, in the order of the predictions. The values exclude the weight of the scale, the gradients include it. */
+  /** One result per scale, in the order of the predictions. The gradients include the weight of the scale, the values do not. */
   readonly scales: readonly Scale[];
 }
 
@@ -170,7 +170,7 @@ export class DeepSupervision {
     });
   }
 
-  /** All scales begin at once. What they read is theirs from then on: the kept buffers may be written again. */
+  /** Starts all scales at once. Each call has copied its inputs then, so the kept buffers may be overwritten. */
   #runAsync<Out, Result extends LossValue>(
     predictions: readonly TensorLike[],
     target: TensorLike,
@@ -200,8 +200,8 @@ export class DeepSupervision {
   }
 
   /**
-   * Checks everything and gives `work` the calls, largest first, the tensor for the value, and those of the results that
-   * are not the caller's: to be disposed when it fails, which for a promise is up to `work`.
+   * Checks everything. Then passes to `work` the calls, largest scale first, the tensor for the value, and the result tensors
+   * that were allocated here. When `work` throws, these are disposed; when it rejects, `work` itself must dispose them.
    */
   #prepared<Out, Result extends LossValue, Given>(
     predictions: readonly TensorLike[],
@@ -210,7 +210,7 @@ export class DeepSupervision {
     prepare: PrepareScale<Out, Result>,
     work: (calls: Scale<Result>[], value: Tensor, made: readonly Tensor[]) => Given,
   ): Given {
-    const inputs: Tensor[] = []; // on a GPU, for this call alone: what is enqueued still finds them
+    const inputs: Tensor[] = []; // resampled on a GPU for this call; enqueued work can use them after their dispose()
     const made: Tensor[] = [];
     try {
       const calls = this.#calls(predictions, target, options, prepare, inputs, made);
@@ -296,8 +296,9 @@ interface Scale<Result> {
 const resultOf = ({ deferred }: Scale<unknown>) => deferred.call.value as Tensor;
 
 /**
- * @throws RangeError when what one scale writes is read or written elsewhere; alone a gradient may replace the
- *   predictions that it belongs to
+ * Each result must have memory that no other scale reads or writes. A gradient may replace its own predictions.
+ *
+ * @throws RangeError when memory overlaps otherwise
  */
 function expectOwnMemory(
   scales: readonly Scale<unknown>[],

@@ -1,4 +1,4 @@
-// What a loss is: LossOptions, and what single classes add.
+// The options of the losses: LossOptions, and the additions of single classes.
 import type { AllReduce } from '../calls/all-reduce.js';
 import type { Absent } from '../common/shared-options.js';
 

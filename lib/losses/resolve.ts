@@ -1,4 +1,4 @@
-// From the options of a loss to those of the addon: every value is checked, defaults and codes take their places.
+// Turns the options of a loss into those of the addon: checks every value, fills in defaults, replaces names by codes.
 import type { NativeLossOptions } from '../../binding.js';
 import { isCompound } from '../calls/shapes.js';
 import {
@@ -39,21 +39,21 @@ import type {
   TverskyOptions,
 } from './options.js';
 
-/** What makes a class of losses. */
+/** What distinguishes one loss class from the others. */
 export interface Definition {
   kind: (typeof LossKind)[keyof typeof LossKind];
   /** Options that only this class has. */
   adds?: readonly string[];
-  /** Options that it has not. */
+  /** Common options that this class does not have. */
   removes?: readonly string[];
-  /** Where its defaults are not the common ones. */
+  /** Defaults of this class that differ from the common ones. */
   defaults?: LossOptions;
-  /** Activations and policies for absent classes, if not all. */
+  /** The activations and policies for absent classes that this class has. Default: all. */
   activations?: readonly (keyof typeof Activation)[];
   absent?: readonly Absent[];
 }
 
-/** Every option of every class; `keys` says which a class has. */
+/** Every option of every class. */
 type Options = LossOptions &
   TverskyOptions &
   Pick<GeneralizedDiceOptions, 'weighting'> &
@@ -87,7 +87,7 @@ const overlaps = ['product', 'minimum'] as const;
 const denominators = ['squared', 'linear'] as const;
 const transforms = ['none', 'log', 'log-cosh'] as const;
 
-/** The options as the addon takes them; throws for anything that is not one. */
+/** The options for the addon. Throws for unknown options and wrong values. */
 export function resolveOptions(given: object, definition: Definition): NativeLossOptions {
   const { kind, adds = [], removes = [], defaults = {} } = definition;
   const known = commonKeys.filter((key) => !removes.includes(key));

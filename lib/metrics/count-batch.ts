@@ -1,4 +1,4 @@
-// One batch of the metrics: from what the caller gives to the addon's counts.
+// Counts one batch of the metrics: checks the arguments and calls the addon.
 import type { NativeCount } from '../../binding.js';
 import { memoryOf } from '../calls/native-call.js';
 import type { CallOptions } from '../calls/options.js';
@@ -17,15 +17,15 @@ import { countOnDevice, countOnDeviceAsync } from './count-on-device.js';
 import { callCount } from './native-count.js';
 import type { ResolvedMetrics } from './options.js';
 
-/** Receives what was counted: [samples, cells], to be read at once and not kept. */
+/** Receives the counts, [samples, cells]. It must read them at once and not keep the array. */
 type Add = (counts: Float64Array, samples: number) => void;
 
-/** N, S and the kind of target. */
+/** N, S and the kind of the target. */
 type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels'>;
 
 interface PreparedCount {
   native: NativeCount;
-  /** Where the counts come to be, on the host. */
+  /** Receives the counts, on the host. */
   counts: Float64Array;
   device: Device;
 }
@@ -35,7 +35,7 @@ export class BatchCounter {
   readonly cells: number;
   readonly #options: ResolvedMetrics;
   readonly #geometry: Geometry;
-  #idle: Float64Array[] = []; // room for counts, one per call under way at the same time; kept from call to call
+  #idle: Float64Array[] = []; // arrays for counts that no running call uses; reused by later calls
 
   constructor(options: ResolvedMetrics) {
     const { classes, decision, layout, ignoreIndex } = options;
@@ -57,7 +57,7 @@ export class BatchCounter {
     }
   }
 
-  /** Wrong arguments throw at once; what the work finds is a rejection. */
+  /** Wrong arguments throw at once; errors that the work finds reject the promise. */
   countAsync(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): Promise<void> {
     const { native: call, counts, device } = this.#prepare(x, y, options);
     const start = () =>
@@ -125,7 +125,7 @@ export class BatchCounter {
   }
 }
 
-/** Label maps on both sides: [S] or [N, ...spatial]. */
+/** Checks predictions and target that are both label maps: [S] or [N, ...spatial]. */
 function fitMaps(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
   if (x.shape.length === 0) throw rangeError('rank 1 or more', 'the shape of predictions', x.shape);
   for (const [tensor, name] of [

@@ -1,4 +1,4 @@
-// Counting a batch on a GPU: enqueued at once; the counts come with the faults behind them.
+// Counts a batch on a GPU. The result buffer holds the counts, then the label faults.
 import type { NativeCount } from '../../binding.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
@@ -6,10 +6,10 @@ import { callNative } from '../native/translate-error.js';
 import { Tensor } from '../tensors/tensor.js';
 import { callCount } from './native-count.js';
 
-/** Of predictions and of the target: how many, the index of the first, its value. */
+/** Three words for the predictions and three for the target: the number of faults, the first one's index and value. */
 const faultWords = 6;
 
-/** Writes what was counted to `to`. */
+/** Counts, waits, and writes the counts to `to`. */
 export function countOnDevice(
   device: Device,
   call: NativeCount,
@@ -24,7 +24,7 @@ export function countOnDevice(
   }
 }
 
-/** The same when it is done. */
+/** Like countOnDevice, but resolves when the counts are in `to`. */
 export function countOnDeviceAsync(
   device: Device,
   call: NativeCount,

@@ -1,4 +1,4 @@
-// A count as the addon takes it: the one place of lib/ that knows the order of its values.
+// Passes a count to the addon. Only this file of lib/ knows the order of its arguments.
 import type { InOrder, NativeCount } from '../../binding.js';
 
 /** Calls `count` or `countAsync` of the addon, or of its CUDA part. */

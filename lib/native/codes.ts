@@ -1,7 +1,6 @@
-// The numbers by which the addon is told what users say in words. native/node/codes.h has the same table, and a test
-// compares the two.
+// The numbers that the addon uses for names such as 'softmax'. native/node/codes.h has the same table; a test compares them.
 
-/** What a call does; a call's `steps` are the sum of some. */
+/** The steps of a call. A call's `steps` is the sum of the steps that it does. */
 export const Step = { statistics: 1, finalize: 2, gradient: 4, targetGradient: 8 } as const;
 
 export const DTypeCode = {
@@ -28,10 +27,10 @@ export const Overlap = { product: 0, minimum: 1, wasserstein: 2 } as const;
 export const Transform = { none: 0, power: 1, log: 2, 'log-cosh': 3 } as const;
 export const Weighting = { square: 0, simple: 1, uniform: 2 } as const;
 export const AbsentPolicy = { formula: 0, skip: 1, perfect: 2, worst: 3 } as const;
-/** How the metrics make classes of predictions. */
+/** How predictions become classes in the metrics. */
 export const Decision = { argmax: 0, threshold: 1, labels: 2 } as const;
 
-/** All of them, for the test. */
+/** All tables, for the test. */
 export const codes = {
   Step,
   DTypeCode,

@@ -1,4 +1,4 @@
-// Settings from the environment that cannot be followed are said once, when the library is loaded, and not hidden.
+// Warns once, when the library is loaded, about environment variables with a wrong value.
 import { native } from './load.js';
 
 const { WARPDICE_SIMD: simd, WARPDICE_THREADS: threads } = process.env;

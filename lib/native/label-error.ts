@@ -1,13 +1,13 @@
-// The error that users see for labels out of range, which the addon reports by numbers.
+// Makes the error for labels out of range; the addon reports only numbers.
 import { WarpDiceError } from '../common/errors.js';
 import { translate } from './translate-error.js';
 
-/** Which labels were read. */
+/** The labels that the addon has read. */
 interface Labels {
   /** The argument that holds them. */
   name: string;
   classes: number;
-  /** Class indices, or 0 and 1? */
+  /** Whether the values are class indices, instead of 0 and 1. */
   indices: boolean;
   ignoreIndex: number | undefined;
 }
@@ -29,7 +29,7 @@ export function toUserError(error: unknown, labels: Labels): unknown {
   return translate(error);
 }
 
-/** 255 is white in a mask that is an image, and what many data sets call voxels without a class. */
+/** 255 is white in a mask from an image file, and in many data sets the label of voxels without a class. */
 function adviceFor(value: number, { name, classes, indices, ignoreIndex }: Labels): string {
   if (value !== 255 || ignoreIndex !== undefined || name === 'predictions') return '';
   if (indices && classes > 1) return ': to leave voxels of 255 out, set ignoreIndex: 255';

@@ -7,7 +7,7 @@ import { WarpDiceError } from '../common/errors.js';
 // lib/native/ (sources) and dist/native/ (output) are both two levels below the package's root.
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** The path of another addon, for the tests: one whose device is emulated. */
+/** For the tests: the path of another addon, whose device is emulated. */
 const replacement = process.env.WARPDICE_TEST_ADDON;
 
 function load(): Binding {

@@ -1,4 +1,4 @@
-// What the addon throws, as the errors that users see.
+// Translates the addon's errors into those that users see.
 import { type ErrorCode, WarpDiceError } from '../common/errors.js';
 
 const codes: readonly ErrorCode[] = [
@@ -9,7 +9,7 @@ const codes: readonly ErrorCode[] = [
   'ERR_NO_DEVICE',
 ];
 
-/** A WarpDiceError for an error with one of its codes; everything else as it is. */
+/** A WarpDiceError for an error with one of its codes; any other error unchanged. */
 export function translate(error: unknown): unknown {
   const { code, message } = error as WarpDiceError;
   if (error instanceof WarpDiceError) return error;
@@ -18,7 +18,7 @@ export function translate(error: unknown): unknown {
   return error;
 }
 
-/** Calls the addon; what it throws, or rejects with, becomes an error for users. */
+/** Calls the addon and translates the errors that it throws or rejects with. */
 export function callNative<Result>(call: () => Result, toUserError = translate): Result {
   let result: Result;
   try {

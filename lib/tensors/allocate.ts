@@ -1,12 +1,12 @@
-// Memory for typed arrays: aligned, on huge pages where that pays, and an error with words when there is none.
+// Allocates memory for typed arrays: aligned, on huge pages where they help, with a clear error when there is none.
 import { WarpDiceError } from '../common/errors.js';
 import { native } from '../native/load.js';
 import { bytesOf, type DType, type TypedArray } from './dtype.js';
 
-/** Arrays of as many bytes ask for huge pages, two of which they then hold. NumPy draws the same line. */
+/** From this size on (two huge pages), arrays ask for huge pages. NumPy has the same limit. */
 const hugeFromBytes = 1 << 22;
 
-/** Tensors of as many bytes begin on a cache line: elsewhere every vector of AVX-512 would touch two. */
+/** From this size on, tensors begin on a cache line: elsewhere every vector of AVX-512 would touch two lines. */
 const alignedFromBytes = 1 << 14;
 const lineBytes = 64;
 
@@ -22,7 +22,7 @@ export function makeArray(dtype: DType, size: number): TypedArray {
 }
 
 /**
- * The same for a tensor, whose buffer may hold some bytes before and after. On a SharedArrayBuffer where `shared`.
+ * A zero-filled array for a tensor. Its buffer may have some bytes before and after. shared: on a SharedArrayBuffer.
  *
  * @throws WarpDiceError ERR_OUT_OF_MEMORY
  */

@@ -1,4 +1,4 @@
-// From what the caller gives to tensors that can be used.
+// Turns the caller's arguments into tensors.
 import { checkKeys, isPromise, sameShape, showShape, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import type { Device } from '../devices/device.js';
@@ -32,7 +32,7 @@ export function toTensor(value: TensorLike, name: string): Tensor {
   return value;
 }
 
-/** Whether it has the parts of a tensor, right or wrong: an array of numbers has not. */
+/** Whether the value looks like { data, shape }, even with wrong parts. An array of numbers does not. */
 function describesTensor(value: unknown): value is Exclude<TensorLike, Tensor> {
   if (typeof value !== 'object' || value === null) return false;
   if (ArrayBuffer.isView(value) || Array.isArray(value) || isPromise(value)) return false;
@@ -42,7 +42,7 @@ function describesTensor(value: unknown): value is Exclude<TensorLike, Tensor> {
 const isTensorFlows = (value: object): value is { dataSync: unknown } =>
   typeof (value as { dataSync?: unknown }).dataSync === 'function';
 
-/** What people pass instead of a tensor, and what they should do. */
+/** The error for a value that is not a tensor, with advice for common mistakes. */
 function notATensor(value: unknown, name: string): TypeError {
   let advice: string | undefined;
   if (ArrayBuffer.isView(value)) {

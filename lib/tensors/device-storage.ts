@@ -1,4 +1,4 @@
-// A tensor's memory on a device: what is allocated, moved and let go there.
+// A tensor's memory on a GPU: allocates, copies and frees it.
 import type { NativeBuffer } from '../../binding.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
@@ -14,9 +14,9 @@ export interface IpcHandle {
   readonly offsetBytes: number;
 }
 
-/** A part of an allocation on a GPU, which is freed when its last part is disposed and its work is done. */
+/** A part of an allocation on a GPU. The allocation is freed when all its parts are disposed and their work is done. */
 export class DeviceStorage {
-  /** What the addon takes for the tensor. */
+  /** The addon's handle of the memory. */
   readonly buffer: NativeBuffer;
   readonly #device: Device;
   /** The error for a fault of the call that wrote the memory. */
@@ -42,7 +42,7 @@ export class DeviceStorage {
     return storage.#filled(() => storage.write(data));
   }
 
-  /** Itself, or nothing when that fails. */
+  /** Fills this storage and returns it; disposes it when `fill` throws. */
   #filled(fill: () => void): this {
     try {
       callNative(fill);

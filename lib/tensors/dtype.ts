@@ -23,7 +23,7 @@ export interface Float16Like extends ArrayBufferView {
 export const isFloat16Array = (data: TypedArray | Float16Like): boolean =>
   data[Symbol.toStringTag] === 'Float16Array';
 
-/** %TypedArray%.prototype.slice, which copies also where Node's Buffer overrides it by a view. */
+/** %TypedArray%.prototype.slice, which always copies; Node's Buffer overrides `slice` by one that does not. */
 const slice = Object.getPrototypeOf(Uint8Array.prototype).slice as () => TypedArray;
 
 export const copyArray = (data: TypedArray | Float16Like): TypedArray => slice.call(data);
@@ -58,13 +58,13 @@ export const isFloat = (dtype: DType): boolean => DTypeCode[dtype] <= DTypeCode.
 export const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
 export const isInteger = (dtype: DType): boolean => DTypeCode[dtype] >= DTypeCode.uint8;
 
-/** The dtype of `data`, which `dtype` may name or, for a Uint16Array, must. */
+/** The dtype of `data`. `dtype` may name it; for a Uint16Array it must. */
 export function resolveDType(
   data: TypedArray | Float16Like,
   dtype: DType | undefined,
   name: string,
 ): DType {
-  // The tag and not instanceof: the array may come from another realm.
+  // Reads the tag and not instanceof, because the array may come from another realm.
   const kind = ArrayBuffer.isView(data)
     ? (data as unknown as Record<symbol, string>)[Symbol.toStringTag]
     : undefined;
@@ -92,7 +92,7 @@ export function resolveDType(
   return dtype;
 }
 
-/** How to get from an array that no tensor can have to one that it can. */
+/** Advice: how to convert an array that no tensor can have. */
 function arrayAdvice(data: unknown, kind: string | undefined): string | undefined {
   if (Array.isArray(data)) {
     return typeof data[0] === 'boolean'

@@ -1,4 +1,4 @@
-// Numbers from the elements of an array; half-precision ones from their bits.
+// Reads an element of an array as a number; half-precision elements from their bits.
 import { type DType, isFloat16Array, type TypedArray } from './dtype.js';
 
 const bits = new Uint32Array(1);

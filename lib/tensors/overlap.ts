@@ -1,11 +1,11 @@
-// Results that would lie where something else does. The addon looks at one call; here are several that belong together.
+// Finds results that overlap other tensors. The addon checks single calls; this file checks several calls that belong together.
 import type { Tensor } from './tensor.js';
 
-/** Where a tensor lies. */
+/** The bytes of a tensor. */
 export interface Place {
-  /** Of the argument, for messages. */
+  /** The name of the argument, for messages. */
   readonly name: string;
-  /** What addresses are counted in: an ArrayBuffer, or a device. */
+  /** The ArrayBuffer or device that `begin` and `end` refer to. */
   readonly memory: object;
   readonly begin: number;
   readonly end: number;
@@ -18,7 +18,7 @@ export function placeOf(name: string, tensor: Tensor): Place {
   return { name, memory: onHost?.buffer ?? device, begin, end: begin + byteLength };
 }
 
-/** @throws RangeError when `written` and one of the others have bytes in common */
+/** @throws RangeError when `written` and one of the others share bytes */
 export function expectApart(written: Place, others: readonly Place[]): void {
   for (const other of others) {
     if (other.memory !== written.memory) continue;

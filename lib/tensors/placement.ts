@@ -1,4 +1,4 @@
-// Checks of what says where a tensor's memory is.
+// Checks the arguments that say where a tensor's memory is.
 import { checkKeys, checkOneOf, sizeOf, typeError } from '../common/check.js';
 import { Device } from '../devices/device.js';
 import { type DType, dtypes } from './dtype.js';
@@ -8,7 +8,7 @@ export function checkDevice(device: unknown, name: string): Device {
   return device;
 }
 
-/** The shape, dtype and GPU of memory that somebody else owns. */
+/** Checks the shape, dtype and GPU of memory that other code owns. */
 export function checkForeign(shape: readonly number[], dtype: DType, options: { device: Device }) {
   const size = sizeOf(shape, 'shape');
   const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
