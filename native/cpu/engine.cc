@@ -19,7 +19,7 @@ Workspace& workspace() {
   return memory;
 }
 
-/// By the shape of one sample: not by N, since a call may be done in groups of samples (run.cc).
+/// Partitions by the shape of one sample and not by N, because a call may be done in groups of samples (run.cc).
 Partition partition_of(const Inputs& in) {
   constexpr int64_t kLeastElements = 32768;
   constexpr int64_t kMostRuns = 256;       // per sample: enough for large machines

@@ -12,10 +12,10 @@ namespace warpdice::cpu {
 /// are ignored.
 LabelFault check_target(const Inputs& in, int64_t* counts = nullptr);
 
-/// Step 1. Writes sums[N*C]. probabilities: null, or the memory of the later gradient: step 1 then also writes there
-/// what the activation gave (and overwrites the predictions, when that is their memory). choose_strategy() knows when
-/// the gradient's memory can hold it. The results are the same bits either way, but for halves whose gradient is
-/// float32: there the last digits differ, since the two ways widen the halves in different loops.
+/// Step 1. Writes sums[N*C]. probabilities: null, or the memory of the later gradient. Step 1 then also writes the
+/// probabilities there, over the predictions when these share the memory. choose_strategy() knows when that memory can
+/// hold them. The results are the same bits either way, except for half-precision predictions with a float32 gradient:
+/// their last digits differ, because the two ways widen the halves in different loops.
 void statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities = nullptr);
 
 /// Step 3. coefficients: [N*C], or [C] when `pooled`. reuses_probabilities: statistics() has written them to `out`.
@@ -23,8 +23,8 @@ void statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities =
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out,
               bool reuses_probabilities = false);
 
-/// Step 3 for the target: dL/dt = w*(dI*dI/dt + dT*k*t^(k-1) + dV + ...) of a dense target of floats, in its layout and
-/// of any float dtype. -dE*log(p) and the like are infinite at p = 0, as they should be.
+/// Step 3 for the target: dL/dt = w*(dI*dI/dt + dT*k*t^(k-1) + dV + ...) of a dense float target, in its layout and of
+/// any float dtype. Terms such as -dE*log(p) are infinite at p = 0, which is correct.
 void target_gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out);
 
 /// Copies with the engine's threads.
@@ -34,7 +34,7 @@ void copy(void* to, const void* from, size_t size_bytes);
 int threads();
 void set_threads(int count);
 
-/// "avx512", "avx2", "baseline" or "neon": what this process runs.
+/// The SIMD target that this process runs: "avx512", "avx2", "baseline" or "neon".
 const char* simd_target();
 
 }  // namespace warpdice::cpu

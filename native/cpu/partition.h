@@ -10,7 +10,7 @@ struct Partition {
   int64_t runs_per_sample, run_voxels, runs;
   int64_t grain;  // runs that a thread takes at a time
 
-  /// least_elements: less is not worth handing to another thread. most_runs: per sample.
+  /// least_elements: a smaller run is not worth handing to another thread. most_runs: per sample.
   Partition(const Inputs& in, int64_t least_elements, int64_t most_runs) {
     const int64_t least_voxels = std::max<int64_t>(1, least_elements / in.classes);
     run_voxels = std::max(least_voxels, (in.voxels + most_runs - 1) / most_runs);

@@ -13,10 +13,10 @@ namespace warpdice::cpu {
 namespace {
 
 constexpr int kMaxThreads = 256;
-constexpr int kUnknown = -2;  // what a worker avoids, if anything
+constexpr int kUnknown = -2;  // of Worker::avoids: its affinity must be set again
 
-/// How long an idle thread watches for the next job before it sleeps: a training step's two passes
-/// follow each other within this, and waking a sleeper costs as much.
+/// How long an idle thread watches for the next job before it sleeps. The two passes of a training step follow each
+/// other within this time, and waking a sleeping thread costs as much.
 constexpr auto kIdleSpin = std::chrono::microseconds(40);
 
 inline void relax() {
@@ -57,14 +57,14 @@ int this_processor() {
 }
 
 /// Lets `thread` run wherever the calling thread may, except on `processor` if there is another (-1: no exception).
-/// Returns what `thread` avoids from now on; kUnknown where that does not last longer than the caller's own limits.
+/// Returns the new Worker::avoids: kUnknown when the calling thread may use only one processor, for now.
 int keep_from(int processor, std::thread& thread) {
 #if defined(__linux__)
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return processor;
   const bool one = CPU_COUNT(&allowed) == 1;
   if (processor >= 0 && !one) CPU_CLR(static_cast<size_t>(processor), &allowed);
-  // Where this fails, calls are as right, but slower.
+  // A failure makes calls slower, not wrong.
   pthread_setaffinity_np(thread.native_handle(), sizeof allowed, &allowed);
   return one ? kUnknown : processor;
 #else
@@ -95,7 +95,7 @@ void Pool::take_tasks(Job& job) {
       for (int64_t i = first; i < last; i++) job.call(job.context, i);
     } catch (...) {
       if (!job.failed.exchange(true)) job.error = std::current_exception();
-      job.next.store(job.count, std::memory_order_relaxed);  // the rest is not worth doing
+      job.next.store(job.count, std::memory_order_relaxed);  // skips the tasks that are left
       return;
     }
   }
@@ -147,11 +147,12 @@ void Pool::start_workers(int wanted) {
   }
 }
 
-/// Takes up to `helpers` sleepers, to be notified, and returns how many. The mutex is held.
+/// Marks up to `helpers` sleeping threads as called and returns how many. The caller holds the mutex and notifies them.
 ///
-/// A sleeper must not be woken on the caller's own processor, where it would wait for the caller to finish. Linux does
-/// that on virtual machines whose other processors are halted (it takes them for preempted), and then two threads are
-/// as slow as one. So it is kept from that processor: a system call, but only when the caller has moved.
+/// A thread must not wake on the caller's own processor, where it would wait for the caller to finish. Linux chooses
+/// that processor on virtual machines whose other processors are halted (it takes them for preempted), and then two
+/// threads are as slow as one. So the thread's affinity excludes that processor. This takes a system call only when the
+/// caller has moved to another processor.
 int Pool::call_sleepers(int helpers, Worker** called) {
   const int avoided = helpers < processors_ ? this_processor() : -1;
   int count = 0;

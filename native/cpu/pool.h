@@ -42,15 +42,15 @@ class Pool {
     std::atomic<int64_t> next{0};  // first task not yet taken
     std::atomic<int> helpers{0};   // pool threads inside; only raised under the pool's mutex
     std::atomic<bool> failed{false};
-    std::exception_ptr error;  // of the task that failed first
+    std::exception_ptr error;  // the exception of the first task that failed
     Job* next_job = nullptr;   // list of open jobs, guarded by the mutex
   };
 
   struct Worker {
     std::condition_variable wake;
-    bool called = false;  // to wake up
+    bool called = false;  // it must wake up
     std::thread thread;
-    int avoids = -1;  // the processor that it is kept from; -1: none
+    int avoids = -1;  // the processor that its affinity excludes; -1: none
   };
 
   Pool();
@@ -62,12 +62,12 @@ class Pool {
   static void take_tasks(Job& job);
 
   std::atomic<int> limit_;
-  const int processors_;                // that the process may use
-  std::atomic<uint64_t> submitted_{0};  // raised with every job: what idle threads watch
+  const int processors_;                // how many the process may use
+  std::atomic<uint64_t> submitted_{0};  // the number of jobs so far; idle threads watch it
   std::mutex mutex_;
   Job* jobs_ = nullptr;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<Worker*> sleepers_;  // the last to fall asleep at the end; room for all workers
+  std::vector<Worker*> sleepers_;  // in the order in which they fell asleep; has capacity for all workers
 };
 
 }  // namespace warpdice::cpu

@@ -52,7 +52,7 @@ void resample_nearest(const Resampling& shape, const void* from, void* to) {
   const int64_t rows = product(shape.to_sizes) / to_row, from_rows = product(shape.from_sizes) / from_row;
   const int64_t bytes = static_cast<int64_t>(unit_bytes), grain = std::max<int64_t>(1, 32768 / (to_row * bytes));
   Pool::instance().parallel_for(shape.outer * rows, grain, [&](int64_t r) {
-    // The row's place along the axes before the last, from the innermost on; what is left then is its outer index.
+    // Splits the row number into indices along the axes before the last, innermost first; the rest is the outer index.
     int64_t left = r, source = 0, stride = 1;
     for (size_t axis = rank - 1; axis-- > 0; left /= shape.to_sizes[axis], stride *= shape.from_sizes[axis]) {
       source += index[axis][static_cast<size_t>(left % shape.to_sizes[axis])] * stride;

@@ -12,7 +12,7 @@ namespace {
 
 static_assert(kSumCount == 8, "lib/calls/statistics.ts names eight sums");
 
-/// Kept from call to call, so that a training step allocates nothing.
+/// Memory that is kept from call to call, so that a training step allocates nothing.
 struct Memory {
   std::vector<Sums> sums;                  // [N,C], or [groups,C] where they are given
   std::vector<Coefficients> coefficients;  // [groups,C]
@@ -52,8 +52,8 @@ void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
   }
 }
 
-/// What the means of a call divide by, before step 1: from its shape, each voxel in one class; or from counts [N,C+1]
-/// of its labels.
+/// The divisors of a call's means, known before step 1: from its shape when every voxel has one class, else from the
+/// counts [N,C+1] of its labels.
 GroupTotals expected_totals(const Call& call, const int64_t* counts) {
   const int64_t C = call.in.classes;
   GroupTotals total = {};
@@ -71,7 +71,7 @@ GroupTotals expected_totals(const Call& call, const int64_t* counts) {
   return total;
 }
 
-/// The coefficients of the groups [first, last), for a gradient.
+/// Computes the coefficients of the groups [first, last), for a gradient.
 void make_coefficients(const Call& call, const GroupTotals& total, int64_t first, int64_t last, Memory& memory) {
   finalize_coefficients(call.options, call.in.classes, memory.sums.data(), total, call.scale, call.upstream,
                         memory.coefficients.data(), first, last);
@@ -100,7 +100,7 @@ void run_gradients(const Call& call, const GradientOut& out, Memory& memory) {
   const GroupTotals total = totals_of_all(call.options, call.groups(), in.classes, memory.sums.data());
   make_coefficients(call, total, first, last, memory);
   const Coefficients* coefficients = memory.coefficients.data() + first * in.classes;
-  // The target's first: the other may replace the predictions.
+  // The target's gradient comes first, because the other one may replace the predictions.
   if (call.steps & kTargetGradient) target_gradient(in, coefficients, pooled, call.target_grad);
   if (call.steps & kGradient) gradient(in, coefficients, pooled, out);
 }

@@ -7,8 +7,8 @@ namespace warpdice::cpu {
 /// Does the call's steps. When the target has invalid values it writes nothing and returns them.
 LabelFault run(const Call& call);
 
-/// The same with the strategy of a CPU that has other capabilities. The results are the same bits, but for halves whose
-/// gradient is float32 (see statistics() in engine.h).
+/// The same with the strategy of a CPU that has other capabilities. The results are the same bits, except for
+/// half-precision predictions with a float32 gradient (see statistics() in engine.h).
 LabelFault run(const Call& call, const Capabilities& capabilities);
 
 /// The strategy of the last run() of this thread; null before the first.

@@ -5,7 +5,7 @@
 namespace warpdice::cpu {
 namespace {
 
-/// Whether a mean divides by something that the shape does not tell: present classes, or the weight of voxels.
+/// Whether a mean divides by a number that does not follow from the shape: present classes, or the weight of voxels.
 bool divisor_varies(const Call& call) {
   const LossOptions& options = call.options;
   if (options.reduction != Reduction::mean) return false;
@@ -17,24 +17,24 @@ bool divisor_varies(const Call& call) {
   return options.cross_entropy_factor != 0 && !(each_voxel_once && (options.sigmoid || one_class_each));
 }
 
-/// How many samples the cache holds with their gradients; 0 when not even one.
+/// How many samples fit the cache together with their gradients; may be 0.
 int64_t samples_in_cache(const Call& call, int64_t cache_bytes) {
   const Inputs& in = call.in;
   const size_t element_bytes = size_of(in.predictions.dtype) + size_of(call.grad.dtype);
   return cache_bytes / (in.classes * in.voxels * static_cast<int64_t>(element_bytes));
 }
 
-/// Whether the gradient's memory can hold the probabilities between steps 1 and 3: it must have the dtype that they are
-/// computed in, and nothing in it that is to be kept.
+/// Whether the gradient's memory can hold the probabilities between steps 1 and 3. It must have the dtype of the
+/// computation, and no content that is still needed.
 bool can_hold_probabilities(const Call& call) {
   const Inputs& in = call.in;
   const DType computed = in.predictions.dtype == DType::float64 ? DType::float64 : DType::float32;
   return in.plain() && in.activation != Activation::none && call.grad.dtype == computed && !call.grad.accumulate;
 }
 
-/// Whether a call beyond the cache takes less time when it reads its probabilities back. Measured on a Zen 5: with
-/// vectors of 16 bytes always (a third less), with 32 bytes when one sample exceeds the cache and its classes are not
-/// interleaved (a tenth less), with 64 bytes never.
+/// Whether a call larger than the cache should keep its probabilities for step 3. Measured on a Zen 5: with vectors of
+/// 16 bytes this always saves time (a third); with 32 bytes when one sample exceeds the cache and its classes are not
+/// interleaved (a tenth); with 64 bytes never.
 bool reads_faster_than_computes(const Call& call, const Capabilities& capabilities) {
   if (capabilities.vector_bytes < 32) return true;
   const bool sample_exceeds_cache = samples_in_cache(call, capabilities.cache_bytes) == 0;

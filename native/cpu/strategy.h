@@ -4,20 +4,20 @@
 
 namespace warpdice::cpu {
 
-/// What the decision depends on beside the call.
+/// The properties of the CPU on which the decision depends.
 struct Capabilities {
   int vector_bytes = 0;                     // of the SIMD target
   int64_t cache_bytes = int64_t{24} << 20;  // most of the last-level cache that a group of server cores shares
 };
 
 struct Strategy {
-  /// A few samples at a time go through all steps, while the caches hold their predictions. Else each step takes the
-  /// whole batch.
+  /// true: a few samples at a time go through all steps while the caches hold their predictions. false: each step takes
+  /// the whole batch.
   bool fuses_steps = false;
-  /// The labels are counted first: they say what the mean divides by, which the first gradient needs.
+  /// The labels are counted first: the first gradient needs the divisor of the mean, which follows from the counts.
   bool counts_labels = false;
-  /// Step 1 writes the probabilities to the gradient's memory, and step 3 reads them there. Else step 3 computes them
-  /// again.
+  /// true: step 1 writes the probabilities to the gradient's memory, and step 3 reads them there. false: step 3
+  /// computes them again.
   bool reuses_probabilities = false;
   /// Step 3 writes around the caches, where the array's alignment allows it.
   bool streams = false;

@@ -6,8 +6,8 @@ namespace warpdice {
 
 enum Step : uint32_t { kStatistics = 1, kFinalize = 2, kGradient = 4, kTargetGradient = 8 };
 
-/// Sets what the inputs and the options have twice, because a step sees only one of them: which sums step 1 makes, from
-/// the factors; and the activation and the distances, from the inputs.
+/// Some settings are in the inputs and in the options, because a step sees only one of the two. This copies them: from
+/// the options' factors follows which sums step 1 computes; the options get the inputs' activation and distances.
 inline void make_consistent(Inputs& in, LossOptions& options) {
   in.cross_entropy = options.cross_entropy_factor != 0;
   in.uniform = in.cross_entropy && options.label_smoothing != 0;

@@ -1,5 +1,6 @@
 #pragma once
-// Hard metrics: what is predicted where, counted. One pass over predictions and target; exact integers.
+// Hard metrics: counts how often each class is predicted for each target class. One pass over predictions and target;
+// exact integers.
 //
 // One class per voxel (argmax, label maps): a confusion matrix per sample, counts[n][t][p], t and p in [0, C]. Row C
 // are voxels whose target names no class, column C those whose prediction names none: a NaN among a voxel's
@@ -10,9 +11,9 @@ namespace warpdice {
 
 /// How predictions become classes.
 enum class Decision : uint8_t {
-  argmax,     // the largest; the lowest class at a tie
+  argmax,     // the class of the largest prediction; the lowest class at a tie
   threshold,  // each class where it is above the threshold
-  labels,     // they are class indices [N,S]
+  labels,     // the predictions are class indices [N,S]
 };
 
 struct CountInputs {

@@ -25,17 +25,17 @@
 
 namespace warpdice {
 
-/// factor * x. What weighs 0 adds nothing, even where it is infinite or NaN: the cross-entropy of a forbidden class.
+/// factor * x; 0 for a factor of 0, even where x is infinite or NaN, such as the cross-entropy of a forbidden class.
 WARPDICE_HOST_DEVICE inline double weighted(double factor, double x) { return factor == 0 ? 0 : factor * x; }
 
-/// The same of each derivative.
+/// The same for each derivative.
 WARPDICE_HOST_DEVICE inline Coefficients weighted(double factor, const Coefficients& d) {
   if (factor == 0) return {};
   return {factor * d.intersection,  factor * d.prediction, factor * d.target, factor * d.volume,
           factor * d.cross_entropy, factor * d.uniform,    factor * d.focal};
 }
 
-/// What all terms of a group share, or all terms of all groups. Made by add_class(), added up by add() and add_group().
+/// The totals of a group, or of all groups. add_class() computes them; add() and add_group() add them up.
 struct GroupTotals {
   double counted;                 // classes that the overlap counts; in a total, losses that its mean divides by
   double numerator, denominator;  // of losses that sum over the classes, absent classes apart
@@ -95,7 +95,7 @@ WARPDICE_HOST_DEVICE inline double absent_weight(const GroupTotals& group) {
   return group.largest_weight > 0 ? group.largest_weight : 1;
 }
 
-/// The part of the smoothed cross-entropy that falls on U: (1-s)*E + share*U.
+/// The factor of U in the smoothed cross-entropy (1-s)*E + share*U.
 WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int64_t classes) {
   return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
 }
@@ -220,7 +220,7 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const double w = present ? volume_weight(options, sums.volume) : absent;
   if (present) {
     double dw = weighted(k, dA * 2 * sums.intersection + dB * (sums.prediction + sums.target));
-    if (w == group.largest_weight) {  // which the absent classes have; several heaviest ones share what follows
+    if (w == group.largest_weight) {  // the absent classes have this weight; equally heavy classes share its derivative
       dw += (dA * group.absent_numerator + dB * group.absent_denominator) / group.heaviest;
     }
     loss.d.volume = dw * volume_weight_slope(options, sums.volume);
@@ -231,14 +231,14 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   return loss;
 }
 
-/// What class_term() makes of one (g,c).
+/// The result of class_term() for one (g,c).
 struct ClassTerm {
   double loss;     // L of the class, or of its group; weighted by nothing
   double overlap;  // what it adds to the reduced overlap
   Coefficients d;  // of the reduced value
 };
 
-/// What a sum is multiplied by: 1/weight, or 1 for Reduction::sum; 0 without weight.
+/// The factor of a sum in the value: 1/weight, or 1 for Reduction::sum; 0 when the weight is 0.
 WARPDICE_HOST_DEVICE inline double mean_factor(const LossOptions& options, double weight) {
   if (options.reduction == Reduction::sum) return 1;
   return weight > 0 || weight != weight ? 1 / weight : 0;
@@ -252,7 +252,7 @@ WARPDICE_HOST_DEVICE inline double focal_part(const LossOptions& options, const 
   return weighted(mean_factor(options, over.focal_weight), over.focal);
 }
 
-/// Reduction::none of [groups] is a mean within each group; the total is not looked at then.
+/// Reduction::none with [groups] values is a mean within each group and does not use the total.
 WARPDICE_HOST_DEVICE inline ClassTerm class_term(const LossOptions& options, int64_t classes, int64_t c,
                                                  const Sums& sums, const GroupTotals& group, const GroupTotals& total) {
   const bool none = options.reduction == Reduction::none;
@@ -299,10 +299,10 @@ WARPDICE_HOST_DEVICE inline GroupTotals totals_of_all(const LossOptions& options
   return total;
 }
 
-/// What a value is made of: overlap, cross-entropy, focal, each without its lambda.
+/// The number of parts of a value: overlap, cross-entropy, focal, each without its lambda.
 constexpr int kPartCount = 3;
 
-/// Writes value[i] and parts[i], either of which may be null. over: what CE and focal are means over.
+/// Writes value[i] and parts[i], either of which may be null. over: the totals over which CE and focal are means.
 WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i, double overlap,
                                            const GroupTotals& over, double* value, double* parts) {
   const double cross_entropy = options.cross_entropy_factor != 0 ? cross_entropy_part(options, over) : 0;

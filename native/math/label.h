@@ -1,5 +1,5 @@
 #pragma once
-// What a label says: a class, no class, or that its voxel is ignored.
+// The meaning of a label: a class, no class, or a voxel to ignore.
 #include <type_traits>
 
 #include "math/types.h"
@@ -18,12 +18,12 @@ WARPDICE_ALWAYS_INLINE bool may_ignore(const Inputs& in) {
   return in.has_ignore && static_cast<int64_t>(static_cast<Label>(in.ignore_index)) == in.ignore_index;
 }
 
-/// Reads labels of one type. What is ignored is neither a class nor a fault, even where the ignore index is a class.
+/// Reads labels of one type. An ignored label is neither a class nor a fault, even when the ignore index is a class.
 template <class Label>
 class LabelRule {
  public:
-  /// What labels are compared as: 32 bits where they have no more. In 64 bits the CUDA kernels would need more
-  /// registers.
+  /// The type in which labels are compared: 32 bits if that holds them, because 64 bits would take more registers in
+  /// the CUDA kernels.
   using Wide = std::conditional_t<sizeof(Label) == 8, int64_t, int32_t>;
 
   WARPDICE_ALWAYS_INLINE explicit LabelRule(const Inputs& in)
@@ -42,7 +42,7 @@ class LabelRule {
 
   WARPDICE_ALWAYS_INLINE bool is_ignored(Label label) const { return ignores_ && static_cast<Wide>(label) == ignored_; }
 
-  /// Whether it is a class, or the 0 of a mask. Ask is_ignored() first.
+  /// Whether the label is a class, or the 0 of a mask. Ask is_ignored() first.
   WARPDICE_ALWAYS_INLINE bool is_valid(Label label) const {
     return static_cast<Wide>(label) >= 0 && static_cast<Wide>(label) < end_;
   }

@@ -21,11 +21,11 @@ enum class Transform : uint8_t {
 /// The weight w_c of a class of volume V in generalized Dice.
 enum class Weighting : uint8_t { square, simple, uniform };  // 1/V^2, 1/V, 1
 
-/// What a class without target (V = 0) does. Generalized Dice gives it the largest weight of the present classes
-/// (formula) or leaves it out (else); the Wasserstein loss has no need of a rule.
+/// How a class with no target voxels (V = 0) is treated. Generalized Dice gives it the largest weight of the present
+/// classes (formula) or leaves it out (else); the Wasserstein loss needs no rule.
 enum class Absent : uint8_t {
-  formula,  // what the formula gives
-  skip,     // it is not counted
+  formula,  // L as the formula gives it
+  skip,     // not counted
   perfect,  // L = 0
   worst,    // L = 1
 };

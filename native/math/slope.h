@@ -1,10 +1,10 @@
 #pragma once
-// From the coefficients of a class (finalize.h) to the slope of its loss at one voxel: what both engines compute of
+// Computes the slope of a class's loss at one voxel from its coefficients (finalize.h), for both engines:
 //
 //   dL/dp = dI*t + dP*k*p^(k-1)      dL/dt = dI*p + dT*k*t^(k-1) + dV
 //
-// k is 2 for squared sums and else 1. dI*t and dI*p are so for Overlap::product; the other overlaps add parts of their
-// own. All of it is before the voxel's weight.
+// k is 2 for squared sums and else 1. The terms dI*t and dI*p are those of Overlap::product; other overlaps have their
+// own terms. The voxel's weight is not included.
 #include "math/types.h"
 
 namespace warpdice {

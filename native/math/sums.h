@@ -1,16 +1,17 @@
 #pragma once
-// What step 1 makes and step 3 takes: the statistics, and the derivative of the loss with respect to each.
+// The statistics, which step 1 computes, and the derivative of the loss with respect to each, which step 3 reads.
 #ifdef __CUDACC__
 #define WARPDICE_HOST_DEVICE __host__ __device__
 #else
 #define WARPDICE_HOST_DEVICE
 #endif
-/// Of functions that the SIMD objects use too: a copy that one of them left for the linker would run on every CPU.
+/// For functions that the SIMD objects use too. They must be inlined: the linker could keep the copy of one SIMD target
+/// for all CPUs.
 #define WARPDICE_ALWAYS_INLINE WARPDICE_HOST_DEVICE inline __attribute__((always_inline))
 
 namespace warpdice {
 
-/// The statistics of one sample and class, or of one class when pooled over the batch. What a loss does not need
+/// The statistics of one sample and class, or of one class when pooled over the batch. A sum that a loss does not need
 /// (see Inputs) is 0.
 struct Sums {
   double intersection;   // I = sum w*p*t; Overlap says what else it can be
@@ -35,7 +36,8 @@ WARPDICE_HOST_DEVICE inline void add(Sums& to, const Sums& part) {
   to.focal += part.focal;
 }
 
-/// The derivative of the reduced loss with respect to each sum. Those to target and volume serve dL/dt alone.
+/// The derivative of the reduced loss with respect to each sum. Only dL/dt uses those with respect to target and
+/// volume.
 struct Coefficients {
   double intersection, prediction, target, volume;
   double cross_entropy, uniform, focal;

@@ -1,5 +1,5 @@
 #pragma once
-// What a loss is computed from and what comes out. No N-API, no CUDA.
+// The inputs and outputs of the steps of a loss. No N-API, no CUDA.
 //
 // Every loss is three steps (finalize.h holds the second):
 //   statistics   I = sum w*p*t, P = sum w*p^k, T = sum w*t^k, ...   per sample and class, over the voxels
@@ -45,7 +45,7 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-/// A constant that is passed as an argument, so that a template can take it as one: of a call visit(Flag<true>{}).
+/// A constant that is passed as an argument, visit(Flag<true>{}), so that a template can use it as a parameter.
 template <bool kValue>
 struct Flag {
   static constexpr bool value = kValue;
@@ -57,7 +57,7 @@ struct Number {
 
 enum class Activation : uint8_t { none, sigmoid, softmax };
 
-/// What the sum I is.
+/// The definition of the sum I.
 enum class Overlap : uint8_t {
   product,  // sum w*p*t
   minimum,  // sum w*min(p,t): P + T - sum w*|p-t| with k = 1, halved; never by cancellation. d/dp = [p<t], t at a tie
@@ -70,7 +70,7 @@ struct Operand {
   DType dtype = DType::float32;
 };
 
-/// What steps 1 and 3 read.
+/// The inputs of steps 1 and 3.
 struct Inputs {
   int64_t samples = 0, classes = 0, voxels = 0;  // N, C, S; each at least 1
   bool channels_last = false;                    // [N,S,C] instead of [N,C,S]
@@ -89,13 +89,13 @@ struct Inputs {
   Operand target;                     // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
   Operand weight;                     // [N,S], uint8 or any float dtype; data is null when every voxel counts once
 
-  /// Whether the classes of a voxel lie beside each other. One class, or one voxel, lies alike in both layouts.
+  /// Whether the classes of a voxel are neighbours in memory. With one class or one voxel both layouts are the same.
   bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }
 
-  /// Whether the sums are those of the product, of E and of U at most.
+  /// Whether the sums are only those of Overlap::product, E and U.
   bool plain() const { return overlap == Overlap::product && !focal; }
 
-  /// Whether voxels have weights, be it 0 for the ignored ones only.
+  /// Whether voxels have weights; an ignore index gives some voxels weight 0.
   bool weighted() const { return weight.data || has_ignore; }
 };
 
@@ -104,7 +104,7 @@ struct GradientOut {
   void* data = nullptr;
   DType dtype = DType::float32;  // that of the predictions, or float32 for half-precision predictions
   bool accumulate = false;       // add to what is there
-  bool streaming = false;        // write around the caches where possible: for what does not fit them
+  bool streaming = false;        // write around the caches where possible: for arrays larger than the caches
 };
 
 }  // namespace warpdice

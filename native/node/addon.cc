@@ -1,4 +1,4 @@
-// What the addon exports; binding.d.ts is its contract.
+// The exports of the addon, as binding.d.ts describes them.
 #include "node/addon.h"
 
 #include "cpu/engine.h"
@@ -22,7 +22,7 @@ Napi::Value get_threads(const Napi::CallbackInfo& info) { return Napi::Number::N
 
 Napi::Value simd_target(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), cpu::simd_target()); }
 
-/// What compiled this file: bits differ between compilers.
+/// The compiler of this file. Results differ in the last bits between compilers.
 Napi::Value compiler(const Napi::CallbackInfo& info) {
 #if defined(__clang__)
   const std::string name = "Clang " + std::to_string(__clang_major__);
@@ -32,7 +32,7 @@ Napi::Value compiler(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), name);
 }
 
-/// How the last synchronous call of this thread was done, or null before the first: for the benchmark and for tests.
+/// The strategy of this thread's last synchronous call; null before the first. For the benchmark and for tests.
 Napi::Value last_strategy(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const cpu::Strategy* strategy = cpu::last_strategy();

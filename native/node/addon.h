@@ -3,7 +3,7 @@
 
 namespace warpdice {
 
-/// Puts what binding.d.ts promises into the addon's exports, but for devices (node/cuda/classes.h).
+/// Adds the exports of binding.d.ts to the addon, except those for devices (node/cuda/classes.h).
 void init(Napi::Env env, Napi::Object exports);
 
 }  // namespace warpdice

@@ -1,6 +1,6 @@
 #pragma once
-// The values that a function of binding.d.ts takes, in order. A list is written once, as a macro X(enumerator, name);
-// here it becomes an enum, whose enumerators index Napi::CallbackInfo, and the names that a test compares with lib/.
+// The arguments of a function of binding.d.ts, in order. A list is written once, as a macro X(enumerator, name). This
+// file makes two things of it: an enum that indexes Napi::CallbackInfo, and the names, which a test compares with lib/.
 
 #define WARPDICE_ARGUMENT(enumerator, name) enumerator,
 #define WARPDICE_ARGUMENT_NAME(enumerator, name) #name,

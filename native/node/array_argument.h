@@ -1,12 +1,12 @@
 #pragma once
-// The arrays of a call as memory safety needs them: large enough, of dtypes that fit, and none written that another one
-// overlaps. lib/ checks what arguments mean.
+// Checks the arrays of a call for memory safety: each is large enough and has a fitting dtype, and no written array
+// overlaps another one. lib/ checks the meaning of arguments.
 #include "node/codes.h"
 #include "node/napi_util.h"
 
 namespace warpdice {
 
-/// What an argument's array is: memory of the host, or of a device.
+/// The memory of an argument's array, on the host or on a device.
 using MemoryOf = Memory (*)(Napi::Env env, napi_value array, const char* name);
 
 struct Array {
@@ -32,7 +32,7 @@ inline bool is_float(DType dtype) { return dtype <= DType::bfloat16; }
 inline bool is_label(DType dtype) { return dtype >= DType::uint8; }
 inline bool is_float_or_uint8(DType dtype) { return is_float(dtype) || dtype == DType::uint8; }
 
-/// Whether target and weight have dtypes that mean something.
+/// Whether target and weight have allowed dtypes.
 inline bool operands_fit(const Inputs& in) {
   const DType target = in.target.dtype;
   return (in.labels ? is_label(target) : is_float_or_uint8(target)) && is_float_or_uint8(in.weight.dtype);

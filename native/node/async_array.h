@@ -1,6 +1,6 @@
 #pragma once
-// Arrays of calls off the event loop: memory that JavaScript could move or detach meanwhile is copied, inputs before,
-// outputs after. Shared memory is used where it is.
+// Arrays of calls off the event loop. JavaScript could move or detach plain memory during the call, so inputs are
+// copied before it and outputs after it. Shared memory is used in place.
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -10,10 +10,10 @@
 
 namespace warpdice {
 
-/// The call's own memory in place of an array's, where it needs such.
+/// The call's own copy of an array; unused for shared memory.
 class OwnCopy {
  public:
-  /// Points the array at memory of its size, with its content if that is read.
+  /// Points the array at own memory of the same size, and copies its content if the call reads it.
   void take(Array& array, bool is_read) {
     if (!array.memory.data || array.memory.shared) return;
     data_.reset(static_cast<char*>(std::malloc(array.used_bytes)));
@@ -32,7 +32,7 @@ class OwnCopy {
   std::unique_ptr<char, Free> data_;
 };
 
-/// Where the caller wants a result, if that is still there.
+/// The caller's memory for a result; none when it was detached meanwhile.
 inline Memory memory_after(Napi::Env env, napi_value array, const char* name, size_t used_bytes) {
   const Memory memory = memory_of(env, array, name);
   if (memory.size_bytes >= used_bytes) return memory;

@@ -1,4 +1,4 @@
-// A call that runs on a pool thread of Node's.
+// A call that runs on a thread of Node's pool.
 #include "node/async_call.h"
 
 #include "cpu/engine.h"

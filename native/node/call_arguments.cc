@@ -129,7 +129,7 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   }
 }
 
-/// Of each array; 0 where the call has no use for it.
+/// The bytes that the call uses of each array; 0 for an array that it does not use.
 std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info, DType upstream) const {
   Napi::Env env = info.Env();
   const int64_t N = call.in.samples, C = call.in.classes, S = call.in.voxels, groups = call.groups();

@@ -1,6 +1,6 @@
 #pragma once
-// One call of the class `Loss` of binding.d.ts, with the arrays that it is made of. lib/ checks what arguments mean;
-// here only what memory safety needs is checked: types, byte lengths, overlaps.
+// One call of the class `Loss` of binding.d.ts, with its arrays. lib/ checks the meaning of arguments; this file checks
+// only what memory safety needs: types, byte lengths, overlaps.
 #include <array>
 #include <memory>
 #include <vector>
@@ -11,7 +11,7 @@
 
 namespace warpdice {
 
-/// What a call of a loss takes: `NativeCall` of binding.d.ts, in order.
+/// The arguments of a call of a loss: `NativeCall` of binding.d.ts, in order.
 #define WARPDICE_CALL_ARGUMENTS(X)         \
   X(kSteps, steps)                         \
   X(kSamples, samples)                     \
@@ -63,7 +63,7 @@ constexpr std::array<const char*, aCount> kArrayNames = {"predictions", "target"
                                                          "upstream",    "out.value",     "out.perClass", "out.grad",
                                                          "out.parts",   "out.targetGrad"};
 
-/// What a Loss is made with, read once.
+/// The options of a Loss, read once when it is made.
 struct LossSetup {
   LossOptions options;
   Inputs in;  // its flags; no shape, no arrays

@@ -1,5 +1,5 @@
 #pragma once
-// The numbers by which lib/ says what users say in words: for every enum of the engine that it passes, the names that
+// The numbers that lib/ passes for names such as 'softmax': for every enum of the engine, the names that
 // lib/native/codes.ts has for the same numbers. A test compares the two.
 #include <napi.h>
 

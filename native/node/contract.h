@@ -3,7 +3,7 @@
 
 namespace warpdice {
 
-/// What binding.d.ts calls NativeContract: the addon's side of what both sides must agree on, for the test.
+/// Returns NativeContract of binding.d.ts: the addon's names and numbers, which a test compares with those of lib/.
 Napi::Object make_contract(Napi::Env env);
 
 }  // namespace warpdice

@@ -3,7 +3,7 @@
 namespace warpdice {
 namespace {
 
-/// More would not let the cell of a pair of classes fit in 63 bits.
+/// With more classes the index of a pair of classes would not fit in 63 bits.
 constexpr int64_t kMostClasses = int64_t{1} << 20;
 
 }  // namespace

@@ -1,13 +1,13 @@
 #pragma once
-// One call of the function `count` of binding.d.ts. lib/ checks what arguments mean; here only what memory safety needs
-// is checked.
+// One call of the function `count` of binding.d.ts. lib/ checks the meaning of arguments; this file checks only what
+// memory safety needs.
 #include "math/counts.h"
 #include "node/argument_list.h"
 #include "node/array_argument.h"
 
 namespace warpdice {
 
-/// What a count takes: `NativeCount` of binding.d.ts, in order.
+/// The arguments of a count: `NativeCount` of binding.d.ts, in order.
 #define WARPDICE_COUNT_ARGUMENTS(X)    \
   X(kDecision, decision)               \
   X(kThreshold, threshold)             \

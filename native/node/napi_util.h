@@ -59,7 +59,7 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
   return memory;
 }
 
-/// The product of sizes, in bytes, or an error that it does not fit.
+/// The product of sizes, in bytes. Throws when it does not fit.
 inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size_t element_bytes) {
   int64_t total = static_cast<int64_t>(element_bytes);
   for (const int64_t size : sizes) {
@@ -87,7 +87,7 @@ inline Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
   return error;
 }
 
-/// Runs `body`; what C++ throws becomes a JavaScript exception with a code.
+/// Runs `body` and turns C++ exceptions into JavaScript exceptions with a code.
 template <class Body>
 auto guarded(Napi::Env env, Body body) -> decltype(body()) {
   try {

@@ -5,7 +5,7 @@
 
 namespace warpdice {
 
-/// What a resampling takes: `NativeResampling` of binding.d.ts, in order.
+/// The arguments of a resampling: `NativeResampling` of binding.d.ts, in order.
 #define WARPDICE_RESAMPLE_ARGUMENTS(X) \
   X(kFrom, from)                       \
   X(kElementBytes, elementBytes)       \

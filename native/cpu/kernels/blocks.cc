@@ -1,4 +1,4 @@
-// What blocks.h stages, compiled once for all passes.
+// The staging functions of blocks.h, compiled once for all passes.
 #include "cpu/kernels/blocks.h"
 
 #include "cpu/kernels/count_labels.h"

@@ -1,5 +1,6 @@
 #pragma once
-// A run of voxels block by block: predictions, target and weights as the passes want them, where they lie or staged.
+// Gives the passes a run of voxels block by block: predictions, target and weights, either in the caller's arrays or
+// staged (copied and converted).
 #include "cpu/kernels/gradient_path.h"
 #include "cpu/kernels/layout.h"
 #include "cpu/kernels/steps.h"
@@ -7,10 +8,10 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Steps of a block at most: they share one stretch of staged labels and weights.
+/// The most steps of a block. They share one array of staged labels and one of weights.
 constexpr int kBlockSteps = 16;
 
-/// Steps of a block that is staged class by class: as many as leave the L1 cache to it, its target and its gradient.
+/// Steps of a block that is staged class by class: as many as fit the L1 cache together with its target and gradient.
 template <class T>
 int staged_steps(int64_t classes) {
   constexpr int64_t kStagedBytes = 12 << 10;
@@ -18,14 +19,14 @@ int staged_steps(int64_t classes) {
   return fit < 1 ? 1 : fit > kBlockSteps ? kBlockSteps : static_cast<int>(fit);
 }
 
-/// Elements from class to class of such a block: with a line to spare, so that the classes share no set of the cache.
+/// Elements from class to class of such a block. One line is added, so that the classes fall into different cache sets.
 template <class T>
 int64_t staged_stride(int64_t classes) {
   const int steps = staged_steps<T>(classes);
   return steps * kStep<T> + (steps > 1 ? 64 / static_cast<int>(sizeof(T)) : 0);
 }
 
-/// Voxels to do at once: whole steps, or what is left of a run, padded to a step.
+/// How many voxels to do at once: whole steps, or the rest of a run, padded to a step.
 struct Block {
   int64_t s;
   int voxels;
@@ -43,7 +44,7 @@ class Blocks {
 
   const LayoutConverter<T>& layout() const { return layout_; }
 
-  /// Whether the target is read where it is, but for labels, which are staged quickly.
+  /// Whether a dense target is read in place. Labels are always staged, which is quick.
   bool direct_target() const { return in_.labels || is_direct(in_, in_.target.dtype); }
 
   /// direct: nothing is staged class by class.
@@ -53,7 +54,7 @@ class Blocks {
     return {s, static_cast<int>((whole < max ? whole : max) * kStep<T>), false};
   }
 
-  /// A block of an array like the predictions; `staged` is used unless it can be read where it is.
+  /// A block of an array like the predictions; it is copied to `staged` unless it can be read in place.
   View<T> view(const Operand& array, const Block& block, T* staged) const {
     if (is_direct(in_, array.dtype) && !block.partial) {
       return {static_cast<const T*>(array.data) + layout_.offset(run_.n, block.s), in_.voxels};
@@ -97,7 +98,7 @@ class Blocks {
     }
   }
 
-  /// A staged block to the caller's array.
+  /// Writes a staged block to the caller's array.
   void store_staged(const GradientOut& out, const Block& block, const T* staged, bool streaming) const {
     const StoreMode mode = out.accumulate ? StoreMode::accumulate : streaming ? StoreMode::stream : StoreMode::replace;
     layout_.store(out, run_.n, block.s, block.voxels, staged, mode);
@@ -107,8 +108,8 @@ class Blocks {
   void count_labels(const Block& block, int64_t* counts) const;
 
  private:
-  /// Whether passes over classes one by one are to widen bytes of labels themselves: with few classes that is less work
-  /// than to stage them.
+  /// Whether passes that take the classes one by one widen uint8 labels themselves. With few classes that is less work
+  /// than staging them.
   bool widens_labels() const {
     return in_.labels && in_.target.dtype == DType::uint8 && in_.plain() && in_.activation != Activation::softmax &&
            in_.classes <= 4;
@@ -124,8 +125,8 @@ class Blocks {
     return {in_.classes, count, z, target, weigh ? weights_ : nullptr, in_.squared, entropy, in_.uniform};
   }
 
-  /// Labels as int32, -1 for what is none; where `weigh`, weight 0 for ignored voxels. Passes only compare them with
-  /// classes, so that memory which others change meanwhile does no harm.
+  /// Stages labels as int32, with -1 for a label that is no class. weigh: also gives ignored voxels weight 0. Passes
+  /// only compare labels with classes, so it is safe when other threads change the caller's memory meanwhile.
   void load_labels(int64_t s, int count, bool weigh);
 
   /// One weight per voxel, 0 in the padding.

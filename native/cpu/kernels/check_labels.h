@@ -1,12 +1,12 @@
 #pragma once
-// Step 0: are the target's values classes?
+// Before step 1: checks that the target's values are classes.
 #include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/kernels.h"
 #include "math/label.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Whether any of `count` values, as unsigned, is `end` or more. Then negative ones are as well.
+/// Whether any of `count` values, read as unsigned, is `end` or more. Negative values are.
 template <class Value>
 bool any_from(const Value* values, int64_t count, int64_t end) {
   typedef std::make_unsigned_t<Value> Bits;

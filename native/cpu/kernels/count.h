@@ -1,6 +1,6 @@
 #pragma once
-// The counting of counts.h on a run of voxels, block by block: target and predictions give each voxel a class
-// (predicted_class.h), and pairs of classes are counted.
+// Counts a run of voxels as math/counts.h says, block by block. Target and predictions give each voxel a code of its
+// class (predicted_class.h); the pairs of codes are counted.
 #include "cpu/kernels/check_labels.h"
 #include "cpu/kernels/layout.h"
 #include "cpu/kernels/predicted_class.h"
@@ -8,10 +8,10 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Up to here a code fits in 4 bits, and a pair of codes in a byte: every pair that there can be is compared with all
-/// voxels, which no memory has to wait for.
+/// With at most so many classes a code fits in 4 bits, and a pair of codes in a byte. Each possible pair is then
+/// compared with all voxels, which is faster than a table in memory.
 constexpr int64_t kMaxCompared = 14;
-/// More classes than this count in the result itself: a table per run would cost more than the run.
+/// With more classes than this, counts are added to the result itself: a table per run would cost more than the run.
 constexpr int64_t kMaxTabled = 32;
 
 inline void add_shared(int64_t* counts, int64_t more) { __atomic_fetch_add(counts, more, __ATOMIC_RELAXED); }
@@ -33,7 +33,7 @@ class Counter {
     memset(memory + 3 * step_bytes, 0, local_bytes);
   }
 
-  /// counts: [cells()] of the sample, added to; other threads may do so meanwhile.
+  /// counts: [cells()] of the sample. The run adds to them, as other threads may do at the same time.
   void count(int64_t* counts) {
     for (int64_t s = run_.begin; s < run_.end; s += kBlock) {
       const int voxels = run_.end - s < kBlock ? static_cast<int>(run_.end - s) : kBlock;
@@ -65,7 +65,7 @@ class Counter {
 
   void stage(const Operand& operand, int64_t s, int voxels, T* to) { layout_.load(operand, run_.n, s, voxels, to); }
 
-  /// The classes of a whole array; of padding any.
+  /// Computes the codes of a whole array. Padding gets any code.
   void read_dense(const Operand& operand, int64_t s, int voxels, bool is_target, Code* codes) {
     int at = 0;
     if (direct(operand)) {
@@ -113,7 +113,7 @@ class Counter {
     });
   }
 
-  /// Pairs of codes that fit in a byte, compared with each that there can be.
+  /// Counts pairs of codes that fit in a byte, by comparing them with each possible pair.
   void count_pairs(int voxels) {
     for (int i = 0; i < voxels; i++) predicted_[i] = static_cast<Code>(truth_[i] << 4 | predicted_[i]);
     int64_t* cell = local_;
@@ -123,7 +123,7 @@ class Counter {
         const Bytes pair = Bytes{} + code;
         Bytes found = {};  // at most one per vector of a block: no overflow
         for (int i = 0; i < voxels; i += kVectorBytes) {
-          found -= (Bytes)(load<Bytes>(predicted_ + i) == pair);  // which is -1 where it holds
+          found -= (Bytes)(load<Bytes>(predicted_ + i) == pair);  // the comparison gives -1 for true
         }
         *cell++ += sum_bytes(found);
       }
@@ -188,7 +188,7 @@ class Counter {
     }
   }
 
-  /// All bits of a byte where it holds.
+  /// Sets all bits of a byte where the comparison is true.
   template <class Holds>
   static void mark(int count, uint8_t* marks, Holds holds) {
     for (int i = 0; i < count; i++) marks[i] = holds(i) ? 255 : 0;

@@ -1,12 +1,12 @@
 #pragma once
-// How many voxels each class has.
+// Counts the voxels of each class.
 #include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/kernels.h"
 #include "math/label.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Up to here labels are counted class by class.
+/// With at most so many classes, labels are counted class by class.
 constexpr int64_t kFewClasses = 32;
 
 /// How many of `count` labels are `wanted`. Counted in lanes of Label, emptied before they overflow.

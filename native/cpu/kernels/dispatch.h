@@ -1,5 +1,5 @@
 #pragma once
-// From the dtypes and options of a call to C++ types: each function calls `visit` with what it found.
+// Turns dtypes and options of a call into C++ types: each function calls `visit` with a value of the right type.
 #include "cpu/kernels/rows.h"
 #include "math/types.h"
 
@@ -14,7 +14,7 @@ WARPDICE_INLINE void with_flag(bool flag, Visit visit) {
   visit(Flag<false>{});
 }
 
-/// visit(Number<C>) for the numbers of classes where a constant pays, else visit(Number<0>).
+/// visit(Number<C>) for numbers of classes for which a constant makes the loops faster, else visit(Number<0>).
 template <class Visit>
 WARPDICE_INLINE void with_few_classes(int64_t classes, Visit visit) {
   switch (classes) {

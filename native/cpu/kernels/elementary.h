@@ -8,15 +8,15 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// 1, 2, 4 and 8 this was the best on a call, 3 to 7% off with softmax; 8 costs more than 1.
 constexpr int kSideBySide = kVectorBytes >= 32 ? 2 : 4;
 
-// e^x of floats is 2^n * e^f with n = x / ln 2, rounded to a multiple of 1/kParts, and f = x - n*ln 2, at most
-// ln(2)/(2*kParts) of either sign. Wide vectors look the fraction's power of two up in a register, which leaves a short
-// polynomial: a fifth off an exponential.
+// e^x of floats is 2^n * e^f. n is x / ln 2 rounded to a multiple of 1/kParts, and f = x - n*ln 2 is at most
+// ln(2)/(2*kParts) in magnitude. Wide vectors take 2^(fraction of n) from a table in a register, so the polynomial for
+// e^f can be short: an exponential takes a fifth less time.
 
 constexpr int kParts = kVectorBytes >= 32 ? Simd<float>::lanes : 1;
 constexpr float kMagic = 0x1.8p23f / kParts;  // added, it rounds to 1/kParts and leaves n*kParts in the low bits
 constexpr uint32_t kToExponent = (1 << 23) / kParts;  // times n*kParts: what n adds to a float's bits
 
-/// 2^n, of which a table has the bits for n = 0, 1/kParts...: less what the fraction adds to them.
+/// 2^n. A table has the bits of 2^n for n = 0, 1/kParts, ..., minus those that the fraction of n adds below.
 WARPDICE_INLINE Vec<float> power_of_two(Vec<float> rounded) {
   typedef Alike<float, uint32_t>::V Bits;
 #if defined(__AVX512F__)
@@ -34,7 +34,7 @@ WARPDICE_INLINE Vec<float> power_of_two(Vec<float> rounded) {
   return (Vec<float>)(found + (Bits)rounded * kToExponent);
 }
 
-/// x becomes e^x where that is a normal number, NaN where x is. rounded: n + kMagic.
+/// Replaces x by e^x where that is a normal number, and keeps NaN. rounded: n + kMagic.
 template <int kCount>
 WARPDICE_INLINE void exp_normal(Vec<float> (&x)[kCount], Vec<float> (&rounded)[kCount]) {
   Vec<float> p[kCount], power[kCount];
@@ -143,19 +143,19 @@ WARPDICE_INLINE Vec<double> log_positive(Vec<double> x) {
   return exponent * 0x1.62e42fee00000p-1 + (log_m + exponent * 0x1.a39ef35793c76p-33) + (x - x);
 }
 
-/// log(1 + x) for x from 0 to 1, with the digits of a small x.
+/// log(1 + x) for x from 0 to 1, without losing the digits of a small x.
 template <class T>
 WARPDICE_INLINE Vec<T> log_one_plus(Vec<T> x) {
   return log_of_ratio < T, sizeof(T) == 4 ? 7 : 16 > (x / (x + static_cast<T>(2)));
 }
 
-/// What (1 + a)(1 + b), for a and b from 0 on, exceeds 1 by, with the digits of small ones.
+/// (1 + a)(1 + b) - 1 for a, b >= 0, without losing the digits of small a and b.
 template <class T>
 WARPDICE_INLINE Vec<T> excess_of_product(Vec<T> a, Vec<T> b) {
   return a + b + a * b;
 }
 
-/// The same of eight.
+/// The same for eight numbers.
 template <class T>
 WARPDICE_INLINE Vec<T> excess_of_product(const Vec<T> (&x)[8]) {
   Vec<T> pair[4];
@@ -163,8 +163,8 @@ WARPDICE_INLINE Vec<T> excess_of_product(const Vec<T> (&x)[8]) {
   return excess_of_product<T>(excess_of_product<T>(pair[0], pair[1]), excess_of_product<T>(pair[2], pair[3]));
 }
 
-/// log(1 + x) for x from 0 to 2^126, with the digits of a small x: what the rounding of 1 + x lost counts below 2;
-/// above, it is less than the rounding of the logarithm.
+/// log(1 + x) for x from 0 to 2^126, without losing the digits of a small x. Below 1 + x = 2 the rounding error of 1 +
+/// x is added back; above, it is smaller than the rounding error of the logarithm.
 template <class T>
 WARPDICE_INLINE Vec<T> log_of_excess(Vec<T> x) {
   const Vec<T> sum = x + static_cast<T>(1), lost = x - (sum - static_cast<T>(1)), zero = {};

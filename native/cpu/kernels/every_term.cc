@@ -65,7 +65,7 @@ class EveryTerm {
           dp[at] = x[u] + slope_at<T, false>(steps, slopes[c], c, u, difference);
           const Vec<T> q = logit_slope(steps, coefficients[c], c, u);
           mean[u] += p(c, u) * dp[at] - q;
-          q_[at] = q;  // l of this class is done with
+          q_[at] = q;  // replaces l of this class, which is not needed any more
         }
       }
       for (int64_t c = 0; c < in_.classes; c++) {
@@ -88,7 +88,7 @@ class EveryTerm {
       for (int64_t c = 0; c < in_.classes; c++) {
         const Coefficients& d = coefficients[c];
         const TargetSlope<T> slope = target_slope<T>(in_, d);
-        // Of a class without weight they are 0, and stay so at p = 0, where the logarithms are infinite.
+        // For a class of weight 0 they are 0, and stay 0 at p = 0, where the logarithms are infinite.
         const T entropy_slope = static_cast<T>(d.cross_entropy), focal_slope = static_cast<T>(d.focal);
         Vec<T> g[kUnroll];
         overlap_target_slope(steps, d, c, g);
@@ -107,7 +107,7 @@ class EveryTerm {
   }
 
  private:
-  /// What t, and what 1-t is multiplied with.
+  /// The factors of t and of 1-t.
   struct Pair {
     Vec<T> target, rest;
   };
@@ -178,7 +178,8 @@ class EveryTerm {
     }
   }
 
-  /// What a focal loss adds, or its part of q, for t and for 1-t. With labels both are that of the side that t is on.
+  /// The focal loss's terms, or its parts of q, for t and for 1-t. With labels both are the term of the side where t
+  /// is 1.
   WARPDICE_INLINE Pair focal(const Steps<T, Target>& steps, int64_t c, int u, bool slope) const {
     const int64_t i = c * kUnroll + u;
     if (!sigmoid_) return {focal_[Target::kLabels ? u : i], Vec<T>{}};
@@ -212,7 +213,7 @@ class EveryTerm {
     return q;
   }
 
-  /// What class c adds to I.
+  /// The term of class c in I.
   void overlap(const Steps<T, Target>& steps, int64_t c, Vec<T> (&x)[kUnroll]) const {
     if (in_.overlap == Overlap::wasserstein) {
       distance_to(c, x);
@@ -238,7 +239,7 @@ class EveryTerm {
     }
   }
 
-  /// What I adds to dp of class c; nothing for the product, which slope_at() has.
+  /// The part of I in dp of class c; 0 for the product, which slope_at() includes.
   void overlap_slope(const Steps<T, Target>& steps, const Coefficients* d, int64_t c, Vec<T> (&x)[kUnroll]) const {
     for (Vec<T>& v : x) v = Vec<T>{};
     if (in_.overlap == Overlap::minimum) {
@@ -252,7 +253,7 @@ class EveryTerm {
     }
   }
 
-  /// What I adds to dL/dt of class c.
+  /// The part of I in dL/dt of class c.
   void overlap_target_slope(const Steps<T, Target>& steps, const Coefficients& d, int64_t c,
                             Vec<T> (&x)[kUnroll]) const {
     const T slope = static_cast<T>(d.intersection);
@@ -264,7 +265,7 @@ class EveryTerm {
     }
   }
 
-  /// [a < b], at a tie b: what the product has for a mask, where a = b = 0 must not be a slope towards more.
+  /// 1 where a < b, else 0; at a tie b. So a mask has the slope of the product: at a = b = 0 it is 0.
   static WARPDICE_INLINE Vec<T> below(Vec<T> a, Vec<T> b) {
     const Vec<T> zero = {};
     return a < b ? splat<T>(1) : a == b ? b : zero;
@@ -289,7 +290,7 @@ class EveryTerm {
 
   const Inputs& in_;
   Odds<T> odds_;
-  // In place of what is not needed any more, or not at all:
+  // These share memory with arrays that are not needed any more, or not at all:
   Vec<T>* focal_;  // with softmax, of neg_log_not_p
   Vec<T>* q_;      // of neg_log_p, class by class
   const bool sigmoid_;

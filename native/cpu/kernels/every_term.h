@@ -1,16 +1,16 @@
 #pragma once
-// Steps 1 and 3 with every term: any overlap, focal loss, and the derivative with respect to the target. What a call
-// wants is looked up at run time, class by class; softmax.h and pointwise.h are the faster passes of what is wanted
-// most.
+// Steps 1 and 3 with every term: any overlap, focal loss, and the derivative with respect to the target. These passes
+// read the call's options at run time, for each class. softmax.h and pointwise.h have faster passes for the commonest
+// calls.
 //
-// With l = -log p, o = -log(1-p) and g = focal_gamma a voxel adds, apart from its weight,
+// With l = -log p, o = -log(1-p) and g = focal_gamma, a voxel of weight 1 adds to the sums
 //   softmax   E: t*l             U: l         F: t*(1-p)^g*l
 //   sigmoid   E: t*l + (1-t)*o   U: (l+o)/2   F: t*(1-p)^g*l + (1-t)*p^g*o
-// and their derivatives make, with h = (1-p)^g*(1 + g*p*l/(1-p)),
+// The gradient is, with h = (1-p)^g*(1 + g*p*l/(1-p)),
 //   softmax   dz_c = p_c*(dp_c - sum_j p_j*dp_j + sum_j q_j) - q_c,   q = dE*t + dU + dF*t*h
 //   sigmoid   dz = dp*p*(1-p) - q,   q = dE*(t-p) + dU*(1/2-p) + dF*(t*(1-p)*h(p) - (1-t)*p*h(1-p))
-// Powers are products or e^(-g*o) or e^(-g*l), and nothing is divided by 0: finite for every g >= 0, at p = 0 and 1
-// too.
+// Powers are computed as products, e^(-g*o) or e^(-g*l), without a division by 0. So all terms are finite for every
+// g >= 0, also at p = 0 and p = 1.
 #include "cpu/kernels/steps.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {

@@ -15,7 +15,7 @@ void KernelRun<T>::gradient(const Coefficients* coefficients, const GradientOut&
   const bool stages = path.write == Write::staged || path.write == Write::staged_streamed;
   const bool direct = path.read == Read::halves || (path.read != Read::staged && blocks_.direct_target() && !stages);
   for (int64_t s = run_.begin; s < run_.end;) {
-    // First up to where whole lines can be streamed.
+    // Begins with the voxels before the first whole line, which cannot be streamed.
     const bool has_head = path.head > 0 && s == run_.begin && path.head < run_.end - s;
     const Block block = blocks_.next_block(s, has_head ? s + path.head : run_.end, direct);
     s += block.voxels;

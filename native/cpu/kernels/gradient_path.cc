@@ -42,13 +42,14 @@ GradientPath choose_path(const Inputs& in, const Run& run, const GradientOut& ou
   const bool halves = same_dtype && reads_halves(in, widens_quickly);
   const bool direct = is_direct(in, out.dtype) && !out.accumulate;
 
-  // Not where the gradient is added to what is there, or replaces the predictions or what was kept.
+  // No streaming where the gradient is added to the old one, or replaces the predictions or the kept probabilities.
   const bool may_stream = out.streaming && !kept && !out.accumulate && out.data != in.predictions.data;
   const bool alike = !in.interleaved() && rows_begin_alike(in, out);
   int64_t head = may_stream && alike ? streaming_head(in, run, out) : -1;
-  // Whether softmax takes a maximum is decided step by step: where steps begin may not depend on where memory does.
+  // Softmax decides for each step whether it takes a maximum, so the first voxel of a step must not depend on
+  // addresses.
   if (halves && in.activation == Activation::softmax && head > 0) head = -1;
-  // Rows that begin anywhere in a line are staged, and each is copied from its first whole line on.
+  // Rows that do not begin with a cache line are staged; each is streamed from its first whole line on.
   const bool row_by_row = may_stream && !alike && (in.interleaved() || is_direct(in, out.dtype));
 
   GradientPath path = {Read::staged, Write::staged, head > 0 ? head : 0};

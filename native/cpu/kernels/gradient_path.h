@@ -1,15 +1,15 @@
 #pragma once
-// Which way a run of step 3 takes: from where its passes read the predictions, and how the gradient is written.
+// The path of a run of step 3: where its passes read the predictions, and how they write the gradient.
 #include "cpu/kernels/kernels.h"
 
 namespace warpdice::cpu {
 
-/// What the passes read.
+/// Where the passes read.
 enum class Read : uint8_t {
   direct,  // the caller's array
   halves,  // the caller's array of halves, which the passes widen themselves
   staged,  // a copy of a block, converted to float or double and class after class
-  kept,    // the probabilities that step 1 left where the gradient goes
+  kept,    // the probabilities that step 1 wrote to the gradient's memory
 };
 
 /// Where the passes write.
@@ -23,15 +23,15 @@ enum class Write : uint8_t {
 struct GradientPath {
   Read read;
   Write write;
-  int64_t head;  // voxels to do before the first that begins a line of the cache; 0 where that does not matter
+  int64_t head;  // voxels before the first one that begins a cache line; 0 where that does not matter
 };
 
-/// Whether arrays of this dtype are read and written where they are: the passes compute with the predictions' dtype, or
-/// with float32 for halves, class after class.
+/// Whether the passes read and write arrays of this dtype in place. They compute in the predictions' dtype (float32 for
+/// halves), class after class.
 bool is_direct(const Inputs& in, DType dtype);
 
-/// Whether the passes themselves widen predictions of halves; targets are labels and nothing is weighted then.
-/// widens_quickly: in an instruction or two a vector. 10 to 15% less time than staging them there.
+/// Whether the passes widen half-precision predictions themselves, for labels without weights only. widens_quickly: the
+/// target does that in one or two instructions per vector; the call then takes 10 to 15% less time than with staging.
 bool reads_halves(const Inputs& in, bool widens_quickly);
 
 /// Step 1. keeps: it leaves probabilities for step 3.

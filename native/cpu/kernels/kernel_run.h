@@ -6,11 +6,11 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Where passes keep what they have of one step of all classes: [C][kUnroll] each.
+/// Scratch arrays of the passes for one step of all classes, [C][kUnroll] each.
 template <class T>
 struct Scratch {
-  Vec<T>* numerators;   // of softmax, then its p
-  Vec<T>* next_logits;  // PrefetchingSoftmax
+  Vec<T>* numerators;   // of softmax; replaced by p
+  Vec<T>* next_logits;  // for PrefetchingSoftmax
   Vec<T>* dp;           // dL/dp
   Vec<T>* excess;       // [C]: see pointwise.h
   Vec<T>* every_term;   // kEveryTermArrays of them
@@ -32,7 +32,7 @@ class KernelRun {
   void target_gradient(const Coefficients* coefficients, const GradientOut& out);
 
  private:
-  /// Steps that the workspace holds beside what is staged.
+  /// How many more steps the workspace holds beside the staged blocks.
   size_t steps() const { return every_term_ ? 1 + kEveryTermArrays : 2; }
 
   T* reserve(Workspace& workspace) const {
@@ -51,7 +51,8 @@ class KernelRun {
     return static_cast<Element*>(out.data) + blocks_.layout().offset(run_.n, block.s);
   }
 
-  /// Where a block is kept: class by class, whatever the layout, since only step 3 reads it.
+  /// The memory for a block's kept probabilities. They lie class by class in either layout, since only step 3 reads
+  /// them.
   Sink<T> kept_at(const GradientOut& out, const Block& block) const {
     return {place<T>(out, block), blocks_.layout().channels_last ? block.voxels : in_.voxels, false};
   }
@@ -104,9 +105,8 @@ KernelRun<T>::KernelRun(const Inputs& in, const Run& run, Workspace& workspace, 
       step_(static_cast<size_t>(in.classes) * kStep<T>),
       staged_size_(static_cast<size_t>(in.classes) * staged_stride<T>(in.classes)),
       memory_(reserve(workspace)),
-      // Memory is shared by what is never in use at once: layouts are converted before the passes load anything and
-      // after they stored all; dp is of step 3, the logits of the next step are of step 1; and a call has one kind of
-      // passes.
+      // Arrays that are never used at the same time share memory. Layouts are converted before the passes load and
+      // after they store; only step 3 uses dp, only step 1 the logits of the next step; a call has one kind of passes.
       blocks_(in, run, memory_) {
   scratch_.dp = scratch_.next_logits = vectors(0);
   scratch_.numerators = scratch_.excess = scratch_.every_term = vectors(1);

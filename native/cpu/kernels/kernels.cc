@@ -1,4 +1,4 @@
-// The table of one SIMD target. Here calls are sorted by the type that is computed with.
+// The function table of one SIMD target. Its functions choose the type to compute with, float or double.
 #include "cpu/kernels/kernels.h"
 
 #include "cpu/kernels/check_labels.h"

@@ -1,11 +1,11 @@
 #pragma once
 // What each SIMD target provides: steps 1 and 3 on a run of voxels of one sample. engine.cc picks the
 // target once and hands out the runs. The files:
-//   kernels (the table), kernel_run, statistics, gradient, target_gradient: a run, cut into blocks, to its passes
-//   gradient_path: what is read from where and how it is written; blocks, layout, rows: staging, layouts, dtypes
+//   kernels (the table), kernel_run, statistics, gradient, target_gradient: cut a run into blocks and call the passes
+//   gradient_path: where passes read and write; blocks, layout, rows: staging, layouts, dtypes
 //   softmax, pointwise, every_term (with odds): the passes; steps: what they share
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
-//   simd, elementary, dispatch: vectors, exponentials and logarithms, from dtypes and options to types
+//   simd, elementary, dispatch: vectors, exponentials and logarithms, types for dtypes and options
 #include "cpu/memory/workspace.h"
 #include "math/counts.h"
 

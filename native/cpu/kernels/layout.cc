@@ -1,7 +1,7 @@
 // The conversions of layout.h, compiled once for all that use them.
 //
-// Channels last, a step is [voxel][C] in memory; the passes want [C][voxel]. With a constant number of
-// classes and of voxels the compiler makes shuffles of plain loops; else 4 x 4 tiles are transposed.
+// With channels last, a step is [voxel][C] in memory; the passes need [C][voxel]. For constant numbers of
+// classes and voxels the compiler turns plain loops into shuffles; else 4 x 4 tiles are transposed.
 #include "cpu/kernels/layout.h"
 
 #include "cpu/kernels/dispatch.h"
@@ -128,7 +128,7 @@ class Conversion : LayoutConverter<T> {
     for (int at = 0; at < count; at += kStep<T>) visit(at, count - at < kStep<T> ? count - at : kStep<T>);
   }
 
-  /// Asks for the next block's elements while this one's are worked on.
+  /// Prefetches the next block's elements while this block is converted.
   static WARPDICE_INLINE void prefetch(const Storage* from, int64_t count) {
     constexpr int64_t kLine = 64 / sizeof(Storage);
     for (int64_t at = 0; at < count; at += kLine) __builtin_prefetch(from + at);
@@ -157,7 +157,7 @@ class Conversion : LayoutConverter<T> {
     for_rows(count, [&](int64_t at, int filled) { store_row(to + at, filled, scratch + at, mode); });
   }
 
-  /// What is interleaved in scratch, around the caches wherever in a line it begins.
+  /// Writes the interleaved scratch around the caches; `to` may begin anywhere in a cache line.
   void stream_step(Storage* to, int count) const {
     if constexpr (std::is_same_v<T, Storage>) return stream_bytes(to, scratch, count * classes * sizeof(T));
     for_rows(count, [&](int64_t at, int filled) {

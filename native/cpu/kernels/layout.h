@@ -1,5 +1,5 @@
 #pragma once
-// Layouts at the edge: a block of an array [N,C,S] or [N,S,C] becomes classes one after the other, and back.
+// Converts layouts: a block of an array [N,C,S] or [N,S,C] becomes one class after the other, and back.
 #include "cpu/kernels/rows.h"
 #include "math/types.h"
 
@@ -11,7 +11,7 @@ struct LayoutConverter {
   int64_t classes, voxels;
   bool channels_last;
   T* scratch;                 // [C][kStep<T>], used by load() and store() only
-  int64_t stride = kStep<T>;  // elements from class to class of what is staged: a multiple of kStep<T> or more
+  int64_t stride = kStep<T>;  // elements from class to class of the staged block: a multiple of kStep<T> or more
 
   /// Elements before class 0 of voxel s of sample n.
   int64_t offset(int64_t n, int64_t s) const {
@@ -21,7 +21,7 @@ struct LayoutConverter {
   /// staged: [C][whole steps], the rest of the last step 0.
   void load(const Operand& array, int64_t n, int64_t s, int count, T* staged) const;
 
-  /// Writes a staged block where it belongs.
+  /// Writes a staged block to the array.
   void store(const GradientOut& out, int64_t n, int64_t s, int count, const T* staged, StoreMode mode) const;
 };
 

@@ -1,11 +1,11 @@
 #pragma once
-// Probabilities, their complements and the logarithms of both, with all their digits.
+// Probabilities, their complements and the logarithms of both, without cancellation.
 #include "cpu/kernels/pointwise.h"
 #include "cpu/kernels/softmax.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// What a step's logits say of each class: [C][kUnroll] each. Not where the logits are.
+/// The results for each class of a step, [C][kUnroll] each. Their memory must differ from that of the logits.
 template <class T>
 struct Odds {
   Vec<T>*p, *complement;  // p, 1-p
@@ -20,8 +20,8 @@ WARPDICE_INLINE Vec<T> finite(Vec<T> x) {
   return x > kLarge ? splat<T>(kLarge) : x;
 }
 
-/// Where p > 1/2 the class is the largest one, and 1-p and log p come from the sum of the others: from p itself they
-/// would have lost their digits.
+/// Where p > 1/2 the class is the largest one. 1-p and log p are then computed from the sum of the other classes;
+/// computed from p they would lose digits.
 template <class T>
 void find_softmax(int64_t classes, const View<T>& z, bool logs, const Odds<T>& to) {
   const T min = static_cast<T>(sizeof(T) == 4 ? 0x1p-126 : 0x1p-1022);  // logarithms are of normal numbers

@@ -1,15 +1,15 @@
 #pragma once
-// Steps 1 and 3 without activation and of sigmoid: each class on its own.
+// Steps 1 and 3 for sigmoid and without activation: each class by itself.
 #include "cpu/kernels/steps.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// p = 1 / (1 + e^-z) and 1-p, from the smaller of them: nothing overflows or cancels.
+/// p = 1 / (1 + e^-z) and 1-p, both computed from the smaller one, so that nothing overflows or cancels.
 template <class T>
 struct Sigmoid {
   Vec<T> p, complement, product;
 
-  /// sign: z, or what was kept: the smaller with the sign of z.
+  /// sign: z, or the kept value, which is the smaller one with the sign of z.
   WARPDICE_INLINE Sigmoid(Vec<T> smaller, Vec<T> sign) {
     const Vec<T> larger = static_cast<T>(1) - smaller;
     const auto negative = bits_of<T>(sign) < 0;
@@ -52,7 +52,7 @@ WARPDICE_INLINE Vec<T> logit_loss(const Steps<T, Target, From>& steps, int64_t c
   return (t == zero ? zero : t * max(zero, -z)) + (other == zero ? zero : other * max(zero, z));
 }
 
-/// Steps whose logarithms are one: their product is at most 2^(8 * kUnroll).
+/// Steps that share one logarithm, of the product of their 1+e, which is at most 2^(8 * kUnroll).
 constexpr int64_t kSharingSteps = 8;
 
 /// Adds one class of one step to E and U: -log p = log(1+e) + max(-z, 0) and -log(1-p) = log(1+e) + max(z, 0), with e =
@@ -76,7 +76,7 @@ WARPDICE_INLINE void add_logit_loss(const Steps<T, Target, From>& steps, int64_t
   totals.uniform += tree_sum<T>(x);
 }
 
-/// The same of log(1+e) for all vectors of up to kSharingSteps steps. excess: what the product of 1+e exceeds 1 by.
+/// Adds log(1+e) for all vectors of up to kSharingSteps steps. excess: the product of 1+e, minus 1.
 template <class T>
 WARPDICE_INLINE void add_logarithms(bool uniform, Vec<T> excess, Totals& totals) {
   const Vec<double> shared = widen_sum(log_of_excess<T>(excess));
@@ -106,7 +106,7 @@ void pointwise_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* 
       Vec<T> p[kUnroll], kept[kUnroll], e[kUnroll];
       steps.z.prefetch(c);
       if constexpr (kSigmoid) exp_side(steps.z, c, e);
-      // Before p, so that few vectors are alive at once.
+      // Comes before p, so that fewer registers are needed.
       if constexpr (kEntropy) add_entropy(steps, i, c, e, excess[c], totals[c]);
       for (int u = 0; u < kUnroll; u++) {
         p[u] = steps.z.get(c, u);

@@ -1,6 +1,6 @@
 #pragma once
-// The class of each voxel, by its label or by the largest of its predictions. A code is an index below C, or one of the
-// two after.
+// Finds the class of each voxel, from its label or from the largest of its predictions, as a code: a class below C, C
+// for no class, C + 1 for an ignored voxel.
 #include "cpu/kernels/dispatch.h"
 #include "math/label.h"
 
@@ -20,7 +20,7 @@ struct ClassCodes {
 /// labels, codes: [count]. if_ignored: the code of an ignored label. Any other value that is no class gets no_class().
 template <class Label, class Code>
 void classes_of_labels(const Inputs& in, const Label* labels, int count, Code if_ignored, Code* codes) {
-  typedef std::make_unsigned_t<Label> Bits;  // in which smaller ones are large
+  typedef std::make_unsigned_t<Label> Bits;  // makes labels below the first one large
   const Code no_class = ClassCodes<Code>{in.classes}.no_class();
   const Bits base = static_cast<Bits>(label_base(in)), max = static_cast<Bits>(-1);
   const Bits last = static_cast<uint64_t>(in.classes - 1) < max ? static_cast<Bits>(in.classes - 1) : max;
@@ -33,10 +33,10 @@ void classes_of_labels(const Inputs& in, const Label* labels, int count, Code if
   for (int i = 0; i < count; i++) codes[i] = labels[i] == ignored ? if_ignored : codes[i];
 }
 
-/// Of kStep<T> voxels the class with the largest value: the lowest one at a tie, and not reliable where one is NaN.
-/// values: class c begins at c * stride. kClasses: C, and then a vector's classes stay in registers; or 0 for any, and
-/// then a class's vectors are read side by side. Returns a vector with a NaN in it if a value is one (and perhaps where
-/// two are infinite).
+/// Finds for kStep<T> voxels the class with the largest value: the lowest class at a tie, any class for a voxel with a
+/// NaN. values: class c begins at c * stride. kClasses: C, to take one vector after the other, with all its classes in
+/// registers; or 0 for any C, to take several vectors of a class side by side. Returns a vector that contains a NaN if
+/// a value is NaN (and possibly if two values are infinite).
 template <class T, int kClasses, class Code>
 Vec<T> largest_class(int64_t classes, const T* values, int64_t stride, Code* codes) {
   typedef typename Alike<T, Code>::V Narrow;
@@ -63,7 +63,7 @@ Vec<T> largest_class(int64_t classes, const T* values, int64_t stride, Code* cod
   return total;
 }
 
-/// Gives voxels that have a NaN no_class(); in a target also those where no value is above 0.
+/// Gives no_class() to voxels with a NaN and, in a target, to voxels where no value is above 0.
 template <class T, class Code>
 void clear_class(int64_t classes, const T* values, int64_t stride, int count, bool is_target, Code* codes) {
   for (int i = 0; i < count; i++) {
@@ -74,7 +74,7 @@ void clear_class(int64_t classes, const T* values, int64_t stride, int count, bo
   }
 }
 
-/// values: class c begins at c * stride. is_target: where no value is above 0 the voxel is of no class.
+/// values: class c begins at c * stride. is_target: a voxel where no value is above 0 has no class.
 template <class T, class Code>
 void predicted_classes(int64_t classes, const T* values, int64_t stride, int count, bool is_target, Code* codes) {
   with_few_classes(classes, [&](auto constant) {

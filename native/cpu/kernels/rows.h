@@ -1,5 +1,5 @@
 #pragma once
-// Dtypes at the edge: a row of one step's voxels is read from any storage into float or double, and written back.
+// Converts dtypes: reads a row of one step's voxels from any dtype into float or double, and writes it back.
 #include <type_traits>
 
 #include "cpu/kernels/simd.h"
@@ -29,7 +29,7 @@ WARPDICE_INLINE void widen(const Storage* from, T* row) {
 
 // A vector of floats from as many halves.
 
-/// The compiler's own conversion widens the two sides of a wide vector apart.
+/// The compiler's own conversion widens the two sides of a wide vector separately.
 WARPDICE_INLINE Vec<float> unpack(const BFloat16* from) {
   typedef typename Alike<float, uint32_t>::V Bits;
 #if defined(__AVX512F__)
@@ -87,7 +87,7 @@ WARPDICE_INLINE void widen_halves(const Half* from, float* row) {
 WARPDICE_INLINE void widen(const Float16* from, float* row) { widen_halves(from, row); }
 WARPDICE_INLINE void widen(const BFloat16* from, float* row) { widen_halves(from, row); }
 
-/// Half-precision targets or weights beside float64 predictions: through a float row.
+/// Half-precision targets or weights with float64 predictions are read through a row of floats.
 template <class Half>
 WARPDICE_INLINE void widen_twice(const Half* from, double* row) {
   Half padded[kStep<float>];
@@ -158,7 +158,7 @@ WARPDICE_INLINE void narrow_halves(const float* row, Half* to) {
 WARPDICE_INLINE void narrow(const float* row, BFloat16* to) { narrow_halves<false>(row, to); }
 WARPDICE_INLINE void narrow(const float* row, Float16* to) { narrow_halves<false>(row, to); }
 
-/// The gradient of half-precision targets beside float64 predictions: through a float row.
+/// The gradient of half-precision targets with float64 predictions is written through a row of floats.
 template <class Half>
 WARPDICE_INLINE void narrow_twice(const double* row, Half* to) {
   float floats[kStep<float>] = {};
@@ -184,7 +184,7 @@ WARPDICE_INLINE void load_row(const Storage* from, int count, T* row) {
 enum class StoreMode {
   replace,
   accumulate,  // add to what is there
-  stream,      // around the caches: what needs no conversion, and whole rows of halves
+  stream,      // write around the caches: rows that need no conversion, and whole rows of halves
 };
 
 /// The first `count` elements of a row.

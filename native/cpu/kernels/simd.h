@@ -2,7 +2,7 @@
 // Vectors of float and double on top of the compiler's vector types: one source for SSE2, AVX2, AVX-512
 // and NEON. Each .cc file of this folder is compiled once per target, each time in a namespace of its own
 // (WARPDICE_TARGET), so that no function built for a newer CPU can be linked into an older one's path.
-// For the same reason nothing here uses the C++ library, but for its type traits.
+// For the same reason nothing here uses the C++ library, except its type traits.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -120,7 +120,7 @@ WARPDICE_INLINE void stream(void* to, V v) {
 #endif
 }
 
-/// Copies, around the caches what are whole lines of `to`.
+/// Copies; whole cache lines of `to` are written around the caches.
 inline void stream_bytes(void* to, const void* from, size_t size_bytes) {
   constexpr size_t kLineBytes = 64;
   char* t = static_cast<char*>(to);
@@ -134,7 +134,7 @@ inline void stream_bytes(void* to, const void* from, size_t size_bytes) {
   memcpy(t + at, f + at, size_bytes - at);
 }
 
-/// After the last stream() of a thread, before others read what it wrote.
+/// Call this after the last stream() of a thread, before other threads read the results.
 WARPDICE_INLINE void stream_fence() {
 #if defined(__x86_64__)
   _mm_sfence();

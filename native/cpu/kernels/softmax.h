@@ -4,15 +4,15 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// What the classes of a voxel share.
+/// The values that the classes of a voxel share.
 template <class T>
 struct Softmax {
   Vec<T> largest[kUnroll];  // m
   Vec<T> sum[kUnroll];      // of the numerators
 };
 
-/// Groups of classes are added with compensation: many small terms beside the 1 of the largest class would else be
-/// lost, all to the same side.
+/// The sums of groups of classes are added with compensation. Otherwise many small terms would be rounded away beside
+/// the 1 of the largest class, all in the same direction.
 constexpr int64_t kGroup = 8;
 template <class T>
 WARPDICE_INLINE void add_part(Vec<T> part, Vec<T>& sum, Vec<T>& lost) {
@@ -37,8 +37,8 @@ WARPDICE_INLINE bool all_moderate(int64_t classes, const View<float, Half>& z) {
   return !any_above(largest, kLimit);
 }
 
-/// numerators: e^(z - m), [C][kUnroll], from exponentials(c, u, e): kSideBySide of class c from vector u on. sum:
-/// theirs.
+/// Computes the numerators e^(z - m), [C][kUnroll], and their sum. exponentials(c, u, e) gives kSideBySide vectors of
+/// class c from vector u on.
 template <class T, class Exponentials>
 WARPDICE_INLINE void sum_numerators(int64_t classes, Vec<T>* numerators, Vec<T> (&sum)[kUnroll],
                                     Exponentials exponentials) {
@@ -64,8 +64,8 @@ WARPDICE_INLINE void sum_numerators(int64_t classes, Vec<T>* numerators, Vec<T> 
   for (int u = 0; u < kUnroll; u++) sum[u] += lost[u];
 }
 
-/// numerators: e^(z - m), [C][kUnroll], which may lie where z does. needs_largest: m is asked for; else moderate halves
-/// are taken with m = 0, and `largest` is not written.
+/// Computes the numerators e^(z - m), [C][kUnroll], which may replace z. needs_largest: the caller needs m. Otherwise
+/// halves of moderate size are computed with m = 0, and `largest` is not written.
 template <class T, class From>
 WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<T>* numerators,
                                    bool needs_largest = true) {
@@ -98,9 +98,10 @@ WARPDICE_INLINE Softmax<T> softmax(int64_t classes, const View<T, From>& z, Vec<
   return shared;
 }
 
-/// Softmax of step after step, for many classes: the logits of a step are read and compared while the exponentials of
-/// the step before are computed, so that these do not wait for memory. They are read once: where rows have the length
-/// of a power of two, all classes of a voxel share a few places of the cache, which would lose them meanwhile.
+/// Softmax for many classes, step by step. While it computes the exponentials of a step, it reads the logits of the
+/// next step and finds their maxima, so that the exponentials do not wait for memory. It reads each logit once: when
+/// the distance of rows is a power of two, all classes of a voxel share a few cache sets and would be evicted before a
+/// second read.
 template <class T>
 class PrefetchingSoftmax {
  public:
@@ -117,7 +118,7 @@ class PrefetchingSoftmax {
     }
   }
 
-  /// Of the step that was read last; reads the next.
+  /// Computes the numerators of the step that was read last, and reads the next one.
   WARPDICE_INLINE Softmax<T> step(const View<T>& next) {
     Vec<T>* const ahead = numerators_;
     numerators_ = logits_;
@@ -171,12 +172,12 @@ class PrefetchingSoftmax {
   Vec<T> largest_[kUnroll];  // of the logits
 };
 
-/// Rows that are a multiple of this apart share a few places of the cache.
+/// Rows whose distance is a multiple of this share a few sets of the cache.
 constexpr int64_t kCacheWayBytes = 4096;
 
-/// Where that pays: on a Zen 5 it takes 7% off a call with 19 classes, of float64 8%. Narrow vectors of floats gain
-/// nothing, their arithmetic takes longer than what they wait for. Fewer classes stay in the cache from pass to pass,
-/// as short rows do; of more it could not hold two steps.
+/// Where PrefetchingSoftmax is faster: on a Zen 5 a call with 19 classes takes 7% less time, in float64 8%. Narrow
+/// vectors of floats gain nothing, because their arithmetic takes longer than the memory. Fewer classes, and short
+/// rows, stay in the cache from pass to pass anyway; of more classes the cache could not hold two steps.
 template <class T>
 constexpr bool kReadsAhead = kVectorBytes == 64 || sizeof(T) == 8;
 template <class T>
@@ -213,8 +214,8 @@ WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Soft
   }
 }
 
-/// The same of all steps, with the logits of the next step read meanwhile. A function of its own, since of larger ones
-/// GCC leaves loops rolled.
+/// The same for all steps, reading the logits of the next step meanwhile. This is a function of its own because GCC
+/// does not unroll loops in larger functions.
 template <class T, bool kKeep, class Target, class From>
 __attribute__((noinline)) void prefetching_statistics(Steps<T, Target, From> steps, Vec<T>* numerators,
                                                       Vec<T>* next_logits, Totals* totals, Sink<T> probabilities) {
@@ -259,9 +260,9 @@ WARPDICE_INLINE Vec<T> entropy_slope(const Steps<T, Target, From>& steps, const 
 /// U, has a slope. p, dp: [C][kUnroll].
 template <class T, bool kWeighted, bool kKept, bool kEntropy, class Target, class From, class To>
 void softmax_gradient(Steps<T, Target, From> steps, const Slope<T>* slopes, Vec<T>* p, Vec<T>* dp, Sink<T, To> sink) {
-  // Narrow vectors wait for what was kept. Of more classes the caches would lose it again before it is used.
+  // Prefetching the kept probabilities helps narrow vectors. With more classes they would be evicted before their use.
   const bool prefetches = kKept && kVectorBytes < 64 && steps.classes <= 32;
-  // Of more classes than such a place holds, those that were read last are still in it.
+  // With more classes than a cache set holds, only those that were read last are still cached.
   const bool share = steps.z.class_stride * static_cast<int64_t>(sizeof(From)) % kCacheWayBytes == 0;
   const bool backwards = kKept && !kEntropy && kVectorBytes == 64 && share && steps.classes > 12;
   const int64_t first = backwards ? steps.classes - 1 : 0, step = backwards ? -1 : 1;

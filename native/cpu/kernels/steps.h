@@ -1,6 +1,6 @@
 #pragma once
-// What the passes of steps 1 and 3 share: a step of voxels, its target, and what one class adds to the sums and takes
-// from the coefficients. softmax.h and pointwise.h have the passes.
+// The parts that the passes of steps 1 and 3 share: a step of voxels, its target, the terms of one class in the sums,
+// and the slope from one class's coefficients. softmax.h and pointwise.h have the passes.
 //
 // Classes are in the outer loop and a vector holds neighbouring voxels, so that nothing crosses lanes.
 // Sums: eight vectors are added as a tree in T and then into double, so that constant inputs (whose
@@ -11,7 +11,7 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Where class c of the first voxel of a step is: direct in the caller's array, or staged. From: T, or halves.
+/// A step in the caller's array or staged: its data begins with class 0 of the first voxel. From: T, or halves.
 template <class T, class From = T>
 struct View {
   typedef From Storage;
@@ -24,11 +24,11 @@ struct View {
     else return load<Vec<T>>(from);
   }
 
-  /// Asks for what a step some steps ahead will read: with a stream per class the hardware does not see it coming.
-  /// 1.5 kB ahead was best on a Zen 5 (of 0.5, 1 and 1.5), 20 to 30% on tensors beyond the cache.
+  /// Prefetches the data of a later step: with a row per class there are too many streams for the hardware prefetcher.
+  /// 1.5 kB ahead was best on a Zen 5 (of 0.5, 1 and 1.5); it saves 20 to 30% on tensors larger than the cache.
   WARPDICE_INLINE void prefetch(int64_t c) const { prefetch(c, 0, kUnroll); }
 
-  /// The same for some vectors of the step.
+  /// The same for some of the step's vectors.
   WARPDICE_INLINE void prefetch(int64_t c, int first_u, int count) const {
     constexpr int kAheadBytes = 1536, kLineBytes = 64, kVector = Simd<T>::lanes * sizeof(From);
     const char* from = reinterpret_cast<const char*>(data + c * class_stride) + kAheadBytes + first_u * kVector;
@@ -70,7 +70,7 @@ struct Totals {
   Vec<double> intersection, prediction, target, volume, cross_entropy, uniform, focal;
 };
 
-/// What the passes want of one class's coefficients.
+/// One class's coefficients in the form that the passes use.
 template <class T>
 struct Slope : PredictionSlope<T> {
   T at_label;                // at_target + constant
@@ -88,7 +88,7 @@ WARPDICE_INLINE Slope<T> slope_of(const Inputs& in, const Coefficients& d) {
           static_cast<T>(d.cross_entropy + d.uniform)};
 }
 
-/// What a pass works on; advanced by whole steps.
+/// The data that a pass works on. It advances by whole steps.
 template <class T, class Target, class From = T>
 struct Steps {
   /// Whether there can be weights. Where the passes widen labels or halves themselves there are none.
@@ -112,8 +112,8 @@ struct Steps {
   }
 };
 
-/// Where the gradient goes, or the probabilities that step 1 leaves there for step 3 (data is null where it leaves
-/// none): p for softmax; for sigmoid the smaller of p and 1-p with the sign of z. To: T, or halves.
+/// The memory for the gradient, or for the probabilities that step 1 keeps for step 3 (data is null when it keeps
+/// none): p for softmax; for sigmoid the smaller one of p and 1-p with the sign of z. To: T, or halves.
 template <class T, class To = T>
 struct Sink {
   To* data;
