@@ -1,6 +1,6 @@
 // warpdice/tfjs: a loss of this package as a TensorFlow.js loss. Nothing of TensorFlow.js is imported: the caller hands
 // in the one that it uses (tfjs, tfjs-node or tfjs-core), so there is never a second copy beside it.
-import type { Names } from './calls/names.js';
+import type { Names } from './calls/argument-names.js';
 import { sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { Loss } from './losses/loss.js';
