@@ -25,7 +25,7 @@ struct Transformed {
 };
 
 WARPDICE_HOST_DEVICE inline Transformed transformed(const LossOptions& options, double r) {
-  constexpr double kLeast = 1e-12;  // of r, under a logarithm
+  constexpr double kMinRatio = 1e-12;  // under a logarithm
   const double x = 1 - r;
   switch (options.transform) {
     case Transform::none:
@@ -37,8 +37,8 @@ WARPDICE_HOST_DEVICE inline Transformed transformed(const LossOptions& options, 
     }
     case Transform::log: {
       if (r >= 1) return {0, 0};
-      const bool clamped = r < kLeast;
-      const double l = -log(clamped ? kLeast : r), value = pow(l, options.gamma);
+      const bool clamped = r < kMinRatio;
+      const double l = -log(clamped ? kMinRatio : r), value = pow(l, options.gamma);
       return {value, clamped ? 0 : -options.gamma * value / (l * r)};
     }
     case Transform::log_cosh: {
