@@ -13,9 +13,9 @@ import { Reduction, Step } from '../native/codes.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import { codeOf } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
+import type { Names } from './argument-names.js';
 import { checkScale, checkUpstream, readFactors, refuseUpstream } from './gradient-factors.js';
 import { type LossStatistics, sumsOn } from './loss-statistics.js';
-import type { Names } from './names.js';
 import { memoryOf } from './native-call.js';
 import { type AnyOptions, type Operation, valueOutKeys } from './operations.js';
 import type {

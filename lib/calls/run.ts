@@ -12,10 +12,10 @@ import {
   withCopies,
   withoutStatistics,
 } from './all-reduce.js';
+import type { Names } from './argument-names.js';
 import { readFactors } from './gradient-factors.js';
 import { LogitsCheck } from './logits-check.js';
 import type { LossStatistics } from './loss-statistics.js';
-import type { Names } from './names.js';
 import { callLoss } from './native-call.js';
 import type { PlanRunner } from './plan.js';
 import { type PreparedCall, release } from './prepared-call.js';

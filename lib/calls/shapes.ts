@@ -4,7 +4,7 @@ import { needs, rangeError, sameShape, sameShapeWithout, showShape } from '../co
 import { Activation, LossKind } from '../native/codes.js';
 import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
-import { defaultNames, type Names } from './names.js';
+import { defaultNames, type Names } from './argument-names.js';
 
 /** The options of a loss that shapes are checked against. */
 export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &

@@ -1,6 +1,6 @@
 import { type AllReduce, checkAllReduce } from '../calls/all-reduce.js';
+import { defaultNames, type Names } from '../calls/argument-names.js';
 import { LossStatistics } from '../calls/loss-statistics.js';
-import { defaultNames, type Names } from '../calls/names.js';
 import * as operations from '../calls/operations.js';
 import type {
   CallOptions,

@@ -12,9 +12,9 @@ namespace warpdice::cpu {
 
 CountFaults count(const CountInputs& inputs, double* counts) {
   const Inputs& in = inputs.in;
-  constexpr int64_t kLeastElements = 65536;
+  constexpr int64_t kMinElements = 65536;
   const int64_t cells = inputs.cells();
-  const Partition partition(in, kLeastElements, in.voxels);  // no upper limit on the number of runs
+  const Partition partition(in, kMinElements, in.voxels);  // no upper limit on the number of runs
   // The memory is kept from call to call, so that an evaluation allocates nothing.
   static thread_local std::vector<int64_t> totals_memory;
   totals_memory.assign(static_cast<size_t>(in.samples * cells), 0);

@@ -21,10 +21,10 @@ Workspace& workspace() {
 
 /// Partitions by the shape of one sample and not by N, because a call may be done in groups of samples (run.cc).
 Partition partition_of(const Inputs& in) {
-  constexpr int64_t kLeastElements = 32768;
-  constexpr int64_t kMostRuns = 256;       // per sample: enough for large machines
-  constexpr int64_t kMostPartials = 8192;  // per sample: half a megabyte of sums
-  return {in, kLeastElements, std::clamp<int64_t>(kMostPartials / in.classes, 16, kMostRuns)};
+  constexpr int64_t kMinElements = 32768;
+  constexpr int64_t kMaxRuns = 256;       // per sample: enough for large machines
+  constexpr int64_t kMaxPartials = 8192;  // per sample: half a megabyte of sums
+  return {in, kMinElements, std::clamp<int64_t>(kMaxPartials / in.classes, 16, kMaxRuns)};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 #pragma once
-// The numbers that make one loss out of the statistics; finalize.h has the formulas.
+// The numbers that make one loss out of the statistics; loss_formulas.h has the formulas.
 #include <stdint.h>
 
 #include "math/sums.h"

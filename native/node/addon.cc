@@ -8,7 +8,7 @@
 #include "node/loss_class.h"
 #include "node/metrics_functions.h"
 #include "node/napi_util.h"
-#include "node/resample_arguments.h"
+#include "node/resample_function.h"
 
 namespace warpdice {
 namespace {

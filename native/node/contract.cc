@@ -3,7 +3,7 @@
 #include "node/call_arguments.h"
 #include "node/codes.h"
 #include "node/count_arguments.h"
-#include "node/resample_arguments.h"
+#include "node/resample_function.h"
 
 namespace warpdice {
 namespace {

@@ -4,7 +4,7 @@ namespace warpdice {
 namespace {
 
 /// With more classes the index of a pair of classes would not fit in 63 bits.
-constexpr int64_t kMostClasses = int64_t{1} << 20;
+constexpr int64_t kMaxClasses = int64_t{1} << 20;
 
 }  // namespace
 
@@ -27,7 +27,7 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   in.weight.dtype = to_dtype(env, info[kWeightType]);
   const DType p = in.predictions.dtype;
   const bool fits = (maps ? is_label(p) && in.labels : is_float(p)) && operands_fit(in);
-  if (!fits || C > kMostClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
+  if (!fits || C > kMaxClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 
   // Of at least a * b * c elements, which are sizes from 1.
   const auto take = [&](Argument argument, const char* name, size_t element, int64_t a, int64_t b, int64_t c) {

@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { roundMarks } from '#plot';
 import { charts } from '../../bench/charts.js';
-import { around, caseOf, savedOf, ms as timed } from './results.js';
+import { around, caseOf, savedOf, ms as timed } from './fixture.js';
 
 const group = '[4,4,512,512] softmax';
 const calls = [

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { measureMemory } from '../../bench/measure/memory.js';
 import { textOf } from '../../bench/report/saved.js';
-import { caseOf, savedOf } from './results.js';
+import { caseOf, savedOf } from './fixture.js';
 
 const root = path.join(__dirname, '..', '..');
 const compiled = path.join(root, 'dist-bench', 'bench');

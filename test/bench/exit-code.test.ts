@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { exitCode } from '../../bench/report/exit-code.js';
 import type { Saved } from '../../bench/report/results.js';
-import { around, caseOf, ms, savedOf } from './results.js';
+import { around, caseOf, ms, savedOf } from './fixture.js';
 
 const group = '[4,4,512,512] softmax';
 const right = savedOf([caseOf(2)]);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readSaved, textOf, writeSaved } from '../../bench/report/saved.js';
 import { targetsOf } from '../../bench/report/targets.js';
-import { around, caseOf, ms, savedOf } from './results.js';
+import { around, caseOf, ms, savedOf } from './fixture.js';
 
 let folder: string;
 beforeAll(() => {

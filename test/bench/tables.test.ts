@@ -1,7 +1,7 @@
 // The tables: what was not timed is named, and has no figure.
 import { expect, test } from '@jest/globals';
 import { machineText, tables, targetsText } from '../../bench/report/tables.js';
-import { caseOf, ms, savedOf } from './results.js';
+import { caseOf, ms, savedOf } from './fixture.js';
 
 const group = '[4,4,512,512] softmax';
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CaseResult, PeerTimes } from '../../bench/report/results.js';
 import { targetsOf } from '../../bench/report/targets.js';
-import { around, caseOf, ms, savedOf } from './results.js';
+import { around, caseOf, ms, savedOf } from './fixture.js';
 
 const four = '[4,4,512,512] softmax';
 const large = '[2,3,128,128,128] softmax';

@@ -16,4 +16,4 @@ for (const target of ['baseline', 'avx2', 'avx512', 'neon']) {
   const { simd, digests } = JSON.parse(stdout);
   if (simd === target) recorded[compiler][target] = digests;
 }
-writeFileSync(file, `${JSON.stringify(recorded, null, 1)}\n`);
+writeFileSync(file, `${JSON.stringify(recorded, null, 2)}\n`);

@@ -1,4 +1,4 @@
-// A call that must be refused: what is tried in test/errors*.test.ts.
+// A call that must be refused: what is tried in test/errors.
 import { expect } from '@jest/globals';
 import { DiceLoss } from '../../lib/index.js';
 import { full, tensor } from './tensors.js';

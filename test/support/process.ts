@@ -1,4 +1,4 @@
-// Runs test/workers/*.mjs, or scripts by their absolute path, in Node processes of their own, against dist/.
+// Runs test/support/workers/*.mjs, or scripts by their absolute path, in Node processes of their own, against dist/.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 

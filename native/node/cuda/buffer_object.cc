@@ -12,7 +12,7 @@ namespace {
 
 /// What V8 is told that a Buffer takes, at most: enough to make it collect Buffers that nobody disposed. Device memory
 /// is no part of V8's heap.
-constexpr size_t kMostReportedBytes = 1 << 20;
+constexpr size_t kMaxReportedBytes = 1 << 20;
 
 /// A copy to the host that may still run, and the faults of the call that wrote what it copies.
 struct PendingRead {
@@ -71,7 +71,7 @@ BufferObject::BufferObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Bu
   if (!info[0].IsExternal()) throw Napi::TypeError::New(env, "Expected a buffer to be made by allocate, wrap or open");
   span_ = *info[0].As<Napi::External<Span>>().Data();
   info.This().As<Napi::Object>().TypeTag(&kTag);
-  reported_bytes_ = static_cast<int64_t>(std::min(span_.size_bytes, kMostReportedBytes));
+  reported_bytes_ = static_cast<int64_t>(std::min(span_.size_bytes, kMaxReportedBytes));
   Napi::MemoryManagement::AdjustExternalMemory(env, reported_bytes_);
 }
 

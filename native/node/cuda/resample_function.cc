@@ -1,7 +1,7 @@
 // The function `resampleNearest` of CudaBinding in binding.d.ts.
+#include "node/resample_function.h"
 #include "cuda/kernels/resample.h"
 #include "node/cuda/classes.h"
-#include "node/resample_arguments.h"
 
 namespace warpdice::device {
 

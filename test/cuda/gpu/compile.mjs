@@ -8,7 +8,7 @@ import { transformFileSync } from '@swc/core';
 const root = path.join(import.meta.dirname, '..', '..', '..');
 /** Suites that start processes test nothing on the GPU. */
 const suites =
-  /^(device(?!-workers)|stream|central|dtypes|family(?=\.)|options|shapes|weight).*\.test\.ts$/;
+  /^(device(?!-workers)|stream|central|dtypes|family(?=\.)|option-matrix|shapes|weight).*\.test\.ts$/;
 /** What suites import besides the library. */
 const helpers = /^[\w-]+\.ts$/;
 

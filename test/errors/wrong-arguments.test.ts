@@ -1,5 +1,5 @@
 // Every wrong argument: which error, what it says, that nothing was written, and that the next call works. Options of a loss,
-// and tensors; test/calls/errors-of-calls.test.ts has the options of calls.
+// and tensors; test/errors/wrong-call-options.test.ts has the options of calls.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, JaccardLoss } from '../../lib/index.js';
 import { type Any, inOneForm, like, refuse, shape, x, y } from '../support/errors.js';

@@ -1,5 +1,5 @@
 // The function `resampleNearest` of binding.d.ts.
-#include "node/resample_arguments.h"
+#include "node/resample_function.h"
 
 #include "cpu/resample.h"
 

@@ -13,7 +13,9 @@ function cmake(lines: string, nvidiaSmi = 'exit 9'): string {
   const script = path.join(folder, 'script.cmake');
   writeFileSync(script, `cmake_minimum_required(VERSION 3.22)\n${lines}\n`);
   writeFileSync(path.join(folder, 'nvidia-smi'), `#!/bin/sh\n${nvidiaSmi}\n`, { mode: 0o755 });
-  const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+  // Where an nvcc is, is not this machine's to say.
+  const { CUDACXX: _, CUDA_PATH: __, CUDA_HOME: ___, ...inherited } = process.env;
+  const env = { ...inherited, PATH: `${folder}:${process.env.PATH}` };
   try {
     return execFileSync('cmake', ['-P', script], {
       cwd: root,

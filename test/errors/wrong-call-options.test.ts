@@ -1,4 +1,4 @@
-// Every wrong option of a call, and tensors that are disposed: errors as in test/calls/errors.test.ts.
+// Every wrong option of a call, and tensors that are disposed: errors as in test/errors/wrong-arguments.test.ts.
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, setThreads, Tensor, WarpDiceError } from '../../lib/index.js';
 import {

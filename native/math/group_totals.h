@@ -1,0 +1,122 @@
+#pragma once
+// The first half of step 2: what the classes of a group add up to. Shared by the CPU and CUDA.
+#include <stdint.h>
+
+#include "math/loss_options.h"
+
+namespace warpdice {
+
+/// factor * x; 0 for a factor of 0, even where x is infinite or NaN, such as the cross-entropy of a forbidden class.
+WARPDICE_HOST_DEVICE inline double weighted(double factor, double x) { return factor == 0 ? 0 : factor * x; }
+
+/// The same for each derivative.
+WARPDICE_HOST_DEVICE inline Coefficients weighted(double factor, const Coefficients& d) {
+  if (factor == 0) return {};
+  return {factor * d.intersection,  factor * d.prediction, factor * d.target, factor * d.volume,
+          factor * d.cross_entropy, factor * d.uniform,    factor * d.focal};
+}
+
+/// The totals of a group, or of all groups. add_class() computes them; add() and add_group() add them up.
+struct GroupTotals {
+  double counted;                 // classes that the overlap counts; in a total, losses that its mean divides by
+  double numerator, denominator;  // of losses that sum over the classes, absent classes apart
+  double absent_numerator, absent_denominator;  // generalized: of the absent classes, for a w_c of 1
+  double largest_weight, heaviest;  // generalized: the largest w_c of the present classes, and how many have it
+  double cross_entropy, cross_entropy_weight;
+  double focal, focal_weight;
+};
+
+WARPDICE_HOST_DEVICE inline void add(GroupTotals& to, const GroupTotals& part) {
+  to.counted += part.counted;
+  to.numerator += part.numerator;
+  to.denominator += part.denominator;
+  to.absent_numerator += part.absent_numerator;
+  to.absent_denominator += part.absent_denominator;
+  if (part.largest_weight > to.largest_weight) to.heaviest = 0;
+  if (part.largest_weight >= to.largest_weight) {
+    to.largest_weight = part.largest_weight;
+    to.heaviest += part.heaviest;
+  }
+  to.cross_entropy += part.cross_entropy;
+  to.cross_entropy_weight += part.cross_entropy_weight;
+  to.focal += part.focal;
+  to.focal_weight += part.focal_weight;
+}
+
+/// Adds a whole group to the total.
+WARPDICE_HOST_DEVICE inline void add_group(const LossOptions& options, GroupTotals& total, GroupTotals group) {
+  if (options.sums_over_classes() && group.counted > 1) group.counted = 1;
+  add(total, group);
+}
+
+/// Whether the overlap counts class c of these sums.
+WARPDICE_HOST_DEVICE inline bool counted(const LossOptions& options, const Sums& sums, int64_t c) {
+  if (options.kind == LossKind::wasserstein) return true;
+  if (!options.background && c == 0) return false;
+  if (sums.volume != 0) return true;
+  return options.absent != Absent::skip && (options.kind != LossKind::generalized || options.absent == Absent::formula);
+}
+
+/// 1/V^2, 1/V or 1, with V taken as at least one voxel: a trace of a class must not outweigh all others.
+WARPDICE_HOST_DEVICE inline double volume_weight(const LossOptions& options, double volume) {
+  const double V = volume < 1 ? 1 : volume;
+  if (options.weighting == Weighting::uniform) return 1;
+  return options.weighting == Weighting::simple ? 1 / V : 1 / (V * V);
+}
+
+/// d volume_weight / dV.
+WARPDICE_HOST_DEVICE inline double volume_weight_slope(const LossOptions& options, double volume) {
+  if (volume < 1 || options.weighting == Weighting::uniform) return 0;
+  return options.weighting == Weighting::simple ? -1 / (volume * volume) : -2 / (volume * volume * volume);
+}
+
+/// The weight of an absent class. It weighs as much as the heaviest present one: its false positives count
+/// like those of the rarest class, and not without bound. With no class present all weigh 1.
+WARPDICE_HOST_DEVICE inline double absent_weight(const GroupTotals& group) {
+  return group.largest_weight > 0 ? group.largest_weight : 1;
+}
+
+/// The factor of U in the smoothed cross-entropy (1-s)*E + share*U.
+WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int64_t classes) {
+  return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
+}
+
+/// Adds class c to the totals of its group. sums: of this group and class.
+///
+/// CE of Reduction::mean: sum_c k_c*((1-s)*E_c + s/C*U_c) / sum_c k_c*V_c over the whole batch, k_c the class weight;
+/// sigmoid: sum_c k_c*((1-s)*E_c + s*U_c) / sum_c k_c*W_c. Focal: sum_c k_c*F_c / sum_c k_c*W_c, which without class
+/// weights is the mean over all voxels and classes.
+WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
+                                           GroupTotals& group) {
+  GroupTotals part = {};
+  const double k = options.class_weight(c);
+  if (options.cross_entropy_factor != 0) {
+    const double smoothed = weighted(uniform_share(options, classes), sums.uniform);
+    part.cross_entropy = weighted(k, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
+    part.cross_entropy_weight = k * (options.sigmoid ? sums.weight : sums.volume);
+  }
+  if (options.focal_factor != 0) {
+    part.focal = weighted(k, sums.focal);
+    part.focal_weight = k * sums.weight;
+  }
+  const bool counts = counted(options, sums, c);
+  if (counts) part.counted = 1;
+  if (counts && options.kind == LossKind::generalized) {
+    if (sums.volume == 0) {
+      part.absent_numerator = weighted(k, 2 * sums.intersection);
+      part.absent_denominator = weighted(k, sums.prediction + sums.target);
+    } else {
+      part.largest_weight = volume_weight(options, sums.volume);
+      part.heaviest = 1;
+      part.numerator = weighted(k * part.largest_weight, 2 * sums.intersection);
+      part.denominator = weighted(k * part.largest_weight, sums.prediction + sums.target);
+    }
+  } else if (counts && options.kind == LossKind::wasserstein) {
+    const int64_t b = options.background_index;
+    if (c != b) part.numerator = 2 * k * (options.distances[c * classes + b] * sums.volume - sums.intersection);
+    part.denominator = part.numerator + sums.intersection;
+  }
+  add(group, part);
+}
+
+}  // namespace warpdice

@@ -1,0 +1,115 @@
+#pragma once
+// The formula of each loss and its derivatives with respect to the sums. Shared by the CPU and CUDA.
+//
+//   Dice      r = (2I + s_n) / (P + T + s_d)                              Milletari 2016, arXiv 1606.04797
+//   Jaccard   r = (I + s_n) / (P + T - I + s_d)
+//   Tversky   r = (I + s_n) / (I + alpha*(P-I) + beta*(T-I) + s_d)        Salehi 2017, arXiv 1706.05721
+//   generalized Dice          r = (2 sum_c w_c*I_c + s_n) / (sum_c w_c*(P_c+T_c) + s_d)       Sudre 2017, 1707.03237
+//   generalized Wasserstein   r = (2A + s_n) / (2A + sum_c I_c + s_d),
+//                             A = sum_{c != b} (M[c,b]*V_c - I_c), I by Overlap::wasserstein  Fidon 2017, 1707.00478
+//                             The authors' NiftyNet has M[c,b]*(1 - W) per voxel in A and their later program 1 - W
+//                             instead of M[c,b] - W: the same where every class is at distance 1 from b.
+//
+// The overlap loss is L = f(r), f(r) = 1 - r unless a Transform says otherwise. The value is
+//
+//   lambda_overlap * (L, reduced over the groups g and classes c)  +  lambda_ce * CE  +  lambda_focal * focal
+#include <math.h>
+
+#include "math/group_totals.h"
+
+namespace warpdice {
+
+/// L = f(r) and dL/dr.
+struct Transformed {
+  double value, slope;
+};
+
+WARPDICE_HOST_DEVICE inline Transformed transformed(const LossOptions& options, double r) {
+  constexpr double kMinRatio = 1e-12;  // under a logarithm
+  const double x = 1 - r;
+  switch (options.transform) {
+    case Transform::none:
+      break;
+    case Transform::power: {
+      if (x <= 0) return {0, 0};
+      const double value = pow(x, 1 / options.gamma);
+      return {value, -value / (options.gamma * x)};
+    }
+    case Transform::log: {
+      if (r >= 1) return {0, 0};
+      const bool clamped = r < kMinRatio;
+      const double l = -log(clamped ? kMinRatio : r), value = pow(l, options.gamma);
+      return {value, clamped ? 0 : -options.gamma * value / (l * r)};
+    }
+    case Transform::log_cosh: {
+      const double half = sinh(x / 2);
+      return {log1p(2 * half * half), -tanh(x)};
+    }
+  }
+  return {x, -1};
+}
+
+/// L and its derivatives.
+struct Loss {
+  double value;
+  Coefficients d;
+};
+
+/// Dice, Jaccard, Tversky of one class: r = A/B with A = a*I + s_n and B = x*P + y*T + z*I + s_d.
+WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Sums& sums) {
+  Loss loss = {};
+  if (sums.volume == 0 && options.absent == Absent::perfect) return loss;
+  if (sums.volume == 0 && options.absent == Absent::worst) {
+    loss.value = 1;
+    return loss;
+  }
+  const bool dice = options.kind == LossKind::dice, tversky = options.kind == LossKind::tversky;
+  const double a = dice ? 2 : 1, x = tversky ? options.alpha : 1, y = tversky ? options.beta : 1;
+  const double z = dice ? 0 : 1 - x - y;
+  const double A = a * sums.intersection + options.smooth_numerator;
+  const double B = x * sums.prediction + y * sums.target + z * sums.intersection + options.smooth_denominator;
+  const double r = A / B;
+  const Transformed f = transformed(options, r);
+  loss.value = f.value;
+  loss.d.intersection = f.slope * ((a - z * r) / B);
+  loss.d.prediction = -f.slope * (x * (r / B));
+  loss.d.target = -f.slope * (y * (r / B));
+  return loss;
+}
+
+/// The loss of a group that sums over its classes, and its derivatives with respect to the sums of class c.
+WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
+                                            const GroupTotals& group) {
+  Loss loss = {};
+  if (group.counted == 0) return loss;
+  const double absent = absent_weight(group);
+  const double A = group.numerator + absent * group.absent_numerator + options.smooth_numerator;
+  const double B = group.denominator + absent * group.absent_denominator + options.smooth_denominator;
+  const double r = A / B;
+  const Transformed f = transformed(options, r);
+  loss.value = f.value;
+  if (!counted(options, sums, c)) return loss;
+  const double dA = f.slope / B, dB = -f.slope * (r / B), k = options.class_weight(c);
+  if (options.kind == LossKind::wasserstein) {
+    const int64_t b = options.background_index;
+    const double at_distance = c == b ? 0 : 2 * k * (dA + dB);  // of M[c,b]*V_c - I_c
+    loss.d.intersection = dB - at_distance;
+    loss.d.volume = c == b ? 0 : options.distances[c * classes + b] * at_distance;
+    return loss;
+  }
+  const bool present = sums.volume != 0;
+  const double w = present ? volume_weight(options, sums.volume) : absent;
+  if (present) {
+    double dw = weighted(k, dA * 2 * sums.intersection + dB * (sums.prediction + sums.target));
+    if (w == group.largest_weight) {  // the absent classes have this weight; equally heavy classes share its derivative
+      dw += (dA * group.absent_numerator + dB * group.absent_denominator) / group.heaviest;
+    }
+    loss.d.volume = dw * volume_weight_slope(options, sums.volume);
+  }
+  loss.d.intersection = dA * 2 * k * w;
+  loss.d.prediction = dB * k * w;
+  loss.d.target = dB * k * w;
+  return loss;
+}
+
+}  // namespace warpdice
