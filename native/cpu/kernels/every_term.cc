@@ -317,6 +317,7 @@ void every_term_target_gradient(const Inputs& in, Vec<T>* memory, const Steps<T,
   EveryTerm<T, DenseTarget<T>>(in, memory).target_gradient(steps, coefficients, sink);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are types.
 #define WARPDICE_OF_TARGET(T, Target)                                                                     \
   template void add_every_term(const Inputs&, Vec<T>*, const Steps<T, Target>&, Totals*);                 \
   template void every_term_gradient(const Inputs&, Vec<T>*, const Steps<T, Target>&, const Coefficients*, \
@@ -326,6 +327,7 @@ void every_term_target_gradient(const Inputs& in, Vec<T>* memory, const Steps<T,
   WARPDICE_OF_TARGET(T, DenseTarget<T>);                                                            \
   template void every_term_target_gradient(const Inputs&, Vec<T>*, const Steps<T, DenseTarget<T>>&, \
                                            const Coefficients*, const Sink<T>&)
+// NOLINTEND(bugprone-macro-parentheses)
 WARPDICE_OF(float);
 WARPDICE_OF(double);
 

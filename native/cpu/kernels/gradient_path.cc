@@ -56,9 +56,8 @@ GradientPath choose_path(const Inputs& in, const Run& run, const GradientOut& ou
   if (kept) path.read = Read::kept;
   else if (halves) path.read = Read::halves;
   else if (is_direct(in, in.predictions.dtype)) path.read = Read::direct;
-  if (row_by_row) path.write = Write::staged_streamed;
-  else if (halves || direct) path.write = head >= 0 ? Write::streamed : Write::direct;
-  else if (head >= 0) path.write = Write::staged_streamed;
+  if (!row_by_row && (halves || direct)) path.write = head >= 0 ? Write::streamed : Write::direct;
+  else if (row_by_row || head >= 0) path.write = Write::staged_streamed;
   return path;
 }
 
