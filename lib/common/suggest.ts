@@ -1,22 +1,5 @@
 // Advice for an unknown option: guesses which option was meant.
-
-/** Options of a loss that newcomers pass to a call instead. */
-export const ofTheLoss: readonly string[] = [
-  'activation',
-  'denominator',
-  'smoothNumerator',
-  'smoothDenominator',
-  'absent',
-  'reduction',
-  'batch',
-  'background',
-  'classWeights',
-  'ignoreIndex',
-  'layout',
-  'crossEntropy',
-  'focal',
-  'allReduce',
-];
+import { lossOptionNames } from './loss-option-names.js';
 
 const fromShapes = 'the classes are counted from the shape of the predictions';
 
@@ -99,7 +82,7 @@ export function objectFor(value: unknown, known: readonly string[]): string | un
 
 /** The text after "Unknown option 'key'": a question, a sentence, or the list of all options. */
 export function adviceFor(key: string, known: readonly string[], kind: string): string {
-  if (kind === 'option' && ofTheLoss.includes(key)) {
+  if (kind === 'option' && (lossOptionNames as readonly string[]).includes(key)) {
     const ofCall = known.includes('weight');
     return ofCall ? `it belongs to the loss, new DiceLoss({ ${key} })` : list(kind, known);
   }

@@ -14,6 +14,7 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
+import { lossOptionNames } from '../common/loss-option-names.js';
 import {
   type Absent,
   absentPolicies,
@@ -59,27 +60,6 @@ type Options = LossOptions &
   Pick<GeneralizedDiceOptions, 'weighting'> &
   Partial<Pick<GeneralizedWassersteinDiceOptions, 'distances' | 'backgroundIndex'>>;
 
-const commonKeys: readonly (keyof LossOptions)[] = [
-  'activation',
-  'denominator',
-  'overlap',
-  'smoothNumerator',
-  'smoothDenominator',
-  'transform',
-  'gamma',
-  'absent',
-  'reduction',
-  'batch',
-  'background',
-  'classWeights',
-  'ignoreIndex',
-  'layout',
-  'crossEntropy',
-  'focal',
-  'overlapWeight',
-  'allReduce',
-];
-
 const activations = namesOf(Activation);
 const reductions = namesOf(Reduction);
 const weightings = namesOf(Weighting);
@@ -90,7 +70,7 @@ const transforms = ['none', 'log', 'log-cosh'] as const;
 /** The options for the addon. Throws for unknown options and wrong values. */
 export function resolveOptions(given: object, definition: Definition): NativeLossOptions {
   const { kind, adds = [], removes = [], defaults = {} } = definition;
-  const known = commonKeys.filter((key) => !removes.includes(key));
+  const known = lossOptionNames.filter((key) => !removes.includes(key));
   checkKeys(given, 'options', [...known, ...adds]);
   const options = given as Options;
   const activation = checkOneOf(

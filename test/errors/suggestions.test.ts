@@ -1,6 +1,7 @@
 // What is said about a key that is no option.
 import { describe, expect, test } from '@jest/globals';
-import { editDistance, foreignNames, ofTheLoss, suggest } from '../../lib/common/suggest.js';
+import { lossOptionNames } from '../../lib/common/loss-option-names.js';
+import { editDistance, foreignNames, suggest } from '../../lib/common/suggest.js';
 import {
   DeepSupervision,
   DiceLoss,
@@ -30,7 +31,7 @@ test.each<[string, string, number]>([
 });
 
 /** Every option of a loss. */
-const ofLoss = [...ofTheLoss, ...['overlap', 'transform', 'gamma', 'overlapWeight']];
+const ofLoss = lossOptionNames;
 const ofCall = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
 
 test.each<[string, readonly string[], string[]]>([
