@@ -158,7 +158,7 @@ export interface NativeCount {
   stream: NativeStream | undefined;
 }
 
-/** The nearest element along each axis: index floor(i * from / to). */
+/** The nearest element along each axis: index floor((i + 1/2) * from / to). */
 export interface NativeResampling {
   from: NativeMemory;
   /** Of one element: any dtype. */

@@ -1,4 +1,5 @@
-// Resamples targets to the sizes of coarser predictions: the nearest voxel, index floor(i * from / to) along each axis.
+// Resamples targets to the sizes of coarser predictions: along each axis the voxel that holds the middle of voxel i, index
+// floor((i + 1/2) * from / to).
 import type { InOrder, NativeResampling } from '../../binding.js';
 import { rangeError, sameShape, showShape } from '../common/check.js';
 import { cuda } from '../devices/cuda.js';

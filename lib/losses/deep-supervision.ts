@@ -55,7 +55,8 @@ const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstrea
  *
  *     value = sum_i weight_i * L(predictions_i, target at the size of predictions_i)
  *
- * The target and the weight per voxel are resampled to the nearest voxel: index floor(i * from / to) along each axis.
+ * The target and the weight per voxel are resampled to the nearest voxel: index floor((i + 1/2) * from / to) along each axis,
+ * which holds the middle of voxel i (`nearest-exact` of PyTorch).
  * Predictions of the target's own size use it unchanged. Arguments are those of the loss, with at least one spatial axis, all
  * on one device. All arguments are checked before anything is written.
  *
@@ -66,9 +67,9 @@ const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstrea
  *
  * @example
  * const supervision = new DeepSupervision(new DiceLoss({ smoothDenominator: 0 }), [0.75, 0.25]);
- * const fine = Tensor.from(Float64Array.of(0.5, 0.5, 1, 0), [1, 1, 4]);
+ * const fine = Tensor.from(Float64Array.of(0.5, 0.5, 0, 1), [1, 1, 4]);
  * const coarse = Tensor.from(Float64Array.of(1, 0.5), [1, 1, 2]);
- * const mask = Tensor.from(Uint8Array.of(1, 0, 1, 0), [1, 4]); // at the coarse size: its voxels 0 and 2, both 1
+ * const mask = Tensor.from(Uint8Array.of(0, 1, 0, 1), [1, 4]); // at the coarse size: its voxels 1 and 3, both 1
  * const { value, scales } = supervision.valueAndGrad([fine, coarse], mask);
  * // fine: 1 - 3/3.5; coarse: 1 - 3/3.25
  * value.itemSync(); // 0.75 * (1 - 3/3.5) + 0.25 * (1 - 3/3.25) = 0.126373...

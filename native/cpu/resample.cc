@@ -45,7 +45,7 @@ void resample_nearest(const Resampling& shape, const void* from, void* to) {
   std::vector<std::vector<int64_t>> index(rank);
   for (size_t axis = 0; axis < rank; axis++) {
     const int64_t most = shape.from_sizes[axis], count = shape.to_sizes[axis];
-    for (int64_t i = 0; i < count; i++) index[axis].push_back(i * most / count);
+    for (int64_t i = 0; i < count; i++) index[axis].push_back(nearest_index(i, most, count));
   }
   const size_t unit_bytes = static_cast<size_t>(shape.inner) * shape.element_bytes;
   const int64_t to_row = shape.to_sizes.back(), from_row = shape.from_sizes.back();

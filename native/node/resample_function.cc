@@ -36,8 +36,8 @@ BoundResample::BoundResample(const Napi::CallbackInfo& info, MemoryOf memory) {
   if (shape.from_sizes.empty() || shape.from_sizes.size() != shape.to_sizes.size()) {
     throw Napi::RangeError::New(env, "Expected as many sizes of from as of to, at least one");
   }
-  for (size_t axis = 0; axis < shape.to_sizes.size(); axis++) {  // products of which the engine makes indices
-    bytes_of(env, {shape.from_sizes[axis], shape.to_sizes[axis]}, 1);
+  for (size_t axis = 0; axis < shape.to_sizes.size(); axis++) {  // nearest_index() multiplies them, times 2
+    bytes_of(env, {shape.from_sizes[axis], shape.to_sizes[axis]}, 2);
   }
   const size_t unit_bytes = bytes_of(env, {shape.inner}, shape.element_bytes);
   const auto bind = [&](Argument argument, const char* name, const std::vector<int64_t>& sizes) {

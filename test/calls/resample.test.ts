@@ -7,7 +7,17 @@ import { native } from '../../lib/native/load.js';
 
 const product = (sizes: number[]) => sizes.reduce((a, b) => a * b, 1);
 
-/** Element by element: unravel the index, take floor(i * from / to) on every axis, ravel again. */
+/**
+ * The voxel of `from` that holds the middle of voxel i of `to`, found by walking: in units of 1 / (2 * to) voxels, voxel j of
+ * `from` begins at j * 2 * to and the middle is at (2 * i + 1) * from.
+ */
+function middle(i: number, from: number, to: number): number {
+  let j = 0;
+  while ((j + 1) * 2 * to <= (2 * i + 1) * from) j++;
+  return j;
+}
+
+/** Element by element: unravel the index, take the middle on every axis, ravel again. */
 function expected(values: number[], outer: number, from: number[], to: number[], inner: number) {
   return Array.from({ length: outer * product(to) * inner }, (_, at) => {
     const unit = at % inner;
@@ -20,7 +30,7 @@ function expected(values: number[], outer: number, from: number[], to: number[],
     let source = left;
     for (let axis = 0; axis < to.length; axis++) {
       const [f, t] = [from[axis] as number, to[axis] as number];
-      source = source * f + Math.floor(((place[axis] as number) * f) / t);
+      source = source * f + middle(place[axis] as number, f, t);
     }
     return values[source * inner + unit] as number;
   });
@@ -60,6 +70,15 @@ test.each(cases)('outer %j, from %j to %j, inner %j', (outer, from, to, inner) =
   setThreads(2);
 });
 
+test('the middle of each block, as nearest-exact of PyTorch', () => {
+  const at = (from: number, to: number) => expected([...Array(from).keys()], 1, [from], [to], 1);
+  expect(at(8, 4)).toEqual([1, 3, 5, 7]);
+  expect(at(32, 4)).toEqual([4, 12, 20, 28]);
+  expect(at(9, 3)).toEqual([1, 4, 7]);
+  expect(at(7, 3)).toEqual([1, 3, 5]);
+  expect(at(2, 5)).toEqual([0, 0, 1, 1, 1]);
+});
+
 test('what does not fit is an error, and nothing is written', () => {
   const good: NativeResampling = {
     from: new Uint8Array(12),
@@ -82,6 +101,7 @@ test('what does not fit is an error, and nothing is written', () => {
   refuse({ fromSizes: [], toSizes: [] }, /as many sizes/);
   refuse({ toSizes: [0, 2] }, /Expected sizes from 1/);
   refuse({ toSizes: [2 ** 40, 2 ** 40] }, /Expected sizes from 1/);
+  refuse({ fromSizes: [2 ** 31, 1], toSizes: [2 ** 31, 1] }, /Expected sizes from 1/); // 2 * from * to is 2^63
   refuse({ outer: -1 }, /Expected sizes from 1/);
   const from = new Uint8Array(12).fill(7);
   refuse({ from, to: from.subarray(8) }, /overlaps from/);
@@ -89,4 +109,24 @@ test('what does not fit is an error, and nothing is written', () => {
   const to = new Uint8Array(4).fill(7);
   callResample(native, { ...good, to });
   expect(to).toEqual(new Uint8Array(4));
+});
+
+test('axes whose product is beyond 32 bits', () => {
+  const [from, to] = [3_000_000, 1_000_001];
+  const values = Uint8Array.from({ length: from }, (_, i) => i % 251);
+  const result = new Uint8Array(to);
+  callResample(native, {
+    from: values,
+    elementBytes: 1,
+    outer: 1,
+    fromSizes: [from],
+    toSizes: [to],
+    inner: 1,
+    to: result,
+    stream: undefined,
+  });
+  for (const i of [0, 1, 500_000, 999_999, 1_000_000]) {
+    const place = Number(((2n * BigInt(i) + 1n) * BigInt(from)) / (2n * BigInt(to)));
+    expect(result[i]).toBe(values[place]);
+  }
 });

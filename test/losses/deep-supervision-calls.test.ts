@@ -84,7 +84,8 @@ describe("reduction 'none'", () => {
     const [h, w] = size as [number, number];
     const labels = Array.from({ length: 2 * h * w }, (_, i) => {
       const [n, y, x] = [Math.floor(i / (h * w)), Math.floor(i / w) % h, i % w];
-      return target.data[(n * H + Math.floor((y * H) / h)) * W + Math.floor((x * W) / w)] as number;
+      const row = n * H + Math.floor(((y + 0.5) * H) / h); // exact: the sizes are small
+      return target.data[row * W + Math.floor(((x + 0.5) * W) / w)] as number;
     });
     return tensor(labels, [2, h, w], 'uint8');
   };

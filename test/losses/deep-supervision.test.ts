@@ -13,7 +13,12 @@ const last = { layout: 'channels-last' } as const;
 const shapeOf = (N: number, C: number, spatial: readonly number[], channelsLast: boolean) =>
   channelsLast ? [N, ...spatial, C] : [N, C, ...spatial];
 
-/** Nearest: floor(i * from / to) on two spatial axes; `units` stay together behind them, `outer` before. */
+/** The number of voxels of the target that end at or before the middle of voxel i of the prediction. */
+const middle = (i: number, from: number, to: number): number =>
+  Array.from({ length: from }, (_, j) => j + 1).filter((end) => end * 2 * to <= (2 * i + 1) * from)
+    .length;
+
+/** The voxel in the middle, on two spatial axes; `units` stay together behind them, `outer` before. */
 function nearest(
   from: Typed,
   outer: number,
@@ -28,8 +33,8 @@ function nearest(
     for (let i = 0; i < (h as number); i++)
       for (let j = 0; j < (w as number); j++)
         for (let u = 0; u < units; u++) {
-          const y = Math.floor((i * (H as number)) / (h as number));
-          const x = Math.floor((j * (W as number)) / (w as number));
+          const y = middle(i, H as number, h as number);
+          const x = middle(j, W as number, w as number);
           values.push(all[((o * (H as number) + y) * (W as number) + x) * units + u] as number);
         }
   return tensor(values, shape, from.dtype);
@@ -148,12 +153,31 @@ test('volumes, and a target of the same size at every scale', () => {
   const { scales } = supervision.value([c.predictions, small.predictions, c.predictions], c.target);
   const labels = numbers(c.target);
   const picked = [0, 1].flatMap((n) =>
-    [0, 2].flatMap((y) => [0, 2].map((x) => labels[((n * 3 + 0) * 4 + y) * 5 + x] as number)),
+    [1, 3].flatMap((y) => [1, 3].map((x) => labels[((n * 3 + 1) * 4 + y) * 5 + x] as number)),
   );
   const own = c.loss.value(small.predictions, tensor(picked, [2, 1, 2, 2], 'uint8'));
   expect(scales[1]?.value.data).toEqual(own.value.data);
   expect(scales[0]?.value.data).toEqual(c.loss.value(c.predictions, c.target).value.data);
   expect(scales[2]?.value.data).toEqual(scales[0]?.value.data);
+});
+
+test('a target at 1/8 keeps its place', () => {
+  // A centred square of 12 x 12 in 32 x 32. At 4 x 4 the four middle voxels are 1, and .5625 of each is covered.
+  const square = Array.from({ length: 32 * 32 }, (_, i) => {
+    const [y, x] = [Math.floor(i / 32), i % 32];
+    return y >= 10 && y < 22 && x >= 10 && x < 22 ? 1 : 0;
+  });
+  const area = Array.from({ length: 16 }, (_, i) => {
+    const inside = [1, 2].includes(Math.floor(i / 4)) && [1, 2].includes(i % 4);
+    return inside ? 0.5625 : 0;
+  });
+  const loss = new DiceLoss({ denominator: 'linear', smoothDenominator: 0 });
+  const { scales } = new DeepSupervision(loss, [1, 1]).value(
+    [tensor(square, [1, 1, 32, 32], 'float64'), tensor(area, [1, 1, 4, 4], 'float64')],
+    tensor(square, [1, 32, 32], 'uint8'),
+  );
+  expect(scales[0]?.value.itemSync()).toBe(0);
+  expect(scales[1]?.value.itemSync()).toBeCloseTo(0.28, 12); // 1 - 2 * 2.25 / (2.25 + 4)
 });
 
 test('a scale of weight 0 adds nothing, even if it is NaN', () => {
@@ -268,12 +292,12 @@ describe('errors', () => {
       /own.*out\.scales\[1\]\.grad.*predictions\[1\]/,
     );
     const wrong = full([2, 8, 8], 1, 'uint8');
-    wrong.data[77] = 3 as never; // no voxel of the coarse one
-    refuse([fine, coarse], wrong, {}, 'but received 1 other value, the first 3 at index 77');
+    wrong.data[74] = 3 as never; // no voxel of the coarse one
+    refuse([fine, coarse], wrong, {}, 'but received 1 other value, the first 3 at index 74');
     const order = new DeepSupervision(new DiceCELoss(), [1, 1]);
     const reversed = { scales: [...out.scales].reverse() };
     expect(() => order.valueAndGrad([coarse, fine], wrong, { out: reversed })).toThrow(
-      'at index 77',
+      'at index 74',
     );
     expect(numbers(grads[1]).every((g) => g === 7)).toBe(true);
   });
@@ -295,7 +319,7 @@ test('the kept buffers follow another shape and dtype', () => {
       dtype,
     );
     const picked = tensor(
-      Array.from({ length: size }, (_, i) => Math.floor((i * 8) / size) % 2),
+      Array.from({ length: size }, (_, i) => middle(i, 8, size) % 2),
       [1, size],
       dtype,
     );

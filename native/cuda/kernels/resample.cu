@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kMaxAxes = 6;
 
-/// to[outer][..to_sizes..][inner] = from[outer][floor(i * from_size / to_size)..][inner]
+/// to[outer][..to_sizes..][inner] = from[outer][nearest_index(i, from_size, to_size)..][inner]
 struct ResampleWork {
   int64_t count;  // elements of `to`
   int64_t inner;
@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kThreads) resample_kernel(ResampleWork work, c
   for (int axis = kMaxAxes - 1; axis >= 0; axis--) {
     const int64_t place = left % work.to_sizes[axis];
     left /= work.to_sizes[axis];
-    source += place * work.from_sizes[axis] / work.to_sizes[axis] * stride;
+    source += nearest_index(place, work.from_sizes[axis], work.to_sizes[axis]) * stride;
     stride *= work.from_sizes[axis];
   }
   to[i] = from[(left * stride + source) * work.inner + i % work.inner];
