@@ -171,6 +171,14 @@ function transformOf(
     throw cannotCombine('gamma', "transform 'log-cosh'");
   }
   const skips = transform === 'log' && policies === absentPolicies;
+  if (isOfMetrics(options.absent)) {
+    throw rangeError(
+      `one of ${policies.map((policy) => `'${policy}'`).join(', ')}`,
+      'absent',
+      options.absent,
+      'it is for metrics, which know whether a class is predicted',
+    );
+  }
   const absent = checkOneOf(options.absent, 'absent', policies, skips ? 'skip' : 'formula');
   const power = transform === 'none' && gamma !== 1;
   return {
@@ -179,6 +187,8 @@ function transformOf(
     absent: AbsentPolicy[absent],
   };
 }
+
+const isOfMetrics = (absent: unknown): boolean => absent === 'agree' || absent === 'skip-agreed';
 
 function crossEntropyOf(
   options: CrossEntropyOptions | undefined,

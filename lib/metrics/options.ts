@@ -9,10 +9,10 @@ import {
   typeError,
 } from '../common/check.js';
 import {
-  type Absent,
-  absentPolicies,
   checkIgnoreIndex,
   checkLayout,
+  type MetricsAbsent,
+  metricsAbsentPolicies,
 } from '../common/shared-options.js';
 import { Decision, namesOf } from '../native/codes.js';
 
@@ -42,11 +42,23 @@ export interface MetricsOptions {
    */
   aggregate?: 'global' | 'samples';
   /**
-   * The score of a class with no target voxels, whatever the predictions are: `'skip'` NaN, which means leave out;
-   * `'perfect'` 1; `'worst'` 0; `'formula'` the result of the formula with 0/0 = 0, which is 0 for Dice, IoU, precision,
-   * recall and volume similarity. Specificity and accuracy always follow their formula. Default `'skip'`.
+   * The score of a class with no target voxels; NaN means that averages leave it out. Specificity and accuracy always follow
+   * their formula. Default `'skip'`.
+   *
+   * | `absent` | nothing predicted | a false alarm | so do |
+   * |---|---|---|---|
+   * | `'skip'` | NaN | NaN | MONAI `DiceMetric(ignore_empty=True)`, its default |
+   * | `'agree'` | 1 | 0 | smp `iou_score` and `f1_score` with `zero_division=1.0`, their default; MONAI `DiceMetric(ignore_empty=False)` |
+   * | `'skip-agreed'` | NaN | 0 | torchmetrics `JaccardIndex`, Keras `MeanIoU`, nnU-Net's `compute_metrics` |
+   * | `'perfect'` | 1 | 1 | |
+   * | `'worst'` | 0 | 0 | |
+   * | `'formula'` | the formula, with 0/0 = 0 | the formula | |
+   *
+   * The formulas give 0 for Dice, IoU, precision, recall and volume similarity without target voxels, so `'formula'` is
+   * `'worst'` for them. For example, 0 1 1 2 is predicted for 0 1 1 1: the IoU of the classes 0, 1 and 2 are 1, 2/3 and
+   * 0, and their mean is .5556 under `'skip-agreed'`, which counts the false alarm in class 2, and .8333 under `'skip'`.
    */
-  absent?: Absent;
+  absent?: MetricsAbsent;
   /** false: averages leave class 0 out; it can still be predicted. Needs two or more classes. Default true. */
   background?: boolean;
   /** Voxels with this label are left out. Only for class indices and masks of one class. Default: none. */
@@ -93,7 +105,7 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
     classes,
     decision,
     aggregate: checkOneOf(options.aggregate, 'aggregate', aggregates, 'global'),
-    absent: checkOneOf(options.absent, 'absent', absentPolicies, 'skip'),
+    absent: checkOneOf(options.absent, 'absent', metricsAbsentPolicies, 'skip'),
     background,
     layout: checkLayout(options.layout),
     ...(threshold !== undefined && { threshold }),

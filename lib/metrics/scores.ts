@@ -1,5 +1,5 @@
 // Computes scores from counts: the formulas, absent classes and averages.
-import type { Absent } from '../common/shared-options.js';
+import type { MetricsAbsent } from '../common/shared-options.js';
 import type { ClassCounts } from './counts.js';
 
 /** The scores of a class, computed from its counts. 0/0 is 0. */
@@ -48,17 +48,29 @@ export const scoreNames = Object.keys(formulas) as readonly ScoreName[];
 const definedForAbsent: readonly ScoreName[] = ['specificity', 'accuracy'];
 
 /** The score of one class; NaN when it is not counted. */
-export function score(name: ScoreName, counts: ClassCounts, absent: Absent): number {
+export function score(name: ScoreName, counts: ClassCounts, absent: MetricsAbsent): number {
   const isAbsent = counts.tp + counts.fn === 0 && !definedForAbsent.includes(name);
   if (!isAbsent || absent === 'formula') return formulas[name](counts);
-  return { skip: Number.NaN, perfect: 1, worst: 0 }[absent];
+  const agreed = counts.fp === 0; // nothing is predicted either
+  switch (absent) {
+    case 'skip':
+      return Number.NaN;
+    case 'perfect':
+      return 1;
+    case 'worst':
+      return 0;
+    case 'agree':
+      return agreed ? 1 : 0;
+    case 'skip-agreed':
+      return agreed ? Number.NaN : 0;
+  }
 }
 
 /** The average over classes; NaN when none is counted. */
 export function average(
   name: ScoreName,
   classes: readonly ClassCounts[],
-  absent: Absent,
+  absent: MetricsAbsent,
   how: Average,
 ): number {
   if (how === 'micro') return score(name, pool(classes), absent);

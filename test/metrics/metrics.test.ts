@@ -134,40 +134,6 @@ test('hard Dice is one minus the loss on one-hot predictions', () => {
   expect(dice).toBeCloseTo(1 - new DiceLoss().value(p, truth).value.itemSync(), 6);
 });
 
-describe('a class with no target voxel', () => {
-  const p = tensor([0, 0, 1, 0], [1, 4], 'uint8'); // class 1 is predicted, class 2 is not; both are absent
-  const t = full([1, 4], 0, 'uint8');
-  const score = (absent: 'formula' | 'skip' | 'perfect' | 'worst', name: ScoreName) => {
-    const metrics = new SegmentationMetrics({ classes: 3, decision: 'labels', absent });
-    metrics.update(p, t);
-    return [...metrics.perClass(name), metrics.average(name)];
-  };
-  const { NaN: none } = Number;
-
-  test.each(['dice', 'iou', 'precision', 'recall', 'volumeSimilarity'] as const)('%s', (name) => {
-    const [own] = score('skip', name) as [number];
-    expect(own).toBeGreaterThan(0);
-    expect(score('skip', name)).toEqual([own, none, none, own]);
-    expect(score('perfect', name)).toEqual([own, 1, 1, (own + 2) / 3]);
-    expect(score('worst', name)).toEqual([own, 0, 0, own / 3]);
-    expect(score('formula', name)).toEqual([own, 0, 0, own / 3]);
-  });
-
-  test.each(['specificity', 'accuracy'] as const)('%s is what it is', (name) => {
-    for (const absent of ['formula', 'skip', 'perfect', 'worst'] as const)
-      expect(score(absent, name).slice(1, 3)).toEqual([0.75, 1]);
-  });
-
-  test('the default is to skip it, and nothing counted is NaN', () => {
-    const metrics = new SegmentationMetrics({ classes: 3, decision: 'labels' });
-    expect(metrics.average('dice')).toBeNaN();
-    expect(metrics.average('dice', 'micro')).toBeNaN();
-    expect(metrics.average('dice', 'weighted')).toBeNaN();
-    metrics.update(p, t);
-    expect([...metrics.perClass('iou')]).toEqual([0.75, none, none]);
-  });
-});
-
 describe('over a dataset', () => {
   const batches = [1, 2, 3].map((seed) => make({ ...small, S: 700 }, seed));
   const fill = (metrics: SegmentationMetrics, from = batches) => {
