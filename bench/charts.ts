@@ -8,7 +8,7 @@ import {
   type Curve,
   lineChart,
   type Panel,
-} from '#plot';
+} from '../examples/plot.js';
 import { type Case, groups, isHalf } from './cases/cases.js';
 import { calls, passes } from './cases/names.js';
 import type { Saved, ScalingResult } from './report/results.js';

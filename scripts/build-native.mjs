@@ -133,10 +133,14 @@ async function compile(folder) {
   console.log(`warpdice: the addon is compiled (${seconds()})`);
 }
 
-/** Configures the folder `out` and returns its path; `defines` are CMake's, such as -DWARPDICE_PREBUILT=ON. */
-export async function configure({ out = 'build', defines = [] } = {}) {
+/**
+ * Configures the folder `out` and returns its path; `defines` are CMake's, such as -DWARPDICE_PREBUILT=ON. `clean` removes the
+ * folder first, once nothing is missing.
+ */
+export async function configure({ out = 'build', defines = [], clean = false } = {}) {
   checkTools();
   const folder = path.resolve(root, out);
+  if (clean) rmSync(folder, { recursive: true, force: true });
   const settings = Object.entries(settingsOf(folder)).map(([name, value]) => `-D${name}=${value}`);
   const generator = ['-G', chooseGenerator(folder)];
   const where = ['-S', root, '-B', folder];
@@ -150,10 +154,9 @@ export async function configure({ out = 'build', defines = [] } = {}) {
   return folder;
 }
 
-/** Builds the addon in the folder `out`. It is always configured anew, so that changed options count. */
-export async function buildNative({ out = 'build', defines = [], clean = false } = {}) {
-  if (clean) rmSync(path.resolve(root, out), { recursive: true, force: true });
-  await compile(await configure({ out, defines }));
+/** Builds the addon. It is always configured anew, so that changed options count. */
+export async function buildNative(options) {
+  await compile(await configure(options));
 }
 
 /** Runs `action` and turns a BuildError into one line and exit status 1. */

@@ -1,9 +1,11 @@
 // Packs the package, installs the tarball in an empty folder where neither a compiler nor CMake is
 // to be found, and runs the README's example from the prebuilt binary: as an ES module and through
-// require(). Then it is compiled from the tarball: without tools, which must end in one sentence, and
-// with them. Usage: npm run test:package -- [other node executables to run the example with]
+// require(). npm also rebuilds it in the layout of pnpm. Then it is compiled from the tarball: without
+// tools, which must end in one sentence, and with them.
+// Usage: npm run test:package -- [other node executables to run the example with]
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -79,6 +81,18 @@ if (packages.sort().join() !== wanted.join()) {
 console.log(`installed: ${packages.join(', ')}`);
 if (existsSync(path.join(installed, 'build'))) throw new Error('the install compiled something');
 if (existsSync(path.join(installed, 'lib'))) throw new Error('the tarball holds lib/');
+
+// As pnpm lays packages out: a link to a folder that npm takes for one under development, whose hooks it would run as well.
+const linked = path.join(folder, 'linked');
+const store = path.join(linked, 'node_modules/.pnpm/warpdice/node_modules');
+cpSync(path.join(app, 'node_modules'), store, { recursive: true });
+writeFileSync(path.join(linked, 'package.json'), '{ "private": true }');
+symlinkSync('.pnpm/warpdice/node_modules/warpdice', path.join(linked, 'node_modules/warpdice'));
+execFileSync(process.execPath, [npm, 'rebuild', '--script-shell=/bin/sh', 'warpdice'], {
+  cwd: linked,
+  env: bare,
+  stdio: 'inherit',
+});
 
 // The example's lines `console.log(...); // expected` say what is printed.
 const example = /```(?:js|ts)\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1];

@@ -1,8 +1,8 @@
 // Makes the figures of docs/why-squared.md with the library itself: `npm run figures`. With --check it writes nothing
 // and fails when a committed figure is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { lineChart } from '#plot';
 import { DiceLoss, JaccardLoss, SegmentationMetrics } from '../../dist/index.js';
+import { lineChart } from '../../dist-examples/plot.js';
 
 const losses = [new DiceLoss({ denominator: 'linear' }), new DiceLoss(), new JaccardLoss()];
 const names = ['Dice, linear', 'Dice, squared', 'Jaccard, squared'];

@@ -1,6 +1,6 @@
 // The two pictures: the curves of the training, and the predictions for held-out slices.
 import { writeFileSync } from 'node:fs';
-import { lineChart } from '#plot';
+import { lineChart } from '../plot.js';
 import { Canvas, type Colour } from './canvas.js';
 import type { Slices } from './data.js';
 import { count } from './metrics.js';

@@ -1,7 +1,7 @@
 // The charts: what is drawn, and that nothing is drawn of what a run does not have.
 import { expect, test } from '@jest/globals';
-import { roundMarks } from '#plot';
 import { charts } from '../../bench/charts.js';
+import { roundMarks } from '../../examples/plot.js';
 import { around, caseOf, savedOf, ms as timed } from './fixture.js';
 
 const group = '[4,4,512,512] softmax';
