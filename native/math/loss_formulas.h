@@ -10,6 +10,9 @@
 //                             The authors' NiftyNet has M[c,b]*(1 - W) per voxel in A and their later program 1 - W
 //                             instead of M[c,b] - W: the same where every class is at distance 1 from b.
 //
+// Where nothing is left to compare, and no smoothing either, r is 0/0: everything is ignored, or p = t = 0. Then r
+// counts as 0 and its derivatives as 0, so that L = f(0), which is what a tiny s_d gives.
+//
 // The overlap loss is L = f(r), f(r) = 1 - r unless a Transform says otherwise. The value is
 //
 //   lambda_overlap * (L, reduced over the groups g and classes c)  +  lambda_ce * CE  +  lambda_focal * focal
@@ -55,6 +58,9 @@ struct Loss {
   Coefficients d;
 };
 
+/// Whether a denominator counts as 0. The limit keeps the derivatives, about 1/B, finite in a float.
+WARPDICE_HOST_DEVICE inline bool nothing_left(double B) { return fabs(B) < 1e-30; }
+
 /// Dice, Jaccard, Tversky of one class: r = A/B with A = a*I + s_n and B = x*P + y*T + z*I + s_d.
 WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Sums& sums) {
   Loss loss = {};
@@ -68,9 +74,11 @@ WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Su
   const double z = dice ? 0 : 1 - x - y;
   const double A = a * sums.intersection + options.smooth_numerator;
   const double B = x * sums.prediction + y * sums.target + z * sums.intersection + options.smooth_denominator;
-  const double r = A / B;
+  const bool nothing = nothing_left(B);
+  const double r = nothing ? 0 : A / B;
   const Transformed f = transformed(options, r);
   loss.value = f.value;
+  if (nothing) return loss;
   loss.d.intersection = f.slope * ((a - z * r) / B);
   loss.d.prediction = -f.slope * (x * (r / B));
   loss.d.target = -f.slope * (y * (r / B));
@@ -85,10 +93,11 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const double absent = absent_weight(group);
   const double A = group.numerator + absent * group.absent_numerator + options.smooth_numerator;
   const double B = group.denominator + absent * group.absent_denominator + options.smooth_denominator;
-  const double r = A / B;
+  const bool nothing = nothing_left(B);
+  const double r = nothing ? 0 : A / B;
   const Transformed f = transformed(options, r);
   loss.value = f.value;
-  if (!counted(options, sums, c)) return loss;
+  if (nothing || !counted(options, sums, c)) return loss;
   const double dA = f.slope / B, dB = -f.slope * (r / B), k = options.class_weight(c);
   if (options.kind == LossKind::wasserstein) {
     const int64_t b = options.background_index;

@@ -10,7 +10,7 @@ import type { ReferenceOptions } from '../reference/reference.js';
 import { makeCase, type Spec } from '../support/cases.js';
 import { gpu, solveOn } from '../support/device.js';
 import { inThisRun } from '../support/in-this-run.js';
-import { activationsOf, type Cell, cells } from '../support/losses.js';
+import { activationsOf, type Cell, cells, entryOf, lossKeys } from '../support/losses.js';
 
 const dtypes = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 const reductions = ['mean', 'none', 'sum'] as const;
@@ -77,4 +77,12 @@ describe('awkward shapes', () => {
       await solve({ N, C, spatial, options: { activation, layout } });
     }
   });
+});
+
+test('nothing is left, and there is no smoothing', async () => {
+  for (const loss of lossKeys) {
+    const { variants } = entryOf(loss);
+    const options = { ...variants[0], ignoreIndex: 255, smoothDenominator: 0 };
+    await solve({ loss, ignored: 1, options: { ...options, activation: 'softmax' } });
+  }
 });

@@ -5,6 +5,7 @@
 //       Tversky TP = I, FP = P - I, FN = T - I: (TP + sn) / (TP + alpha FP + beta FN + sd)
 //       generalized Dice, of a group: (2 sum_c k w I + sn) / (sum_c k w (P + T) + sd), w = 1/V^2, 1/V, 1
 //       Wasserstein, of a group: (2A + sn) / (2A + sum_c I + sd), A = sum_c k (M[c][b] V - I), c not b
+//       Without a denominator, and without smoothing, nothing is left to compare: r counts as 0.
 //   L   (1 - r)^(1/gamma), (-log r)^gamma or log cosh(1 - r)
 //   value   overlapWeight * L reduced + weight * cross-entropy + weight * focal
 import type { ReferenceOptions } from './reference.js';
@@ -148,17 +149,21 @@ function lossOf(
   if (V.value === 0 && absent === 'perfect') return sum();
   if (V.value === 0 && absent === 'worst') return sum(1);
   if (loss === 'dice') {
-    return transformed(options, quotient(sum(product(2, I), sn), sum(P, T, sd)));
+    return transformed(options, ratio(sum(product(2, I), sn), sum(P, T, sd)));
   }
   if (loss === 'jaccard') {
-    return transformed(options, quotient(sum(I, sn), sum(difference(sum(P, T), I), sd)));
+    return transformed(options, ratio(sum(I, sn), sum(difference(sum(P, T), I), sd)));
   }
   const [TP, FP, FN] = [I, difference(P, I), difference(T, I)];
   return transformed(
     options,
-    quotient(sum(TP, sn), sum(TP, product(alpha, FP), product(beta, FN), sd)),
+    ratio(sum(TP, sn), sum(TP, product(alpha, FP), product(beta, FN), sd)),
   );
 }
+
+/** r; 0, whatever the sums do, where there is nothing to divide by. */
+const ratio = (above: Variable, below: Variable): Variable =>
+  Math.abs(below.value) < 1e-30 ? sum() : quotient(above, below);
 
 function generalized(
   options: ReferenceOptions,
@@ -180,7 +185,7 @@ function generalized(
       const w = sums.V.value > 0 ? (weights[present.indexOf(sums)] as Variable) : heaviest;
       return { ...sums, w: product(sums.k, w) };
     });
-  return quotient(
+  return ratio(
     sum(...terms.map(({ w, I }) => product(2, product(w, I))), sn),
     sum(...terms.map(({ w, P, T }) => product(w, sum(P, T))), sd),
   );
@@ -203,7 +208,7 @@ function wasserstein(options: ReferenceOptions, group: readonly Sums<Variable>[]
     }),
   );
   const errors = sum(...group.map(({ I }) => I));
-  return quotient(sum(product(2, A), sn), sum(product(2, A), errors, sd));
+  return ratio(sum(product(2, A), sn), sum(product(2, A), errors, sd));
 }
 
 function transformed(options: ReferenceOptions, r: Variable): Variable {
