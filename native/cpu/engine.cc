@@ -27,6 +27,28 @@ Partition partition_of(const Inputs& in) {
   return {in, kMinElements, std::clamp<int64_t>(kMaxPartials / in.classes, 16, kMaxRuns)};
 }
 
+/// More samples' partial sums than fit here are made one group of samples after the other.
+constexpr int64_t kPartialBytes = int64_t{16} << 20;
+
+/// Step 1 of the samples [first, first + count): writes the sums of each of their runs.
+void compute_runs(const Inputs& in, const Partition& partition, int64_t first, int64_t count, Sums* sums,
+                  const GradientOut* probabilities) {
+  const int64_t runs = partition.runs_per_sample;
+  Pool::instance().parallel_for(count * runs, partition.grain, [&](int64_t i) {
+    kernels().statistics(in, partition.run(in, first * runs + i), workspace(), sums + i * in.classes, probabilities);
+    workspace().trim();
+  });
+}
+
+/// total[c] = the sum of runs[r][c] over r, in order.
+void add_runs(const Sums* of_runs, int64_t runs, int64_t classes, Sums* total) {
+  for (int64_t c = 0; c < classes; c++) {
+    Sums sum = {};
+    for (int64_t r = 0; r < runs; r++) add(sum, of_runs[r * classes + c]);
+    total[c] = sum;
+  }
+}
+
 }  // namespace
 
 LabelFault check_target(const Inputs& in, int64_t* counts) {
@@ -45,6 +67,7 @@ LabelFault check_target(const Inputs& in, int64_t* counts) {
       std::fill(of_run, of_run + per_sample, 0);
       kernels().count_labels(in, run, of_run);
     }
+    const TrimmedAtEnd trimmed(workspace());
     if (fault.count == 0 && !counts) return;
     std::lock_guard<std::mutex> lock(mutex);
     faults.add(fault);
@@ -55,26 +78,21 @@ LabelFault check_target(const Inputs& in, int64_t* counts) {
 
 void statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities) {
   const Partition partition = partition_of(in);
-  const int64_t C = in.classes;
-  // With one run per sample its sums are the sample's; else one partial per run.
-  static thread_local Workspace partials_memory;
-  Sums* partials = sums;
-  if (partition.runs_per_sample > 1) {
-    partials = static_cast<Sums*>(partials_memory.reserve(partition.runs * C * sizeof(Sums)));
+  const int64_t N = in.samples, C = in.classes, runs = partition.runs_per_sample;
+  if (runs == 1) {  // its sums are the sample's
+    compute_runs(in, partition, 0, N, sums, probabilities);
+    return;
   }
-  Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
-    kernels().statistics(in, partition.run(in, i), workspace(), partials + i * C, probabilities);
-    workspace().trim();
-  });
-  if (partials == sums) return;
-  for (int64_t n = 0; n < in.samples; n++) {
-    for (int64_t c = 0; c < C; c++) {
-      Sums total = {};
-      for (int64_t r = 0; r < partition.runs_per_sample; r++) {
-        add(total, partials[(n * partition.runs_per_sample + r) * C + c]);
-      }
-      sums[n * C + c] = total;
-    }
+  // One partial per run, for so many samples at a time that they fit in kPartialBytes.
+  const int64_t bytes_per_sample = runs * C * static_cast<int64_t>(sizeof(Sums));
+  const int64_t at_once = std::clamp<int64_t>(kPartialBytes / bytes_per_sample, 1, N);
+  static thread_local Workspace memory;
+  const TrimmedAtEnd trimmed(memory);
+  Sums* partials = static_cast<Sums*>(memory.reserve(static_cast<size_t>(at_once * bytes_per_sample)));
+  for (int64_t first = 0; first < N; first += at_once) {
+    const int64_t count = std::min(at_once, N - first);
+    compute_runs(in, partition, first, count, partials, probabilities);
+    for (int64_t n = 0; n < count; n++) add_runs(partials + n * runs * C, runs, C, sums + (first + n) * C);
   }
 }
 

@@ -2,22 +2,46 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "cpu/engine.h"
 #include "cpu/kernels/kernels.h"
+#include "cpu/memory/workspace.h"
 
 namespace warpdice::cpu {
 namespace {
 
 static_assert(kSumCount == 8, "lib/calls/statistics.ts names eight sums");
 
-/// Memory that is kept from call to call, so that a training step allocates nothing.
-struct Memory {
-  std::vector<Sums> sums;                  // [N,C], or [groups,C] where they are given
-  std::vector<Coefficients> coefficients;  // [groups,C]
-  std::vector<int64_t> counts;             // [N,C+1]
+/// A thread's memory between the steps. Kept from call to call, so that a training step allocates nothing, unless it is
+/// large.
+class Memory {
+ public:
+  Sums* sums = nullptr;                  // [N,C], or [groups,C] where they are given
+  Coefficients* coefficients = nullptr;  // [groups,C]
+  int64_t* counts = nullptr;             // [N,C+1]
+
+  Memory(int64_t sums_count, int64_t coefficients_count, int64_t counts_count) {
+    sums = take<Sums>(kept_[0], sums_count);
+    coefficients = take<Coefficients>(kept_[1], coefficients_count);
+    counts = take<int64_t>(kept_[2], counts_count);
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() {
+    for (Workspace& workspace : kept_) workspace.trim();
+  }
+
+ private:
+  template <class Element>
+  static Element* take(Workspace& workspace, int64_t count) {
+    return count == 0 ? nullptr
+                      : static_cast<Element*>(workspace.reserve(static_cast<size_t>(count) * sizeof(Element)));
+  }
+
+  static thread_local Workspace kept_[3];
 };
+
+thread_local Workspace Memory::kept_[3];
 
 thread_local Strategy last;
 thread_local bool has_run = false;
@@ -73,22 +97,22 @@ GroupTotals expected_totals(const Call& call, const int64_t* counts) {
 
 /// Computes the coefficients of the groups [first, last), for a gradient.
 void make_coefficients(const Call& call, const GroupTotals& total, int64_t first, int64_t last, Memory& memory) {
-  finalize_coefficients(call.options, call.in.classes, memory.sums.data(), total, call.scale, call.upstream,
-                        memory.coefficients.data(), first, last);
+  finalize_coefficients(call.options, call.in.classes, memory.sums, total, call.scale, call.upstream,
+                        memory.coefficients, first, last);
 }
 
 /// Steps 1 and 3, a few samples at a time.
 void run_fused(const Call& call, const Strategy& strategy, const GradientOut& out, Memory& memory) {
   const Inputs& in = call.in;
   const int64_t N = in.samples, C = in.classes;
-  const GroupTotals total = expected_totals(call, strategy.counts_labels ? memory.counts.data() : nullptr);
+  const GroupTotals total = expected_totals(call, memory.counts);
   for (int64_t n = 0; n < N; n += strategy.samples_at_once) {
     const int64_t count = std::min(strategy.samples_at_once, N - n);
     const Inputs part = slice(in, n, count);
     const GradientOut place = slice(out, in, n);
-    statistics(part, memory.sums.data() + n * C, strategy.reuses_probabilities ? &place : nullptr);
+    statistics(part, memory.sums + n * C, strategy.reuses_probabilities ? &place : nullptr);
     make_coefficients(call, total, n, n + count, memory);
-    gradient(part, memory.coefficients.data() + n * C, false, place, strategy.reuses_probabilities);
+    gradient(part, memory.coefficients + n * C, false, place, strategy.reuses_probabilities);
   }
 }
 
@@ -97,9 +121,9 @@ void run_gradients(const Call& call, const GradientOut& out, Memory& memory) {
   const Inputs& in = call.in;
   const bool pooled = call.options.pooled;
   const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + in.samples;
-  const GroupTotals total = totals_of_all(call.options, call.groups(), in.classes, memory.sums.data());
+  const GroupTotals total = totals_of_all(call.options, call.groups(), in.classes, memory.sums);
   make_coefficients(call, total, first, last, memory);
-  const Coefficients* coefficients = memory.coefficients.data() + first * in.classes;
+  const Coefficients* coefficients = memory.coefficients + first * in.classes;
   // The target's gradient comes first, because the other one may replace the predictions.
   if (call.steps & kTargetGradient) target_gradient(in, coefficients, pooled, call.target_grad);
   if (call.steps & kGradient) gradient(in, coefficients, pooled, out);
@@ -119,29 +143,27 @@ LabelFault run(const Call& call, const Capabilities& capabilities) {
   const Strategy strategy = choose_strategy(call, capabilities);
   last = strategy;
   has_run = true;
-  static thread_local Memory memory;
-  const bool computes = call.steps & kStatistics;
-  memory.sums.resize(static_cast<size_t>(computes ? N * C : groups * C));
-  memory.coefficients.resize(static_cast<size_t>(groups * C));
-  memory.counts.resize(static_cast<size_t>(strategy.counts_labels ? N * (C + 1) : 0));
+  const bool computes = call.steps & kStatistics, differentiates = call.steps & (kGradient | kTargetGradient);
+  Memory memory(computes ? N * C : groups * C, differentiates ? groups * C : 0,
+                strategy.counts_labels ? N * (C + 1) : 0);
   const size_t statistics_bytes = static_cast<size_t>(groups * C) * sizeof(Sums);
   GradientOut out = call.grad;
   out.streaming = strategy.streams;
 
   if (computes) {
-    const LabelFault faults = check_target(in, strategy.counts_labels ? memory.counts.data() : nullptr);
+    const LabelFault faults = check_target(in, memory.counts);
     if (faults.count > 0) return faults;
     if (strategy.fuses_steps) run_fused(call, strategy, out, memory);
-    else statistics(in, memory.sums.data());
-    if (call.options.pooled) pool_over_batch(N, C, memory.sums.data());
-    if (call.statistics) std::memcpy(call.statistics, memory.sums.data(), statistics_bytes);
+    else statistics(in, memory.sums);
+    if (call.options.pooled) pool_over_batch(N, C, memory.sums);
+    if (call.statistics) std::memcpy(call.statistics, memory.sums, statistics_bytes);
   } else {
-    std::memcpy(memory.sums.data(), call.statistics, statistics_bytes);
+    std::memcpy(memory.sums, call.statistics, statistics_bytes);
   }
   if (call.steps & kFinalize) {
-    finalize_value(call.options, groups, C, memory.sums.data(), call.value, call.parts, call.per_class);
+    finalize_value(call.options, groups, C, memory.sums, call.value, call.parts, call.per_class);
   }
-  if (call.steps & (kGradient | kTargetGradient) && !strategy.fuses_steps) run_gradients(call, out, memory);
+  if (differentiates && !strategy.fuses_steps) run_gradients(call, out, memory);
   return {};
 }
 

@@ -157,3 +157,26 @@ test('weights of a batch that is done in parts: each sample as alone', () => {
     expectSameBits(`sample ${n}`, grad.data, alone.grad.data as Typed['data']);
   }
 });
+
+test('more partial sums than are kept at once: each sample has the sums that it has alone', () => {
+  // A sample has 16 runs of 1024 sums, 1 MB; 16 samples of these are added up at a time.
+  const [N, C, S] = [17, 1024, 2048];
+  const data = new Uint16Array(N * C * S); // bfloat16 from 1 to 2
+  for (let i = 0; i < data.length; i++) data[i] = 0x3f80 + ((i * 5) % 113);
+  const labels = Int32Array.from({ length: N * S }, (_, i) => (i * 7) % C);
+  const loss = new DiceLoss({ activation: 'softmax' });
+  const sumsOf = (first: number, count: number) =>
+    loss.statistics(
+      {
+        data: data.subarray(first * C * S, (first + count) * C * S),
+        shape: [count, C, S],
+        dtype: 'bfloat16',
+      },
+      { data: labels.subarray(first * S, (first + count) * S), shape: [count, S] },
+    ).data as Float64Array;
+  const all = sumsOf(0, N);
+  for (const n of [0, 15, 16]) {
+    const size = all.length / N;
+    expectSameBits(`sample ${n}`, all.subarray(n * size, (n + 1) * size), sumsOf(n, 1));
+  }
+});

@@ -1,0 +1,40 @@
+// Makes a few calls that need much memory, and prints by how many bytes the resident memory is above the start after them. Argument:
+// the kind of call. Needs --expose-gc.
+import { setImmediate as turn } from 'node:timers/promises';
+import { DiceLoss, SegmentationMetrics } from '../../../dist/index.js';
+
+/** Many samples of one voxel: the sums of a sample take 64 bytes a class, its predictions 4. */
+const [N, C] = [250_000, 10];
+const x = { data: new Float32Array(N * C).fill(0.1), shape: [N, C] };
+const y = { data: new Uint8Array(N).fill(1), shape: [N] };
+const loss = new DiceLoss({ activation: 'softmax' });
+
+/** Samples of many classes: a confusion matrix takes 8 MB. */
+const map = { data: new Int32Array(32 * 4096).map((_, i) => i % 1000), shape: [32, 4096] };
+const metrics = new SegmentationMetrics({ classes: 1000, decision: 'labels' });
+
+const together = (call) => Promise.all([1, 2, 3, 4].map(call));
+const calls = {
+  value: () => loss.value(x, y),
+  valueAndGrad: () => loss.valueAndGrad(x, y),
+  valueAsync: () => together(() => loss.valueAsync(x, y)),
+  update: () => metrics.update(map, map),
+  updateAsync: () => together(() => metrics.updateAsync(map, map)),
+};
+
+const settled = async () => {
+  for (let i = 0; i < 5; i++) {
+    globalThis.gc();
+    await turn();
+  }
+  return process.memoryUsage.rss();
+};
+
+const call = calls[process.argv[2]];
+new DiceLoss().value(
+  { data: new Float32Array(8), shape: [1, 2, 4] },
+  { data: new Uint8Array(4), shape: [1, 4] },
+);
+const start = await settled();
+for (let i = 0; i < 3; i++) await call();
+console.log(JSON.stringify({ kept: (await settled()) - start }));
