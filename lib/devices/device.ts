@@ -148,8 +148,9 @@ export class Device {
  * A queue of work on a GPU. The kernels and copies of one stream run in the order of the calls; those of different streams
  * may run at the same time. Every GPU has its own stream, which is used outside {@link Stream.run}.
  *
- * When a stream uses another stream's tensor for the first time, it waits for all work that the other stream has then. After
- * that, use events to order the streams: {@link Stream.record}, {@link Stream.wait}.
+ * When a stream uses a tensor of other streams for the first time, it waits for all work that they have then: to read the
+ * tensor, for that of the stream that wrote it last; to write it, for that of every stream that has used it. After that, use
+ * events to order the streams: {@link Stream.record}, {@link Stream.wait}.
  *
  * @example
  * const gpu = Device.cuda(0);

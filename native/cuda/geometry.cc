@@ -6,9 +6,6 @@ namespace {
 /// Fewer blocks would leave parts of a large GPU idle; more would write more partial sums.
 constexpr int64_t kEnoughBlocks = 512;
 
-/// The shared memory that a block can have on every supported GPU.
-constexpr size_t kMaxTileBytes = 63 * 1024;
-
 /// The kernels count classes in an int, with room for small multiples.
 constexpr int64_t kMaxClasses = 1 << 24;
 
@@ -84,7 +81,7 @@ void set_tiles(const Inputs& in, Geometry& geometry) {
   constexpr int kMaxVoxels = 128, kNarrow = 32;
   int voxels = kMaxVoxels;
   const auto too_many = [&] {
-    return set_tile_voxels(in, voxels, geometry) > (voxels > kNarrow / 2 ? kPreferredBytes : kMaxTileBytes);
+    return set_tile_voxels(in, voxels, geometry) > (voxels > kNarrow / 2 ? kPreferredBytes : kMaxSharedBytes);
   };
   while (voxels > 1 && too_many()) voxels /= 2;
   TileShape& shape = geometry.tile;
@@ -102,7 +99,7 @@ void set_tiles(const Inputs& in, Geometry& geometry) {
 
 /// Why no GPU can launch this; null when they can.
 const char* refusal(const Geometry& geometry) {
-  if (geometry.gradient_shared_bytes > kMaxTileBytes) return kTooManyClasses;
+  if (geometry.gradient_shared_bytes > kMaxSharedBytes) return kTooManyClasses;
   if (geometry.blocks * geometry.slabs > kMaxBlocks) return kTooManyBlocks;
   return nullptr;
 }

@@ -6,7 +6,12 @@ namespace warpdice::cuda {
 namespace {
 
 void use_all(const OwnedCall& owned, const std::shared_ptr<Stream>& stream) {
-  for (const auto& memory : owned.memory) memory->used_on(stream);
+  // Writes first: memory that is read too waits for more.
+  for (const Access access : {Access::write, Access::read}) {
+    for (const OwnedCall::Use& use : owned.uses) {
+      if (use.access == access) use.memory->used_on(stream, access);
+    }
+  }
 }
 
 }  // namespace
@@ -68,7 +73,7 @@ void Plan::bind(OwnedCall owned, const std::shared_ptr<Stream>& stream) {
 
 void Plan::execute(const std::shared_ptr<Stream>& stream) {
   use_all(owned_, stream);
-  workspace_->used_on(stream);
+  workspace_->used_on(stream, Access::write);
   graph_.launch(*stream);
 }
 

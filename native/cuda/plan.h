@@ -11,14 +11,19 @@ namespace warpdice::cuda {
 
 /// A call, and owners of all memory that it points at: the tensors, and what keep() adds.
 struct OwnedCall {
+  struct Use {
+    std::shared_ptr<DeviceMemory> memory;
+    Access access;
+  };
+
   DeviceCall call;
-  std::vector<std::shared_ptr<DeviceMemory>> memory;
+  std::vector<Use> uses;
 
   /// Becomes an owner of `more` too, and returns its address.
   template <class T>
-  T* keep(std::shared_ptr<DeviceMemory> more) {
-    memory.push_back(std::move(more));
-    return static_cast<T*>(memory.back()->data());
+  T* keep(std::shared_ptr<DeviceMemory> more, Access access) {
+    uses.push_back({std::move(more), access});
+    return static_cast<T*>(uses.back().memory->data());
   }
 };
 

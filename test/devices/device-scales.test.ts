@@ -245,3 +245,15 @@ test("reduction 'none': a value for every class", async () => {
   expect(got.value.shape).toEqual([2, 3]);
   expectClose('value', await read(got.value), numbers(value), 1e-6);
 });
+
+test('more values than a block has threads', async () => {
+  const options = { activation: 'softmax', reduction: 'none' } as const;
+  const c = makeCase({ N: 90, spatial: [4], options });
+  const supervision = new DeepSupervision(c.loss, [0.75, 0.25]);
+  const scales = [c.predictions, makeCase({ N: 90, spatial: [2], options, seed: 7 }).predictions];
+  const { value } = supervision.value(scales, c.target);
+  const there = scales.map((x) => onDevice(gpu, x));
+  const got = supervision.value(there, onDevice(gpu, c.target));
+  expect(got.value.shape).toEqual([90, 3]);
+  expectClose('value', await read(got.value), numbers(value), 1e-6);
+});

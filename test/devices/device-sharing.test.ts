@@ -161,10 +161,12 @@ class Exporter {
 
   test('nobody goes beyond what was exported, nor between its elements, nor passes it on', () => {
     const before = closed();
-    expect(() => open({ offsetBytes: 4 }, [8])).toThrow(
-      'Expected memory of cuda:0 at the pointer and 36 bytes from it',
+    // The eight floats have a block of 2 MB of their own.
+    const beyond = { offsetBytes: 2 ** 21 - 28 };
+    expect(() => open(beyond, [8])).toThrow(
+      'Expected memory of cuda:0 at the pointer and 2097156 bytes from it',
     );
-    expect(() => open({ offsetBytes: 4 }, [8])).toThrow(code('ERR_CUDA'));
+    expect(() => open(beyond, [8])).toThrow(code('ERR_CUDA'));
     expect(closed()).toBe(before + 2);
     expect(() => open({ offsetBytes: 2 }, [3])).toThrow(
       'Expected a multiple of 4 for ipc.offsetBytes but received 2',

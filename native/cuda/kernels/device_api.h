@@ -1,10 +1,13 @@
 #pragma once
-// What a kernel file needs from its compiler: qualifiers, shuffles, half-precision conversions, launch() and zero().
-// nvcc takes them from CUDA. Any other compiler takes them from simt.h on the include path: in test/cuda/emulator, a
-// thread is a fiber. Only this file asks which compiler reads it, so that the tests run the code that is shipped.
+// What a kernel file needs from its compiler: qualifiers, shuffles, half-precision conversions; and launch() and
+// zero(). nvcc takes them from CUDA. Any other compiler takes them from simt.h on the include path: in
+// test/cuda/emulator, a thread is a fiber. Only this file asks which compiler reads it, so that the tests run the code
+// that is shipped.
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 
+#include "cuda/kernels/shapes.h"
 #include "cuda/runtime/recorder.h"
 #include "math/types.h"
 
@@ -13,40 +16,12 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include <tuple>
-
 namespace warpdice::cuda {
 
-/// A kernel may use 48 KiB of shared memory. Allows it to use more.
+/// The address by which CUDA's runtime knows a kernel.
 template <class... P>
-cudaError_t allow_shared(void (*kernel)(P...), size_t shared_bytes) {
-  constexpr size_t kAlwaysAllowed = 48 * 1024;
-  if (shared_bytes <= kAlwaysAllowed) return cudaSuccess;
-  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-}
-
-/// Enqueues a kernel, or records it. Returns errors of the configuration; errors of the run appear in later calls.
-template <class... P, class... A>
-cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
-                   const A&... args) {
-  if (const cudaError_t failed = allow_shared(kernel, shared_bytes); failed != cudaSuccess) return failed;
-  if (recorder) {
-    std::tuple<P...> values(static_cast<P>(args)...);
-    return std::apply(
-        [&](P&... value) {
-          void* pointers[] = {&value...};
-          cudaKernelNodeParams node = {};
-          node.func = reinterpret_cast<void*>(kernel);
-          node.gridDim = grid;
-          node.blockDim = block;
-          node.sharedMemBytes = static_cast<unsigned>(shared_bytes);
-          node.kernelParams = pointers;
-          return recorder->kernel(node);  // copies the arguments
-        },
-        values);
-  }
-  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
-  return cudaGetLastError();
+void* function_of(void (*kernel)(P...)) {
+  return reinterpret_cast<void*>(kernel);
 }
 
 /// The block's shared memory, as many bytes as the launch asked for. A kernel has one such array.
@@ -62,12 +37,6 @@ template <class T>
 __device__ T* read_again(T* data) {
   asm volatile("" : "+l"(data));
   return data;
-}
-
-/// Fills device memory with zero bits. Enqueues or records that.
-inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
-  if (recorder) return recorder->zero(data, size_bytes);
-  return cudaMemsetAsync(data, 0, size_bytes, stream);
 }
 
 /// e^x by the hardware's 2^x. The relative error is below 2^-22, plus 2^-24*|x| from the product. e^0 is 1, e^-inf is
@@ -94,6 +63,41 @@ __device__ inline double fast_pow(double x, double y) { return pow(x, y); }
 #endif
 
 namespace warpdice::cuda {
+
+/// Enqueues a kernel, or records it. Returns errors of the configuration; errors of the run appear in later calls.
+template <class... P, class... A>
+cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                   const A&... args) {
+  constexpr size_t kAlwaysAllowedBytes = 48 * 1024;
+  void* function = function_of(kernel);
+  if (shared_bytes > kAlwaysAllowedBytes) {
+    // The limit belongs to the function and the device, and all threads share it. So it is always the same: with the
+    // size of each launch, that of another thread could lower it before this one begins.
+    const cudaError_t failed =
+        cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kMaxSharedBytes));
+    if (failed != cudaSuccess) return failed;
+  }
+  std::tuple<P...> values(static_cast<P>(args)...);
+  return std::apply(
+      [&](P&... value) {
+        void* arguments[] = {&value...};  // CUDA copies the arguments
+        if (!recorder) return cudaLaunchKernel(function, grid, block, arguments, shared_bytes, stream);
+        cudaKernelNodeParams node = {};
+        node.func = function;
+        node.gridDim = grid;
+        node.blockDim = block;
+        node.sharedMemBytes = static_cast<unsigned>(shared_bytes);
+        node.kernelParams = arguments;
+        return recorder->kernel(node);
+      },
+      values);
+}
+
+/// Fills device memory with zero bits. Enqueues or records that.
+inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
+  if (recorder) return recorder->zero(data, size_bytes);
+  return cudaMemsetAsync(data, 0, size_bytes, stream);
+}
 
 // Float16 and BFloat16 have the same bits as __half and __nv_bfloat16.
 #ifdef __CUDACC__

@@ -6,6 +6,9 @@ namespace warpdice::cuda {
 
 constexpr int kWarp = 32, kThreads = 256, kWarps = kThreads / kWarp;  // of every block
 
+/// The shared memory that a block can have on every supported GPU.
+constexpr size_t kMaxSharedBytes = 63 * 1024;
+
 constexpr int64_t kMaxBlocks = 0x7fffffff;  // of a grid
 constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a CUDA grid.";
 

@@ -80,9 +80,9 @@ void Completion::run() {
     }
     // Asks all streams, since one that waits must not hold back the others.
     bool any = false;
-    std::set<cudaStream_t> waiting;
+    std::set<const Stream*> waiting;
     for (auto it = pending.begin(); it != pending.end();) {
-      const cudaStream_t stream = it->stream->handle();
+      const Stream* stream = it->stream.get();
       const cudaError_t status = waiting.count(stream) ? cudaErrorNotReady : it->event->query();
       if (status == cudaErrorNotReady) {
         waiting.insert(stream);

@@ -92,10 +92,9 @@ Graph::Graph(int device, const Enqueue& enqueue) : device_(device) {
 }
 
 Graph::~Graph() {
-  cudaSetDevice(device_);
+  const DeviceScope scope(device_);
   cudaGraphExecDestroy(executable_);  // cuda.h: a graph that still runs is freed when it has completed
   cudaGraphDestroy(graph_);
-  cudaGetLastError();
 }
 
 void Graph::update(const Enqueue& enqueue) {

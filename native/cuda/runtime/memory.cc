@@ -86,6 +86,13 @@ void count(int device, size_t size_bytes) {
   use.peak_bytes = std::max(use.peak_bytes, use.alive_bytes);
 }
 
+/// Later work of `stream` starts when `other` has done all that it holds now.
+void make_wait(const Stream& stream, const Stream& other) {
+  Event now(other.device());
+  now.record(other);
+  now.make_wait(stream);
+}
+
 /// Throws unless these bytes are memory of the stream's GPU.
 void expect_device_memory(const Stream& stream, const void* data, size_t size_bytes) {
   for (const size_t offset : {size_t{0}, size_bytes - 1}) {
@@ -124,9 +131,13 @@ std::shared_ptr<DeviceMemory> DeviceMemory::allocate(std::shared_ptr<Stream> str
 }
 
 std::shared_ptr<DeviceMemory> DeviceMemory::allocate_exportable(std::shared_ptr<Stream> stream, size_t size_bytes) {
+  // CUDA's guide: cudaMalloc puts smaller allocations into common blocks.
+  constexpr size_t kBlockBytes = size_t{2} << 20;
+  if (size_bytes > SIZE_MAX - kBlockBytes) throw Error("ERR_OUT_OF_MEMORY", "So many bytes cannot be addressed");
   use_device(stream->device());
-  void* data = allocate_bytes(*stream, size_bytes, nullptr);
-  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, size_bytes, Ownership::own));
+  const size_t whole_bytes = (size_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  void* data = allocate_bytes(*stream, whole_bytes, nullptr);
+  return std::shared_ptr<DeviceMemory>(new DeviceMemory(std::move(stream), data, whole_bytes, Ownership::exportable));
 }
 
 std::shared_ptr<DeviceMemory> DeviceMemory::wrap(std::shared_ptr<Stream> stream, void* data, size_t size_bytes) {
@@ -150,47 +161,61 @@ std::shared_ptr<DeviceMemory> DeviceMemory::open(std::shared_ptr<Stream> stream,
 cudaIpcMemHandle_t DeviceMemory::handle() const {
   use_device(device());
   cudaIpcMemHandle_t handle{};
-  check(cudaIpcGetMemHandle(&handle, data_), "cudaIpcGetMemHandle");
+  const bool alone = ownership_ == Ownership::exportable || ownership_ == Ownership::foreign;
+  check(alone ? cudaIpcGetMemHandle(&handle, data_) : cudaErrorInvalidValue, "cudaIpcGetMemHandle");
   return handle;
 }
 
 DeviceMemory::DeviceMemory(std::shared_ptr<Stream> stream, void* data, size_t size_bytes, Ownership ownership)
-    : streams_{stream}, last_(std::move(stream)), data_(data), size_bytes_(size_bytes), ownership_(ownership) {
-  if (ownership == Ownership::pooled || ownership == Ownership::own) count(device(), size_bytes);
+    : streams_{stream},
+      writer_(stream),
+      last_(std::move(stream)),
+      data_(data),
+      size_bytes_(size_bytes),
+      ownership_(ownership) {
+  if (is_ours()) count(device(), size_bytes);
 }
 
-void DeviceMemory::used_on(const std::shared_ptr<Stream>& stream) {
-  if (last_ == stream) return;
-  last_ = stream;
-  for (const auto& known : streams_) {
-    if (known->handle() == stream->handle()) return;
+bool DeviceMemory::is_ours() const { return ownership_ != Ownership::opened && ownership_ != Ownership::foreign; }
+
+void DeviceMemory::used_on(const std::shared_ptr<Stream>& stream, Access access) {
+  if (std::find(streams_.begin(), streams_.end(), stream) == streams_.end()) {
+    if (access == Access::read) make_wait(*stream, *writer_);
+    else
+      for (const auto& known : streams_) make_wait(*stream, *known);
+    add(stream);
   }
-  Event now(device());
-  now.record(*streams_.front());
-  now.make_wait(*stream);
-  streams_.push_back(stream);
+  last_ = stream;
+  if (access == Access::write) writer_ = stream;
+}
+
+/// Replaces a stream of the same handle, which the new one has waited for: who wraps a handle in every step must not
+/// make the list grow. Never the first, whose order the free needs.
+void DeviceMemory::add(const std::shared_ptr<Stream>& stream) {
+  const auto same = std::find_if(streams_.begin() + 1, streams_.end(), [&](const auto& known) {
+    return known->handle() == stream->handle() && known->device() == stream->device();
+  });
+  if (same == streams_.end()) streams_.push_back(stream);
+  else *same = stream;
 }
 
 void DeviceMemory::free() const {
   const Stream& first = *streams_.front();
   if (ownership_ == Ownership::pooled) {
-    for (size_t i = 1; i < streams_.size(); i++) {
-      Event done(streams_[i]->device());
-      done.record(*streams_[i]);
-      done.make_wait(first);
-    }
+    for (size_t i = 1; i < streams_.size(); i++) make_wait(first, *streams_[i]);
     use_device(device());
     check(cudaFreeAsync(data_, first.handle()), "cudaFreeAsync");
     return;
   }
   for (const auto& stream : streams_) stream->synchronize();
   use_device(device());
-  if (ownership_ == Ownership::own) check(cudaFree(data_), "cudaFree");
-  else check(cudaIpcCloseMemHandle(data_), "cudaIpcCloseMemHandle");
+  if (ownership_ == Ownership::opened) check(cudaIpcCloseMemHandle(data_), "cudaIpcCloseMemHandle");
+  else check(cudaFree(data_), "cudaFree");
 }
 
 DeviceMemory::~DeviceMemory() {
   if (ownership_ == Ownership::foreign) return;
+  const DeviceScope scope(device());
   if (data_) {
     try {
       free();
@@ -198,7 +223,7 @@ DeviceMemory::~DeviceMemory() {
       // A leak is better than a free that comes too early; and after a lost context nothing is left to free.
     }
   }
-  if (ownership_ == Ownership::opened) return;
+  if (!is_ours()) return;
   std::lock_guard<std::mutex> lock(mutex);
   state_of(device()).use.alive_bytes -= size_bytes_;
 }

@@ -8,9 +8,16 @@
 
 namespace warpdice::cuda {
 
-/// Whether the error ends the CUDA context: every later call of this process then fails too.
+/// Whether the error ends the CUDA context: every later call of this process then fails too. These are the errors of
+/// which driver_types.h of CUDA 13.0 says so, and that of uncorrectable memory.
 inline bool is_sticky(cudaError_t status) {
-  switch (status) {
+  // By number: older toolkits do not have the names.
+  constexpr int kContained = 226, kTensorMemoryLeak = 721, kMpsClientTerminated = 810, kExternalDevice = 911;
+  switch (static_cast<int>(status)) {
+    case kContained:
+    case kTensorMemoryLeak:
+    case kMpsClientTerminated:
+    case kExternalDevice:
     case cudaErrorIllegalAddress:
     case cudaErrorMisalignedAddress:
     case cudaErrorInvalidAddressSpace:
@@ -44,5 +51,26 @@ inline void check(cudaError_t status, const char* call) {
 
 /// Every function of the runtime begins with this, because each thread has a current device of its own.
 inline void use_device(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
+
+/// Makes a device current, and at its end the one before. For destructors: the garbage collector runs them between any
+/// two calls, of this library and of others. They have nobody to report an error to.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int device) {
+    if (cudaGetDevice(&before_) != cudaSuccess) before_ = device;
+    if (before_ != device) cudaSetDevice(device);
+  }
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+  ~DeviceScope() {
+    int now = before_;
+    cudaGetDevice(&now);
+    if (now != before_) cudaSetDevice(before_);
+    cudaGetLastError();  // clears the error, or a later call would report it
+  }
+
+ private:
+  int before_ = 0;
+};
 
 }  // namespace warpdice::cuda

@@ -6,7 +6,8 @@
 
 namespace warpdice::cuda {
 
-/// A queue of work on one device. It is our own or somebody else's.
+/// A queue of work on one device. It is our own or somebody else's. The object tells streams apart: two devices have
+/// default streams of the same handle, and a handle whose stream was destroyed comes again.
 class Stream {
  public:
   static std::shared_ptr<Stream> create(int device) {
@@ -26,10 +27,8 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   ~Stream() {
     if (!owned_) return;
-    // CUDA finishes queued work first. A destructor has nobody to report an error to.
-    cudaSetDevice(device_);
-    cudaStreamDestroy(handle_);
-    cudaGetLastError();
+    const DeviceScope scope(device_);
+    cudaStreamDestroy(handle_);  // CUDA finishes queued work first
   }
 
   int device() const { return device_; }
@@ -66,9 +65,8 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
   ~Event() {
-    cudaSetDevice(device_);
+    const DeviceScope scope(device_);
     cudaEventDestroy(handle_);
-    cudaGetLastError();
   }
 
   void record(const Stream& stream) {

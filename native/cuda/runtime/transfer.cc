@@ -9,18 +9,11 @@
 namespace warpdice::cuda {
 namespace {
 
-/// Pinned memory that nobody owns now.
-struct IdleBuffer {
-  void* data;
-  size_t size_bytes;
-  std::unique_ptr<Event> done;  // the last copy that uses it
-};
-
 constexpr size_t kMaxIdleBytes = size_t{256} << 20;
 
 struct Pool {
   std::mutex mutex;
-  std::list<IdleBuffer> idle;
+  std::list<PinnedBlock> idle;  // the newest first
   size_t idle_bytes = 0;
 };
 
@@ -30,67 +23,106 @@ Pool& pool() {
   return *only;
 }
 
-/// To a power of two, so that tensors of nearly the same size use the same buffers.
+/// To a power of two, so that tensors of nearly the same size use the same blocks.
 size_t rounded_up(size_t size_bytes) {
   size_t size = 4096;
   while (size < size_bytes) size *= 2;
   return size;
 }
 
-/// Takes a buffer of exactly this size whose copies are done. False when there is none.
-bool take_idle(size_t size_bytes, IdleBuffer& found) {
+/// Takes a block of exactly this size whose copies are done. An empty list when there is none.
+std::list<PinnedBlock> take_idle(size_t size_bytes) {
   Pool& p = pool();
+  std::list<PinnedBlock> found;
   std::lock_guard<std::mutex> lock(p.mutex);
   for (auto it = p.idle.begin(); it != p.idle.end(); ++it) {
     if (it->size_bytes != size_bytes || it->done->query() == cudaErrorNotReady) continue;
-    found = std::move(*it);
     p.idle_bytes -= size_bytes;
-    p.idle.erase(it);
-    return true;
+    found.splice(found.end(), p.idle, it);
+    break;
   }
-  return false;
+  return found;
+}
+
+/// Frees all idle blocks, when their copies are done.
+void release_idle() {
+  Pool& p = pool();
+  std::list<PinnedBlock> blocks;
+  {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    blocks.splice(blocks.end(), p.idle);
+    p.idle_bytes = 0;
+  }
+  for (const PinnedBlock& block : blocks) block.done->synchronize();
+}
+
+/// A block without an event.
+std::list<PinnedBlock> allocate_block(size_t size_bytes) {
+  std::list<PinnedBlock> made(1);
+  void* data = nullptr;
+  cudaError_t status = cudaHostAlloc(&data, size_bytes, cudaHostAllocPortable);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    release_idle();
+    status = cudaHostAlloc(&data, size_bytes, cudaHostAllocPortable);
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw Error("ERR_OUT_OF_MEMORY",
+                "Out of pinned host memory: " + std::to_string(size_bytes) + " bytes were asked for");
+  }
+  check(status, "cudaHostAlloc");
+  made.front().data.reset(data);
+  made.front().size_bytes = size_bytes;
+  return made;
 }
 
 }  // namespace
 
-PinnedBuffer::PinnedBuffer(int device, size_t size_bytes) : data_(nullptr), size_bytes_(rounded_up(size_bytes)) {
-  IdleBuffer found;
-  if (take_idle(size_bytes_, found)) {
-    data_ = found.data;
-    if (found.done->device() == device) done_ = std::move(found.done);
-    else done_ = std::make_unique<Event>(device);
-    return;
+void FreePinned::operator()(void* data) const {
+  cudaFreeHost(data);
+  cudaGetLastError();
+}
+
+PinnedBuffer::PinnedBuffer(int device, size_t size_bytes) : block_(take_idle(rounded_up(size_bytes))) {
+  if (block_.empty()) {
+    use_device(device);
+    block_ = allocate_block(rounded_up(size_bytes));
   }
-  done_ = std::make_unique<Event>(device);
-  const cudaError_t status = cudaHostAlloc(&data_, size_bytes_, cudaHostAllocPortable);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    throw Error("ERR_OUT_OF_MEMORY",
-                "Out of pinned host memory: " + std::to_string(size_bytes_) + " bytes were asked for");
-  }
-  check(status, "cudaHostAlloc");
+  auto& done = block_.front().done;
+  if (!done || done->device() != device) done = std::make_unique<Event>(device);
 }
 
 PinnedBuffer::~PinnedBuffer() {
+  const DeviceScope scope(block_.front().done->device());
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  p.idle_bytes += size_bytes_;
-  p.idle.push_front({data_, size_bytes_, std::move(done_)});
+  p.idle_bytes += block_.front().size_bytes;
+  p.idle.splice(p.idle.begin(), block_);  // a list: a destructor must not allocate
   // Frees the oldest first, but none whose copies still run.
   for (auto it = p.idle.end(); p.idle_bytes > kMaxIdleBytes && it != p.idle.begin();) {
     --it;
     if (it->done->query() == cudaErrorNotReady) continue;
-    cudaFreeHost(it->data);
     p.idle_bytes -= it->size_bytes;
     it = p.idle.erase(it);
   }
-  cudaGetLastError();
+}
+
+void PinnedBuffer::used_on(const Stream& stream) {
+  try {
+    block_.front().done->record(stream);
+  } catch (const Error&) {
+    // Without the event nobody would know when the pool may reuse the memory.
+    cudaStreamSynchronize(stream.handle());
+    cudaGetLastError();
+    throw;
+  }
 }
 
 void upload(const void* from, DeviceMemory& to, size_t offset_bytes, size_t size_bytes,
             const std::shared_ptr<Stream>& stream) {
   constexpr size_t kChunkBytes = size_t{32} << 20, kMaxChunks = 8;
-  to.used_on(stream);
+  to.used_on(stream, Access::write);
   std::deque<std::unique_ptr<PinnedBuffer>> chunks;
   for (size_t begin = 0; begin < size_bytes; begin += kChunkBytes) {
     const size_t count = std::min(kChunkBytes, size_bytes - begin);

@@ -2,11 +2,22 @@
 // Copies between the host and a device, through pinned host memory from a pool: from any other memory CUDA would copy
 // while the caller waits, and to pin memory takes longer than to copy it.
 #include <cstddef>
+#include <list>
 #include <memory>
 
 #include "cuda/runtime/memory.h"
 
 namespace warpdice::cuda {
+
+struct FreePinned {
+  void operator()(void* data) const;
+};
+
+struct PinnedBlock {
+  std::unique_ptr<void, FreePinned> data;
+  size_t size_bytes = 0;
+  std::unique_ptr<Event> done;  // the last copy that uses it
+};
 
 /// Pinned host memory. A queued copy may still use it after the object is gone.
 class PinnedBuffer {
@@ -17,15 +28,13 @@ class PinnedBuffer {
   ~PinnedBuffer();  // returns the memory to the pool, which reuses it when the recorded copies are done
 
   /// Call this after the last copy that uses the memory was enqueued.
-  void used_on(const Stream& stream) { done_->record(stream); }
+  void used_on(const Stream& stream);
   /// Blocks until those copies are done.
-  void wait() const { done_->synchronize(); }
-  void* data() const { return data_; }
+  void wait() const { block_.front().done->synchronize(); }
+  void* data() const { return block_.front().data.get(); }
 
  private:
-  void* data_;
-  size_t size_bytes_;
-  std::unique_ptr<Event> done_;
+  std::list<PinnedBlock> block_;  // one, so that it moves to the pool and back without an allocation
 };
 
 /// Enqueues the copy of what `from` holds now. The caller may change it immediately. Waits only when more than 256 MB

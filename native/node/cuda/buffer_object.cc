@@ -20,7 +20,7 @@ struct PendingRead {
 
   PendingRead(const Span& from, bool with_data) {
     if (from.faults) {
-      from.faults->used_on(from.memory->last_stream());
+      from.faults->used_on(from.memory->last_stream(), cuda::Access::read);
       faults = std::make_shared<cuda::Download>(*from.faults, 0, sizeof(LabelFault));
     }
     if (with_data) data = std::make_shared<cuda::Download>(*from.memory, from.offset_bytes, from.size_bytes);
@@ -131,7 +131,7 @@ Napi::Value BufferObject::ipc_handle(const Napi::CallbackInfo& info) {
 void BufferObject::fill(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const auto& stream = to_stream(info, 0);
-    span().memory->used_on(stream);
+    span().memory->used_on(stream, cuda::Access::write);
     cuda::use_device(stream->device());
     cuda::check(cudaMemsetAsync(span().data(), 0, span().size_bytes, stream->handle()), "cudaMemsetAsync");
     span().faults.reset();

@@ -22,7 +22,8 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
     for (const size_t argument :
          {BoundCount::kPredictions, BoundCount::kTarget, BoundCount::kWeight, BoundCount::kCounts}) {
       if (info[argument].IsUndefined()) continue;
-      to_span(info, argument).memory->used_on(stream);
+      to_span(info, argument)
+          .memory->used_on(stream, argument == BoundCount::kCounts ? cuda::Access::write : cuda::Access::read);
     }
     const auto workspace = cuda::DeviceMemory::allocate(stream, workspace_bytes(count));
     cuda::use_device(stream->device());

@@ -50,13 +50,13 @@ class LossOnDevices {
     use_constants(owned, stream);
     if (bound.call.steps & kStatistics) {
       if (!faults) faults = cuda::DeviceMemory::allocate(stream, sizeof(LabelFault));
-      owned.call.faults = owned.keep<LabelFault>(faults);
+      owned.call.faults = owned.keep<LabelFault>(faults, cuda::Access::write);
       prepared.faults = std::move(faults);
     }
     for (size_t i = 0; i < aCount; i++) {
       if (!bound.arrays[i].memory.data) continue;
       Span& span = unwrap<BufferObject>(env, info[kArrayArguments[i]], kArrayNames[i]).span();
-      owned.memory.push_back(span.memory);
+      owned.uses.push_back({span.memory, bound.writes(i) ? cuda::Access::write : cuda::Access::read});
       if (bound.writes(i)) prepared.outputs.push_back(&span);
       else if (i == aStatistics) prepared.faults = span.faults;
     }
@@ -79,7 +79,8 @@ class LossOnDevices {
                                            " but received an array that overlaps gradScale");
     }
     owned.call.device_scale = {scale.memory.data, dtype};
-    owned.memory.push_back(unwrap<BufferObject>(env, info[kScaleBuffer], "gradScale").span().memory);
+    const Span& span = unwrap<BufferObject>(env, info[kScaleBuffer], "gradScale").span();
+    owned.uses.push_back({span.memory, cuda::Access::read});
   }
 
   void use_constants(cuda::OwnedCall& owned, const std::shared_ptr<cuda::Stream>& stream) {
@@ -88,9 +89,10 @@ class LossOnDevices {
                                       cuda::upload_doubles(setup_->distances, stream)};
     }
     const Constants& constants = constants_[stream->device()];
-    if (constants.class_weights) owned.call.options.class_weights = owned.keep<double>(constants.class_weights);
+    if (constants.class_weights)
+      owned.call.options.class_weights = owned.keep<double>(constants.class_weights, cuda::Access::read);
     if (constants.distances) {
-      owned.call.in.distances = owned.keep<double>(constants.distances);
+      owned.call.in.distances = owned.keep<double>(constants.distances, cuda::Access::read);
       make_consistent(owned.call.in, owned.call.options);
     }
   }

@@ -11,8 +11,8 @@ Napi::Value resample_on_device(const Napi::CallbackInfo& info) {
     const auto& stream = to_stream(info, BoundResample::kStream);
     const BoundResample bound(info, memory_of_buffer);
     if (const char* why = cuda::unsupported(bound.shape)) throw Error("ERR_UNSUPPORTED", why);
-    to_span(info, BoundResample::kFrom).memory->used_on(stream);
-    to_span(info, BoundResample::kTo).memory->used_on(stream);
+    to_span(info, BoundResample::kFrom).memory->used_on(stream, cuda::Access::read);
+    to_span(info, BoundResample::kTo).memory->used_on(stream, cuda::Access::write);
     cuda::use_device(stream->device());
     const cudaError_t status =
         cuda::enqueue_resample(bound.shape, bound.from.memory.data, bound.to.memory.data, stream->handle());

@@ -16,8 +16,9 @@ Napi::Value add_weighted(const Napi::CallbackInfo& info) {
     if (!term.first && !sum.faults) throw Napi::TypeError::New(info.Env(), "Expected a sum that a first term began");
     // The sum has faults of its own: all results of a call share those of a value.
     const auto faults = term.first ? cuda::DeviceMemory::allocate(stream, sizeof(LabelFault)) : sum.faults;
-    for (const auto& memory : {sum.memory, value.memory, value.faults, faults}) {
-      if (memory) memory->used_on(stream);
+    for (const auto& written : {sum.memory, faults}) written->used_on(stream, cuda::Access::write);
+    for (const auto& memory : {value.memory, value.faults}) {
+      if (memory) memory->used_on(stream, cuda::Access::read);
     }
     term.weight = info[kWeight].As<Napi::Number>().DoubleValue();
     term.count = static_cast<int64_t>(sum.size_bytes / sizeof(double));

@@ -4,7 +4,6 @@
 #include "fake.h"
 #include "node/addon.h"
 #include "node/cuda/classes.h"
-#include "simt.h"
 
 namespace {
 
@@ -43,7 +42,6 @@ Napi::Value external_bytes(const Napi::CallbackInfo& info) {
 }  // namespace
 
 static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
-  simt::executor = fake::launch;
   Napi::Object fakes = Napi::Object::New(env);
   fakes.Set("hold", Napi::Function::New<hold>(env, "hold"));
   fakes.Set("setFault", Napi::Function::New<set_fault>(env, "setFault"));

@@ -33,7 +33,7 @@ const units = {
   countTests: { source: 'test/cuda/emulator/count_test.cc', flags: [] },
 };
 /** The emulator. */
-const emulatorUnits = ['simt', 'half'];
+const emulatorUnits = ['simt', 'launch', 'immediate', 'half'];
 /** The units of each program. The losses do not need count.cu. */
 const programs = {
   losses: ['engine', 'geometry', 'widen', 'float32', 'others', 'tests'],

@@ -26,6 +26,7 @@ const sources = [
   'kernels/bfloat16.cu',
   'kernels/widen_operands.cu',
   'kernels/count.cu',
+  'kernels/resample.cu',
 ];
 // -ffp-contract=off: every rounding where the source has it, as in CUDA. -fno-tree-slp-vectorize: where GCC 12 vectorises
 // straight-line code, it merges the aligned load and the loads one by one of pack.cuh into one aligned load.
@@ -41,26 +42,38 @@ const address = ['-fsanitize=address,undefined', ...findings];
 const thread = ['-fsanitize=thread', ...findings];
 
 /** How the kernels, the emulator and the tests are compiled. Sanitizers do not look at the emulator. */
+const immediate = ['cuda/emulator/immediate'];
 const builds = {
-  plain: { kernels: ['-O2'], emulator: ['-O2'], tests: ['-O2'], link: [], extra: ['long_test'] },
+  plain: {
+    kernels: ['-O2'],
+    emulator: ['-O2'],
+    tests: ['-O2'],
+    link: [],
+    extra: ['long_test'],
+    more: immediate,
+  },
   address: {
     kernels: ['-O1', ...address],
     emulator: ['-O1', '-DSIMT_ASAN'],
     tests: ['-O1', ...address],
     link: address,
+    more: immediate,
   },
   thread: {
     kernels: ['-O1', ...thread],
     emulator: ['-O1', '-DSIMT_TSAN'],
     tests: ['-O1', ...thread],
     link: thread,
+    more: immediate,
   },
   staged: {
     kernels: ['-O2'],
     emulator: ['-O2'],
     tests: ['-O1', '-Denqueue=enqueue_staged'],
     link: ['-pthread'],
+    staged: true,
     more: [
+      'cuda/emulator/on_fake_runtime',
       'cuda/gpu/main',
       'cuda/gpu/staged_engine',
       'cuda/fake-runtime/devices',
@@ -100,21 +113,21 @@ const build = builds[name];
 const tests = ['kernels_test', 'count_test', ...(build.extra ?? [])];
 const units = [
   ...sources.map((name) => [`native/cuda/${name}`, [...build.kernels, ...kernelFlags]]),
-  ...['simt', 'half'].map((name) => [
+  ...['simt', 'launch', 'half'].map((name) => [
     `test/cuda/emulator/${name}.cc`,
     [...build.emulator, '-U_FORTIFY_SOURCE'],
   ]),
   ...tests.map((name) => [
     `test/cuda/emulator/${name}.cc`,
-    build.more ? [...build.tests, `-Dmain=run_${name}`] : build.tests,
+    build.staged ? [...build.tests, `-Dmain=run_${name}`] : build.tests,
   ]),
-  ...(build.more ?? []).map((name) => [`test/${name}.cc`, ['-O1']]),
+  ...build.more.map((name) => [`test/${name}.cc`, ['-O1']]),
 ];
 const tag = fingerprint(units);
 const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
 /** Each test is a program of its own. The program of test/cuda/gpu calls them all. */
 const programs = new Map(
-  build.more
+  build.staged
     ? [[path.join(folder, `gpu_tests-${tag}`), tests]]
     : tests.map((name) => [path.join(folder, `${name}-${tag}`), [name]]),
 );

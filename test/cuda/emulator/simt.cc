@@ -13,6 +13,9 @@
 
 #include "sanitizers.h"
 
+uint3 threadIdx{}, blockIdx{};
+dim3 blockDim, gridDim;
+
 namespace simt {
 
 constexpr int kWarp = 32;
@@ -62,8 +65,6 @@ struct Machine {
   Jump scheduler;
   void* scheduler_fiber = nullptr;
   Thread* current = nullptr;
-  uint3 block{};
-  dim3 grid, size;
   unsigned count = 0;  // threads of the block
   size_t shared_bytes = 0;
   size_t blocks_run = 0;          // of this launch
@@ -89,7 +90,7 @@ std::string place(const Thread& thread) {
 
 void fail(const std::string& what) {
   Machine& m = machine();
-  if (m.fault.empty()) m.fault = what + " (block " + std::to_string(m.block.x) + ")";
+  if (m.fault.empty()) m.fault = what + " (block " + std::to_string(blockIdx.x) + ")";
 }
 
 /// Returns to the scheduler until the thread is ready again.
@@ -105,6 +106,7 @@ void wait(State state) {
 __attribute__((noinline)) void resume(Thread& thread) {
   Machine& m = machine();
   m.current = &thread;
+  threadIdx = thread.index;
   if (SIMT_SET_JUMP(m.scheduler) != 0) return;
   enter_fiber(thread.fiber->sanitizer);
   if (thread.begun) SIMT_JUMP(thread.resume);
@@ -121,8 +123,8 @@ void fiber_main() {
 }
 
 void start(Thread& thread, unsigned number) {
-  const Machine& m = machine();
-  thread.index = {number % m.size.x, number / m.size.x % m.size.y, number / (m.size.x * m.size.y)};
+  const dim3 size = blockDim;
+  thread.index = {number % size.x, number / size.x % size.y, number / (size.x * size.y)};
   thread.state = State::ready;
   thread.begun = thread.fenced = false;
   getcontext(&thread.context);
@@ -250,6 +252,8 @@ void run_block(std::mt19937& random) {
   }
 }
 
+}  // namespace
+
 cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, size_t shared_bytes) {
   static auto* one_at_a_time = new std::mutex;
   const std::lock_guard<std::mutex> lock(*one_at_a_time);
@@ -259,8 +263,8 @@ cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, s
   }
   m.fault.clear();
   m.body = &body;
-  m.grid = grid;
-  m.size = block;
+  gridDim = grid;
+  blockDim = block;
   m.count = block.x * block.y * block.z;
   if (m.threads.size() < m.count) m.threads = std::vector<Thread>(m.count);
   m.blocks_run = 0;
@@ -272,21 +276,13 @@ cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, s
   const unsigned first = config().last_blocks && blocks > 1024 ? blocks - config().last_blocks : 0;
   for (unsigned number : turns(blocks, random)) {
     if (number < first) continue;
-    m.block = {number % grid.x, number / grid.x % grid.y, number / (grid.x * grid.y)};
+    blockIdx = {number % grid.x, number / grid.x % grid.y, number / (grid.x * grid.y)};
     run_block(random);
     if (!m.fault.empty()) return cudaErrorLaunchFailure;
   }
   acquire(&m.end);
   return cudaSuccess;
 }
-
-cudaError_t execute(cudaStream_t stream, std::function<cudaError_t()> work) {
-  return executor ? executor(stream, std::move(work)) : work();
-}
-
-}  // namespace
-
-Executor executor = nullptr;
 
 Config& config() {
   static auto* only = new Config;
@@ -295,10 +291,6 @@ Config& config() {
 
 const std::string& last_fault() { return machine().fault; }
 
-uint3 thread_index() { return machine().current->index; }
-uint3 block_index() { return machine().block; }
-dim3 block_size() { return machine().size; }
-dim3 grid_size() { return machine().grid; }
 unsigned char* shared_bytes() { return machine().blocks.back().shared.data(); }
 
 void barrier(const char* file, int line) {
@@ -340,32 +332,6 @@ uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argumen
   wait(State::at_exchange);
   if (operation == Operation::sync) acquire(order);
   return thread.out;
-}
-
-bool can_launch(dim3 grid, dim3 block, size_t shared_bytes) {
-  const uint64_t threads = uint64_t{block.x} * block.y * block.z;
-  constexpr unsigned kMaxY = 65535;
-  return threads > 0 && threads <= kMaxThreads && shared_bytes <= config().shared_bytes_per_block && grid.x > 0 &&
-         grid.x <= 0x7fffffff && grid.y - 1 < kMaxY && grid.z - 1 < kMaxY;
-}
-
-cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream) {
-  if (!can_launch(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
-  return execute(stream, [=] { return run_grid(thread_body, grid, block, shared_bytes); });
-}
-
-cudaKernelNodeParams graph_node(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes) {
-  return {[=] {
-    if (!can_launch(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
-    return run_grid(thread_body, grid, block, shared_bytes);
-  }};
-}
-
-cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
-  return execute(stream, [=] {
-    std::memset(data, 0, size_bytes);
-    return cudaSuccess;
-  });
 }
 
 }  // namespace simt

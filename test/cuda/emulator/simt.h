@@ -10,7 +10,10 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "bound_kernel.h"
 #include "cuda/runtime/recorder.h"
 
 // CUDA's own headers, which test/cuda/gpu includes first, define these.
@@ -39,17 +42,44 @@ Config& config();
 /// Why the last launch that failed was stopped, in words.
 const std::string& last_fault();
 
-/// Gets the stream and the work of launches and memsets. Null: the work is done immediately.
-using Executor = cudaError_t (*)(cudaStream_t, std::function<cudaError_t()>);
+/// Gets every launch, with its stream. Null: the work is done immediately.
+using Executor = cudaError_t (*)(cudaStream_t, const BoundKernel&);
 extern Executor executor;
+
+/// What CUDA's runtime knows of a kernel from nvcc. Both functions get the arguments of a launch.
+struct Kernel {
+  std::function<void()> (*bind)(const void* function, void** arguments);  // the body of a thread, with copies of them
+  std::vector<const void*> (*words)(void** arguments);  // all of their words: among them, the pointers
+  std::vector<size_t> alignments;                       // of each
+};
+void know(const void* function, const Kernel& kernel);
+
+template <class... P, size_t... kIndex>
+std::tuple<P...> copies(void** arguments, std::index_sequence<kIndex...>) {
+  return {*static_cast<P*>(arguments[kIndex])...};
+}
+
+/// Nothing where the compiler cannot tell the words from what lies between them.
+template <class P>
+void add_words([[maybe_unused]] P value, [[maybe_unused]] std::vector<const void*>& words) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+  __builtin_clear_padding(&value);
+  for (size_t at = 0; at + sizeof(void*) <= sizeof value; at += sizeof(void*)) {
+    std::memcpy(&words.emplace_back(), reinterpret_cast<const char*>(&value) + at, sizeof(void*));
+  }
+#endif
+#endif
+}
+
+/// Checks a launch, or the node of a graph, as CUDA does.
+BoundKernel bind(const cudaKernelNodeParams& launch);
+/// Runs the blocks now.
+cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, size_t shared_bytes);
 
 enum class Operation : uint8_t { shuffle_xor, shuffle_down, shuffle_from, sync };
 
 struct Thread;
-uint3 thread_index();
-uint3 block_index();
-dim3 block_size();
-dim3 grid_size();
 void barrier(const char* file, int line);
 /// Exchanges 8 bytes among the lanes that `mask` names.
 uint64_t exchange(Operation operation, unsigned mask, uint64_t bits, int argument, const char* file, int line);
@@ -57,10 +87,6 @@ unsigned char* shared_bytes();
 void fence();
 void before_atomic(void* address);
 void after_atomic(void* address);
-cudaError_t submit(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream);
-/// The same as a node of a graph, which returns errors of the configuration when it runs.
-cudaKernelNodeParams graph_node(std::function<void()> thread_body, dim3 grid, dim3 block, size_t shared_bytes);
-cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream);
 
 float half_to_float(uint16_t bits);
 uint16_t float_to_half(float x);
@@ -90,10 +116,9 @@ T change(T* at, Next next) {
 
 }  // namespace simt
 
-#define threadIdx (simt::thread_index())
-#define blockIdx (simt::block_index())
-#define blockDim (simt::block_size())
-#define gridDim (simt::grid_size())
+// Of the thread that runs.
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
 
 // The default arguments are those of the calling line, by which the emulator tells barriers apart.
 inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
@@ -135,18 +160,23 @@ using std::log1p;
 
 namespace warpdice::cuda {
 
-template <class... P, class... A>
-cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
-                   const A&... args) {
-  std::tuple<P...> copies(static_cast<P>(args)...);
-  const auto body = [kernel, copies] { std::apply(kernel, copies); };
-  if (recorder) return recorder->kernel(simt::graph_node(body, grid, block, shared_bytes));
-  return simt::submit(body, grid, block, shared_bytes, stream);
-}
-
-inline cudaError_t zero(void* data, size_t size_bytes, cudaStream_t stream) {
-  if (recorder) return recorder->zero(data, size_bytes);
-  return simt::zero(data, size_bytes, stream);
+/// The address by which CUDA's runtime knows a kernel.
+template <class... P>
+void* function_of(void (*kernel)(P...)) {
+  const auto bind = [](const void* function, void** arguments) -> std::function<void()> {
+    const auto body = reinterpret_cast<void (*)(P...)>(const_cast<void*>(function));
+    return
+        [body, values = simt::copies<P...>(arguments, std::index_sequence_for<P...>())] { std::apply(body, values); };
+  };
+  const auto words = [](void** arguments) {
+    std::vector<const void*> found;
+    size_t i = 0;
+    (simt::add_words(*static_cast<P*>(arguments[i++]), found), ...);
+    return found;
+  };
+  void* function = reinterpret_cast<void*>(kernel);
+  simt::know(function, {bind, words, {alignof(P)...}});
+  return function;
 }
 
 // In CUDA these are approximations in float.

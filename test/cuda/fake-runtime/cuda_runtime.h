@@ -6,7 +6,6 @@
 // about speed, nor about what a driver does beyond its documentation. The numbers of the enums are CUDA's.
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 
 enum cudaError_t {
   cudaSuccess = 0,
@@ -15,6 +14,7 @@ enum cudaError_t {
   cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
+  cudaErrorInvalidDeviceFunction = 98,
   cudaErrorInvalidDevice = 101,
   cudaErrorDeviceUninitialized = 201,
   cudaErrorECCUncorrectable = 214,
@@ -65,6 +65,7 @@ cudaError_t cudaRuntimeGetVersion(int*);
 cudaError_t cudaGetDeviceCount(int*);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int device);
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int device);
 cudaError_t cudaDeviceSynchronize();
 
@@ -130,11 +131,21 @@ cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventQuery(cudaEvent_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);
 
+// --- kernels: the emulator defines these ------------------------------------------------------------------
+
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute, int value);
+cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void** arguments, size_t shared_bytes,
+                             cudaStream_t);
+
 // --- graphs: a chain of nodes -----------------------------------------------------------------------------
 
-/// CUDA has the kernel's address and arguments here; the fake has a function that does what the launch does.
 struct cudaKernelNodeParams {
-  std::function<cudaError_t()> run;
+  void* func;
+  dim3 gridDim, blockDim;
+  unsigned sharedMemBytes;
+  void** kernelParams;
+  void** extra;
 };
 struct cudaMemsetParams {
   void* dst;

@@ -130,6 +130,11 @@ cudaError_t cudaSetDevice(int device) {
   fake::device_of_thread = device;
   return call.result();
 }
+cudaError_t cudaGetDevice(int* device) {
+  const Call call(__func__);
+  *device = fake::device_of_thread;
+  return call.result();
+}
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   const Call call(__func__);
   *value = attribute == cudaDevAttrMemoryPoolsSupported ? state().pools_supported : 227 * 1024;

@@ -77,6 +77,14 @@ bool is_device_memory(const void* data, size_t size_bytes) {
   return begin + size_bytes <= it->first + it->second.size_bytes;
 }
 
+bool is_elsewhere(const void* address, int device) {
+  char* at = static_cast<char*>(const_cast<void*>(address));
+  const auto next = state().allocations.upper_bound(at);
+  if (next == state().allocations.begin()) return false;
+  const auto& [begin, allocation] = *std::prev(next);
+  return at < begin + allocation.size_bytes && allocation.device != device;
+}
+
 size_t allocated_bytes() {
   const Call call("allocated_bytes");
   size_t sum = 0;
@@ -128,7 +136,7 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t keep_bytes) {
 }
 cudaError_t cudaMallocFromPoolAsync(void** data, size_t size_bytes, cudaMemPool_t pool, cudaStream_t stream) {
   const Call call(__func__);
-  if (stream->device != pool->device) return call.result(cudaErrorInvalidValue);
+  if (fake::stream_of(stream)->device != pool->device) return call.result(cudaErrorInvalidValue);
   return call.result(call.fails() ? cudaSuccess : allocate(data, size_bytes, pool));
 }
 cudaError_t cudaMalloc(void** data, size_t size_bytes) {
@@ -202,6 +210,8 @@ cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t* handle, void* data) {
   const auto it = state().allocations.find(static_cast<char*>(data));
   if (it == state().allocations.end() || it->second.pool || it->second.opened)
     return call.result(cudaErrorInvalidValue);
+  // CUDA puts allocations of other sizes into common blocks of 2 MB, all of which a handle exposes.
+  if (it->second.size_bytes % (size_t{2} << 20) != 0) state().calls["a handle exposes neighbours"]++;
   fake::SharedName name = it->second.shared->name();
   name.device = it->second.device;
   *handle = {};

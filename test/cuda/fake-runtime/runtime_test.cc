@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "checks.h"
 #include "cuda/runtime/completion.h"
 #include "cuda/runtime/graph.h"
 #include "cuda/runtime/memory.h"
@@ -17,28 +18,9 @@
 
 using namespace warpdice;
 using namespace warpdice::cuda;
+using namespace checks;
 
-static constexpr size_t kTotalBytes = 1 << 20;  // of the device
-
-static int failures = 0, checks = 0;
-
-static void expect(bool condition, const char* what) {
-  checks++;
-  if (condition) return;
-  failures++;
-  std::printf("failed: %s\n", what);
-}
-
-/// The Error that `body` throws, as "code: message"; empty if it throws none.
-template <class Body>
-static std::string error_of(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return std::string(error.code()) + ": " + error.what();
-  }
-  return "";
-}
+static constexpr size_t kTotalBytes = 4 << 20;  // of the device
 
 static void counts_memory() {
   const auto stream = Stream::create(0);
@@ -59,7 +41,7 @@ static void counts_memory() {
 static void frees_after_every_stream(bool pools) {
   const auto first = Stream::create(0), second = Stream::create(0);
   auto memory = DeviceMemory::allocate(first, 64);
-  memory->used_on(second);
+  memory->used_on(second, Access::write);
   if (pools) fake::hold(second->handle(), true);
   check(cudaMemsetAsync(memory->data(), 1, 64, second->handle()), "cudaMemsetAsync");
   memory.reset();
@@ -76,7 +58,7 @@ static void says_what_was_asked() {
   const auto stream = Stream::create(0);
   const auto some = DeviceMemory::allocate(stream, 576);
   expect(error_of([&] { DeviceMemory::allocate(stream, kTotalBytes); }) ==
-             "ERR_OUT_OF_MEMORY: Out of memory on cuda:0: 1048576 bytes were asked for, 1048000 of 1048576 are free",
+             "ERR_OUT_OF_MEMORY: Out of memory on cuda:0: 4194304 bytes were asked for, 4193728 of 4194304 are free",
          "out of memory says asked and free");
   expect(cudaGetLastError() == cudaSuccess, "and leaves no error behind");
   expect(memory_use(0).alive_bytes == 576, "and counts nothing");
@@ -275,6 +257,16 @@ static void leaves_work_behind() {
   completion->when_done(stream, [stream](cudaError_t) {});
 }
 
+/// The errors of which driver_types.h says that the process must be started anew.
+static void knows_sticky_errors() {
+  for (const int status : {214, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911}) {
+    expect(is_sticky(static_cast<cudaError_t>(status)), "an error that ends the context");
+  }
+  for (const int status : {1, 2, 9, 35, 46, 98, 100, 101, 201, 400, 600, 701, 720, 801, 802, 807}) {
+    expect(!is_sticky(static_cast<cudaError_t>(status)), "an error of one call");
+  }
+}
+
 static void survives_a_lost_context() {
   const auto stream = Stream::create(0);
   auto memory = DeviceMemory::allocate(stream, 64);
@@ -336,6 +328,7 @@ int main(int argc, char**) {
   fake::set_pools_supported(pools);
   fake::set_total_bytes(kTotalBytes);
   names_the_failing_call();
+  knows_sticky_errors();
   counts_memory();
   frees_after_every_stream(pools);
   says_what_was_asked();
@@ -349,9 +342,12 @@ int main(int argc, char**) {
   serves_threads();
   keeps_pinned_memory_that_is_in_use();
   pins_only_so_much();
+  checks::streams(pools);
+  checks::transfers();
+  checks::launches();
   survives_a_lost_context();
   fake::set_fault(cudaSuccess);
   leaves_work_behind();
-  std::printf("%d checks, %d failures\n", checks, failures);
+  std::printf("%d checks, %d failures\n", count, failures);
   return failures == 0 ? 0 : 1;
 }

@@ -14,6 +14,10 @@ struct FakeStream {
   /// Each function returns whether it is done. Until then the stream waits.
   std::deque<std::function<bool()>> work;
   bool held = false, destroyed = false;
+  int allowed = 0;  // pieces of work that it does although it is held
+
+  /// Works until it is empty, held, or waits for another stream. Returns whether it did anything.
+  bool work_on();
 };
 
 /// Takes memory from the driver when it keeps too little. Gives back what it keeps beyond its threshold when a call
@@ -42,6 +46,7 @@ struct Planted {
 
 struct State {
   std::set<FakeStream*> streams;
+  std::map<int, FakeStream*> default_streams;  // of each device
   std::set<FakePool*> pools;
   std::map<char*, Allocation> allocations;
   std::map<char*, size_t> pinned;
@@ -72,11 +77,20 @@ class Call {
 
 int current_device();
 
+/// The stream of a handle. A null handle is the default stream of the current device.
+FakeStream* stream_of(cudaStream_t handle);
+
 /// Runs work until every stream is empty, held, or waits for a held one.
 void progress();
 
+/// Runs the work of one stream, and that of others only when it waits for them.
+void progress(FakeStream* stream);
+
 /// Pools give back what they keep beyond their threshold, as in every call that waits.
 void trim_pools();
+
+/// Whether an address lies in memory of another device than this.
+bool is_elsewhere(const void* address, int device);
 
 /// Whether one allocation on a device contains all of it.
 bool is_device_memory(const void* data, size_t size_bytes);

@@ -37,7 +37,22 @@ struct FakeGraphExec {
 using fake::Call;
 using fake::state;
 
+bool FakeStream::work_on() {
+  bool moved = false;
+  while ((!held || allowed > 0) && !work.empty() && work.front()()) {
+    work.pop_front();
+    if (held) allowed--;
+    moved = true;
+  }
+  return moved;
+}
+
 namespace fake {
+
+void progress(FakeStream* stream) {
+  stream->work_on();
+  if (!stream->work.empty()) progress();
+}
 
 void progress() {
   for (bool moved = true; moved;) {
@@ -45,10 +60,7 @@ void progress() {
     std::set<FakeStream*>& streams = state().streams;
     for (auto it = streams.begin(); it != streams.end();) {
       FakeStream* stream = *it;
-      while (!stream->held && !stream->work.empty() && stream->work.front()()) {
-        stream->work.pop_front();
-        moved = true;
-      }
+      if (stream->work_on()) moved = true;
       if (stream->destroyed && stream->work.empty()) {
         it = streams.erase(it);
         delete stream;
@@ -59,8 +71,20 @@ void progress() {
   }
 }
 
-cudaError_t enqueue(cudaStream_t stream, Work work) {
+cudaStream_t default_stream(int device) {
+  const Call call("default_stream");
+  FakeStream*& stream = state().default_streams[device];
+  if (stream) return stream;
+  state().streams.insert(stream = new FakeStream);
+  stream->device = device;
+  return stream;
+}
+
+FakeStream* stream_of(cudaStream_t handle) { return handle ? handle : default_stream(current_device()); }
+
+cudaError_t enqueue(cudaStream_t handle, Work work) {
   const Call call("enqueue");
+  FakeStream* stream = stream_of(handle);
   if (state().streams.count(stream) == 0) return call.result(cudaErrorInvalidResourceHandle);
   if (stream->device != current_device()) return call.result(cudaErrorInvalidResourceHandle);  // as launches
   if (call.fails()) return call.result();
@@ -73,14 +97,34 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
   return call.result();
 }
 
-cudaError_t launch(cudaStream_t stream, Work work) {
+BoundKernel (*bind_kernel)(const cudaKernelNodeParams&) = nullptr;
+
+/// What a stream does to run a kernel. It reads no memory of another device: nobody enables peer access.
+static Work kernel_work(const BoundKernel& kernel, int device) {
+  return [kernel, device] {
+    for (const void* word : kernel.words) {
+      if (is_elsewhere(word, device)) return cudaErrorIllegalAddress;
+    }
+    return kernel.work();
+  };
+}
+
+cudaError_t launch(cudaStream_t stream, const BoundKernel& kernel) {
   const Call call("cudaLaunchKernel");
-  return call.fails() ? call.result() : enqueue(stream, std::move(work));
+  if (call.fails() || kernel.status != cudaSuccess) return call.result(kernel.status);
+  return enqueue(stream, kernel_work(kernel, current_device()));
 }
 
 void hold(cudaStream_t stream, bool held) {
   const Call call("hold");
   stream->held = held;
+  stream->allowed = 0;
+}
+
+void allow(cudaStream_t stream, int count) {
+  const Call call("allow");
+  stream->allowed = count;
+  progress();
 }
 
 }  // namespace fake
@@ -98,16 +142,16 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   fake::progress();
   return call.result();
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Call call(__func__);
-  fake::progress();  // tests never wait for a held stream
+  fake::progress(fake::stream_of(stream));  // tests never wait for a held stream
   fake::trim_pools();
   return call.result();
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  stream->work.push_back([marks = event->marks, recorded = event->marks->recorded.load()] {
+  fake::stream_of(stream)->work.push_back([marks = event->marks, recorded = event->marks->recorded.load()] {
     return marks->reached >= recorded || state().fault != cudaSuccess;
   });
   return call.result();
@@ -130,9 +174,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Call call(__func__);
   if (call.fails()) return call.result();
-  if (event->device != stream->device) return call.result(cudaErrorInvalidResourceHandle);
+  FakeStream* to = fake::stream_of(stream);
+  if (event->device != to->device) return call.result(cudaErrorInvalidResourceHandle);
   const int record = ++event->marks->recorded;
-  stream->work.push_back([marks = event->marks, record] { return marks->reached = record, true; });
+  to->work.push_back([marks = event->marks, record] { return marks->reached = record, true; });
   return call.result();
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
@@ -211,7 +256,10 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after, size_t count,
                                    const cudaKernelNodeParams* node) {
-  return add_node(Call(__func__), made, graph, after, count, node->run);
+  const Call call(__func__);
+  const BoundKernel kernel = fake::bind_kernel(*node);
+  if (kernel.status != cudaSuccess) return call.result(kernel.status);
+  return add_node(call, made, graph, after, count, fake::kernel_work(kernel, fake::current_device()));
 }
 cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after, size_t count,
                                    const cudaMemsetParams* node) {
@@ -234,7 +282,10 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
 }
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* to) {
-  return set_node(Call(__func__), exec, node, to->run);
+  const Call call(__func__);
+  const BoundKernel kernel = fake::bind_kernel(*to);
+  if (kernel.status != cudaSuccess) return call.result(kernel.status);
+  return set_node(call, exec, node, fake::kernel_work(kernel, fake::current_device()));
 }
 cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node, const cudaMemsetParams* to) {
   return set_node(Call(__func__), exec, node, memset_work(*to));
