@@ -158,7 +158,7 @@ export interface NativeCount {
   stream: NativeStream | undefined;
 }
 
-/** The nearest element along each axis: index floor((i + 1/2) * from / to). */
+/** Along each axis the element that holds the middle of element i: index floor((i + 1/2) * from / to). */
 export interface NativeResampling {
   from: NativeMemory;
   /** Of one element: any dtype. */
@@ -310,6 +310,8 @@ export interface Binding {
   lastStrategy(): NativeStrategy | null;
   /** For memory that is not touched yet; does nothing where the system has none. */
   preferHugePages(array: ArrayBufferView): void;
+  /** Where the array's memory begins. Several SharedArrayBuffer objects can be of one memory. */
+  addressOf(array: ArrayBufferView): number;
   /** From where the array begins to the next cache line: 0 to 63. */
   bytesToLine(array: ArrayBufferView): number;
   cuda?: CudaBinding;

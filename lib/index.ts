@@ -18,6 +18,7 @@ export { Device, type DeviceMemory, Stream, StreamEvent } from './devices/device
 export { getThreads, setThreads, simdTarget } from './devices/threads.js';
 export {
   DeepSupervision,
+  type DeepSupervisionOptions,
   type ScalesAndGradsOptions,
   type ScalesOptions,
   type ScalesValue,

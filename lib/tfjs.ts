@@ -1,6 +1,6 @@
 // warpdice/tfjs: makes a TensorFlow.js loss of a loss of this package. It does not import TensorFlow.js: the caller passes
 // the package that it uses (tfjs, tfjs-node or tfjs-core), so a program never loads a second copy.
-import type { Names } from './calls/argument-names.js';
+import { type Names, outNames } from './calls/argument-names.js';
 import { sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { Loss } from './losses/loss.js';
@@ -136,6 +136,7 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
 const names: Names = {
   predictions: 'yPred',
   target: 'yTrue',
+  out: outNames('out'),
   dropAxis: (axis) => `use yTrue.squeeze([${axis}])`,
   toIntegers: 'use yTrue.toInt()',
   toDense: 'use yTrue.toFloat()',

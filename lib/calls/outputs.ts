@@ -36,6 +36,7 @@ function makeResult(
 /** The caller's gradient buffer, or a new one. */
 export function gradBuffer(
   predictions: Tensor,
+  name: string,
   out: TensorLike | undefined,
   dtype: DType | undefined,
   accumulate: boolean,
@@ -47,12 +48,13 @@ export function gradBuffer(
     const expected = allowed.map((name) => `'${name}'`).join(' or ');
     throw typeError(`${expected}, as predictions are ${own},`, 'gradDtype', dtype);
   }
-  return slopeBuffer(predictions, 'out.grad', out, dtype ? [dtype] : allowed, accumulate, made);
+  return slopeBuffer(predictions, name, out, dtype ? [dtype] : allowed, accumulate, made);
 }
 
 /** The same for the gradient with respect to the target. */
 export function targetGradBuffer(
   target: Tensor,
+  name: string,
   out: TensorLike | undefined,
   accumulate: boolean,
   made: Tensor[],
@@ -62,7 +64,7 @@ export function targetGradBuffer(
       `Expected a dense target of floats for target, as its gradient is wanted, but received ${target.dtype} of shape ${showShape(target.shape)}`,
     );
   }
-  return slopeBuffer(target, 'out.targetGrad', out, [target.dtype], accumulate, made);
+  return slopeBuffer(target, name, out, [target.dtype], accumulate, made);
 }
 
 /** The caller's buffer in the shape of `like`, or a new one with the first of the allowed dtypes. */

@@ -43,27 +43,28 @@ export class Preparer {
     this.#options = options;
     this.#statistics = statistics;
     this.#names = names;
-    this.#geometry = new Geometry(options, names);
+    this.#geometry = new Geometry(options);
   }
 
-  /** A call that reads predictions and target. statistics: for a call that begins with step 3. */
+  /** A call that reads predictions and target. statistics: for a call that begins with step 3. names: for messages. */
   call(
     operation: Pick<Operation<never, unknown>, 'steps' | 'keys' | 'outKeys'>,
     predictionsLike: TensorLike,
     targetLike: TensorLike,
     options: AnyOptions,
     statistics?: Statistics,
+    names = this.#names,
   ): PreparedCall {
     checkKeys(options, 'options', operation.keys);
-    const predictions = toTensor(predictionsLike, this.#names.predictions);
+    const predictions = toTensor(predictionsLike, names.predictions);
     const { device } = predictions;
-    const target = toTensorOn(device, targetLike, this.#names.target);
+    const target = toTensorOn(device, targetLike, names.target);
     const weight =
       options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
     const geometry = this.#geometry;
-    geometry.fit(predictions, target, weight);
+    geometry.fit(predictions, target, weight, names);
 
-    const call = emptyCall(operation.steps, device);
+    const call = emptyCall(operation.steps, device, names);
     const { native } = call;
     native.samples = geometry.samples;
     native.classes = geometry.classes;
@@ -80,7 +81,7 @@ export class Preparer {
     try {
       if (operation.steps === Step.statistics) this.#placeStatistics(call, options.out);
       else {
-        checkKeys(options.out, 'out', operation.outKeys);
+        checkKeys(options.out, names.out.all, operation.outKeys);
         this.#placeResults(call, predictions, target, options, statistics);
       }
     } catch (error) {
@@ -98,7 +99,7 @@ export class Preparer {
     const [groups, classes] = statistics.shape;
     checkClasses(this.#options, classes, () => statistics.toString());
     const { device } = statistics;
-    const call = emptyCall(Step.finalize, device);
+    const call = emptyCall(Step.finalize, device, this.#names);
     const { native } = call;
     native.samples = groups;
     native.classes = classes;
@@ -121,7 +122,7 @@ export class Preparer {
     options: AnyOptions,
     statistics: Statistics | undefined,
   ): void {
-    const { native, device, made } = call;
+    const { native, device, names, made } = call;
     const { steps, samples, classes } = native;
     const groups = this.#statistics.groups(samples);
     const out = options.out as ValueAndGradOptions['out'];
@@ -143,29 +144,30 @@ export class Preparer {
     native.accumulate = accumulate;
     if (steps === Step.targetGradient) {
       const { targetGrad } = (options as TargetGradientOptions).out ?? {};
-      call.grad = targetGradBuffer(target, targetGrad, accumulate, made);
+      call.grad = targetGradBuffer(target, names.out.targetGrad, targetGrad, accumulate, made);
       native.targetGrad = memoryOf(call.grad);
     } else {
-      call.grad = gradBuffer(predictions, out?.grad, options.gradDtype, accumulate, made);
+      const { gradDtype } = options;
+      call.grad = gradBuffer(predictions, names.out.grad, out?.grad, gradDtype, accumulate, made);
       native.grad = memoryOf(call.grad);
       native.gradType = codeOf(call.grad.dtype);
     }
   }
 
   #placeValue(call: PreparedCall, out: ValueOptions['out'], groups: number, classes: number): void {
-    const { native, device, made } = call;
+    const { native, device, names, made } = call;
     const valueShape = this.#valueShape(groups, classes);
     const perClassShape = this.#perClassShape(groups, classes);
-    call.value = float64Buffer(out?.value, 'out.value', valueShape, device, made);
-    call.perClass = float64Buffer(out?.perClass, 'out.perClass', perClassShape, device, made);
+    call.value = float64Buffer(out?.value, names.out.value, valueShape, device, made);
+    call.perClass = float64Buffer(out?.perClass, names.out.perClass, perClassShape, device, made);
     native.value = memoryOf(call.value);
     native.perClass = memoryOf(call.perClass);
     if (isCompound(this.#options)) {
       const shape = [...call.value.shape, PARTS];
-      call.parts = float64Buffer(out?.parts, 'out.parts', shape, device, made);
+      call.parts = float64Buffer(out?.parts, names.out.parts, shape, device, made);
       native.parts = memoryOf(call.parts);
     } else if (out?.parts !== undefined) {
-      throw needs('out.parts', 'a compound loss (crossEntropy or focal)');
+      throw needs(names.out.parts, 'a compound loss (crossEntropy or focal)');
     }
   }
 

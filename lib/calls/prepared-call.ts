@@ -2,6 +2,7 @@
 import type { NativeCall } from '../../binding.js';
 import type { Device } from '../devices/device.js';
 import type { Tensor } from '../tensors/tensor.js';
+import type { Names } from './argument-names.js';
 import { blankCall } from './native-call.js';
 import type { Statistics } from './statistics.js';
 
@@ -10,6 +11,8 @@ export interface PreparedCall {
   /** Where it runs; all memory of `native` is there. */
   readonly device: Device;
   readonly native: NativeCall;
+  /** The names of its arguments in messages. */
+  readonly names: Names;
   /** Every execution of a plan reads both again, because their numbers may have changed. */
   upstream: Tensor | undefined;
   gradScale: number | Tensor;
@@ -23,10 +26,11 @@ export interface PreparedCall {
   readonly made: Tensor[];
 }
 
-export function emptyCall(steps: number, device: Device): PreparedCall {
+export function emptyCall(steps: number, device: Device, names: Names): PreparedCall {
   return {
     device,
     native: blankCall(steps),
+    names,
     upstream: undefined,
     gradScale: 1,
     value: undefined,

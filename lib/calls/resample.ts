@@ -1,7 +1,7 @@
 // Resamples targets to the sizes of coarser predictions: along each axis the voxel that holds the middle of voxel i, index
 // floor((i + 1/2) * from / to).
 import type { InOrder, NativeResampling } from '../../binding.js';
-import { rangeError, sameShape, showShape } from '../common/check.js';
+import { sameShape } from '../common/check.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
 import { native } from '../native/load.js';
@@ -15,19 +15,16 @@ import { memoryOf } from './native-call.js';
  * stream may still read the old ones.
  */
 export class Resampler {
-  readonly #name: string;
   readonly #channelsLast: boolean;
   readonly #buffers: Tensor[] = [];
 
-  /** name: the name of the resampled argument in errors. */
-  constructor(name: string, channelsLast: boolean) {
-    this.#name = name;
+  constructor(channelsLast: boolean) {
     this.#channelsLast = channelsLast;
   }
 
   /**
-   * Returns `full` at the size of the predictions; `full` itself when it has that size. Its shape is theirs with other spatial
-   * sizes, with or without the class axis. New tensors on a GPU are added to `made`; the caller disposes them.
+   * Returns `full` at the size of the predictions; `full` itself when it has that size. Its shape must be theirs with other
+   * spatial sizes, with or without the class axis. New tensors on a GPU are added to `made`; the caller disposes them.
    */
   at(scale: number, full: Tensor, predictions: Tensor, made: Tensor[]): Tensor {
     const { shape } = predictions;
@@ -36,17 +33,6 @@ export class Resampler {
     const wanted = dense ? [...shape] : shape.filter((_, axis) => axis !== classAxis);
     const first = dense && !this.#channelsLast ? 2 : 1;
     const last = dense && this.#channelsLast ? wanted.length - 1 : wanted.length;
-    const fits =
-      full.shape.length === wanted.length &&
-      full.shape.every((size, axis) => (axis >= first && axis < last) || size === wanted[axis]);
-    if (!fits) {
-      const expected = wanted.map((size, axis) => (axis >= first && axis < last ? 'any' : size));
-      throw rangeError(
-        `shape [${expected.join(', ')}], as predictions[${scale}] have ${showShape(shape)},`,
-        this.#name,
-        full.shape,
-      );
-    }
     if (sameShape(full.shape, wanted)) return full;
 
     const to = this.#buffer(scale, full, wanted);

@@ -1,5 +1,6 @@
 // The results of a loss's calls.
 import type { Tensor } from '../tensors/tensor.js';
+import type { Names } from './argument-names.js';
 import type { ValueAndGradOptions, ValueOptions } from './options.js';
 import type { PreparedCall } from './prepared-call.js';
 
@@ -33,6 +34,8 @@ export interface DeferredCall<Result> {
   readonly call: PreparedCall;
   run(): Result;
   runAsync(): Promise<Result>;
+  /** The user's error for one of the addon, with these names of the arguments. */
+  toUserError(error: unknown, names: Names): unknown;
 }
 
 /** Returns `out` itself when it holds the result tensors, so that nothing is allocated. */

@@ -16,7 +16,7 @@ import type { PlanRunner } from './plan.js';
 import { type PreparedCall, release } from './prepared-call.js';
 import type { Statistics } from './statistics.js';
 
-type ToUserError = (error: unknown, call: NativeCall) => unknown;
+type ToUserError = (error: unknown, call: PreparedCall) => unknown;
 
 /** Executes a plan on a GPU: one graph launch per execution. */
 class DevicePlanRunner implements PlanRunner {
@@ -32,14 +32,14 @@ class DevicePlanRunner implements PlanRunner {
     try {
       this.#native.execute(call.device.stream.native);
     } catch (error) {
-      throw this.#toUserError(error, call.native);
+      throw this.#toUserError(error, call);
     }
   }
 
   bind(call: PreparedCall): void {
     callNative(
       () => callLoss(this.#native, 'bind', onCurrentStream(call)),
-      (error) => this.#toUserError(error, call.native),
+      (error) => this.#toUserError(error, call),
     );
   }
 
@@ -121,7 +121,7 @@ export class DeviceRunner {
 
   /** Begins a call. Gives its results the function that words errors found later; disposes them when `begin` throws. */
   #begin<Result>(call: PreparedCall, begin: () => Result): Result {
-    const toError = (error: unknown) => this.#toUserError(error, call.native);
+    const toError = (error: unknown) => this.#toUserError(error, call);
     try {
       const begun = callNative(begin, toError);
       for (const result of resultsOf(call)) result.storage.toUserError = toError;

@@ -29,21 +29,18 @@ export class CallRunner {
   #onDevices: DeviceRunner | undefined;
   readonly #statistics: LossStatistics;
   readonly #allReduce: AllReduce | undefined;
-  readonly #names: Names;
   #logits: LogitsCheck | undefined;
 
   constructor(
     options: NativeLossOptions,
     statistics: LossStatistics,
     allReduce: AllReduce | undefined,
-    names: Names,
     lossName: string,
   ) {
     this.#options = options;
     this.#native = new native.Loss(options);
     this.#statistics = statistics;
     this.#allReduce = allReduce;
-    this.#names = names;
     this.#logits = LogitsCheck.for(options, lossName);
   }
 
@@ -55,26 +52,27 @@ export class CallRunner {
     }
     if (this.#allReduce === undefined || !runsHook(call.native.steps)) {
       const native = this.#withSums(call.native);
-      this.#runNative(native);
-      this.#lookForLogits(native);
+      this.#runNative(native, call.names);
+      this.#lookForLogits(native, call.names);
       return;
     }
     // New statistics for each call, because the hook may keep them.
     const local = this.#statistics.make(call);
     const first = statisticsOnly(call.native, local.data);
-    this.#runNative(first);
-    this.#lookForLogits(first);
-    this.#runNative(withoutStatistics(call.native, this.merged(local).data));
+    this.#runNative(first, call.names);
+    this.#lookForLogits(first, call.names);
+    this.#runNative(withoutStatistics(call.native, this.merged(local).data), call.names);
   }
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
   runAsync<Result>(call: PreparedCall, result: () => Result): Promise<Result> {
+    const { names } = call;
     const allReduce = runsHook(call.native.steps) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
     if (allReduce === undefined) {
       const native = this.#withSums(call.native);
-      return this.#runNativeAsync(native).then(() => {
-        this.#lookForLogits(native);
+      return this.#runNativeAsync(native, names).then(() => {
+        this.#lookForLogits(native, names);
         return result();
       });
     }
@@ -83,14 +81,14 @@ export class CallRunner {
     const local = this.#statistics.make(call);
     const kept = withCopies(call.native);
     const first = statisticsOnly(kept, local.data);
-    return this.#runNativeAsync(first)
+    return this.#runNativeAsync(first, names)
       .then(() => {
-        this.#lookForLogits(first);
+        this.#lookForLogits(first, names);
         return allReduce(local);
       })
       .then((merged) => {
         const sums = this.#statistics.checkMerged(merged, local).data;
-        return this.#runNativeAsync(withoutStatistics(kept, sums));
+        return this.#runNativeAsync(withoutStatistics(kept, sums), names);
       })
       .then(result);
   }
@@ -131,8 +129,8 @@ export class CallRunner {
   }
 
   get #devices(): DeviceRunner {
-    this.#onDevices ??= new DeviceRunner(this.#options, (error, call) =>
-      this.#toUserError(error, call),
+    this.#onDevices ??= new DeviceRunner(this.#options, (error, { native, names }) =>
+      this.toUserError(error, native, names),
     );
     return this.#onDevices;
   }
@@ -155,29 +153,30 @@ export class CallRunner {
   }
 
   /** Checks the sums that step 1 of the call has written. */
-  #lookForLogits(call: NativeCall): void {
+  #lookForLogits(call: NativeCall, { predictions }: Names): void {
     if (this.#logits === undefined || (call.steps & Step.statistics) === 0) return;
-    this.#logits.look(call, this.#names.predictions);
+    this.#logits.look(call, predictions);
     if (this.#logits.done) this.#logits = undefined;
   }
 
-  #runNative(call: NativeCall): void {
+  #runNative(call: NativeCall, names: Names): void {
     try {
       callLoss(this.#native, 'run', call);
     } catch (error) {
-      throw this.#toUserError(error, call);
+      throw this.toUserError(error, call, names);
     }
   }
 
-  #runNativeAsync(call: NativeCall): Promise<void> {
+  #runNativeAsync(call: NativeCall, names: Names): Promise<void> {
     return callNative(
       () => callLoss(this.#native, 'runAsync', call),
-      (error) => this.#toUserError(error, call),
+      (error) => this.toUserError(error, call, names),
     );
   }
 
-  #toUserError(error: unknown, { classes, targetIsLabels: indices }: NativeCall): unknown {
-    const { ignoreIndex } = this.#options;
-    return toUserError(error, { name: this.#names.target, classes, indices, ignoreIndex });
+  /** The user's error for one that the addon has thrown. */
+  toUserError(error: unknown, call: NativeCall, { target: name }: Names): unknown {
+    const { classes, targetIsLabels: indices } = call;
+    return toUserError(error, { name, classes, indices, ignoreIndex: this.#options.ignoreIndex });
   }
 }

@@ -5,6 +5,7 @@ import { Activation, LossKind } from '../native/codes.js';
 import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
 import { defaultNames, type Names } from './argument-names.js';
+import { layoutAdvice } from './layout-advice.js';
 
 /** The options of a loss that shapes are checked against. */
 export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
@@ -62,12 +63,11 @@ export class Geometry {
   #axis = -1; // of the classes; -1 for rank 1
   #shape: readonly number[] = []; // of the predictions
 
+  #names = defaultNames;
   readonly #options: GeometryOptions;
-  readonly #names: Names;
 
-  constructor(options: GeometryOptions, names = defaultNames) {
+  constructor(options: GeometryOptions) {
     this.#options = options;
-    this.#names = names;
   }
 
   /** "predictions of shape [8, 1, 64, 64] (channels-first)": a wrong number of classes is often a wrong layout. */
@@ -76,11 +76,16 @@ export class Geometry {
     return `${this.#names.predictions} of shape ${showShape(this.#shape)} (${layout})`;
   };
 
-  /** Reads N, C, S and the kind of target from the shapes, or throws. */
-  fit(predictions: Tensor, target: Tensor, weight: Tensor | undefined): void {
+  /** Reads N, C, S and the kind of target from the shapes, or throws. names: for the messages. */
+  fit(
+    predictions: Tensor,
+    target: Tensor,
+    weight: Tensor | undefined,
+    names: Names = defaultNames,
+  ): void {
     const { shape } = predictions;
     this.#shape = shape;
-    const names = this.#names;
+    this.#names = names;
     if (!isFloat(predictions.dtype)) {
       throw new TypeError(
         `Expected dtype float32, float64, float16 or bfloat16 for ${names.predictions} but received ${predictions.dtype}`,
@@ -135,13 +140,12 @@ export class Geometry {
         ? showShape(shape)
         : `${showShape(shape)} (dense) or ${showShape(labels)} (class indices)`;
     const one = shape.map((size, axis) => (axis === this.#axis ? 1 : size));
-    const hint =
+    const advice =
       this.#axis >= 0 && sameShape(target.shape, one)
-        ? `: ${this.#names.dropAxis(this.#axis, labels)}`
-        : '';
-    return new RangeError(
-      `Expected shape ${either} for ${this.#names.target}, with ${this.#names.predictions} of shape ${showShape(shape)}, but received ${showShape(target.shape)}${hint}`,
-    );
+        ? this.#names.dropAxis(this.#axis, labels)
+        : layoutAdvice(shape, target.shape, this.#options.channelsLast);
+    const name = `${this.#names.target}, with ${this.#names.predictions} of shape ${showShape(shape)},`;
+    return rangeError(`shape ${either}`, name, target.shape, advice);
   }
 
   #checkWeight(predictions: Tensor, weight: Tensor): void {

@@ -11,11 +11,17 @@ interface Term {
 
 /**
  * sum = sum_i weight_i * value_i. A term of weight 0 adds nothing, even when its value is NaN. On a GPU the sum is enqueued;
- * reading it throws the first label error of the calls that computed the values.
+ * reading it throws the first label error of the calls that computed the values, as `toUserError` words it.
  */
-export function addUp(terms: readonly Term[], sum: Tensor): void {
-  if (sum.device.kind === 'cuda') addUpOnDevice(terms, sum);
-  else {
+export function addUp(
+  terms: readonly Term[],
+  sum: Tensor,
+  toUserError: (error: unknown) => unknown,
+): void {
+  if (sum.device.kind === 'cuda') {
+    addUpOnDevice(terms, sum);
+    sum.storage.toUserError = toUserError;
+  } else {
     for (let i = 0; i < sum.size; i++)
       sum.data[i] = terms.reduce((total, term) => total + numberOf(term, i), 0);
   }
@@ -29,6 +35,5 @@ function addUpOnDevice(terms: readonly Term[], sum: Tensor): void {
   const to = sum.storage;
   terms.forEach(({ weight, value: { storage } }, i) => {
     callNative(() => cuda().addWeighted(to.buffer, storage.buffer, weight, i === 0, native));
-    to.toUserError = storage.toUserError; // equal for all scales of one loss
   });
 }

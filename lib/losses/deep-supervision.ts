@@ -1,22 +1,34 @@
+import { defaultNames, type Names, outNames } from '../calls/argument-names.js';
 import * as operations from '../calls/operations.js';
 import type { ValueAndGradOptions, ValueOptions } from '../calls/options.js';
 import { float64Buffer } from '../calls/outputs.js';
 import { Resampler } from '../calls/resample.js';
 import type { DeferredCall, LossValue, LossValueAndGrad } from '../calls/result.js';
+import { expectOwnMemory } from '../calls/scale-overlap.js';
+import { checkScales } from '../calls/scale-shapes.js';
 import { addUp as addUpTerms } from '../calls/weighted-sum.js';
 import {
+  checkFlag,
   checkKeys,
   checkNumbers,
   none,
   rangeError,
-  sameShape,
-  showShape,
   typeError,
 } from '../common/check.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
-import { expectApart, type Place, placeOf } from '../tensors/overlap.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { Loss } from './loss.js';
+
+/** What {@link DeepSupervision} expects of the shapes of its predictions. */
+export interface DeepSupervisionOptions {
+  /** One of the predictions has the target's size. false: all may be smaller. Default true. */
+  fullSize?: boolean;
+  /**
+   * The target's size is scaled by one factor on every axis, where halves may be rounded up or down. false: by a factor for
+   * each axis, as in a network that pools the axes of anisotropic volumes differently. Default true.
+   */
+  sameRatio?: boolean;
+}
 
 /** The options of {@link DeepSupervision.value}. */
 export interface ScalesOptions<Out = ValueOptions['out']> {
@@ -58,7 +70,9 @@ const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstrea
  * The target and the weight per voxel are resampled to the nearest voxel: index floor((i + 1/2) * from / to) along each axis,
  * which holds the middle of voxel i (`nearest-exact` of PyTorch).
  * Predictions of the target's own size use it unchanged. Arguments are those of the loss, with at least one spatial axis, all
- * on one device. All arguments are checked before anything is written.
+ * on one device. All predictions have the same samples and classes. One has the target's size, and the others are that size scaled by
+ * one factor on every axis, unless {@link DeepSupervisionOptions} say otherwise; none is larger. All arguments are checked before
+ * anything is written.
  *
  * The scales are computed from the largest to the smallest. A scale whose target has labels out of range throws; larger
  * scales have been written by then. On a GPU the error comes when the value, or a result of that scale, is read. The
@@ -79,22 +93,27 @@ export class DeepSupervision {
   readonly #weights: Float64Array;
   readonly #target: Resampler;
   readonly #weight: Resampler;
+  readonly #fullSize: boolean;
+  readonly #sameRatio: boolean;
 
   /**
    * @param loss The loss of every scale
    * @param weights One number per scale, finite and >= 0, in the order of the predictions
    * @throws TypeError, RangeError
    */
-  constructor(loss: Loss, weights: readonly number[]) {
+  constructor(loss: Loss, weights: readonly number[], options: DeepSupervisionOptions = none) {
     if (!(loss instanceof Loss)) {
       const advice = typeof loss === 'function' ? 'make one, new DiceLoss()' : undefined;
       throw typeError('a loss', 'loss', loss, advice);
     }
     this.#weights = checkNumbers(weights, 'weights');
     if (weights.length === 0) throw rangeError('one number per scale', 'weights', weights);
+    checkKeys(options, 'options', ['fullSize', 'sameRatio']);
+    this.#fullSize = checkFlag(options.fullSize, 'fullSize', true);
+    this.#sameRatio = checkFlag(options.sameRatio, 'sameRatio', true);
     this.#loss = loss;
-    this.#target = new Resampler('target', loss.channelsLast);
-    this.#weight = new Resampler('weight', loss.channelsLast);
+    this.#target = new Resampler(loss.channelsLast);
+    this.#weight = new Resampler(loss.channelsLast);
   }
 
   /**
@@ -139,7 +158,7 @@ export class DeepSupervision {
 
   #values(options: ScalesOptions): PrepareScale<ValueOptions['out'], LossValue> {
     checkKeys(options, 'options', valueKeys);
-    return (x, y, given) => this.#loss.prepare(operations.value, x, y, given);
+    return (x, y, given, names) => this.#loss.prepare(operations.value, x, y, given, names);
   }
 
   #valuesAndGrads(
@@ -148,14 +167,16 @@ export class DeepSupervision {
     checkKeys(options, 'options', gradKeys);
     const { gradScale = 1, gradDtype, accumulate, upstream } = options;
     if (typeof gradScale !== 'number') throw typeError('a number', 'gradScale', gradScale);
-    return (x, y, given, weight) =>
-      this.#loss.prepare(operations.valueAndGrad, x, y, {
+    return (x, y, given, names, weight) => {
+      const all = {
         ...given,
         gradScale: weight * gradScale,
         ...(gradDtype !== undefined && { gradDtype }),
         ...(accumulate !== undefined && { accumulate }),
         ...(upstream !== undefined && { upstream }),
-      });
+      };
+      return this.#loss.prepare(operations.valueAndGrad, x, y, all, names);
+    };
   }
 
   #run<Out, Result extends LossValue>(
@@ -216,17 +237,19 @@ export class DeepSupervision {
     try {
       const calls = this.#calls(predictions, target, options, prepare, inputs, made);
       const [first] = calls as [Scale<Result>];
-      const { shape } = resultOf(first);
-      for (const scale of calls) {
-        const own = resultOf(scale).shape;
-        if (!sameShape(own, shape)) {
-          const expected = `shape ${showShape(shape)}, that of predictions[0],`;
-          throw rangeError(expected, `the value of predictions[${scale.i}]`, own);
-        }
-      }
+      const { shape } = resultOf(first); // as all scales have the same samples and classes
       const { device } = first.x;
       const value = float64Buffer(options.out?.value, 'out.value', [...shape], device, made);
-      if (options.out !== undefined) expectOwnMemory(calls, value, target, options);
+      if (options.out !== undefined) {
+        const memory = calls.map(({ x, deferred }) => ({ x, call: deferred.call }));
+        const { weight } = options;
+        const { upstream } = (first.deferred as DeferredCall<unknown>).call;
+        expectOwnMemory(memory, value, {
+          target: toTensor(target, 'target'),
+          weight: weight === undefined ? undefined : toTensor(weight, 'weight'),
+          upstream,
+        });
+      }
       calls.sort((a, b) => b.x.size - a.x.size);
       return work(calls, value, made);
     } catch (error) {
@@ -262,17 +285,21 @@ export class DeepSupervision {
     const y = toTensorOn(device, target, 'target');
     const w =
       options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
-    return predictions.map((like, i) => {
-      const x = toTensorOn(device, like, `predictions[${i}]`);
-      if (x.shape.length < 3)
-        throw rangeError('rank 3 or more', `the shape of predictions[${i}]`, x.shape);
+    const xs = Array.from(predictions, (like, i) => toTensorOn(device, like, `predictions[${i}]`));
+    checkScales(xs, y, w, {
+      channelsLast: this.#loss.channelsLast,
+      fullSize: this.#fullSize,
+      sameRatio: this.#sameRatio,
+    });
+    return xs.map((x, i) => {
+      const target = this.#target.at(i, y, x, inputs);
       const out = outs[i];
       const given = {
         ...(w !== undefined && { weight: this.#weight.at(i, w, x, inputs) }),
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
-      const deferred = prepare(x, this.#target.at(i, y, x, inputs), given, weight);
+      const deferred = prepare(x, target, given, namesOf(i, target !== y), weight);
       made.push(...deferred.call.made);
       return { x, i, weight, deferred };
     });
@@ -283,6 +310,7 @@ type PrepareScale<Out, Result> = (
   x: Tensor,
   y: Tensor,
   given: { weight?: Tensor; out?: NonNullable<Out> },
+  names: Names,
   weight: number,
 ) => DeferredCall<Result>;
 
@@ -294,52 +322,26 @@ interface Scale<Result> {
   deferred: DeferredCall<Result>;
 }
 
-const resultOf = ({ deferred }: Scale<unknown>) => deferred.call.value as Tensor;
+/** The names of one scale's arguments. An index into a resampled target is no index of the caller's. */
+const namesOf = (scale: number, resampled: boolean): Names => ({
+  ...defaultNames,
+  predictions: `predictions[${scale}]`,
+  target: resampled ? `target at the size of predictions[${scale}]` : 'target',
+  out: outNames(`out.scales[${scale}]`),
+});
 
-/**
- * Each result must have memory that no other scale reads or writes. A gradient may replace its own predictions.
- *
- * @throws RangeError when memory overlaps otherwise
- */
-function expectOwnMemory(
-  scales: readonly Scale<unknown>[],
-  value: Tensor,
-  target: TensorLike,
-  { weight, upstream }: { weight?: TensorLike; upstream?: TensorLike },
-): void {
-  const read = scales.map(({ x, i }) => placeOf(`predictions[${i}]`, x));
-  const shared: [string, TensorLike | undefined][] = [
-    ['target', target],
-    ['weight', weight],
-    ['upstream', upstream],
-  ];
-  for (const [name, like] of shared) {
-    if (like !== undefined) read.push(placeOf(name, toTensor(like, name)));
-  }
-  const written: Place[] = [placeOf('out.value', value)];
-  expectApart(written[0] as Place, read);
-  scales.forEach(({ x, i, deferred: { call } }, scale) => {
-    for (const name of ['value', 'perClass', 'parts', 'grad'] as const) {
-      const result = call[name];
-      if (result === undefined) continue;
-      const place = placeOf(`out.scales[${i}].${name}`, result);
-      const own = read[scale] as Place;
-      const replaces =
-        name === 'grad' &&
-        place.memory === own.memory &&
-        place.begin === own.begin &&
-        result.dtype === x.dtype &&
-        !call.native.accumulate;
-      expectApart(place, replaces ? read.filter((other) => other !== own) : read);
-      expectApart(place, written);
-      written.push(place);
-    }
-  });
-}
+/** The sum does not know whose error it has. */
+const namesOfSum: Names = {
+  ...defaultNames,
+  target: 'target, at the size of one of predictions,',
+};
+
+const resultOf = ({ deferred }: Scale<unknown>) => deferred.call.value as Tensor;
 
 function addUp(scales: readonly Scale<unknown>[], results: readonly LossValue[], sum: Tensor) {
   const terms = scales.map(({ weight }, i) => ({ weight, value: (results[i] as LossValue).value }));
-  addUpTerms(terms, sum);
+  const { deferred } = scales[0] as Scale<unknown>;
+  addUpTerms(terms, sum, (error) => deferred.toUserError(error, namesOfSum));
 }
 
 function disposeAll(tensors: readonly Tensor[]) {

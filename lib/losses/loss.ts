@@ -50,7 +50,7 @@ export abstract class Loss {
     const allReduce = checkAllReduce(options.allReduce);
     const { name } = new.target;
     this.#preparer = new Preparer(resolved, statistics, this.#names);
-    this.#runner = new CallRunner(resolved, statistics, allReduce, this.#names, name);
+    this.#runner = new CallRunner(resolved, statistics, allReduce, name);
   }
 
   /**
@@ -236,14 +236,15 @@ export abstract class Loss {
     return this.#runner.runAsync(call, () => operation.result(call, options.out));
   }
 
-  /** Checks a call; the work starts when the caller runs the result. @internal */
+  /** Checks a call; the work starts when the caller runs the result. names: of the arguments, for messages. @internal */
   prepare<Options extends operations.AnyOptions, Result>(
     operation: operations.Operation<Options, Result>,
     predictions: TensorLike,
     target: TensorLike,
     options: Options,
+    names: Names,
   ): DeferredCall<Result> {
-    const call = this.#preparer.call(operation, predictions, target, options);
+    const call = this.#preparer.call(operation, predictions, target, options, undefined, names);
     const result = () => operation.result(call, options.out);
     return {
       call,
@@ -252,6 +253,7 @@ export abstract class Loss {
         return result();
       },
       runAsync: () => this.#runner.runAsync(call, result),
+      toUserError: (error, names) => this.#runner.toUserError(error, call.native, names),
     };
   }
 

@@ -57,6 +57,12 @@ Napi::Value bytes_to_line(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>((kLineBytes - at % kLineBytes) % kLineBytes));
 }
 
+/// For finding arrays of one memory: several SharedArrayBuffer objects can be of the same.
+Napi::Value address_of(const Napi::CallbackInfo& info) {
+  const auto at = reinterpret_cast<uintptr_t>(memory_of(info.Env(), info[0], "array").data);
+  return Napi::Number::New(info.Env(), static_cast<double>(at));  // exact: user addresses have at most 52 bits
+}
+
 }  // namespace
 
 void init(Napi::Env env, Napi::Object exports) {
@@ -70,6 +76,7 @@ void init(Napi::Env env, Napi::Object exports) {
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));
   exports.Set("compiler", Napi::Function::New<compiler>(env, "compiler"));
   exports.Set("lastStrategy", Napi::Function::New<last_strategy>(env, "lastStrategy"));
+  exports.Set("addressOf", Napi::Function::New<address_of>(env, "addressOf"));
   exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
 }

@@ -48,7 +48,8 @@ const uses: [string, (inputs: Inputs) => unknown][] = [
     'deep supervision',
     ({ x, y, weight }) => {
       // y and weight are read by resampling alone
-      new DeepSupervision(loss, [1]).value([x.view([1, 3, 4])], y, { weight });
+      const supervision = new DeepSupervision(loss, [1], { fullSize: false });
+      supervision.value([x.view([1, 3, 4])], y, { weight });
     },
   ],
 ];

@@ -102,10 +102,9 @@ describe('in every call that begins with step 1', () => {
   ])('%s', async (name, call) => {
     const library = await fresh();
     await call(library, new library.DiceLoss());
+    const predictions = { 'TensorFlow.js': 'yPred', 'deep supervision': 'predictions[0]' }[name];
     expect(messages()).toEqual([
-      expect.stringContaining(
-        `for ${name === 'TensorFlow.js' ? 'yPred' : 'predictions'} of DiceLoss`,
-      ),
+      expect.stringContaining(`for ${predictions ?? 'predictions'} of DiceLoss`),
     ]);
   });
 });

@@ -136,11 +136,11 @@ describe("reduction 'none'", () => {
     );
   });
 
-  test('values of different shapes cannot be added', () => {
+  test('scales of different classes cannot be added', () => {
     const [, supervision] = make({});
     const four = full([2, 4, 8, 5], 0);
     expect(() => supervision.value([predictions[0] as Typed, four, four], target)).toThrow(
-      'Expected shape [2, 3], that of predictions[0], for the value of predictions[1] but received [2, 4]',
+      'Expected shape [2, 3, any, any], as predictions[0] have [2, 3, 16, 10], for predictions[1] but received [2, 4, 8, 5]',
     );
   });
 });
