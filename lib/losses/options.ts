@@ -143,7 +143,7 @@ export interface TverskyOptions extends LossOptions {
 /** The options of {@link GeneralizedDiceLoss}. */
 export interface GeneralizedDiceOptions extends Omit<LossOptions, 'absent'> {
   /**
-   * The weight w_c of a class: `'square'` 1/V_c^2, `'simple'` 1/V_c, `'uniform'` 1, with V_c = sum w*t of the sample.
+   * The weight w_c of a class: `'square'` 1/V_c^2, `'simple'` 1/V_c, `'uniform'` 1, with V_c = sum w*t of the sample, at least 1.
    * Default `'square'`.
    */
   weighting?: 'square' | 'simple' | 'uniform';
