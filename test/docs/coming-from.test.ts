@@ -97,7 +97,8 @@ function solve({ name, ours }: { name: string; ours: string }) {
     target,
     weight ? { weight: tensor(problem[weight], [N, H, W], 'uint8') } : {},
   );
-  const gradient = last ? classesFirst(numbers(grad), classes) : numbers(grad);
+  const slopes = [...numbers(grad)];
+  const gradient = last ? classesFirst(slopes, classes) : slopes;
   return { value: value.itemSync(), gradient };
 }
 

@@ -1,9 +1,9 @@
 // Generalized Wasserstein Dice beside what its authors published: the same where every class is at distance 1 from the background.
 import { describe, expect, test } from '@jest/globals';
 import { GeneralizedWassersteinDiceLoss } from '../../lib/index.js';
-import { niftyNetWassersteinDiceLoss } from '../docs/peers/niftynet.js';
 import { Random } from '../support/random.js';
 import { tensor } from '../support/tensors.js';
+import { niftyNetWassersteinDiceLoss } from './niftynet.js';
 
 const [C, S] = [4, 31];
 const random = new Random(6);

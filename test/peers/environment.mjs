@@ -21,7 +21,10 @@ function run(command, args) {
 /** The path of a Python that has the libraries, or undefined with a line that says what is missing. */
 export function pythonWithPeers() {
   const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache');
-  const folder = path.join(process.env.WARPDICE_CI_CACHE ?? path.join(cache, 'warpdice-ci'), 'peers');
+  const folder = path.join(
+    process.env.WARPDICE_CI_CACHE ?? path.join(cache, 'warpdice-ci'),
+    'peers',
+  );
   const python = path.join(folder, 'bin', 'python');
   if (existsSync(path.join(folder, 'complete'))) return python;
   if (!run('python3', ['-c', 'import venv'])) {
