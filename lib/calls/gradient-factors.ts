@@ -4,6 +4,7 @@ import type { Device } from '../devices/device.js';
 import { nameOf, Reduction } from '../native/codes.js';
 import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
 import { codeOf } from '../tensors/dtype.js';
+import { expectApart, type Place, placeOf } from '../tensors/overlap.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { memoryOf } from './native-call.js';
 import type { PreparedCall } from './prepared-call.js';
@@ -34,6 +35,19 @@ export function readFactors({ native, device, upstream, gradScale }: PreparedCal
   }
   native.scale =
     typeof gradScale === 'object' ? toTensor(gradScale, 'gradScale').itemSync() : gradScale;
+}
+
+/** Throws when a result overlaps a factor, which later executions of a plan would read. */
+export function expectFactorsApart(call: PreparedCall): void {
+  const { upstream, gradScale, names } = call;
+  const factors: Place[] = [];
+  if (upstream !== undefined) factors.push(placeOf('upstream', upstream));
+  if (typeof gradScale === 'object') factors.push(placeOf('gradScale', gradScale));
+  if (factors.length === 0) return;
+  for (const name of ['value', 'perClass', 'parts', 'grad'] as const) {
+    const result = call[name];
+    if (result !== undefined) expectApart(placeOf(names.out[name], result), factors);
+  }
 }
 
 /** Throws for an upstream with a reduction to one number, whose dL/dvalue is 1. */

@@ -1,18 +1,13 @@
+import { rangeError, sameShape, showShape } from '../common/check.js';
+import { WarpDiceError } from '../common/errors.js';
+import { toTensor, toTensorOn } from '../tensors/argument.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import type { ValueAndGradOptions } from './options.js';
-import type { PreparedCall } from './prepared-call.js';
-
-/** Checks a call on these tensors. The results go to `out`, or to new tensors. */
-export type Prepare = (
-  x: TensorLike,
-  y: TensorLike,
-  out: ValueAndGradOptions['out'],
-) => PreparedCall;
+import { bindInputs, type PreparedCall } from './prepared-call.js';
 
 /** Executes a plan's calls on one kind of device. @internal */
 export interface PlanRunner {
   execute(call: PreparedCall): void;
-  /** Replaces the call that later executions run. */
+  /** Later executions read the memory that the call names now. Throws when results overlap it. */
   bind(call: PreparedCall): void;
   dispose(): void;
 }
@@ -31,21 +26,18 @@ export interface PlanRunner {
  * step.execute().value.itemSync(); // 0
  */
 export class Plan implements Disposable {
-  readonly #prepare: Prepare;
+  readonly #call: PreparedCall;
   readonly #runner: PlanRunner;
-  readonly #made: readonly Tensor[];
-  #call: PreparedCall;
+  #disposed = false;
 
-  private constructor(prepare: Prepare, first: PreparedCall, runner: PlanRunner) {
-    this.#prepare = prepare;
-    this.#call = first;
+  private constructor(call: PreparedCall, runner: PlanRunner) {
+    this.#call = call;
     this.#runner = runner;
-    this.#made = first.made;
   }
 
-  /** runner: for `first` and calls like it. @internal */
-  static make(prepare: Prepare, first: PreparedCall, runner: PlanRunner): Plan {
-    return new Plan(prepare, first, runner);
+  /** runner: for `call`. @internal */
+  static make(call: PreparedCall, runner: PlanRunner): Plan {
+    return new Plan(call, runner);
   }
 
   /** The loss of the last `execute()`. Always the same tensor. */
@@ -73,44 +65,94 @@ export class Plan implements Disposable {
    * returns immediately: the tensors are read when the graph runs. Labels out of range then throw when a result is read,
    * until the next `execute()`.
    *
-   * @throws WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED, ERR_CUDA
+   * @throws WarpDiceError ERR_LABEL_RANGE, ERR_CUDA; ERR_DISPOSED also when one of its tensors was disposed. TypeError when the
+   *   ArrayBuffer of one was detached
    */
   execute(): this {
+    this.#mustBeLive('execute()');
+    expectLive(this.#call);
     this.#runner.execute(this.#call);
     return this;
   }
 
   /**
-   * Replaces the predictions and the target by tensors of the same shapes and dtypes. The result tensors stay the same.
+   * Replaces the predictions and the target by tensors of the same shapes and dtypes. The result tensors stay the same. On the
+   * CPU, nothing is allocated for a {@link Tensor}.
    *
-   * @throws TypeError, RangeError for tensors of other shapes or dtypes; the plan then keeps its tensors
+   * @throws TypeError, RangeError for tensors of other shapes or dtypes, or that overlap the results; the plan then keeps its
+   *   tensors
    */
   bind(predictions: TensorLike, target: TensorLike): this {
-    const { value, perClass, parts, grad } = this;
-    const out = { value, perClass, grad, ...(parts && { parts }) };
-    const call = this.#prepare(predictions, target, out);
-    const [now, before] = [call.native, this.#call.native];
-    if (now.targetType !== before.targetType || now.targetIsLabels !== before.targetIsLabels) {
-      throw new TypeError(
-        'Expected a target of the same dtype, and as dense as the one that the plan was made with: make another plan for this one',
-      );
+    this.#mustBeLive('bind()');
+    const call = this.#call;
+    const { device, names } = call;
+    const x = call.predictions as Tensor;
+    const y = call.target as Tensor;
+    const nextX = toTensorOn(device, predictions, names.predictions);
+    const nextY = toTensorOn(device, target, names.target);
+    expectLike(nextX, x, names.predictions);
+    expectLike(nextY, y, names.target);
+    bindInputs(call, nextX, nextY);
+    try {
+      this.#runner.bind(call);
+    } catch (error) {
+      bindInputs(call, x, y);
+      throw error;
     }
-    this.#runner.bind(call);
-    this.#call = call;
     return this;
   }
 
   /**
    * Frees the plan's memory on a GPU: its workspace, its graph and the result tensors that it allocated. Enqueued work still
-   * completes. On the CPU there is nothing to free. May be called again.
+   * completes. On the CPU the results can still be read. Using the plan afterwards throws ERR_DISPOSED. May be called again.
    */
   dispose(): void {
+    this.#disposed = true;
     this.#runner.dispose();
-    if (this.#call.device.kind === 'cuda') for (const result of this.#made) result.dispose();
+    const { device, made } = this.#call;
+    if (device.kind === 'cuda') for (const result of made) result.dispose();
   }
 
   /** {@link Plan.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
+
+  #mustBeLive(method: string): void {
+    if (!this.#disposed) return;
+    throw new WarpDiceError(
+      'ERR_DISPOSED',
+      `Expected a live plan for ${method} but received a disposed one`,
+    );
+  }
+}
+
+/** Throws when a tensor of the call was disposed or its ArrayBuffer detached. Allocates nothing. */
+function expectLive(call: PreparedCall): void {
+  const { names, gradScale } = call;
+  check(call.predictions, names.predictions);
+  check(call.target, names.target);
+  check(call.weight, 'weight');
+  check(call.upstream, 'upstream');
+  if (typeof gradScale === 'object') check(gradScale, 'gradScale');
+  check(call.value, names.out.value);
+  check(call.perClass, names.out.perClass);
+  check(call.parts, names.out.parts);
+  check(call.grad, names.out.grad);
+}
+
+function check(tensor: Tensor | undefined, name: string): void {
+  if (tensor !== undefined) toTensor(tensor, name);
+}
+
+/** Throws when a plan that was made with `like` cannot read `tensor`. */
+function expectLike(tensor: Tensor, like: Tensor, name: string): void {
+  if (tensor.dtype !== like.dtype) {
+    throw new TypeError(
+      `Expected dtype ${like.dtype}, that of the plan, for ${name} but received ${tensor.dtype}: make another plan for it`,
+    );
+  }
+  if (sameShape(tensor.shape, like.shape)) return;
+  const advice = 'make another plan for it, such as one for the last batch';
+  throw rangeError(`shape ${showShape(like.shape)}, that of the plan,`, name, tensor.shape, advice);
 }

@@ -25,7 +25,7 @@ import type {
   ValueOptions,
 } from './options.js';
 import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
-import { emptyCall, type PreparedCall, release } from './prepared-call.js';
+import { bindInputs, emptyCall, type PreparedCall, release } from './prepared-call.js';
 import { checkClasses, Geometry, isCompound, isPerGroup } from './shapes.js';
 import type { Statistics } from './statistics.js';
 
@@ -69,12 +69,12 @@ export class Preparer {
     native.samples = geometry.samples;
     native.classes = geometry.classes;
     native.voxels = geometry.voxels;
-    native.predictions = memoryOf(predictions);
+    bindInputs(call, predictions, target);
     native.predictionsType = codeOf(predictions.dtype);
-    native.target = memoryOf(target);
     native.targetType = codeOf(target.dtype);
     native.targetIsLabels = geometry.labels;
     if (weight !== undefined) {
+      call.weight = weight;
       native.weight = memoryOf(weight);
       native.weightType = codeOf(weight.dtype);
     }

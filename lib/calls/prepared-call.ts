@@ -3,7 +3,7 @@ import type { NativeCall } from '../../binding.js';
 import type { Device } from '../devices/device.js';
 import type { Tensor } from '../tensors/tensor.js';
 import type { Names } from './argument-names.js';
-import { blankCall } from './native-call.js';
+import { blankCall, memoryOf } from './native-call.js';
 import type { Statistics } from './statistics.js';
 
 /** The record for the addon, and the tensors whose memory it names. */
@@ -13,6 +13,9 @@ export interface PreparedCall {
   readonly native: NativeCall;
   /** The names of its arguments in messages. */
   readonly names: Names;
+  predictions: Tensor | undefined;
+  target: Tensor | undefined;
+  weight: Tensor | undefined;
   /** Every execution of a plan reads both again, because their numbers may have changed. */
   upstream: Tensor | undefined;
   gradScale: number | Tensor;
@@ -31,6 +34,9 @@ export function emptyCall(steps: number, device: Device, names: Names): Prepared
     device,
     native: blankCall(steps),
     names,
+    predictions: undefined,
+    target: undefined,
+    weight: undefined,
     upstream: undefined,
     gradScale: 1,
     value: undefined,
@@ -40,6 +46,14 @@ export function emptyCall(steps: number, device: Device, names: Names): Prepared
     statistics: undefined,
     made: [],
   };
+}
+
+/** Gives the call its predictions and target. */
+export function bindInputs(call: PreparedCall, predictions: Tensor, target: Tensor): void {
+  call.predictions = predictions;
+  call.target = target;
+  call.native.predictions = memoryOf(predictions);
+  call.native.target = memoryOf(target);
 }
 
 /** Disposes the results of a call that failed. The garbage collector would free them late, and on a GPU too late. */

@@ -13,7 +13,7 @@ import {
   withoutStatistics,
 } from './all-reduce.js';
 import type { Names } from './argument-names.js';
-import { readFactors } from './gradient-factors.js';
+import { expectFactorsApart, readFactors } from './gradient-factors.js';
 import { LogitsCheck } from './logits-check.js';
 import type { LossStatistics } from './loss-statistics.js';
 import { callLoss } from './native-call.js';
@@ -76,8 +76,7 @@ export class CallRunner {
         return result();
       });
     }
-    // Checks the outputs now, because the second half begins too late to throw.
-    callLoss(this.#native, 'check', call.native);
+    this.#check(call); // now, because the second half begins too late to throw
     const local = this.#statistics.make(call);
     const kept = withCopies(call.native);
     const first = statisticsOnly(kept, local.data);
@@ -103,7 +102,10 @@ export class CallRunner {
       readFactors(call);
       this.run(call);
     };
-    return { execute, bind() {}, dispose() {} };
+    const bind = (call: PreparedCall) => this.#check(call);
+    expectFactorsApart(first);
+    bind(first);
+    return { execute, bind, dispose() {} };
   }
 
   /** The statistics that the hook returns for `local`; `local` itself without a hook. */
@@ -157,6 +159,15 @@ export class CallRunner {
     if (this.#logits === undefined || (call.steps & Step.statistics) === 0) return;
     this.#logits.look(call, predictions);
     if (this.#logits.done) this.#logits = undefined;
+  }
+
+  /** Throws what running the call would before it computes anything. */
+  #check(call: PreparedCall): void {
+    try {
+      callLoss(this.#native, 'check', call.native);
+    } catch (error) {
+      throw this.toUserError(error, call.native, call.names);
+    }
   }
 
   #runNative(call: NativeCall, names: Names): void {

@@ -9,7 +9,7 @@ import type {
   ValueAndGradOptions,
   ValueOptions,
 } from '../calls/options.js';
-import { Plan, type Prepare } from '../calls/plan.js';
+import { Plan } from '../calls/plan.js';
 import { Preparer } from '../calls/prepare.js';
 import {
   type DeferredCall,
@@ -206,11 +206,8 @@ export abstract class Loss {
    * current contents at each `execute()`. Arguments and errors as for {@link Loss.valueAndGrad}.
    */
   plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
-    const fixed = { ...options };
-    const prepare: Prepare = (x, y, out) =>
-      this.#preparer.call(operations.valueAndGrad, x, y, { ...fixed, ...(out && { out }) });
-    const first = prepare(predictions, target, undefined);
-    return Plan.make(prepare, first, this.#runner.plan(first));
+    const call = this.#preparer.call(operations.valueAndGrad, predictions, target, options);
+    return Plan.make(call, this.#runner.plan(call));
   }
 
   #run<Options extends operations.AnyOptions, Result>(

@@ -6,7 +6,7 @@ import { callOptions, gradOptions, makeCase, type Spec } from '../support/cases.
 import { expectClose, expectSameBits } from '../support/compare.js';
 import { makeLoss } from '../support/losses.js';
 import { named } from '../support/named.js';
-import { numbers, type Typed, tensor } from '../support/tensors.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 import { gradTolerance, valueTolerance } from '../support/tolerance.js';
 
 const specs: Spec[] = [
@@ -212,6 +212,19 @@ describe('statistics that do not belong together', () => {
         /^Expected statistics of \(.*received/,
       );
     }
+  });
+
+  test('pooled statistics of another number of samples as out', () => {
+    const loss = new DiceLoss({ batch: true });
+    const of = (samples: number) =>
+      [full([samples, 3, 4], 0.5), full([samples, 4], 1, 'uint8')] as const;
+    const out = loss.statistics(...of(2));
+    const before = [...out.data];
+    expect(() => loss.statistics(...of(4), { out })).toThrow(
+      new RangeError('Expected statistics of 4 samples for out but received 2'),
+    );
+    expect([...out.data]).toEqual(before);
+    expect(loss.statistics(...of(2), { out })).toBe(out);
   });
 
   test('gradient and out: another shape', () => {

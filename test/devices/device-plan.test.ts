@@ -159,16 +159,19 @@ describe('bind', () => {
 });
 
 describe('lifetime', () => {
-  test('disposing the tensors under a live plan frees nothing early', async () => {
+  test('disposing the tensors under a live plan: what was enqueued is done, and no more', async () => {
     const { c, x, y, grad } = await setUp();
     using plan = c.loss.plan(x, y);
     const alive = gpu.memory().aliveBytes;
-    x.dispose();
-    y.dispose();
+    await held(() => {
+      plan.execute();
+      x.dispose();
+      y.dispose();
+    });
     await gpu.synchronize();
     expect(gpu.memory().aliveBytes).toBe(alive);
-    plan.execute();
     expect(await bytes(plan.grad)).toEqual(grad);
+    expect(() => plan.execute()).toThrow(code('ERR_DISPOSED'));
   });
 
   test('dispose frees workspace and results, once; what was enqueued is done', async () => {
