@@ -20,21 +20,28 @@ type Name = 'logits' | 'probabilities' | 'soft' | 'labels' | 'ignoring' | 'witho
 
 interface Recorded {
   versions: Record<string, string>;
-  problem: Record<Name | 'logits1' | 'labels1' | 'shape', number[]>;
+  problem: Record<Name | 'logits1' | 'labels1' | 'shape' | 'truth' | 'found', number[]>;
   rows: Record<string, Theirs>;
+  /** Of the metrics; null is NaN. */
+  scores: Record<string, (number | null)[]>;
 }
 
 const file = process.env.WARPDICE_PEERS ?? path.join(__dirname, '../peers/recorded.json');
-const { problem, rows: recorded }: Recorded = JSON.parse(readFileSync(file, 'utf8'));
+const { problem, rows: recorded, scores }: Recorded = JSON.parse(readFileSync(file, 'utf8'));
 const [N, C, H, W] = problem.shape as [number, number, number, number];
 
 const page = readFileSync(path.join(__dirname, '../../docs/coming-from.md'), 'utf8');
-const rows = page.split(/^## /m).flatMap((section) => {
+const [losses = '', metrics = ''] = page.split(/^## Metrics/m);
+const rows = losses.split(/^## /m).flatMap((section) => {
   const [name] = /^[\w.-]+/.exec(section) ?? [''];
   return [...section.matchAll(/^\| `(.+?)` \| `(new .+?)` \| `(.+?)` \|$/gm)].map(
     ([, theirs = '', ours = '', number = '']) => ({ name: `${name}: ${theirs}`, ours, number }),
   );
 });
+
+const metricRows = [...metrics.matchAll(/^\| `(.+?)` \| `(new .+?)` \| `(.+?)` \|$/gm)].map(
+  ([, theirs = '', ours = '', score = '']) => ({ theirs, ours, score }),
+);
 
 /** The expression of a table's cell, with these names. */
 const evaluate = (text: string, names: Record<string, unknown>): unknown =>
@@ -104,7 +111,9 @@ function solve({ name, ours }: { name: string; ours: string }) {
 
 test('the page and what is recorded have the same rows', () => {
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(recorded).sort());
-  expect(page.match(/^\| `/gm)).toHaveLength(rows.length); // no row that is written another way
+  expect(metricRows.map(({ theirs }) => theirs).sort()).toEqual(Object.keys(scores).sort());
+  const written = rows.length + metricRows.length;
+  expect(page.match(/^\| `/gm)).toHaveLength(written); // no row that is written another way
 });
 
 test.each(rows)('$name', (row) => {
@@ -121,6 +130,17 @@ test.each(rows)('$name', (row) => {
     theirs.gradient,
     within,
   );
+});
+
+test.each(metricRows)('$theirs', ({ theirs, ours, score }) => {
+  const counts = evaluate(ours, { ...library }) as library.SegmentationMetrics;
+  counts.update(
+    tensor(problem.found, [N, H, W], 'uint8'),
+    tensor(problem.truth, [N, H, W], 'uint8'),
+  );
+  const found = evaluate(`counts.${score}`, { counts }) as number | Float64Array;
+  const expected = (scores[theirs] as (number | null)[]).map((x) => x ?? Number.NaN);
+  expectClose(score, typeof found === 'number' ? [found] : found, expected, 1e-6);
 });
 
 describe('the comparison', () => {

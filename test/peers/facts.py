@@ -8,15 +8,18 @@ import numpy as np
 import segmentation_models_pytorch.losses as smp
 import torch
 import torch.nn.functional as F
+import torchmetrics.segmentation
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.helpers import softmax_helper_dim1
+from segmentation_models_pytorch.metrics import get_stats, iou_score
 
 
 class Problem:
     def __init__(self, problem):
         for name in ('logits', 'soft', 'logits1'):
             setattr(self, name, torch.tensor(np.asarray(problem[name])))
+        self.truth, self.found = torch.tensor(problem['truth']), torch.tensor(problem['found'])
         for name in ('labels', 'without2', 'mask'):
             setattr(self, name, torch.tensor(problem[name])[:, None])
         self.onehot = monai.networks.one_hot(self.labels, 3).double()
@@ -156,6 +159,31 @@ def smp_tversky_gamma_is_the_exponent_of_the_mean(p):
 def smp_is_0_where_nothing_is_left(p):
     ignored = torch.full_like(p.labels[:, 0], 255)
     assert close(smp.DiceLoss('multiclass', ignore_index=255)(p.logits, ignored), 0)
+
+
+def torchmetrics_dice_score_takes_the_mean_over_the_classes_first(p):
+    def dice(**options):
+        return torchmetrics.segmentation.DiceScore(4, input_format='index', **options)(p.found, p.truth)
+
+    one_by_one = [torchmetrics.segmentation.DiceScore(4, average='none', input_format='index') for _ in p.truth]
+    rows = [m(f[None], t[None]) for m, f, t in zip(one_by_one, p.found, p.truth)]
+    by_hand = np.mean([np.nanmean(row.numpy()) for row in rows])
+    assert close(dice(average='macro'), by_hand, 1e-6)
+
+
+def torchmetrics_mean_iou_of_a_class_that_is_nowhere_is_minus_1(p):
+    iou = torchmetrics.segmentation.MeanIoU(4, per_class=True, input_format='index')(p.found, p.truth)
+    assert close(iou[3], -1)
+
+
+def smp_micro_imagewise_is_the_mean_of_the_samples_micro_scores(p):
+    def micro(found, truth):
+        sums = get_stats(found, truth, mode='multiclass', num_classes=4)
+        return iou_score(*sums, reduction='micro')
+
+    sums = get_stats(p.found, p.truth, mode='multiclass', num_classes=4)
+    each = [micro(f[None], t[None]) for f, t in zip(p.found, p.truth)]
+    assert close(iou_score(*sums, reduction='micro-imagewise'), np.mean(each), 1e-6)
 
 
 def check(problem):

@@ -19,12 +19,16 @@ import jax  # noqa: E402
 import keras  # noqa: E402
 import kornia.losses  # noqa: E402
 import monai.losses  # noqa: E402
+import monai.metrics  # noqa: E402
 import nnunetv2.training.loss.compound_losses as nnunet_compound  # noqa: E402
 import nnunetv2.training.loss.dice as nnunet_dice  # noqa: E402
 import numpy as np  # noqa: E402
 import optax.losses  # noqa: E402
 import segmentation_models_pytorch.losses as smp  # noqa: E402
+import segmentation_models_pytorch.metrics as smp_metrics  # noqa: E402
 import torch  # noqa: E402
+import torchmetrics  # noqa: E402
+import torchmetrics.segmentation  # noqa: E402
 from importlib.metadata import version  # noqa: E402
 from nnunetv2.utilities.helpers import softmax_helper_dim1  # noqa: E402
 
@@ -53,7 +57,16 @@ def make_problem():
     }
 
 
-problem = make_problem()
+def make_maps():
+    """Label maps of four classes: class 2 is predicted once and in no target, class 3 is nowhere."""
+    random = np.random.RandomState(3)
+    truth = random.randint(0, 2, (N, H, W))
+    found = np.where(random.rand(N, H, W) < 0.3, random.randint(0, 2, (N, H, W)), truth)
+    found[0, 0, 0] = 2
+    return {'truth': truth, 'found': found}
+
+
+problem = make_problem() | make_maps()
 onehot = {name: np.moveaxis(np.eye(C)[problem[name]], -1, 1) for name in ('labels', 'without2')}
 
 
@@ -146,6 +159,27 @@ def optax_loss(call, used):
     return float(value), np.asarray(gradient), str(value.dtype)
 
 
+def score(call):
+    """A metric of the label maps, as a list of numbers."""
+    truth, found = (tensor(problem[name]) for name in ('truth', 'found'))
+    library, _, expression = call.partition('.')
+    if library == 'monai':
+        metric = eval(expression, vars(monai.metrics))
+        metric(*(torch.nn.functional.one_hot(a, 4).movedim(-1, 1) for a in (found, truth)))
+        result = metric.aggregate()
+        result = result[0] if isinstance(result, list) else result
+    elif library == 'smp':
+        tp, fp, fn, tn = smp_metrics.get_stats(found, truth, mode='multiclass', num_classes=4)
+        result = eval(expression, {**vars(smp_metrics), 'tp': tp, 'fp': fp, 'fn': fn, 'tn': tn})
+    elif library == 'torchmetrics':
+        result = eval(expression, {**vars(torchmetrics), **vars(torchmetrics.segmentation)})(found, truth)
+    else:
+        metric = eval(expression, vars(keras.metrics))
+        metric.update_state(truth, found)
+        result = metric.result()
+    return [None if np.isnan(x) else short(x) for x in np.asarray(result.detach()).astype(float).ravel()]
+
+
 # The sections of the page.
 libraries = {
     'MONAI': ('monai', by_torch(monai_loss)),
@@ -159,7 +193,7 @@ libraries = {
 
 def rows(page):
     """The section and the first column of each row."""
-    for section in re.split(r'^## ', page, flags=re.M)[1:]:
+    for section in re.split(r'^## ', page.partition('## Metrics')[0], flags=re.M)[1:]:
         for call in re.findall(r'^\| `(.+?)` \| `new ', section, flags=re.M):
             yield next(name for name in libraries if section.startswith(name)), call
 
@@ -169,8 +203,11 @@ def short(number):
 
 
 def main(page, out):
-    found, wrong = {}, 0
-    for library, call in rows(open(page).read()):
+    found, scores, wrong = {}, {}, 0
+    text = open(page).read()
+    for call in re.findall(r'^\| `(.+?)` \| `new ', text.partition('## Metrics')[2], flags=re.M):
+        scores[call] = score(call)
+    for library, call in rows(text):
         try:
             value, gradient, dtype = libraries[library][1](call, variant(call))
             gradient = [short(g) for g in gradient.ravel()]
@@ -181,15 +218,20 @@ def main(page, out):
             wrong += 1
             print(f'{library}: {call}: {type(error).__name__}: {error}')
     result = {
-        'versions': {name: version(name) for name, _ in libraries.values()} | {'torch': version('torch')},
+        'versions': {name: version(name) for name, _ in libraries.values()} | {name: version(name) for name in ('torch', 'torchmetrics')},
         'problem': {name: np.asarray(array).ravel().tolist() for name, array in problem.items()},
         'rows': found,
+        'scores': scores,
     }
-    with open(out, 'w') as file:
-        json.dump(result, file, separators=(',', ':'))
+    with open(out, 'w') as file:  # a line for each row, so that a change shows what it changes
+        sections = (
+            f'"{name}": {{\n' + ',\n'.join(f'{json.dumps(key)}: {json.dumps(value)}' for key, value in section.items()) + '\n}'
+            for name, section in result.items()
+        )
+        file.write('{\n' + ',\n'.join(sections) + '\n}\n')
     for name, number in result['versions'].items():
         print(f'{name} {number}')
-    print(f'{len(found)} rows, {wrong} wrong')
+    print(f'{len(found)} losses, {len(scores)} metrics, {wrong} rows wrong')
     return wrong + facts.check(problem)
 
 
