@@ -308,6 +308,8 @@ export interface Binding {
   compiler(): string;
   /** Of the last synchronous `Loss.run` of this thread; null before the first. For the benchmark and tests. */
   lastStrategy(): NativeStrategy | null;
+  /** V8 counts so many bytes beside its own until it collects the holder: it does not count shared memory by itself. */
+  reportMemory(holder: object, sizeBytes: number): void;
   /** For memory that is not touched yet; does nothing where the system has none. */
   preferHugePages(array: ArrayBufferView): void;
   /** Where the array's memory begins. Several SharedArrayBuffer objects can be of one memory. */

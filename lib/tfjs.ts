@@ -140,6 +140,7 @@ const names: Names = {
   dropAxis: (axis) => `use yTrue.squeeze([${axis}])`,
   toIntegers: 'use yTrue.toInt()',
   toDense: 'use yTrue.toFloat()',
+  labels: 'int32 or bool',
 };
 
 function checkTensorFlow(tf: unknown): void {

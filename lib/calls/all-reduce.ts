@@ -2,7 +2,9 @@
 import type { NativeCall, NativeMemory } from '../../binding.js';
 import { typeError } from '../common/check.js';
 import { Step } from '../native/codes.js';
-import { copyArray, type TypedArray } from '../tensors/dtype.js';
+import { copyArray } from '../tensors/allocate.js';
+import type { TypedArray } from '../tensors/dtype.js';
+import { bufferOf } from '../tensors/typed-array.js';
 import { withInputs } from './native-call.js';
 import type { Statistics } from './statistics.js';
 
@@ -48,5 +50,5 @@ export const withoutStatistics = (
 export const withCopies = (call: NativeCall): NativeCall =>
   withInputs(call, (input) => {
     const array = input as TypedArray;
-    return array.buffer instanceof SharedArrayBuffer ? array : copyArray(array);
+    return bufferOf(array) instanceof SharedArrayBuffer ? array : copyArray(array);
   });

@@ -1,5 +1,6 @@
 // The names of a call's arguments in messages, and the advice there. warpdice/tfjs has its own, for its own tensors.
 import { showShape } from '../common/check.js';
+import { labelList } from '../tensors/dtype.js';
 
 /** The names of a call's results in messages. */
 export interface OutNames {
@@ -29,6 +30,8 @@ export interface Names {
   /** Advice: how to convert class indices to integers, and a dense target to an allowed dtype. */
   readonly toIntegers: string;
   readonly toDense: string;
+  /** The dtypes of class indices. */
+  readonly labels: string;
 }
 
 export const defaultNames: Names = {
@@ -38,4 +41,5 @@ export const defaultNames: Names = {
   dropAxis: (_, shape) => `drop its class axis, { data: target.data, shape: ${showShape(shape)} }`,
   toIntegers: 'use Uint8Array.from(data) or Int32Array.from(data)',
   toDense: 'use Uint8Array.from(data), or pass class indices without the class axis',
+  labels: labelList,
 };

@@ -2,12 +2,16 @@
 import { cannotCombine, needs, showShape, typeError } from '../common/check.js';
 import type { Device } from '../devices/device.js';
 import { nameOf, Reduction } from '../native/codes.js';
+import { makeArray } from '../tensors/allocate.js';
 import { checkShape, toTensor, toTensorOn } from '../tensors/argument.js';
-import { codeOf } from '../tensors/dtype.js';
+import { codeOf, type DType } from '../tensors/dtype.js';
 import { expectApart, type Place, placeOf } from '../tensors/overlap.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { memoryOf } from './native-call.js';
 import type { PreparedCall } from './prepared-call.js';
+
+/** The dtypes of upstream and gradScale. */
+const factors: readonly DType[] = ['float64', 'float32'];
 
 /**
  * Copies the current numbers of upstream and gradScale into the call. On a GPU the call gets their memory instead, which each
@@ -28,7 +32,7 @@ export function readFactors({ native, device, upstream, gradScale }: PreparedCal
     return;
   }
   if (upstream?.dtype === 'float32') {
-    native.upstream ??= new Float64Array(upstream.size);
+    native.upstream ??= makeArray('float64', upstream.size) as Float64Array;
     (native.upstream as Float64Array).set(upstream.data as Float32Array);
   } else if (upstream !== undefined) {
     native.upstream = upstream.data;
@@ -67,7 +71,7 @@ export function checkUpstream(
     const wanted = `upstream, dL/dvalue of shape ${showShape(shape)}, for a gradient`;
     throw needs("reduction 'none'", wanted);
   }
-  const upstream = toTensorOn(device, like, 'upstream');
+  const upstream = toTensorOn(device, like, 'upstream', factors);
   if (upstream.dtype !== 'float64' && upstream.dtype !== 'float32') {
     throw new TypeError(
       `Expected dtype float64 or float32 for upstream but received ${upstream.dtype}`,
@@ -84,7 +88,7 @@ export function checkScale(
   if (scale === undefined) return 1;
   if (typeof scale === 'number') return scale;
   if (typeof scale !== 'object') throw typeError('a number or a scalar tensor', 'gradScale', scale);
-  const tensor = toTensorOn(device, scale, 'gradScale');
+  const tensor = toTensorOn(device, scale, 'gradScale', factors);
   if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {
     throw new TypeError(
       `Expected one float32 or float64 for gradScale but received ${tensor.dtype} of shape ${showShape(tensor.shape)}`,

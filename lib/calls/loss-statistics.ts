@@ -2,6 +2,7 @@
 import type { NativeLossOptions, NativeMemory } from '../../binding.js';
 import { showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
+import { makeArray } from '../tensors/allocate.js';
 import { Tensor } from '../tensors/tensor.js';
 import { memoryOf } from './native-call.js';
 import type { PreparedCall } from './prepared-call.js';
@@ -24,7 +25,7 @@ export class LossStatistics {
 
   /** An array for the sums of `samples` samples, on the host. */
   makeSums(samples: number, classes: number): Float64Array {
-    return new Float64Array(this.groups(samples) * classes * sumNames.length);
+    return makeArray('float64', this.groups(samples) * classes * sumNames.length) as Float64Array;
   }
 
   /** New statistics for the predictions of a call. */

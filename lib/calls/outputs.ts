@@ -14,7 +14,7 @@ export function float64Buffer(
   made: Tensor[] = [],
 ): Tensor {
   if (out === undefined) return makeResult(shape, 'float64', device, made);
-  const tensor = toTensorOn(device, out, name);
+  const tensor = toTensorOn(device, out, name, ['float64']);
   if (tensor.dtype !== 'float64') {
     throw new TypeError(`Expected dtype float64 for ${name} but received ${tensor.dtype}`);
   }
@@ -81,7 +81,7 @@ function slopeBuffer(
     if (accumulate) throw needs('accumulate: true', `${name}, the gradient to add to`);
     return makeResult(shape, allowed[0] as DType, device, made);
   }
-  const tensor = toTensorOn(device, out, name);
+  const tensor = toTensorOn(device, out, name, allowed);
   if (!allowed.includes(tensor.dtype)) {
     throw new TypeError(
       `Expected dtype ${allowed.join(' or ')} for ${name} but received ${tensor.dtype}`,

@@ -11,7 +11,7 @@ import {
 } from '../common/check.js';
 import { Reduction, Step } from '../native/codes.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
-import { codeOf } from '../tensors/dtype.js';
+import { codeOf, floats, floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import type { Names } from './argument-names.js';
 import { checkScale, checkUpstream, readFactors, refuseUpstream } from './gradient-factors.js';
@@ -56,11 +56,13 @@ export class Preparer {
     names = this.#names,
   ): PreparedCall {
     checkKeys(options, 'options', operation.keys);
-    const predictions = toTensor(predictionsLike, names.predictions);
+    const predictions = toTensor(predictionsLike, names.predictions, floats);
     const { device } = predictions;
-    const target = toTensorOn(device, targetLike, names.target);
+    const target = toTensorOn(device, targetLike, names.target, labelsOrFloats);
     const weight =
-      options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
+      options.weight === undefined
+        ? undefined
+        : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const geometry = this.#geometry;
     geometry.fit(predictions, target, weight, names);
 

@@ -43,7 +43,7 @@ export function checkClasses(
     throw rangeError(
       `${classes} numbers, one per class,`,
       'classWeights',
-      [...classWeights],
+      classWeights.length > 16 ? classWeights : [...classWeights],
       `the classes are counted in ${where()}`,
     );
   }
@@ -111,7 +111,7 @@ export class Geometry {
     if (!same && !without) throw this.#shapeError(predictions, target);
     if (this.classes === 1) return isInteger(target.dtype);
     if (same) {
-      if (target.dtype === 'int32' || target.dtype === 'int64') {
+      if (isInteger(target.dtype) && target.dtype !== 'uint8') {
         throw new TypeError(
           `Expected dtype uint8 or a float dtype for ${names.target}, which is dense (shape ${showShape(target.shape)}), but received ${target.dtype}: ${names.toDense}`,
         );
@@ -126,7 +126,7 @@ export class Geometry {
     }
     if (!isInteger(target.dtype)) {
       throw new TypeError(
-        `Expected dtype uint8, int32 or int64 for ${names.target}, which is class indices (shape ${showShape(target.shape)}), but received ${target.dtype}: ${names.toIntegers}`,
+        `Expected dtype ${names.labels} for ${names.target}, which is class indices (shape ${showShape(target.shape)}), but received ${target.dtype}: ${names.toIntegers}`,
       );
     }
     return true;

@@ -1,6 +1,9 @@
 import { checkInteger, checkKeys, rangeError, showShape, typeError } from '../common/check.js';
+import { checkJsonSize } from '../common/json.js';
 import { Device } from '../devices/device.js';
+import { copyArray, makeArray } from '../tensors/allocate.js';
 import { Tensor } from '../tensors/tensor.js';
+import { kindOf, lengthOf, partOf } from '../tensors/typed-array.js';
 import { isPooled } from './signature.js';
 
 /** The names of the sums (see {@link Statistics}), in the order of the last axis of {@link Statistics.data}. */
@@ -110,7 +113,7 @@ export class Statistics {
    * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums on a GPU whose target had labels out of range
    */
   async read(): Promise<Statistics> {
-    const data = this.#data instanceof Tensor ? await this.#data.read() : this.#data.slice();
+    const data = this.#data instanceof Tensor ? await this.#data.read() : copyArray(this.#data);
     const [groups, classes] = this.shape;
     return new Statistics(data as Float64Array, groups, classes, this.samples, this.signature);
   }
@@ -138,7 +141,8 @@ export class Statistics {
     if (other.shape[0] !== this.shape[0]) {
       throw rangeError(`statistics of ${this.samples} samples`, 'other', other.samples);
     }
-    const sum = this.data.map((value, i) => value + (other.data[i] as number));
+    const sum = copyArray(this.data) as Float64Array;
+    for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (other.data[i] as number);
     const samples = this.pooled ? this.samples + other.samples : this.samples;
     return new Statistics(sum, this.shape[0], this.shape[1], samples, this.signature);
   }
@@ -164,7 +168,7 @@ export class Statistics {
       checkClasses(part, first.shape[1], `list[${i}]`);
       samples += part.samples;
     }
-    const data = new Float64Array(samples * first.shape[1] * sumCount);
+    const data = makeArray('float64', samples * first.shape[1] * sumCount) as Float64Array;
     let at = 0;
     for (const part of list) {
       data.set(part.data, at);
@@ -173,9 +177,14 @@ export class Statistics {
     return new Statistics(data, samples, first.shape[1], samples, first.signature);
   }
 
-  /** Called by `JSON.stringify`. Every sum is kept exactly, NaN and infinities included; only -0 becomes 0. */
+  /**
+   * Called by `JSON.stringify`. Every sum is kept exactly, NaN and infinities included; only -0 becomes 0.
+   *
+   * @throws RangeError for more than 2^25 sums: {@link toArray} has no limit
+   */
   toJSON(): StatisticsJson {
     const { samples, shape, signature } = this;
+    checkJsonSize(this.data.length, 'the sums in JSON', 'use toArray()');
     return {
       samples,
       shape,
@@ -203,8 +212,12 @@ export class Statistics {
       throw typeError('[groups, classes, 8]', 'json.shape', shape);
     }
     if (typeof signature !== 'string') throw typeError('a string', 'json.signature', signature);
+    if (signature.length > longestSignature)
+      throw rangeError(`at most ${longestSignature} letters`, 'json.signature', signature);
     if (!Array.isArray(data)) throw typeError('an array', 'json.data', data);
-    return build('json', samples, shape, signature, Float64Array.from(data, readNumber));
+    return build('json', samples, shape, signature, data.length, (sums) => {
+      for (let i = 0; i < sums.length; i++) sums[i] = readNumber(data[i]);
+    });
   }
 
   /**
@@ -216,7 +229,7 @@ export class Statistics {
     const { samples, shape, signature, data } = this;
     const codes = Array.from(signature, (letter) => letter.charCodeAt(0));
     const head = [samples, ...shape, codes.length, ...codes];
-    const array = new Float64Array(head.length + data.length);
+    const array = makeArray('float64', head.length + data.length) as Float64Array;
     array.set(head);
     array.set(data, head.length);
     return array;
@@ -228,13 +241,16 @@ export class Statistics {
    * @throws TypeError, RangeError for anything else
    */
   static fromArray(array: Float64Array): Statistics {
-    if (!(array instanceof Float64Array)) throw typeError('a Float64Array', 'array', array);
-    const [samples, groups, classes, sums, length] = array;
-    const most = Math.max(0, Math.min(array.length - 5, longestSignature));
-    const size = checkInteger(length, 'array[4] (length of the signature)', 0, most);
-    const data = array.slice(5 + size);
-    const signature = String.fromCharCode(...array.subarray(5, 5 + size));
-    return build('array', samples, [groups, classes, sums], signature, data);
+    if (kindOf(array) !== 'Float64Array') throw typeError('a Float64Array', 'array', array);
+    const all = lengthOf(array);
+    const [samples, groups, classes, sumsPerClass, length] = partOf(array, 0, Math.min(all, 5));
+    const most = Math.max(0, Math.min(all - 5, longestSignature));
+    const begin = 5 + checkInteger(length, 'array[4] (length of the signature)', 0, most);
+    const signature = String.fromCharCode(...(partOf(array, 5, begin) as Float64Array));
+    const shape = [groups, classes, sumsPerClass];
+    return build('array', samples, shape, signature, all - begin, (sums) =>
+      sums.set(partOf(array, begin, all) as Float64Array),
+    );
   }
 
   /** For messages: shape and signature. */
@@ -243,13 +259,14 @@ export class Statistics {
   }
 }
 
-/** Statistics from unchecked parts. */
+/** Statistics from unchecked parts. given: how many sums there are. They are read once all sizes are known to fit. */
 function build(
   name: string,
   samples: unknown,
   shape: readonly unknown[],
   signature: string,
-  data: Float64Array,
+  given: number,
+  read: (sums: Float64Array) => void,
 ): Statistics {
   const most = Number.MAX_SAFE_INTEGER;
   const count = checkInteger(samples, `${name}: samples`, 1, most);
@@ -258,9 +275,10 @@ function build(
   checkInteger(shape[2], `${name}: sums`, sumCount, sumCount);
   const expected = isPooled(signature) ? 1 : count;
   if (groups !== expected) throw rangeError(`${expected} groups`, `${name}: groups`, groups);
-  if (data.length !== groups * classes * sumCount) {
-    throw rangeError(`${groups * classes * sumCount} sums`, name, data.length);
-  }
+  const size = groups * classes * sumCount;
+  if (given !== size) throw rangeError(`${size} sums`, name, given);
+  const data = makeArray('float64', size) as Float64Array;
+  read(data);
   return Statistics.make(data, groups, classes, count, signature);
 }
 

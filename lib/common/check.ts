@@ -52,7 +52,7 @@ export function isPromise(value: unknown): boolean {
 
 /** At most 80 letters on one line. */
 function short(value: unknown): string {
-  const line = String(value).replace(/\s+/g, ' ');
+  const line = String(value).slice(0, 400).replace(/\s+/g, ' ');
   return line.length > 80 ? `${line.slice(0, 80)}...` : line;
 }
 
@@ -163,12 +163,16 @@ export function checkNonNegative(value: unknown, name: string, fallback: number)
   return value;
 }
 
+/** One per class. No array of predictions in memory has more classes. */
+const maxNumbers = 2 ** 24;
+
 /** Finite numbers >= 0. */
 export function checkNumbers(value: unknown, name: string): Float64Array {
   const isArray =
     Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
   if (!isArray) throw typeError('an array of numbers', name, value);
   const { length } = value as ArrayLike<unknown>;
+  if (length > maxNumbers) throw rangeError(`at most ${maxNumbers} numbers`, name, value);
   return Float64Array.from({ length }, (_, c) => {
     const number = (value as ArrayLike<unknown>)[c];
     if (number === undefined) throw typeError('a number', `${name}[${c}]`, number);
@@ -192,12 +196,16 @@ export function checkInteger(value: unknown, name: string, least: number, most: 
   return value;
 }
 
+/** NumPy has the same limit. */
+const maxAxes = 64;
+
 /** The product of a shape of sizes from 1. */
 export function sizeOf(shape: readonly number[], name: string): number {
   if (!Array.isArray(shape)) {
     const advice = typeof shape === 'number' ? `write [${shape}]` : undefined;
     throw typeError('an array of sizes', name, shape, advice);
   }
+  if (shape.length > maxAxes) throw rangeError(`at most ${maxAxes} sizes`, name, shape);
   let size = 1;
   for (const length of shape as readonly unknown[]) {
     if (typeof length !== 'number') throw typeError('an array of sizes', name, shape);

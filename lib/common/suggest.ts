@@ -80,12 +80,16 @@ export function objectFor(value: unknown, known: readonly string[]): string | un
   return key && known.includes(key) ? `{ ${key}: '${value}' }` : undefined;
 }
 
+/** No option has a longer name, nor has one of another library. */
+const longestGuessed = 40;
+
 /** The text after "Unknown option 'key'": a question, a sentence, or the list of all options. */
 export function adviceFor(key: string, known: readonly string[], kind: string): string {
   if (kind === 'option' && (lossOptionNames as readonly string[]).includes(key)) {
     const ofCall = known.includes('weight');
     return ofCall ? `it belongs to the loss, new DiceLoss({ ${key} })` : list(kind, known);
   }
+  if (key.length > longestGuessed) return list(kind, known);
   const names = suggest(key, known);
   if (names.length > 0) return `did you mean ${names.join(' or ')}?`;
   const foreign = ownOf(foreignNames, plain(key));

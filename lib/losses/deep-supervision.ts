@@ -16,6 +16,7 @@ import {
   typeError,
 } from '../common/check.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
+import { floats, floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { Loss } from './loss.js';
 
@@ -245,8 +246,8 @@ export class DeepSupervision {
         const { weight } = options;
         const { upstream } = (first.deferred as DeferredCall<unknown>).call;
         expectOwnMemory(memory, value, {
-          target: toTensor(target, 'target'),
-          weight: weight === undefined ? undefined : toTensor(weight, 'weight'),
+          target: toTensor(target, 'target', labelsOrFloats),
+          weight: weight === undefined ? undefined : toTensor(weight, 'weight', floatsOrBytes),
           upstream,
         });
       }
@@ -281,11 +282,15 @@ export class DeepSupervision {
     const outs = options.out?.scales ?? [];
     if (!Array.isArray(outs)) throw typeError('an array', 'out.scales', outs);
     if (outs.length > count) throw rangeError(`at most ${count}`, 'out.scales', outs.length);
-    const { device } = toTensor(predictions[0], 'predictions[0]');
-    const y = toTensorOn(device, target, 'target');
+    const { device } = toTensor(predictions[0], 'predictions[0]', floats);
+    const y = toTensorOn(device, target, 'target', labelsOrFloats);
     const w =
-      options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
-    const xs = Array.from(predictions, (like, i) => toTensorOn(device, like, `predictions[${i}]`));
+      options.weight === undefined
+        ? undefined
+        : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
+    const xs = Array.from(predictions, (like, i) =>
+      toTensorOn(device, like, `predictions[${i}]`, floats),
+    );
     checkScales(xs, y, w, {
       channelsLast: this.#loss.channelsLast,
       fullSize: this.#fullSize,

@@ -58,8 +58,9 @@ export abstract class Loss {
    *
    * @param predictions [N, C, ...spatial] or, with channels last, [N, ...spatial, C]. [S] is one sample of one class. float32,
    *   float64, float16 or bfloat16.
-   * @param target Class indices without the class axis: uint8, int32 or int64. Or a dense target in the shape of the
-   *   predictions: uint8 (0 or 1) or any float dtype. With one class: a 0/1 mask of any dtype, with or without the class axis.
+   * @param target Class indices without the class axis: uint8, int16, uint16, int32 or int64. Or a dense target in
+   *   the shape of the predictions: uint8 (0 or 1) or any float dtype. With one class: a 0/1 mask of any dtype, with or
+   *   without the class axis.
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
   value(predictions: TensorLike, target: TensorLike, options: ValueOptions = none): LossValue {

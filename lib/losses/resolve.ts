@@ -31,6 +31,7 @@ import {
   Transform,
   Weighting,
 } from '../native/codes.js';
+import { makeArray } from '../tensors/allocate.js';
 import type {
   CrossEntropyOptions,
   FocalOptions,
@@ -142,21 +143,19 @@ function distancesOf({
   if (!Array.isArray(distances)) throw typeError('an array of rows', 'distances', distances);
   const classes = distances.length;
   if (classes < 2) throw rangeError('a row for each of 2 or more classes', 'distances', distances);
-  const rows = Array.from(distances as readonly unknown[], (row, c) => {
+  let matrix: Float64Array | undefined;
+  for (const [c, row] of (distances as readonly unknown[]).entries()) {
     const numbers = checkNumbers(row, `distances[${c}]`);
     if (numbers.length !== classes) {
       throw rangeError(`${classes} numbers, one per class,`, `distances[${c}]`, row);
     }
     if (numbers[c] !== 0) throw rangeError('0', `distances[${c}][${c}]`, numbers[c]);
-    return numbers;
-  });
-  const matrix = new Float64Array(classes * classes);
-  rows.forEach((row, c) => {
-    matrix.set(row, c * classes);
-  });
+    matrix ??= makeArray('float64', classes * classes) as Float64Array;
+    matrix.set(numbers, c * classes);
+  }
   const index = backgroundIndex === undefined ? 0 : backgroundIndex;
   return {
-    distances: matrix,
+    distances: matrix as Float64Array,
     backgroundIndex: checkInteger(index, 'backgroundIndex', 0, classes - 1),
   };
 }

@@ -11,7 +11,15 @@ import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
 import { makeArray } from '../tensors/allocate.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
-import { codeOf, isInteger } from '../tensors/dtype.js';
+import {
+  codeOf,
+  floats,
+  floatsOrBytes,
+  isInteger,
+  labels as labelDTypes,
+  labelList,
+  labelsOrFloats,
+} from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { countOnDevice, countOnDeviceAsync } from './count-on-device.js';
 import { callCount } from './native-count.js';
@@ -71,13 +79,17 @@ export class BatchCounter {
 
   #prepare(predictions: TensorLike, target: TensorLike, options: CallOptions): PreparedCount {
     checkKeys(options, 'options', ['weight']);
-    const x = toTensor(predictions, 'predictions');
+    const { decision } = this.#options;
+    const maps = decision === 'labels';
+    const x = toTensor(predictions, 'predictions', maps ? labelDTypes : floats);
     const { device } = x;
-    const y = toTensorOn(device, target, 'target');
+    const y = toTensorOn(device, target, 'target', maps ? labelDTypes : labelsOrFloats);
     const w =
-      options.weight === undefined ? undefined : toTensorOn(device, options.weight, 'weight');
+      options.weight === undefined
+        ? undefined
+        : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const { samples, voxels, labels } = this.#fit(x, y, w);
-    const { classes, decision, layout, threshold = 0, ignoreIndex } = this.#options;
+    const { classes, layout, threshold = 0, ignoreIndex } = this.#options;
     const counts = this.#room(samples * this.cells);
     const native: NativeCount = {
       decision: Decision[decision],
@@ -134,7 +146,7 @@ function fitMaps(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
   ] as const) {
     if (isInteger(tensor.dtype)) continue;
     throw new TypeError(
-      `Expected dtype uint8, int32 or int64 for ${name}, as decision is 'labels', but received ${tensor.dtype}`,
+      `Expected dtype ${labelList} for ${name}, as decision is 'labels', but received ${tensor.dtype}`,
     );
   }
   if (w !== undefined) checkWeightDType(w);

@@ -9,6 +9,7 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
+import { checkJsonSize } from '../common/json.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter } from './count-batch.js';
@@ -77,8 +78,8 @@ export class SegmentationMetrics {
    * Counts a batch. Nothing is counted when it throws. Tensors on a GPU are counted there; the call waits for the result.
    *
    * @param predictions Logits or probabilities: [S], [N, C, ...spatial] or, with channels last, [N, ...spatial, C]; float32,
-   *   float64, float16 or bfloat16. For decision `'labels'` class indices: [S] or [N, ...spatial]; uint8, int32 or int64.
-   * @param target Class indices without the class axis: uint8, int32 or int64. Or a dense target in the shape of the
+   *   float64, float16 or bfloat16. For decision `'labels'` class indices: [S] or [N, ...spatial]; any integer dtype.
+   * @param target Class indices without the class axis: any integer dtype. Or a dense target in the shape of the
    *   predictions: a voxel's class is that of its largest value, or no class when all are 0; for `'threshold'` a voxel has
    *   each class whose value is above 0.5. With one class: a 0/1 mask. For decision `'labels'`: class indices in the shape
    *   of the predictions.
@@ -209,8 +210,14 @@ export class SegmentationMetrics {
     this.#samples = 0;
   }
 
-  /** Returns all counts, for {@link SegmentationMetrics.fromJSON}. */
+  /**
+   * Returns all counts, for {@link SegmentationMetrics.fromJSON}.
+   *
+   * @throws RangeError for more than 2^25 counts, as of 5792 classes
+   */
   toJSON(): MetricsState {
+    const numbers = this.#counts.length + this.#perSample.length;
+    checkJsonSize(numbers, 'the counts in JSON', 'read them with confusion() or counts()');
     return {
       options: this.#options,
       samples: this.#samples,

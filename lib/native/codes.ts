@@ -11,6 +11,8 @@ export const DTypeCode = {
   uint8: 4,
   int32: 5,
   int64: 6,
+  int16: 7,
+  uint16: 8,
 } as const;
 
 export const LossKind = {

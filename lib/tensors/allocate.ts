@@ -1,7 +1,9 @@
 // Allocates memory for typed arrays: aligned, on huge pages where they help, with a clear error when there is none.
+import { constants } from 'node:buffer';
 import { WarpDiceError } from '../common/errors.js';
 import { native } from '../native/load.js';
-import { bytesOf, type DType, type TypedArray } from './dtype.js';
+import { type DType, type Float16Like, kindFor, type TypedArray } from './dtype.js';
+import { copyInto, elementBytesOf, type Kind, kindOf, lengthOf, viewOf } from './typed-array.js';
 
 /** From this size on (two huge pages), arrays ask for huge pages. NumPy has the same limit. */
 const hugeFromBytes = 1 << 22;
@@ -15,10 +17,17 @@ const lineBytes = 64;
  *
  * @throws WarpDiceError ERR_OUT_OF_MEMORY
  */
-export function makeArray(dtype: DType, size: number): TypedArray {
-  return allocate(dtype, size, () =>
-    viewOf(dtype, new ArrayBuffer(size * bytesOf(dtype)), 0, size),
-  );
+export const makeArray = (dtype: DType, size: number): TypedArray => make(kindFor(dtype), size);
+
+/**
+ * A copy in memory of its own; `slice` of Node's Buffer is a view.
+ *
+ * @throws WarpDiceError ERR_OUT_OF_MEMORY
+ */
+export function copyArray(data: TypedArray | Float16Like): TypedArray {
+  const copy = make(kindOf(data) as Kind, lengthOf(data));
+  copyInto(copy, data);
+  return copy;
 }
 
 /**
@@ -27,50 +36,40 @@ export function makeArray(dtype: DType, size: number): TypedArray {
  * @throws WarpDiceError ERR_OUT_OF_MEMORY
  */
 export function makeTensorData(dtype: DType, size: number, shared: boolean): TypedArray {
-  return allocate(dtype, size, () => {
-    const bytes = size * bytesOf(dtype);
+  const kind = kindFor(dtype);
+  return allocate(kind, size, (bytes) => {
     const room = bytes < alignedFromBytes ? bytes : bytes + lineBytes;
-    const buffer = shared ? new SharedArrayBuffer(room) : new ArrayBuffer(room);
-    const before = room === bytes ? 0 : native.bytesToLine(new Uint8Array(buffer));
-    return viewOf(dtype, buffer, before, size);
+    const buffer = shared ? makeShared(room) : new ArrayBuffer(room);
+    // The view has one byte: a buffer may have more bytes than a typed array may have elements.
+    const before = room === bytes ? 0 : native.bytesToLine(viewOf('Uint8Array', buffer, 0, 1));
+    return viewOf(kind, buffer, before, size);
   });
 }
 
-function allocate(dtype: DType, size: number, make: () => TypedArray): TypedArray {
+/** V8 does not count shared memory. Without a report it would collect what nobody uses only when memory has run out. */
+function makeShared(bytes: number): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(bytes);
+  native.reportMemory(buffer, bytes);
+  return buffer;
+}
+
+const make = (kind: Kind, size: number): TypedArray =>
+  allocate(kind, size, (bytes) => viewOf(kind, new ArrayBuffer(bytes), 0, size));
+
+function allocate(kind: Kind, size: number, make: (bytes: number) => TypedArray): TypedArray {
+  const bytes = size * elementBytesOf(kind);
   let array: TypedArray;
   try {
-    array = make();
+    array = make(bytes);
   } catch (cause) {
+    const limit = constants.MAX_LENGTH;
+    const why = size > limit ? `, and an array of this Node has at most ${limit}` : '';
     throw new WarpDiceError(
       'ERR_OUT_OF_MEMORY',
-      `Could not allocate ${size * bytesOf(dtype)} bytes for ${size} elements of ${dtype}`,
+      `Could not allocate ${bytes} bytes for ${size} elements of a ${kind}${why}`,
       { cause },
     );
   }
-  if (array.byteLength >= hugeFromBytes) native.preferHugePages(array);
+  if (bytes >= hugeFromBytes) native.preferHugePages(array);
   return array;
-}
-
-function viewOf(
-  dtype: DType,
-  buffer: ArrayBuffer | SharedArrayBuffer,
-  offset: number,
-  size: number,
-): TypedArray {
-  const from = buffer as ArrayBuffer;
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(from, offset, size);
-    case 'float64':
-      return new Float64Array(from, offset, size);
-    case 'float16':
-    case 'bfloat16':
-      return new Uint16Array(from, offset, size);
-    case 'uint8':
-      return new Uint8Array(from, offset, size);
-    case 'int32':
-      return new Int32Array(from, offset, size);
-    case 'int64':
-      return new BigInt64Array(from, offset, size);
-  }
 }

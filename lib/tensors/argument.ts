@@ -3,14 +3,16 @@ import { checkKeys, isPromise, sameShape, showShape, typeError } from '../common
 import { WarpDiceError } from '../common/errors.js';
 import type { Device } from '../devices/device.js';
 import { DeviceStorage } from './device-storage.js';
+import type { DType } from './dtype.js';
 import { Tensor, type TensorLike } from './tensor.js';
+import { lengthOf } from './typed-array.js';
 
-/** The tensor that an argument stands for, checked to still have its memory. */
-export function toTensor(value: TensorLike, name: string): Tensor {
+/** The tensor that an argument stands for, checked to still have its memory. takes: the dtypes of the argument. */
+export function toTensor(value: TensorLike, name: string, takes?: readonly DType[]): Tensor {
   if (!(value instanceof Tensor)) {
     if (!describesTensor(value)) throw notATensor(value, name);
     checkKeys(value, name, ['data', 'shape', 'dtype']);
-    return Tensor.fromNamed(value.data, value.shape, value.dtype, name);
+    return Tensor.fromNamed(value.data, value.shape, value.dtype, name, takes);
   }
   if (!Tensor.isWhole(value)) {
     throw new TypeError(
@@ -24,9 +26,9 @@ export function toTensor(value: TensorLike, name: string): Tensor {
       `Expected a live tensor for ${name} but received a disposed one`,
     );
   }
-  if (!(memory instanceof DeviceStorage) && memory.length !== value.size) {
+  if (!(memory instanceof DeviceStorage) && lengthOf(memory) !== value.size) {
     throw new TypeError(
-      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${memory.length}`,
+      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${lengthOf(memory)}`,
     );
   }
   return value;
@@ -59,8 +61,13 @@ function notATensor(value: unknown, name: string): TypeError {
 }
 
 /** {@link toTensor}, on the device of the predictions. */
-export function toTensorOn(device: Device, value: TensorLike, name: string): Tensor {
-  const tensor = toTensor(value, name);
+export function toTensorOn(
+  device: Device,
+  value: TensorLike,
+  name: string,
+  takes?: readonly DType[],
+): Tensor {
+  const tensor = toTensor(value, name, takes);
   if (tensor.device === device) return tensor;
   throw new TypeError(
     `Expected a tensor on ${device}, as the predictions are, for ${name} but received one on ${tensor.device}: use to(device)`,

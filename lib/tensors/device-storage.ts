@@ -5,6 +5,7 @@ import type { Device } from '../devices/device.js';
 import { callNative, translate } from '../native/translate-error.js';
 import { makeArray } from './allocate.js';
 import { bytesOf, type DType, type TypedArray } from './dtype.js';
+import { elementBytesOf, type Kind, kindOf, lengthOf } from './typed-array.js';
 
 /** Names GPU memory for another process: see {@link Tensor.ipcHandle} and {@link Tensor.fromIpcHandle}. */
 export interface IpcHandle {
@@ -38,7 +39,10 @@ export class DeviceStorage {
   }
 
   static copyOf(device: Device, data: TypedArray): DeviceStorage {
-    const storage = DeviceStorage.allocate(device, data.byteLength);
+    const storage = DeviceStorage.allocate(
+      device,
+      lengthOf(data) * elementBytesOf(kindOf(data) as Kind),
+    );
     return storage.#filled(() => storage.write(data));
   }
 

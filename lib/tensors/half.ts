@@ -1,5 +1,6 @@
 // Reads an element of an array as a number; half-precision elements from their bits.
-import { type DType, isFloat16Array, type TypedArray } from './dtype.js';
+import type { DType, TypedArray } from './dtype.js';
+import { kindOf } from './typed-array.js';
 
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
@@ -20,6 +21,6 @@ function halfToNumber(half: number): number {
 /** The first element of an array of that dtype. */
 export function firstNumber(data: TypedArray, dtype: DType): number {
   const value = Number(data[0]);
-  if (dtype === 'float16' && !isFloat16Array(data)) return halfToNumber(value);
+  if (dtype === 'float16' && kindOf(data) !== 'Float16Array') return halfToNumber(value);
   return dtype === 'bfloat16' ? bfloatToNumber(value) : value;
 }

@@ -11,11 +11,10 @@ import {
 } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { Device } from '../devices/device.js';
-import { makeTensorData } from './allocate.js';
+import { copyArray, makeTensorData } from './allocate.js';
 import { DeviceStorage, type IpcHandle } from './device-storage.js';
 import {
   bytesOf,
-  copyArray,
   type DType,
   dtypes,
   type Float16Like,
@@ -24,6 +23,7 @@ import {
 } from './dtype.js';
 import { firstNumber } from './half.js';
 import { checkDevice, checkForeign } from './placement.js';
+import { copyInto, lengthOf, partOf } from './typed-array.js';
 
 /** A {@link Tensor}, or an object with the same data, shape and dtype. Every call takes either. */
 export type TensorLike =
@@ -31,12 +31,13 @@ export type TensorLike =
   | {
       readonly data: TypedArray | Float16Like;
       readonly shape: readonly number[];
+      /** Required for a `Uint16Array` of float16 or bfloat16. Without it a `Uint16Array` as a target is labels. */
       readonly dtype?: DType;
     };
 
 /** Options of {@link Tensor.from} and {@link Tensor.copyOf}. */
 export interface TensorOptions {
-  /** Required for a `Uint16Array`, which holds float16 or bfloat16. The kind of any other array gives the dtype. */
+  /** Required for a `Uint16Array`, which holds uint16, float16 or bfloat16. The kind of any other array gives the dtype. */
   dtype?: DType;
 }
 
@@ -96,8 +97,9 @@ export class Tensor implements Disposable {
    * Makes a tensor that borrows `data`: the tensor and the array share their memory.
    *
    * The array gives the dtype: Float32Array float32, Float64Array float64, Float16Array float16, Uint8Array and
-   * Uint8ClampedArray uint8, Int32Array int32, BigInt64Array int64. A Uint16Array holds float16 or bfloat16;
-   * `options.dtype` must say which. The sizes in `shape` are integers from 1; `[]` is a scalar.
+   * Uint8ClampedArray uint8, Int16Array int16, Int32Array int32, BigInt64Array int64. A Uint16Array holds labels (uint16)
+   * or the bits of float16 or bfloat16; `options.dtype` must say which. The sizes in `shape` are integers from 1; `[]` is
+   * a scalar.
    *
    * @throws TypeError, RangeError when the data does not fit the shape or the dtype
    */
@@ -124,8 +126,8 @@ export class Tensor implements Disposable {
    * Makes a zero-filled tensor. The default dtype is float32.
    *
    * On the CPU its memory is a `SharedArrayBuffer`. The `...Async` calls use such memory without a copy, and workers that it
-   * is posted to share it. Make the tensor once and reuse it: the garbage collector may free shared memory late. Tensors of
-   * 16 kB and more begin on a cache line, on which calls are up to 10% faster than where Node places arrays. Post `data` and
+   * is posted to share it. The garbage collector frees the memory when nobody holds it any more, in a synchronous loop too.
+   * Tensors of 16 kB and more begin on a cache line, on which calls are up to 10% faster than where Node places arrays. Post `data` and
    * not its `buffer`, which has some bytes more. For tensors of 4 MB and more, Linux is asked for huge pages, which make
    * reading and the first writing faster.
    *
@@ -220,13 +222,15 @@ export class Tensor implements Disposable {
     shape: readonly number[],
     dtype: DType | undefined,
     name: string,
+    takes?: readonly DType[],
   ): Tensor {
-    const type = resolveDType(data, dtype, name);
+    const type = resolveDType(data, dtype, name, takes);
     const size = sizeOf(shape, `${name}.shape`);
-    if (data.length !== size) {
-      const detached = data.length === 0 ? ' (is its ArrayBuffer detached?)' : '';
+    const length = lengthOf(data);
+    if (length !== size) {
+      const detached = length === 0 ? ' (is its ArrayBuffer detached?)' : '';
       throw new RangeError(
-        `Expected ${size} elements for ${name}.data with shape ${showShape(shape)} but received ${data.length}${detached}`,
+        `Expected ${size} elements for ${name}.data with shape ${showShape(shape)} but received ${length}${detached}`,
       );
     }
     return new Tensor(data as TypedArray, Object.freeze([...shape]), type, size);
@@ -322,7 +326,7 @@ export class Tensor implements Disposable {
   async write(data: TypedArray | Float16Like): Promise<void> {
     const from = Tensor.fromNamed(data, this.shape, this.dtype, 'write()').data;
     if (this.device.kind === 'cpu') {
-      (this.data as Float32Array).set(from as Float32Array);
+      copyInto(this.data, from);
     } else {
       this.storage.write(from);
       await this.storage.settled();
@@ -365,12 +369,16 @@ export class Tensor implements Disposable {
     const bytes = bytesOf(this.dtype);
     const memory =
       this.device.kind === 'cpu'
-        ? this.data.subarray(offset, offset + size)
+        ? partOf(this.data, offset, offset + size)
         : this.storage.view(offset * bytes, size * bytes);
     return new Tensor(memory, Object.freeze([...shape]), this.dtype, size, this.device);
   }
 
-  /** Releases the memory. Using the tensor afterwards throws ERR_DISPOSED. May be called again. */
+  /**
+   * Frees the memory of a tensor on a GPU. On the host the tensor lets go of its array, which the garbage collector frees
+   * when nobody else holds it: `data` that you kept, and other threads' views, stay as they are. Using the tensor afterwards
+   * throws ERR_DISPOSED. May be called again.
+   */
   dispose(): void {
     const memory = this.#memory;
     this.#memory = undefined;

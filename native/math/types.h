@@ -17,7 +17,7 @@
 
 namespace warpdice {
 
-enum class DType : uint8_t { float32, float64, float16, bfloat16, uint8, int32, int64 };
+enum class DType : uint8_t { float32, float64, float16, bfloat16, uint8, int32, int64, int16, uint16 };
 
 /// Bytes of one element.
 constexpr size_t size_of(DType dtype) {
@@ -30,6 +30,8 @@ constexpr size_t size_of(DType dtype) {
       return 8;
     case DType::float16:
     case DType::bfloat16:
+    case DType::int16:
+    case DType::uint16:
       return 2;
     case DType::uint8:
       return 1;
@@ -86,7 +88,7 @@ struct Inputs {
   double focal_gamma = 2;             // g of F, at least 0
   const double* distances = nullptr;  // M [C,C], for Overlap::wasserstein
   Operand predictions;                // logits or probabilities; any float dtype
-  Operand target;                     // labels: uint8, int32, int64. dense: uint8 (0 or 1) or any float dtype
+  Operand target;                     // labels: any integer dtype. dense: uint8 (0 or 1) or any float dtype
   Operand weight;                     // [N,S], uint8 or any float dtype; data is null when every voxel counts once
 
   /// Whether the classes of a voxel are neighbours in memory. With one class or one voxel both layouts are the same.

@@ -63,6 +63,21 @@ Napi::Value address_of(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(at));  // exact: user addresses have at most 52 bits
 }
 
+/// reportMemory(holder, bytes): V8 counts the bytes until it collects the holder. A finalizer takes them off again.
+Napi::Value report_memory(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const int64_t bytes = info[1].As<Napi::Number>().Int64Value();
+  if (!info[0].IsObject() || bytes < 0) throw Napi::TypeError::New(env, "Expected an object and a number of bytes");
+  const auto forget = [](napi_env raw, void* data, void*) {
+    int64_t left = 0;
+    napi_adjust_external_memory(raw, -static_cast<int64_t>(reinterpret_cast<intptr_t>(data)), &left);
+  };
+  void* data = reinterpret_cast<void*>(static_cast<intptr_t>(bytes));
+  if (napi_add_finalizer(env, info[0], data, forget, nullptr, nullptr) != napi_ok) throw Napi::Error::New(env);
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  return env.Undefined();
+}
+
 }  // namespace
 
 void init(Napi::Env env, Napi::Object exports) {
@@ -78,6 +93,7 @@ void init(Napi::Env env, Napi::Object exports) {
   exports.Set("lastStrategy", Napi::Function::New<last_strategy>(env, "lastStrategy"));
   exports.Set("addressOf", Napi::Function::New<address_of>(env, "addressOf"));
   exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
+  exports.Set("reportMemory", Napi::Function::New<report_memory>(env, "reportMemory"));
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Checks the arrays of a call for memory safety: each is large enough and has a fitting dtype, and no written array
-// overlaps another one. lib/ checks the meaning of arguments.
+// Checks the arrays of a call for memory safety: each is large enough, aligned and of a fitting type, and no written
+// array overlaps another one. lib/ checks the meaning of arguments.
 #include "node/codes.h"
 #include "node/napi_util.h"
 
@@ -14,12 +14,51 @@ struct Array {
   size_t used_bytes = 0;  // what the call reads or writes
 };
 
-/// The array of an argument, of at least so many bytes.
-inline Array bind_array(Napi::Env env, napi_value value, const char* name, size_t used_bytes, MemoryOf memory) {
+/// Whether arrays of the type hold elements of the dtype.
+inline bool holds(int type, DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return type == napi_float32_array;
+    case DType::float64:
+      return type == napi_float64_array;
+    case DType::float16:
+      return type == napi_uint16_array || type > napi_biguint64_array;  // a Float16Array has a newer number
+    case DType::bfloat16:
+    case DType::uint16:
+      return type == napi_uint16_array;
+    case DType::uint8:
+      return type == napi_uint8_array || type == napi_uint8_clamped_array;
+    case DType::int32:
+      return type == napi_int32_array;
+    case DType::int64:
+      return type == napi_bigint64_array;
+    case DType::int16:
+      return type == napi_int16_array;
+  }
+  return false;
+}
+
+/// The array of an argument, of at least so many bytes and aligned to its elements.
+inline Array bind_bytes(Napi::Env env, napi_value value, const char* name, size_t element_bytes, size_t used_bytes,
+                        MemoryOf memory) {
   const Memory found = memory(env, value, name);
-  if (found.data && found.size_bytes >= used_bytes) return {found, used_bytes};
-  throw Napi::RangeError::New(env, std::string("Expected at least ") + std::to_string(used_bytes) + " bytes for " +
-                                       name + " but received " + std::to_string(found.size_bytes));
+  if (!found.data || found.size_bytes < used_bytes) {
+    throw Napi::RangeError::New(env, std::string("Expected at least ") + std::to_string(used_bytes) + " bytes for " +
+                                         name + " but received " + std::to_string(found.size_bytes));
+  }
+  if (reinterpret_cast<uintptr_t>(found.data) % element_bytes != 0) {
+    throw Napi::RangeError::New(
+        env, std::string("Expected memory for ") + name + " that begins at a multiple of its element size");
+  }
+  return {found, used_bytes};
+}
+
+/// The same, of elements of the dtype.
+inline Array bind_array(Napi::Env env, napi_value value, const char* name, DType dtype, size_t used_bytes,
+                        MemoryOf memory) {
+  const Array array = bind_bytes(env, value, name, size_of(dtype), used_bytes, memory);
+  if (array.memory.type == kAnyType || holds(array.memory.type, dtype)) return array;
+  throw Napi::TypeError::New(env, std::string("Expected an array of the given dtype for ") + name);
 }
 
 inline bool overlap(const Array& a, const Array& b) {

@@ -71,11 +71,12 @@ BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::Callback
   Napi::Env env = info.Env();
   if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
   read_arguments(info);
+  check_types(env);
   const std::array<size_t, aCount> needs = needed_bytes(info, upstream);
   for (size_t i = 0; i < aCount; i++) {
-    if (needs[i] > 0) arrays[i] = bind_array(env, info[kArrayArguments[i]], kArrayNames[i], needs[i], memory);
+    if (needs[i] == 0) continue;
+    arrays[i] = bind_array(env, info[kArrayArguments[i]], kArrayNames[i], dtype_of(i, upstream), needs[i], memory);
   }
-  check_types(env);
   check_overlaps(env);
   connect();
 }
@@ -112,6 +113,7 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   call.target_grad.dtype = call.in.target.dtype;
 
   const int64_t N = call.in.samples, C = call.in.classes;
+  bytes_of(env, {N, C, call.in.voxels}, 2 * sizeof(double));  // the engine multiplies them, whatever the steps are
   call.statistics_samples = count(kStatisticsSamples);
   call.sample_offset = count(kSampleOffset);
   const int64_t all = call.statistics_samples ? call.statistics_samples : N;
@@ -137,8 +139,8 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
   const bool differentiates = call.steps & (kGradient | kTargetGradient);
   const auto given = [&](Argument argument) { return !info[argument].IsUndefined(); };
   const size_t per_class = bytes_of(env, {groups, C}, sizeof(double));
-  const auto values = static_cast<size_t>(call.options.value_count(groups, C));
-  const size_t value = values * sizeof(double);
+  const int64_t values = call.options.value_count(groups, C);
+  const size_t value = bytes_of(env, {values}, sizeof(double));
   const size_t target_element = size_of(call.in.target.dtype);
   std::array<size_t, aCount> needs = {};
   if (call.reads()) {
@@ -146,14 +148,35 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
     needs[aTarget] = bytes_of(env, {N, call.in.labels ? 1 : C, S}, target_element);
     if (given(kWeight)) needs[aWeight] = bytes_of(env, {N, S}, size_of(call.in.weight.dtype));
   }
-  if (!(call.steps & kStatistics) || given(kStatisticsArray)) needs[aStatistics] = kSumCount * per_class;
-  if (differentiates && call.options.reduction == Reduction::none) needs[aUpstream] = values * size_of(upstream);
+  if (!(call.steps & kStatistics) || given(kStatisticsArray))
+    needs[aStatistics] = bytes_of(env, {kSumCount}, per_class);
+  if (differentiates && call.options.reduction == Reduction::none)
+    needs[aUpstream] = bytes_of(env, {values}, size_of(upstream));
   if (finalizes) needs[aValue] = value;
-  if (finalizes && given(kParts)) needs[aParts] = kPartCount * value;
+  if (finalizes && given(kParts)) needs[aParts] = bytes_of(env, {kPartCount}, value);
   if (finalizes && given(kPerClass)) needs[aPerClass] = per_class;
   if (call.steps & kGradient) needs[aGrad] = bytes_of(env, {N, C, S}, size_of(call.grad.dtype));
   if (call.steps & kTargetGradient) needs[aTargetGrad] = bytes_of(env, {N, C, S}, target_element);
   return needs;
+}
+
+/// The dtype of an array's elements.
+DType BoundCall::dtype_of(size_t array, DType upstream) const {
+  switch (array) {
+    case aPredictions:
+      return call.in.predictions.dtype;
+    case aTarget:
+    case aTargetGrad:
+      return call.in.target.dtype;
+    case aWeight:
+      return call.in.weight.dtype;
+    case aUpstream:
+      return upstream;
+    case aGrad:
+      return call.grad.dtype;
+    default:
+      return DType::float64;
+  }
 }
 
 void BoundCall::check_types(Napi::Env env) const {

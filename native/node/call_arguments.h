@@ -90,6 +90,7 @@ struct BoundCall {
  private:
   void read_arguments(const Napi::CallbackInfo& info);
   std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream) const;
+  DType dtype_of(size_t array, DType upstream) const;
   void check_types(Napi::Env env) const;
   void check_overlaps(Napi::Env env) const;
 };

@@ -18,10 +18,10 @@ constexpr Code<Step> kStepCodes[] = {{"statistics", Step::kStatistics},
                                      {"finalize", Step::kFinalize},
                                      {"gradient", Step::kGradient},
                                      {"targetGradient", Step::kTargetGradient}};
-constexpr Code<DType> kDTypeCodes[] = {{"float32", DType::float32}, {"float64", DType::float64},
-                                       {"float16", DType::float16}, {"bfloat16", DType::bfloat16},
-                                       {"uint8", DType::uint8},     {"int32", DType::int32},
-                                       {"int64", DType::int64}};
+constexpr Code<DType> kDTypeCodes[] = {
+    {"float32", DType::float32},   {"float64", DType::float64}, {"float16", DType::float16},
+    {"bfloat16", DType::bfloat16}, {"uint8", DType::uint8},     {"int32", DType::int32},
+    {"int64", DType::int64},       {"int16", DType::int16},     {"uint16", DType::uint16}};
 constexpr Code<LossKind> kLossKindCodes[] = {{"dice", LossKind::dice},
                                              {"jaccard", LossKind::jaccard},
                                              {"tversky", LossKind::tversky},

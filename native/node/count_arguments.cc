@@ -27,16 +27,16 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   in.weight.dtype = to_dtype(env, info[kWeightType]);
   const DType p = in.predictions.dtype;
   const bool fits = (maps ? is_label(p) && in.labels : is_float(p)) && operands_fit(in);
-  if (!fits || C > kMaxClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
+  if (!fits || C < 1 || C > kMaxClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 
   // Of at least a * b * c elements, which are sizes from 1.
-  const auto take = [&](Argument argument, const char* name, size_t element, int64_t a, int64_t b, int64_t c) {
-    return bind_array(env, info[argument], name, bytes_of(env, {a, b, c}, element), memory);
+  const auto take = [&](Argument argument, const char* name, DType dtype, int64_t a, int64_t b, int64_t c) {
+    return bind_array(env, info[argument], name, dtype, bytes_of(env, {a, b, c}, size_of(dtype)), memory);
   };
-  predictions = take(kPredictions, "predictions", size_of(p), N, maps ? 1 : C, S);
-  target = take(kTarget, "target", size_of(in.target.dtype), N, in.labels ? 1 : C, S);
-  if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", size_of(in.weight.dtype), N, 1, S);
-  counts = take(kCounts, "counts", sizeof(double), N, inputs.cells(), 1);
+  predictions = take(kPredictions, "predictions", p, N, maps ? 1 : C, S);
+  target = take(kTarget, "target", in.target.dtype, N, in.labels ? 1 : C, S);
+  if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", in.weight.dtype, N, 1, S);
+  counts = take(kCounts, "counts", DType::float64, N, inputs.cells(), 1);
   connect();
 }
 

@@ -11,11 +11,15 @@
 
 namespace warpdice {
 
+/// The type of memory on a device, which holds elements of any kind.
+constexpr int kAnyType = -1;
+
 /// The memory of a typed array, as it is at this moment. Never kept: JavaScript can move or detach it.
 struct Memory {
   void* data = nullptr;
   size_t size_bytes = 0;
   bool shared = false;  // on a SharedArrayBuffer, which can neither move nor be detached
+  int type = kAnyType;  // a napi_typedarray_type, as the engine says; properties of an object could say anything
 };
 
 inline size_t element_bytes(napi_typedarray_type type) {
@@ -53,13 +57,14 @@ inline Memory memory_of(Napi::Env env, napi_value array, const char* name) {
     throw Napi::TypeError::New(env, std::string("Expected a readable typed array for ") + name);
   }
   memory.size_bytes = length * element_bytes(type);
+  memory.type = type;
   bool is_plain = true;
   napi_is_arraybuffer(env, buffer, &is_plain);
   memory.shared = !is_plain;
   return memory;
 }
 
-/// The product of sizes, in bytes. Throws when it does not fit.
+/// The product of sizes, in bytes. Throws when it does not fit, or for a size below 1.
 inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size_t element_bytes) {
   int64_t total = static_cast<int64_t>(element_bytes);
   for (const int64_t size : sizes) {

@@ -6,9 +6,12 @@
 namespace warpdice {
 namespace {
 
+constexpr uint32_t kMaxAxes = 64;
+
 std::vector<int64_t> sizes_of(Napi::Env env, const Napi::Value& value) {
   if (!value.IsArray()) throw Napi::TypeError::New(env, "Expected an array of sizes");
   const auto array = value.As<Napi::Array>();
+  if (array.Length() > kMaxAxes) throw Napi::RangeError::New(env, "Expected at most 64 sizes");
   std::vector<int64_t> sizes;
   sizes.reserve(array.Length());
   for (uint32_t i = 0; i < array.Length(); i++) sizes.push_back(array.Get(i).ToNumber().Int64Value());
@@ -40,8 +43,10 @@ BoundResample::BoundResample(const Napi::CallbackInfo& info, MemoryOf memory) {
     bytes_of(env, {shape.from_sizes[axis], shape.to_sizes[axis]}, 2);
   }
   const size_t unit_bytes = bytes_of(env, {shape.inner}, shape.element_bytes);
+  // On a device a thread copies an element of one of these sizes; on the host bytes are copied.
+  const size_t e = shape.element_bytes, alignment = e == 2 || e == 4 || e == 8 ? e : 1;
   const auto bind = [&](Argument argument, const char* name, const std::vector<int64_t>& sizes) {
-    return bind_array(env, info[argument], name, bytes_of_all(env, shape.outer, sizes, unit_bytes), memory);
+    return bind_bytes(env, info[argument], name, alignment, bytes_of_all(env, shape.outer, sizes, unit_bytes), memory);
   };
   from = bind(kFrom, "from", shape.from_sizes);
   to = bind(kTo, "to", shape.to_sizes);

@@ -28,7 +28,7 @@ test.each<[string, () => unknown, string]>([
   [
     'data that is a plain array',
     () => plain.value({ data: [0.1, 0.2], shape: [2] } as Any, y),
-    'for predictions.data but received [0.1, 0.2]: use Float32Array.from(data), or Uint8Array.from(data) for labels',
+    'for predictions.data but received [0.1, 0.2]: use Float32Array.from(data)',
   ],
   [
     'a mask of booleans',
@@ -111,14 +111,14 @@ test.each<[string, () => unknown, string]>([
     'Expected an object for options but received 3',
   ],
   [
-    'labels as Int16Array',
-    () => plain.value(x, { data: Int16Array.of(1, 0), shape: [2] } as Any),
-    'for target.data but received an Int16Array of 2: use Int32Array.from(data)',
+    'labels as Int8Array',
+    () => plain.value(x, { data: Int8Array.of(1, 0), shape: [2] } as Any),
+    'for target.data but received an Int8Array of 2: use Int32Array.from(data)',
   ],
   [
-    'labels as Uint16Array',
-    () => plain.value(x, { data: Uint16Array.of(1, 0), shape: [2] } as Any),
-    "Expected a dtype ('float16' or 'bfloat16') for target, whose data is a Uint16Array, but received undefined; for labels use Int32Array.from(data)",
+    'a half-precision target without its dtype',
+    () => plain.value(x, { data: Uint16Array.of(0x3c00, 0), shape: [2] }),
+    'Expected 0 or 1 for target but received 1 other value, the first 15360 at index 0',
   ],
   [
     'one-hot labels as int32',
@@ -128,7 +128,7 @@ test.each<[string, () => unknown, string]>([
   [
     'class indices as floats',
     () => plain.value(image, full([1, 4], 1)),
-    'Expected dtype uint8, int32 or int64 for target, which is class indices (shape [1, 4]), but received float32: use Uint8Array.from(data) or Int32Array.from(data)',
+    'Expected dtype uint8, int16, uint16, int32 or int64 for target, which is class indices (shape [1, 4]), but received float32: use Uint8Array.from(data) or Int32Array.from(data)',
   ],
   [
     'class indices with an axis of 1',

@@ -179,7 +179,7 @@ describe('target', () => {
       'labels in a float dtype',
       like('float32', [2, 4, 5]),
       TypeError,
-      /uint8, int32 or int64.*target.*float32/,
+      /uint8, int16, uint16, int32 or int64.*target.*float32/,
     ],
     [
       'a dense target in int32',

@@ -3,10 +3,17 @@ import { Tensor } from '../../lib/index.js';
 import { decodeHalf, encodeHalf } from './half.js';
 
 export type FloatDType = 'float32' | 'float64' | 'float16' | 'bfloat16';
-export type DType = FloatDType | 'uint8' | 'int32' | 'int64';
+export type DType = FloatDType | 'uint8' | 'int16' | 'uint16' | 'int32' | 'int64';
 
 export interface Typed {
-  data: Float32Array | Float64Array | Uint16Array | Uint8Array | Int32Array | BigInt64Array;
+  data:
+    | Float32Array
+    | Float64Array
+    | Uint16Array
+    | Int16Array
+    | Uint8Array
+    | Int32Array
+    | BigInt64Array;
   shape: readonly number[];
   dtype: DType;
 }
@@ -38,6 +45,10 @@ function encode(values: ArrayLike<number>, dtype: DType): Typed['data'] {
       return Uint16Array.from(convert(values, (x) => encodeHalf(x, dtype)));
     case 'uint8':
       return Uint8Array.from(values);
+    case 'int16':
+      return Int16Array.from(values);
+    case 'uint16':
+      return Uint16Array.from(values);
     case 'int32':
       return Int32Array.from(values);
     case 'int64':

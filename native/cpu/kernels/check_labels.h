@@ -1,5 +1,7 @@
 #pragma once
 // Before step 1: checks that the target's values are classes.
+#include <limits>
+
 #include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/kernels.h"
 #include "math/label.h"
@@ -10,9 +12,11 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 template <class Value>
 bool any_from(const Value* values, int64_t count, int64_t end) {
   typedef std::make_unsigned_t<Value> Bits;
-  if (sizeof(Value) == 1 && end > 255) return false;
+  constexpr int64_t kMax = std::numeric_limits<Value>::max();
+  if (std::is_unsigned_v<Value> && end > kMax) return false;
+  const Bits last = static_cast<Bits>(end <= kMax ? end - 1 : kMax);
   Bits found = 0;
-  for (int64_t j = 0; j < count; j++) found |= static_cast<Bits>(values[j]) >= static_cast<Bits>(end);
+  for (int64_t j = 0; j < count; j++) found |= static_cast<Bits>(values[j]) > last;
   return found != 0;
 }
 

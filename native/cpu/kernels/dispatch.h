@@ -45,8 +45,7 @@ WARPDICE_INLINE void with_elements(const Operand& operand, Visit visit) {
       return visit(static_cast<const BFloat16*>(operand.data));
     case DType::uint8:
       return visit(static_cast<const uint8_t*>(operand.data));
-    case DType::int32:
-    case DType::int64:
+    default:
       return;  // labels only
   }
 }
@@ -76,6 +75,10 @@ WARPDICE_INLINE void with_labels(const Operand& operand, Visit visit) {
       return visit(static_cast<const int32_t*>(operand.data));
     case DType::int64:
       return visit(static_cast<const int64_t*>(operand.data));
+    case DType::int16:
+      return visit(static_cast<const int16_t*>(operand.data));
+    case DType::uint16:
+      return visit(static_cast<const uint16_t*>(operand.data));
     default:
       return visit(static_cast<const uint8_t*>(operand.data));
   }

@@ -18,6 +18,21 @@ __global__ void __launch_bounds__(kThreads) widen_kernel(const T* from, float* t
   store(to + i, count - i, wide);
 }
 
+/// The same for labels, as int32.
+template <class T>
+__global__ void __launch_bounds__(kThreads) widen_labels_kernel(const T* from, int32_t* to, int64_t count) {
+  const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
+  if (i < count) to[i] = from[i];
+}
+
+template <class T>
+cudaError_t launch_widen_labels(const void* from, void* to, int64_t count, cudaStream_t stream) {
+  const int64_t blocks = (count + kThreads - 1) / kThreads;
+  if (blocks > kMaxBlocks) return cudaErrorInvalidConfiguration;
+  return launch(widen_labels_kernel<T>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, stream,
+                static_cast<const T*>(from), static_cast<int32_t*>(to), count);
+}
+
 template <class T>
 cudaError_t launch_widen(const void* from, void* to, int64_t count, cudaStream_t stream) {
   constexpr int64_t kPerBlock = int64_t{kThreads} * kPackOf<T>;
@@ -27,7 +42,10 @@ cudaError_t launch_widen(const void* from, void* to, int64_t count, cudaStream_t
                 static_cast<const T*>(from), static_cast<float*>(to), count);
 }
 
-/// Whether the kernels can read it. own: the dtype of the predictions.
+/// Labels that the kernels cannot read.
+bool is_short(const Operand& operand) { return operand.dtype == DType::int16 || operand.dtype == DType::uint16; }
+
+/// Whether the kernels can read weights or a dense target of this dtype. own: the dtype of the predictions.
 bool is_readable(const Operand& operand, DType own) {
   return !operand.data || operand.dtype == own || operand.dtype == DType::uint8 || operand.dtype == DType::float32;
 }
@@ -37,10 +55,13 @@ template <class In, class Visit>
 void for_each_to_widen(In& in, Visit visit) {
   const DType own = in.predictions.dtype;
   const int64_t voxels = in.samples * in.voxels;
+  if (is_short(in.predictions)) visit(in.predictions, voxels);  // the label maps of a count
+  if (in.labels && is_short(in.target)) visit(in.target, voxels);
   if (!in.labels && !is_readable(in.target, own)) visit(in.target, voxels * in.classes);
   if (!is_readable(in.weight, own)) visit(in.weight, voxels);
 }
 
+/// Of what is widened: float32 and int32 have the same size.
 size_t bytes_of(int64_t elements) { return (static_cast<size_t>(elements) * sizeof(float) + 255) / 256 * 256; }
 
 }  // namespace
@@ -66,10 +87,16 @@ cudaError_t widen_operands(Inputs& in, void* workspace, cudaStream_t stream) {
       case DType::bfloat16:
         status = launch_widen<BFloat16>(operand.data, place, elements, stream);
         break;
+      case DType::int16:
+        status = launch_widen_labels<int16_t>(operand.data, place, elements, stream);
+        break;
+      case DType::uint16:
+        status = launch_widen_labels<uint16_t>(operand.data, place, elements, stream);
+        break;
       default:
         status = cudaErrorInvalidValue;
     }
-    operand = {place, DType::float32};
+    operand = {place, is_short(operand) ? DType::int32 : DType::float32};
     place += bytes_of(elements);
   });
   return status;

@@ -1,7 +1,7 @@
 #pragma once
 // Beside the predictions the kernels read a dense target and a weight, in uint8, float32 or the predictions' dtype.
 // Operands of another dtype are converted to float32 first, once per call. That is exact, except for float64 beside
-// predictions of another dtype, which is rounded, as in the CPU engine.
+// predictions of another dtype, which is rounded, as in the CPU engine. Labels of 16 bits are converted to int32.
 #include <cuda_runtime.h>
 
 #include "math/types.h"

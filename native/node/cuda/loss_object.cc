@@ -72,7 +72,7 @@ class LossOnDevices {
   static void use_scale(const Napi::CallbackInfo& info, const BoundCall& bound, cuda::OwnedCall& owned) {
     Napi::Env env = info.Env();
     const DType dtype = to_factor_dtype(env, info[kScaleType]);
-    const Array scale = bind_array(env, info[kScaleBuffer], "gradScale", size_of(dtype), memory_of_buffer);
+    const Array scale = bind_array(env, info[kScaleBuffer], "gradScale", dtype, size_of(dtype), memory_of_buffer);
     for (size_t i = 0; i < aCount; i++) {
       if (!bound.writes(i) || !overlap(bound.arrays[i], scale)) continue;
       throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +

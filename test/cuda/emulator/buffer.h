@@ -42,6 +42,10 @@ struct Buffer {
         return put(i, static_cast<int32_t>(x));
       case DType::int64:
         return put(i, static_cast<int64_t>(x));
+      case DType::int16:
+        return put(i, static_cast<int16_t>(x));
+      case DType::uint16:
+        return put(i, static_cast<uint16_t>(x));
     }
   }
 
@@ -62,6 +66,10 @@ struct Buffer {
         return at<int32_t>(i);
       case DType::int64:
         return static_cast<double>(at<int64_t>(i));
+      case DType::int16:
+        return at<int16_t>(i);
+      case DType::uint16:
+        return at<uint16_t>(i);
     }
     return 0;
   }

@@ -1,0 +1,190 @@
+// Calls the private binding with numbers that no call of lib/ passes, one or two of them wrong at a time. A wrong number may give
+// an error or nothing, but must not end the process. Prints how many calls were made, and how many of them threw.
+import { createRequire } from 'node:module';
+
+const addon = createRequire(import.meta.url)(process.argv[2]);
+const rounds = Number(process.argv[3]);
+const hostile = [
+  0,
+  -1,
+  -2,
+  1,
+  2,
+  3,
+  7,
+  0.5,
+  2 ** 20,
+  2 ** 31 - 1,
+  2 ** 31,
+  -(2 ** 31),
+  2 ** 32,
+  2 ** 53,
+  2 ** 60,
+  2 ** 62,
+  2 ** 63,
+  -(2 ** 63),
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  undefined,
+];
+
+let state = 1;
+const below = (n) => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return Math.floor((state / 2 ** 32) * n);
+};
+
+const bytes = new ArrayBuffer(4096);
+const arrays = [
+  new Float32Array(8),
+  new Float64Array(8),
+  new Float64Array(600),
+  new Uint8Array(8),
+  new Uint8Array(bytes, 1, 256), // not aligned
+  Object.defineProperty(new Uint8Array(bytes, 3, 256), Symbol.toStringTag, {
+    value: 'Float64Array',
+  }),
+  new Int32Array(4),
+  new BigInt64Array(4),
+  new Uint16Array(8),
+  new Int16Array(8),
+  new Uint8Array(0),
+];
+
+const lossOptions = {
+  kind: 0,
+  reduction: 1,
+  activation: 2,
+  pooled: false,
+  background: true,
+  squared: true,
+  channelsLast: false,
+  smoothNumerator: 0,
+  smoothDenominator: 0,
+};
+const losses = [
+  lossOptions,
+  { ...lossOptions, pooled: true },
+  { ...lossOptions, reduction: 0 },
+  { ...lossOptions, activation: 1, crossEntropyFactor: 1, focalFactor: 1 },
+  { ...lossOptions, kind: 3, channelsLast: true, absent: 1 },
+  { ...lossOptions, classWeights: new Float64Array(2) },
+].map((options) => new addon.Loss(options));
+
+const calls = {
+  call: {
+    steps: 7,
+    samples: 1,
+    classes: 2,
+    voxels: 4,
+    predictions: arrays[0],
+    target: arrays[3],
+    targetType: 4,
+    targetIsLabels: true,
+    statistics: arrays[2],
+    statisticsSamples: 0,
+    sampleOffset: 0,
+    upstream: new Float64Array(8),
+    scale: 1,
+    value: new Float64Array(8),
+    perClass: new Float64Array(8),
+    parts: new Float64Array(24),
+    grad: new Float32Array(8),
+    targetGrad: new Float64Array(8),
+    accumulate: false,
+  },
+  count: {
+    decision: 0,
+    threshold: 0.5,
+    samples: 1,
+    classes: 2,
+    voxels: 4,
+    channelsLast: false,
+    predictions: arrays[0],
+    target: arrays[3],
+    targetType: 4,
+    targetIsLabels: true,
+    counts: new Float64Array(64),
+  },
+  resampling: {
+    from: arrays[0],
+    elementBytes: 4,
+    outer: 1,
+    fromSizes: [8],
+    toSizes: [4],
+    inner: 1,
+    to: new Float32Array(8),
+  },
+};
+const isNumber = (name) =>
+  /^(steps|samples|classes|voxels|statisticsSamples|sampleOffset|scale|decision|threshold|elementBytes|outer|inner|ignoreIndex)$|Type$/.test(
+    name,
+  );
+const isArray = (name) =>
+  /^(predictions|target|weight|statistics|upstream|value|perClass|parts|grad|targetGrad|counts|from|to)$/.test(
+    name,
+  );
+
+let made = 0;
+let threw = 0;
+function attempt(call) {
+  made++;
+  try {
+    call();
+  } catch (error) {
+    threw++;
+    if (!(error instanceof Error)) throw new Error(`threw ${error}`);
+  }
+}
+
+/** Values of which one or two are wrong. */
+function spoilt(names, good) {
+  const values = { ...good };
+  for (let i = 0; i <= below(2); i++) {
+    const name = names[below(names.length)];
+    if (isNumber(name))
+      values[name] =
+        /Type$|^steps$/.test(name) && below(2) ? below(16) : hostile[below(hostile.length)];
+    else if (isArray(name)) values[name] = arrays[below(arrays.length)];
+    else if (/Sizes$/.test(name))
+      values[name] = Array.from({ length: below(3) }, () => hostile[below(hostile.length)]);
+    else values[name] = [true, false, undefined, 2 ** 31, -3][below(5)];
+  }
+  return names.map((name) => values[name] ?? (/Type$/.test(name) ? 0 : undefined));
+}
+
+const { call: callNames, count: countNames, resampling } = addon.contract.arguments;
+for (let i = 0; i < rounds; i++) {
+  const loss = losses[below(losses.length)];
+  const steps = [1, 2, 4, 6, 7, 8, 15, 0][below(8)];
+  const values = spoilt(callNames, { ...calls.call, steps });
+  attempt(() => loss.run(...values));
+  attempt(() => loss.check(...values));
+  const decision = below(3);
+  const predictions = decision === 2 ? arrays[3] : arrays[0];
+  const predictionsType = decision === 2 ? 4 : 0;
+  attempt(() =>
+    addon.count(...spoilt(countNames, { ...calls.count, decision, predictions, predictionsType })),
+  );
+  attempt(() => addon.resampleNearest(...spoilt(resampling, calls.resampling)));
+}
+// The two that ended the process before sizes were checked.
+const zeroVoxels = { ...calls.call, steps: 2, voxels: 0 };
+attempt(() =>
+  losses[0].run(
+    ...callNames.map((name) => zeroVoxels[name] ?? (/Type$/.test(name) ? 0 : undefined)),
+  ),
+);
+const zeroClasses = {
+  ...calls.count,
+  decision: 2,
+  classes: 0,
+  predictions: arrays[3],
+  predictionsType: 4,
+};
+attempt(() =>
+  addon.count(
+    ...countNames.map((name) => zeroClasses[name] ?? (/Type$/.test(name) ? 0 : undefined)),
+  ),
+);
+console.log(JSON.stringify({ made, threw }));
