@@ -3,6 +3,7 @@
 import inspect
 import warnings
 
+import kornia.losses
 import monai.losses
 import numpy as np
 import segmentation_models_pytorch.losses as smp
@@ -22,6 +23,8 @@ class Problem:
         self.truth, self.found = torch.tensor(problem['truth']), torch.tensor(problem['found'])
         for name in ('labels', 'without2', 'mask'):
             setattr(self, name, torch.tensor(problem[name])[:, None])
+        self.uneven = self.labels.clone()  # sample 0 lacks class 2
+        self.uneven[0][self.uneven[0] == 2] = 1
         self.onehot = monai.networks.one_hot(self.labels, 3).double()
 
 
@@ -108,6 +111,14 @@ def wasserstein_divides_the_matrix_by_its_largest_element(p):
     assert close(one, twice)
 
 
+def dice_ignores_the_weight_of_a_single_counted_class(p):
+    x, t = p.logits[:, :2], p.onehot[:, :2]
+    plain, weighted = (
+        monai.losses.DiceLoss(softmax=True, include_background=False, weight=w)(x, t) for w in (None, [5.0])
+    )
+    assert close(plain, weighted)
+
+
 def squared_pred_is_a_difference_of_large_sums(p):
     torch.manual_seed(0)
     x = torch.rand(1, 1, 2**22, dtype=torch.float32) * 1e-3
@@ -184,6 +195,15 @@ def smp_micro_imagewise_is_the_mean_of_the_samples_micro_scores(p):
     sums = get_stats(p.found, p.truth, mode='multiclass', num_classes=4)
     each = [micro(f[None], t[None]) for f, t in zip(p.found, p.truth)]
     assert close(iou_score(*sums, reduction='micro-imagewise'), np.mean(each), 1e-6)
+
+
+def kornia_takes_the_mean_over_the_present_classes_of_a_sample_first(p):
+    def loss(n):
+        return kornia.losses.TverskyLoss(0.3, 0.7)(p.logits[n], p.uneven[n, 0])
+
+    both = slice(None)
+    assert close(loss(both), (loss([0]) + loss([1])) / 2)
+    assert loss([0]) != loss([1])
 
 
 def check(problem):

@@ -1,15 +1,25 @@
-// Compares with the other libraries themselves: `npm run peers [-- --record]`.
+// Compares with the other libraries themselves:
+//   npm run peers [-- --cases 1000] [--seed 1 | --random] [--record]
 //
 // Installs them (environment.mjs), has them compute the rows and check the sentences of docs/coming-from.md (theirs.py), and
-// runs test/docs/coming-from.test.ts on the result. --record writes the result to recorded.json as well, which `npm test` reads.
+// runs test/docs/coming-from.test.ts on the result. Then they solve random problems with random options (random_cases.py), and
+// compare.mjs solves the same; --random takes another seed each time. --record writes the result to recorded.json as well, which `npm test` reads.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { compare } from './compare.mjs';
 import { cannotRun, pythonWithPeers } from './environment.mjs';
 
-const { values: options } = parseArgs({ options: { record: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    random: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
+});
 const here = import.meta.dirname;
 const root = path.resolve(here, '../..');
 const python = pythonWithPeers();
@@ -29,4 +39,10 @@ const ours = spawnSync('npx', ['jest', 'test/docs/coming-from.test.ts'], {
   ...inherit,
   env: { ...process.env, WARPDICE_PEERS: out },
 });
-process.exit(ours.status ?? 1);
+
+const seed = options.random ? `${Date.now() % 1e9}` : options.seed;
+const file = path.join(folder, 'random.json');
+const command = [path.join(here, 'random_cases.py'), options.cases, seed, file];
+const solved = spawnSync(python, command, inherit);
+const wrong = solved.status === 0 ? compare(JSON.parse(readFileSync(file, 'utf8'))) : 1;
+process.exit(ours.status === 0 && wrong === 0 ? 0 : 1);
