@@ -1,3 +1,4 @@
+import './common/disposable.js';
 import './native/environment.js';
 
 export type { AllReduce } from './calls/all-reduce.js';

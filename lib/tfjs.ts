@@ -1,6 +1,7 @@
 // warpdice/tfjs: makes a TensorFlow.js loss of a loss of this package. It does not import TensorFlow.js: the caller passes
 // the package that it uses (tfjs, tfjs-node or tfjs-core), so a program never loads a second copy.
 import { type Names, outNames } from './calls/argument-names.js';
+import './common/disposable.js';
 import { sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { Loss } from './losses/loss.js';

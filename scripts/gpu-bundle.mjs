@@ -59,6 +59,7 @@ copy(`${build}-addon/Release/warpdice.node`, 'build/Release/warpdice.node');
 for (const name of ['node-gyp-build', 'expect']) copyPackage(name, root);
 const parts = [
   'dist',
+  'addon.cjs',
   'package.json',
   ...['gpu', 'gpu-report', 'commit'].map((name) => `scripts/${name}.mjs`),
 ];

@@ -1,25 +1,34 @@
-import { createRequire } from 'node:module';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import addon from '../../addon.cjs';
 import type { Binding } from '../../binding.js';
 import { WarpDiceError } from '../common/errors.js';
+import { type Surroundings, whyNotLoaded } from './load-failure.js';
 
-// lib/native/ (sources) and dist/native/ (output) are both two levels below the package's root.
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-
-/** For the tests: the path of another addon, whose device is emulated. */
+/** For the tests: the absolute path of another addon, whose device is emulated. */
 const replacement = process.env.WARPDICE_TEST_ADDON;
 
 function load(): Binding {
-  if (replacement) return createRequire(import.meta.url)(replacement) as Binding;
+  if (replacement) {
+    // Not imported: webpack would warn of a path that it cannot know.
+    return process.getBuiltinModule('node:module').createRequire(replacement)(replacement);
+  }
   try {
-    return createRequire(import.meta.url)('node-gyp-build')(root) as Binding;
+    return addon.load() as Binding;
   } catch (cause) {
-    throw new WarpDiceError(
-      'ERR_ADDON',
-      `warpdice has no compiled addon for ${process.platform}-${process.arch}: run "npm rebuild warpdice" on a machine with CMake and a C++ compiler`,
-      { cause },
-    );
+    throw new WarpDiceError('ERR_ADDON', whyNotLoaded(cause, surroundings()), { cause });
+  }
+}
+
+/** What lies beside the loader. */
+function surroundings(): Surroundings {
+  try {
+    const folder = addon.folder();
+    const has = (name: string) => existsSync(path.join(folder, name));
+    const { name } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    return { isPackage: name === 'warpdice', hasSources: has('native'), hasBuild: has('build') };
+  } catch {
+    return { isPackage: false, hasSources: false, hasBuild: false };
   }
 }
 

@@ -34,4 +34,5 @@ function compile(folder, wanted) {
 compile('lib', /\.ts$/);
 compile('test', suites);
 for (const folder of ['test/support', 'test/reference']) compile(folder, helpers);
+cpSync(path.join(root, 'addon.cjs'), path.join(out, 'addon.cjs'));
 cpSync(path.join(import.meta.dirname, 'globals.mjs'), path.join(out, 'test', 'globals.mjs'));

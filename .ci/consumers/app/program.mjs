@@ -1,0 +1,7 @@
+// What is bundled. It prints the loss.
+import { DiceLoss } from 'warpdice';
+
+const logits = { data: Float32Array.of(3, -3, 3, -3), shape: [1, 1, 4] };
+const labels = { data: Uint8Array.of(1, 0, 0, 0), shape: [1, 4] };
+const { value } = new DiceLoss({ activation: 'sigmoid' }).value(logits, labels);
+console.log(value.itemSync().toFixed(6));
