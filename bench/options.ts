@@ -18,8 +18,8 @@ export const help = `npm run bench -- [options]
 
 bench/README.md says what each number means. npm run bench:charts draws the newest JSON file.`;
 
-export const partNames = ['times', 'peers', 'memory', 'scaling'] as const;
-export const simdNames = ['avx512', 'avx2', 'baseline', 'neon'] as const;
+const partNames = ['times', 'peers', 'memory', 'scaling'] as const;
+const simdNames = ['avx512', 'avx2', 'baseline', 'neon'] as const;
 
 export interface Options {
   readonly quick: boolean;

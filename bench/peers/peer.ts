@@ -25,7 +25,7 @@ export interface PeerResult {
 }
 
 /** Peers of one kind for a problem, or why there are none. */
-export interface PeerGroup {
+interface PeerGroup {
   readonly peers: readonly Peer[];
   readonly skipped?: string;
   /** Ends what the peers run in. */

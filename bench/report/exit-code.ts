@@ -6,7 +6,7 @@ export const exitCode = (found: Saved | undefined): 0 | 1 =>
   found && hasFigures(found) && faultsOf(found).length === 0 ? 0 : 1;
 
 /** What was wrong with our own results, and processes that did not come to their end. */
-export function faultsOf({ results, peers, scaling, endedEarly = [] }: Saved): string[] {
+function faultsOf({ results, peers, scaling, endedEarly = [] }: Saved): string[] {
   return [
     ...results.flatMap(({ cases }) => cases.flatMap(({ faults = [] }) => faults)),
     ...peers.map(({ oursFault }) => oursFault),

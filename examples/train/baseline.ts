@@ -2,7 +2,7 @@
 import type { Slices } from './data.js';
 
 /** Below the first: outside; from the second on: white matter; between them: grey. */
-export type Thresholds = readonly [grey: number, white: number];
+type Thresholds = readonly [grey: number, white: number];
 
 export const classify = (images: Float32Array, [grey, white]: Thresholds): Uint8Array =>
   Uint8Array.from(images, (v) => (v < grey ? 0 : v < white ? 1 : 2));

@@ -8,9 +8,6 @@ import { nn, numpy as np } from '@jax-js/jax';
 
 export const classNames = ['outside', 'grey matter and everything else', 'white matter'] as const;
 
-/** Both sides of a slice must be divisible by this: two poolings. */
-export const sideMultiple = 4;
-
 /** The parameters as they are kept between steps: plain arrays, changed in place by Adam. */
 export type Weights = Record<string, { data: Float32Array; shape: number[] }>;
 type Params = Record<string, np.Array>;
@@ -53,7 +50,7 @@ export function toParams(weights: Weights): Params {
   );
 }
 
-/** Images [N, H, W] to logits [N, C, H, W]. */
+/** Images [N, H, W] to logits [N, C, H, W]. H and W are multiples of 4: two poolings. */
 export function unet(params: Params, images: np.Array): np.Array {
   const [n, h, w] = images.shape;
   const conv = (x: np.Array, name: string) => convolve(neighbours(x), params, name);

@@ -8,7 +8,7 @@ import { type Slices, sampler } from './data.js';
 import { classNames, initialWeights, toParams, unet, type Weights } from './model.js';
 import { seededRandom } from './random.js';
 
-export interface TrainOptions {
+interface TrainOptions {
   loss: Pick<Loss, 'valueAndGrad'>; // new DiceLoss({ activation: 'softmax' }), or one called like it
   steps: number;
   batch: number;

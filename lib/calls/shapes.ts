@@ -8,7 +8,7 @@ import { defaultNames, type Names } from './argument-names.js';
 import { layoutAdvice } from './layout-advice.js';
 
 /** The options of a loss that shapes are checked against. */
-export type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
+type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
   Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
 
 /** Whether the value has parts beside the overlap. */

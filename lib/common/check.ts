@@ -39,8 +39,7 @@ function showKeys(keys: readonly string[]): string {
 }
 
 /** 'a Uint8Array', 'an Int32Array' */
-export const withArticle = (noun: string): string =>
-  `${/^[aeio]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+const withArticle = (noun: string): string => `${/^[aeio]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 
 export function isPromise(value: unknown): boolean {
   try {

@@ -1,20 +1,17 @@
 // A part of a matrix of cases. `npm test` runs every fifth case of the large matrices, `npm run test:all` runs all of them, and
 // WARPDICE_TEST_EVERY=n runs every nth. Each suite prints how many cases it left out.
 import { afterAll, expect } from '@jest/globals';
+import { PartOfCases, readEvery } from './part-of-cases.js';
 
-const every = Number(process.env.WARPDICE_TEST_EVERY ?? (process.env.WARPDICE_TEST_ALL ? 1 : 5));
-let cases = 0;
-let run = 0;
+const { WARPDICE_TEST_EVERY, WARPDICE_TEST_ALL } = process.env;
+const part = new PartOfCases(readEvery(WARPDICE_TEST_EVERY) ?? (WARPDICE_TEST_ALL ? 1 : 5));
 
 /** Whether the next case of the suite's matrices is to be run. */
-export function inThisRun(): boolean {
-  const isRun = cases++ % every === 0;
-  if (isRun) run++;
-  return isRun;
-}
+export const inThisRun = (): boolean => part.next();
 
 afterAll(() => {
-  if (run === cases) return;
+  const summary = part.summary();
+  if (summary === undefined) return;
   const suite = expect.getState().testPath?.split('/').at(-1);
-  process.stdout.write(`${suite}: every ${every}th case, ${run} of ${cases}\n`);
+  process.stdout.write(`${suite}: ${summary}\n`);
 });
