@@ -148,14 +148,46 @@ export interface NativeCount {
   /** [N,S]: voxels of weight 0 are left out. */
   weight: NativeMemory | undefined;
   weightType: number;
+  /** Whether label maps have the shape of masks with a class axis. Such that can only be one-hot masks are refused. */
+  mayBeOneHot: boolean;
+  /** On a device only, where no Counts know it: whether each sample is counted by itself too. */
+  bySample: boolean;
   /**
-   * Written: float64 [N,C+1,C+1], or [N,C,2,2] for decision threshold; see native/math/counts.h. On a device 64-bit
-   * integers, and behind them {count, index, value} of invalid predictions (label maps) and of invalid targets, count 0
-   * for none. With one, the counts are of no use.
+   * On a device only. Written, as 64-bit integers: the cells of native/math/counts.h; bySample the rows, without TN; then
+   * {count, index, value} of invalid predictions (label maps) and of invalid targets, count 0 for none. With one, the counts
+   * are of no use.
    */
-  counts: NativeMemory;
+  counts: NativeMemory | undefined;
   /** On a device only. */
   stream: NativeStream | undefined;
+}
+
+/**
+ * The counts of a data set: cells and, bySample, a row of each sample, as native/math/counts.h says. What runs off the event
+ * loop adds to them there, so a read sees a batch wholly or not at all, but maybe before its promise resolves.
+ */
+export interface NativeCounts {
+  /**
+   * Counts a batch. Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }` or `{ code: 'ERR_ONE_HOT' }`; then
+   * nothing is counted.
+   */
+  count(...count: InOrder<NativeCount>): void;
+  /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
+  countAsync(...count: InOrder<NativeCount>): Promise<void>;
+  /** Adds what a device has written to the `counts` of NativeCount. Throws as count() does. */
+  add(counts: BigInt64Array, samples: number, mayBeOneHot: boolean): void;
+  /** The same off the event loop. */
+  addAsync(counts: BigInt64Array, samples: number, mayBeOneHot: boolean): Promise<void>;
+  merge(other: NativeCounts): void;
+  reset(): void;
+  /** Replaces all. */
+  set(samples: number, cells: Float64Array, rows: Float64Array): void;
+  /** Returns the number of samples. Writes cells and rows, if there is room for the rows of so many samples. */
+  read(cells?: Float64Array, rows?: Float64Array): number;
+  /** Writes TN, FP, FN and TP of each class, [C,4]. */
+  classes(to: Float64Array): void;
+  /** Writes the cells of the classes, [C,C]; not for decision threshold. */
+  confusion(to: Float64Array): void;
 }
 
 /** Along each axis the element that holds the middle of element i: index floor((i + 1/2) * from / to). */
@@ -296,10 +328,7 @@ export interface NativeStrategy {
 export interface Binding {
   contract: NativeContract;
   Loss: new (options: NativeLossOptions) => NativeLoss;
-  /** Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }`; then nothing is written. */
-  count(...count: InOrder<NativeCount>): void;
-  /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
-  countAsync(...count: InOrder<NativeCount>): Promise<void>;
+  Counts: new (decision: number, classes: number, bySample: boolean) => NativeCounts;
   resampleNearest(...resampling: InOrder<NativeResampling>): void;
   setThreads(count: number): void;
   getThreads(): number;

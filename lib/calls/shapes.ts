@@ -9,7 +9,10 @@ import { layoutAdvice } from './layout-advice.js';
 
 /** The options of a loss that shapes are checked against. */
 type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
-  Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>>;
+  Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>> & {
+    /** Whether predictions may also be masks of integers. */
+    masks?: boolean;
+  };
 
 /** Whether the value has parts beside the overlap. */
 export function isCompound(options: NativeLossOptions): boolean {
@@ -86,7 +89,7 @@ export class Geometry {
     const { shape } = predictions;
     this.#shape = shape;
     this.#names = names;
-    if (!isFloat(predictions.dtype)) {
+    if (!isFloat(predictions.dtype) && !this.#options.masks) {
       throw new TypeError(
         `Expected dtype float32, float64, float16 or bfloat16 for ${names.predictions} but received ${predictions.dtype}`,
       );

@@ -1,20 +1,19 @@
 // Counts one batch of the metrics: checks the arguments and calls the addon.
-import type { NativeCount } from '../../binding.js';
+import type { NativeCount, NativeCounts } from '../../binding.js';
 import { memoryOf } from '../calls/native-call.js';
 import type { CallOptions } from '../calls/options.js';
 import { checkWeightDType, Geometry } from '../calls/shapes.js';
-import { checkKeys, rangeError, sameShape, showShape } from '../common/check.js';
+import { checkKeys, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
-import { Decision } from '../native/codes.js';
+import { Decision, DTypeCode } from '../native/codes.js';
 import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
-import { makeArray } from '../tensors/allocate.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import {
   codeOf,
-  floats,
   floatsOrBytes,
+  floatsOrLabels,
   isInteger,
   labels as labelDTypes,
   labelList,
@@ -25,63 +24,65 @@ import { countOnDevice, countOnDeviceAsync } from './count-on-device.js';
 import { callCount } from './native-count.js';
 import type { ResolvedMetrics } from './options.js';
 
-/** Receives the counts, [samples, cells]. It must read them at once and not keep the array. */
-type Add = (counts: Float64Array, samples: number) => void;
-
 /** N, S and the kind of the target. */
 type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels'>;
 
 interface PreparedCount {
   native: NativeCount;
-  /** Receives the counts, on the host. */
-  counts: Float64Array;
   device: Device;
+  /** Of the predictions. */
+  shape: readonly number[];
 }
 
+/** Counts batches into the counts that it holds. */
 export class BatchCounter {
-  /** Numbers per sample: [C+1, C+1] or, for decision `'threshold'`, [C, 2, 2]; see native/math/counts.h. */
+  readonly counts: NativeCounts;
+  /** Numbers of all samples together: [C+1, C+1] or, for decision `'threshold'`, [C, 2, 2]; see native/math/counts.h. */
   readonly cells: number;
   readonly #options: ResolvedMetrics;
   readonly #geometry: Geometry;
-  #idle: Float64Array[] = []; // arrays for counts that no running call uses; reused by later calls
 
   constructor(options: ResolvedMetrics) {
-    const { classes, decision, layout, ignoreIndex } = options;
+    const { classes, decision, layout, ignoreIndex, aggregate } = options;
     this.#options = options;
     this.cells = decision === 'threshold' ? 4 * classes : (classes + 1) ** 2;
-    this.#geometry = new Geometry({ channelsLast: layout === 'channels-last', ignoreIndex });
+    this.counts = callNative(
+      () => new native.Counts(Decision[decision], classes, aggregate === 'samples'),
+    );
+    this.#geometry = new Geometry({
+      channelsLast: layout === 'channels-last',
+      ignoreIndex,
+      masks: true,
+    });
   }
 
-  count(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): void {
-    const { native: call, counts, device } = this.#prepare(x, y, options);
+  count(x: TensorLike, y: TensorLike, options: CallOptions): void {
+    const prepared = this.#prepare(x, y, options);
+    const { native: call, device } = prepared;
     try {
-      if (device.kind === 'cuda') countOnDevice(device, call, counts, this.cells);
-      else callCount(native, 'count', call);
-      add(counts, call.samples);
+      if (device.kind === 'cuda') countOnDevice(device, call, this.counts, this.cells);
+      else callCount(this.counts, 'count', call);
     } catch (error) {
-      throw this.#toUserError(error, call);
-    } finally {
-      this.#idle.push(counts);
+      throw this.#toUserError(error, prepared);
     }
   }
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
-  countAsync(x: TensorLike, y: TensorLike, options: CallOptions, add: Add): Promise<void> {
-    const { native: call, counts, device } = this.#prepare(x, y, options);
+  countAsync(x: TensorLike, y: TensorLike, options: CallOptions): Promise<void> {
+    const prepared = this.#prepare(x, y, options);
+    const { native: call, device } = prepared;
     const start = () =>
       device.kind === 'cuda'
-        ? countOnDeviceAsync(device, call, counts, this.cells)
-        : callCount(native, 'countAsync', call);
-    return callNative(start, (error) => this.#toUserError(error, call))
-      .then(() => add(counts, call.samples))
-      .finally(() => this.#idle.push(counts));
+        ? countOnDeviceAsync(device, call, this.counts, this.cells)
+        : callCount(this.counts, 'countAsync', call);
+    return callNative(start, (error) => this.#toUserError(error, prepared));
   }
 
   #prepare(predictions: TensorLike, target: TensorLike, options: CallOptions): PreparedCount {
     checkKeys(options, 'options', ['weight']);
     const { decision } = this.#options;
     const maps = decision === 'labels';
-    const x = toTensor(predictions, 'predictions', maps ? labelDTypes : floats);
+    const x = toTensor(predictions, 'predictions', maps ? labelDTypes : floatsOrLabels);
     const { device } = x;
     const y = toTensorOn(device, target, 'target', maps ? labelDTypes : labelsOrFloats);
     const w =
@@ -89,8 +90,7 @@ export class BatchCounter {
         ? undefined
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const { samples, voxels, labels } = this.#fit(x, y, w);
-    const { classes, layout, threshold = 0, ignoreIndex } = this.#options;
-    const counts = this.#room(samples * this.cells);
+    const { classes, layout, threshold = 0, ignoreIndex, aggregate } = this.#options;
     const native: NativeCount = {
       decision: Decision[decision],
       threshold,
@@ -106,22 +106,19 @@ export class BatchCounter {
       ignoreIndex,
       weight: w && memoryOf(w),
       weightType: w === undefined ? 0 : codeOf(w.dtype),
-      counts,
+      mayBeOneHot: decision === 'labels' && hasClassAxis(x.shape, classes),
+      bySample: aggregate === 'samples',
+      counts: undefined,
       stream: undefined,
     };
-    return { native, counts, device };
-  }
-
-  #room(size: number): Float64Array {
-    const room = this.#idle.pop();
-    if (room !== undefined && room.length >= size) return room;
-    return makeArray('float64', size) as Float64Array;
+    return { native, device, shape: x.shape };
   }
 
   #fit(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
     const { classes, decision } = this.#options;
     if (decision === 'labels') return fitMaps(x, y, w);
     this.#geometry.fit(x, y, w);
+    if (isInteger(x.dtype)) this.#checkMasks(x);
     if (this.#geometry.classes !== classes) {
       throw new RangeError(
         `Expected ${classes} classes for predictions but received ${this.#geometry.classes} in shape ${showShape(x.shape)}`,
@@ -130,12 +127,44 @@ export class BatchCounter {
     return this.#geometry;
   }
 
-  #toUserError(error: unknown, call: NativeCount): unknown {
-    const name = (error as { predictions?: boolean }).predictions ? 'predictions' : 'target';
-    const { classes, ignoreIndex } = this.#options;
-    return toUserError(error, { name, classes, indices: call.targetIsLabels, ignoreIndex });
+  #toUserError(error: unknown, { native: call, shape }: PreparedCount): unknown {
+    if ((error as { code?: unknown }).code === 'ERR_ONE_HOT') {
+      return new RangeError(
+        `Expected class indices for predictions, as decision is 'labels', but received one-hot masks of shape ${showShape(shape)}: use decision 'argmax'`,
+      );
+    }
+    const { classes, ignoreIndex, decision } = this.#options;
+    const ofPredictions = (error as { predictions?: boolean }).predictions === true;
+    const type = ofPredictions ? call.predictionsType : call.targetType;
+    return toUserError(error, {
+      name: ofPredictions ? 'predictions' : 'target',
+      classes,
+      indices: ofPredictions ? decision === 'labels' : call.targetIsLabels,
+      probabilities: type <= DTypeCode.bfloat16,
+      ignoreIndex,
+    });
+  }
+
+  /** Predictions that are decided already: masks of 0 and 1. */
+  #checkMasks({ dtype, device }: Tensor): void {
+    const { decision, threshold = 0 } = this.#options;
+    if (decision === 'threshold' && (threshold < 0 || threshold >= 1)) {
+      const name = `threshold, as predictions are masks (${dtype}),`;
+      throw rangeError('a number from 0 to below 1', name, threshold);
+    }
+    if (device.kind === 'cpu' || dtype === 'uint8') return;
+    throw new TypeError(
+      `Expected dtype uint8 for predictions, which are masks on ${device}, but received ${dtype}`,
+    );
   }
 }
+
+/**
+ * Whether an array of this shape may be masks with a class axis, the second or the last. Label maps may have that shape too,
+ * with as many rows as there are classes: the counts tell.
+ */
+const hasClassAxis = (shape: readonly number[], classes: number): boolean =>
+  classes > 1 && shape.length > 2 && (shape[1] === classes || shape.at(-1) === classes);
 
 /** Checks predictions and target that are both label maps: [S] or [N, ...spatial]. */
 function fitMaps(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
@@ -155,8 +184,12 @@ function fitMaps(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
     [w, 'weight'],
   ] as const) {
     if (tensor === undefined || sameShape(tensor.shape, x.shape)) continue;
+    const oneHot = [1, x.shape.length - 1].some((axis) =>
+      sameShapeWithout(tensor.shape, x.shape, axis),
+    );
+    const hint = oneHot ? ": for one-hot predictions use decision 'argmax'" : '';
     throw new RangeError(
-      `Expected shape ${showShape(x.shape)} for ${name}, as predictions have, but received ${showShape(tensor.shape)}`,
+      `Expected shape ${showShape(x.shape)} for ${name}, as predictions have, but received ${showShape(tensor.shape)}${hint}`,
     );
   }
   const samples = x.shape.length === 1 ? 1 : (x.shape[0] as number);

@@ -1,7 +1,7 @@
 // Passes a count to the addon. Only this file of lib/ knows the order of its arguments.
 import type { InOrder, NativeCount } from '../../binding.js';
 
-/** Calls `count` or `countAsync` of the addon, or of its CUDA part. */
+/** Calls `count` or `countAsync` of the addon's Counts, or `count` of its CUDA part. */
 export function callCount<
   Method extends string,
   Addon extends { [name in Method]: (...values: InOrder<NativeCount>) => unknown },
@@ -21,6 +21,8 @@ export function callCount<
     count.ignoreIndex,
     count.weight,
     count.weightType,
+    count.mayBeOneHot,
+    count.bySample,
     count.counts,
     count.stream,
   ) as ReturnType<Addon[Method]>;

@@ -31,8 +31,9 @@ export interface MetricsOptions {
   decision?: 'argmax' | 'threshold' | 'labels';
   /**
    * The threshold for decision `'threshold'`, which needs it; refused for the others. It is compared with the predictions
-   * directly: use 0.5 for probabilities, 0 for the logits of a sigmoid. Rounded to float32 unless the predictions are
-   * float64.
+   * directly: use 0.5 for probabilities, 0 for the logits of a sigmoid. Between 0 and 1 it is for probabilities, and floats
+   * outside [0, 1] are refused; a higher threshold for logits is subtracted from them. Rounded to float32 unless the
+   * predictions are float64.
    */
   threshold?: number;
   /**

@@ -10,10 +10,11 @@ import {
   typeError,
 } from '../common/check.js';
 import { checkJsonSize } from '../common/json.js';
+import { callNative } from '../native/translate-error.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter } from './count-batch.js';
-import { binaryCounts, type ClassCounts, checkCounts, confusionCounts } from './counts.js';
+import { type ClassCounts, checkCounts, toClassCounts } from './counts.js';
 import { type MetricsOptions, type ResolvedMetrics, resolveMetrics } from './options.js';
 import {
   type Average,
@@ -58,41 +59,40 @@ export interface MetricsState {
 export class SegmentationMetrics {
   readonly #options: ResolvedMetrics;
   readonly #counter: BatchCounter;
-  readonly #counts: Float64Array; // of all samples, in the layout of the addon
-  #perSample: number[] = []; // [samples, C, 4] for aggregate 'samples': TN, FP, FN, TP
-  #samples = 0;
 
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: MetricsOptions) {
     this.#options = resolveMetrics(options);
     this.#counter = new BatchCounter(this.#options);
-    this.#counts = makeArray('float64', this.#counter.cells) as Float64Array;
   }
 
   /** The number of samples counted since the metrics were made or {@link SegmentationMetrics.reset}. */
   get samples(): number {
-    return this.#samples;
+    return this.#counter.counts.read();
   }
 
   /**
    * Counts a batch. Nothing is counted when it throws. Tensors on a GPU are counted there; the call waits for the result.
    *
    * @param predictions Logits or probabilities: [S], [N, C, ...spatial] or, with channels last, [N, ...spatial, C]; float32,
-   *   float64, float16 or bfloat16. For decision `'labels'` class indices: [S] or [N, ...spatial]; any integer dtype.
+   *   float64, float16 or bfloat16. Or masks of the same shapes, of 0 and 1 in any integer dtype (uint8 on a GPU): with
+   *   `'argmax'` a voxel where all are 0 has no predicted class. For decision `'labels'` class indices: [S] or [N,
+   *   ...spatial]; any integer dtype.
    * @param target Class indices without the class axis: any integer dtype. Or a dense target in the shape of the
-   *   predictions: a voxel's class is that of its largest value, or no class when all are 0; for `'threshold'` a voxel has
-   *   each class whose value is above 0.5. With one class: a 0/1 mask. For decision `'labels'`: class indices in the shape
-   *   of the predictions.
+   *   predictions, with values from 0 to 1: a voxel's class is that of its largest value, or no class when all are 0; for
+   *   `'threshold'` a voxel has each class whose value is above 0.5. With one class: a 0/1 mask. For decision `'labels'`:
+   *   class indices in the shape of the predictions.
    * @param options `weight`: voxels of weight 0 are left out, all others count once.
-   * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
+   * @throws TypeError, RangeError for arguments that do not fit, such as one-hot masks for decision `'labels'`; WarpDiceError
+   *   ERR_LABEL_RANGE, ERR_DISPOSED
    */
   update(predictions: TensorLike, target: TensorLike, options: CallOptions = none): this {
-    this.#counter.count(predictions, target, options, this.#add);
+    this.#counter.count(predictions, target, options);
     return this;
   }
 
   /**
-   * {@link SegmentationMetrics.update} off the event loop. Several updates may run at the same time; each counts before it
+   * {@link SegmentationMetrics.update} off the event loop. Several updates may run at the same time. Each counts, all at once, before it
    * resolves. Arrays on plain ArrayBuffers are copied at the call. Shared memory ({@link Tensor.empty}) is used in place: do
    * not write to it until the promise resolves. With tensors on a GPU the call enqueues the work and never blocks. Wrong
    * arguments throw at the call; labels out of range reject the promise.
@@ -102,7 +102,7 @@ export class SegmentationMetrics {
     target: TensorLike,
     options: CallOptions = none,
   ): Promise<this> {
-    return this.#counter.countAsync(predictions, target, options, this.#add).then(() => this);
+    return this.#counter.countAsync(predictions, target, options).then(() => this);
   }
 
   /**
@@ -159,7 +159,9 @@ export class SegmentationMetrics {
 
   /** Returns TP, FP, FN and TN of every class over all samples. */
   counts(): ClassCounts[] {
-    return this.#byClass(this.#counts);
+    const counts = float64s(this.#options.classes * 4);
+    this.#counter.counts.classes(counts);
+    return toClassCounts(counts, this.#options.classes);
   }
 
   /**
@@ -179,10 +181,7 @@ export class SegmentationMetrics {
       );
     }
     const matrix = roomFor(options, classes * classes);
-    for (let t = 0; t < classes; t++) {
-      const row = t * (classes + 1);
-      matrix.set(this.#counts.subarray(row, row + classes), t * classes);
-    }
+    this.#counter.counts.confusion(matrix);
     return matrix;
   }
 
@@ -197,17 +196,13 @@ export class SegmentationMetrics {
     const [mine, theirs] = [JSON.stringify(this.#options), JSON.stringify(other.#options)];
     if (mine !== theirs)
       throw new RangeError(`Expected metrics of ${mine} for other but received those of ${theirs}`);
-    this.#addCounts(other.#counts);
-    this.#perSample = this.#perSample.concat(other.#perSample);
-    this.#samples += other.#samples;
+    callNative(() => this.#counter.counts.merge(other.#counter.counts));
     return this;
   }
 
   /** Sets all counts to zero. */
   reset(): void {
-    this.#counts.fill(0);
-    this.#perSample = [];
-    this.#samples = 0;
+    this.#counter.counts.reset();
   }
 
   /**
@@ -216,13 +211,14 @@ export class SegmentationMetrics {
    * @throws RangeError for more than 2^25 counts, as of 5792 classes
    */
   toJSON(): MetricsState {
-    const numbers = this.#counts.length + this.#perSample.length;
-    checkJsonSize(numbers, 'the counts in JSON', 'read them with confusion() or counts()');
+    const { samples, counts, perSample } = this.#read((numbers) =>
+      checkJsonSize(numbers, 'the counts in JSON', 'read them with confusion() or counts()'),
+    );
     return {
       options: this.#options,
-      samples: this.#samples,
-      counts: [...this.#counts],
-      perSample: [...this.#perSample],
+      samples,
+      counts: Array.from(counts),
+      perSample: Array.from(perSample),
     };
   }
 
@@ -232,45 +228,47 @@ export class SegmentationMetrics {
     if (state === undefined) throw typeError('an object', 'state', state);
     const metrics = new SegmentationMetrics(state.options);
     const { classes, aggregate } = metrics.#options;
-    metrics.#samples = checkInteger(state.samples, 'state.samples', 0, Number.MAX_SAFE_INTEGER);
-    metrics.#addCounts(checkCounts(state.counts, 'state.counts', metrics.#counts.length));
-    const rows = aggregate === 'samples' ? metrics.#samples : 0;
-    metrics.#perSample = [...checkCounts(state.perSample, 'state.perSample', rows * classes * 4)];
+    const samples = checkInteger(state.samples, 'state.samples', 0, Number.MAX_SAFE_INTEGER);
+    const counts = checkCounts(state.counts, 'state.counts', metrics.#counter.cells);
+    const rows = aggregate === 'samples' ? samples : 0;
+    const perSample = checkCounts(state.perSample, 'state.perSample', rows * classes * 4);
+    callNative(() => metrics.#counter.counts.set(samples, counts, perSample));
     return metrics;
   }
 
-  readonly #add = (counts: Float64Array, samples: number): void => {
-    const { cells } = this.#counter;
-    for (let n = 0; n < samples; n++) {
-      const sample = counts.subarray(n * cells, (n + 1) * cells);
-      this.#addCounts(sample);
-      if (this.#options.aggregate === 'global') continue;
-      for (const { tp, fp, fn, tn } of this.#byClass(sample)) this.#perSample.push(tn, fp, fn, tp);
+  /**
+   * All counts, of one moment: an update off the event loop may add to them at any time. check: asked before so many numbers
+   * are read.
+   */
+  #read(check: (numbers: number) => void = () => {}): {
+    samples: number;
+    counts: Float64Array;
+    perSample: Float64Array;
+  } {
+    const { classes, aggregate } = this.#options;
+    for (;;) {
+      const { samples } = this;
+      const rows = aggregate === 'samples' ? samples * classes * 4 : 0;
+      check(this.#counter.cells + rows);
+      const counts = float64s(this.#counter.cells);
+      const perSample = float64s(rows);
+      if (this.#counter.counts.read(counts, perSample) === samples) {
+        return { samples, counts, perSample };
+      }
     }
-    this.#samples += samples;
-  };
-
-  #addCounts(counts: Float64Array): void {
-    for (let i = 0; i < counts.length; i++)
-      this.#counts[i] = (this.#counts[i] as number) + (counts[i] as number);
   }
 
   /** [samples][C], for aggregate 'samples'. */
   #sampleCounts(): ClassCounts[][] {
     const { classes } = this.#options;
-    const cells = Float64Array.from(this.#perSample);
-    return Array.from({ length: this.#samples }, (_, n) =>
-      binaryCounts(cells.subarray(n * classes * 4, (n + 1) * classes * 4), classes),
+    const { samples, perSample } = this.#read();
+    return Array.from({ length: samples }, (_, n) =>
+      toClassCounts(perSample.subarray(n * classes * 4, (n + 1) * classes * 4), classes),
     );
   }
-
-  #byClass(cells: Float64Array): ClassCounts[] {
-    const { classes, decision } = this.#options;
-    return decision === 'threshold'
-      ? binaryCounts(cells, classes)
-      : confusionCounts(cells, classes);
-  }
 }
+
+const float64s = (length: number) => makeArray('float64', length) as Float64Array;
 
 /** The caller's array of that length, or a new one. */
 function roomFor(options: { out?: Float64Array }, length: number): Float64Array {

@@ -9,6 +9,8 @@ interface Labels {
   classes: number;
   /** Whether the values are class indices, instead of 0 and 1. */
   indices: boolean;
+  /** Whether they are floats, which may be anything from 0 to 1. */
+  probabilities?: boolean;
   ignoreIndex: number | undefined;
 }
 
@@ -16,8 +18,8 @@ interface Labels {
 export function toUserError(error: unknown, labels: Labels): unknown {
   const { code, count, index, value } = error as WarpDiceError;
   if (code === 'ERR_LABEL_RANGE') {
-    const { name, classes, indices, ignoreIndex } = labels;
-    const allowed = indices && classes > 1 ? `class indices from 0 to ${classes - 1}` : '0 or 1';
+    const { name, ignoreIndex } = labels;
+    const allowed = allowedIn(labels);
     const ignore = ignoreIndex === undefined ? '' : ` (or ignoreIndex ${ignoreIndex})`;
     const details = { count: count as number, index: index as number, value: value as number };
     return new WarpDiceError(
@@ -29,9 +31,18 @@ export function toUserError(error: unknown, labels: Labels): unknown {
   return translate(error);
 }
 
+function allowedIn({ classes, indices, probabilities }: Labels): string {
+  if (probabilities) return 'values from 0 to 1';
+  return indices && classes > 1 ? `class indices from 0 to ${classes - 1}` : '0 or 1';
+}
+
 /** 255 is white in a mask from an image file, and in many data sets the label of voxels without a class. */
-function adviceFor(value: number, { name, classes, indices, ignoreIndex }: Labels): string {
-  if (value !== 255 || ignoreIndex !== undefined || name === 'predictions') return '';
-  if (indices && classes > 1) return ': to leave voxels of 255 out, set ignoreIndex: 255';
+function adviceFor(value: number, labels: Labels): string {
+  const { name, classes, indices, probabilities, ignoreIndex } = labels;
+  if (probabilities && name === 'predictions' && value !== 255)
+    return ': compare logits with threshold 0';
+  if (value !== 255 || ignoreIndex !== undefined) return '';
+  if (indices && classes > 1)
+    return name === 'predictions' ? '' : ': to leave voxels of 255 out, set ignoreIndex: 255';
   return ': divide a mask of 0 and 255 by 255';
 }

@@ -69,6 +69,7 @@ export const isInteger = (dtype: DType): boolean => DTypeCode[dtype] >= DTypeCod
 export const floats: readonly DType[] = dtypes.filter(isFloat);
 export const labels: readonly DType[] = ['uint8', 'int16', 'uint16', 'int32', 'int64'];
 export const labelList = 'uint8, int16, uint16, int32 or int64';
+export const floatsOrLabels: readonly DType[] = [...floats, ...labels];
 export const labelsOrFloats: readonly DType[] = [...labels, ...floats];
 export const floatsOrBytes: readonly DType[] = [...floats, 'uint8'];
 

@@ -5,8 +5,8 @@
 #include "cpu/memory/huge_pages.h"
 #include "cpu/run.h"
 #include "node/contract.h"
+#include "node/counts_class.h"
 #include "node/loss_class.h"
-#include "node/metrics_functions.h"
 #include "node/napi_util.h"
 #include "node/resample_function.h"
 
@@ -83,8 +83,7 @@ Napi::Value report_memory(const Napi::CallbackInfo& info) {
 void init(Napi::Env env, Napi::Object exports) {
   exports.Set("contract", make_contract(env));
   exports.Set("Loss", make_loss_class(env));
-  exports.Set("count", Napi::Function::New<count_classes>(env, "count"));
-  exports.Set("countAsync", Napi::Function::New<count_classes_async>(env, "countAsync"));
+  exports.Set("Counts", make_counts_class(env));
   exports.Set("resampleNearest", Napi::Function::New<resample_nearest>(env, "resampleNearest"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));

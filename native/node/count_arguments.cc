@@ -1,12 +1,6 @@
 #include "node/count_arguments.h"
 
 namespace warpdice {
-namespace {
-
-/// With more classes the index of a pair of classes would not fit in 63 bits.
-constexpr int64_t kMaxClasses = int64_t{1} << 20;
-
-}  // namespace
 
 BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   Napi::Env env = info.Env();
@@ -18,6 +12,8 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   const int64_t N = in.samples = size(kSamples), C = in.classes = size(kClasses), S = in.voxels = size(kVoxels);
   in.channels_last = info[kChannelsLast].ToBoolean();
   in.labels = info[kTargetIsLabels].ToBoolean();
+  inputs.by_sample = info[kBySample].ToBoolean();
+  may_be_one_hot = info[kMayBeOneHot].ToBoolean();
   in.has_ignore = info[kIgnoreIndex].IsNumber();
   if (in.has_ignore) in.ignore_index = size(kIgnoreIndex);
 
@@ -26,7 +22,7 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   in.target.dtype = to_dtype(env, info[kTargetType]);
   in.weight.dtype = to_dtype(env, info[kWeightType]);
   const DType p = in.predictions.dtype;
-  const bool fits = (maps ? is_label(p) && in.labels : is_float(p)) && operands_fit(in);
+  const bool fits = (!maps || (is_label(p) && in.labels)) && operands_fit(in);
   if (!fits || C < 1 || C > kMaxClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 
   // Of at least a * b * c elements, which are sizes from 1.
@@ -36,7 +32,6 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   predictions = take(kPredictions, "predictions", p, N, maps ? 1 : C, S);
   target = take(kTarget, "target", in.target.dtype, N, in.labels ? 1 : C, S);
   if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", in.weight.dtype, N, 1, S);
-  counts = take(kCounts, "counts", DType::float64, N, inputs.cells(), 1);
   connect();
 }
 

@@ -23,6 +23,8 @@ namespace warpdice {
   X(kIgnoreIndex, ignoreIndex)         \
   X(kWeight, weight)                   \
   X(kWeightType, weightType)           \
+  X(kMayBeOneHot, mayBeOneHot)         \
+  X(kBySample, bySample)               \
   X(kCounts, counts)                   \
   X(kStream, stream)
 
@@ -30,8 +32,12 @@ struct BoundCount {
   enum Argument : size_t { WARPDICE_COUNT_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
   static constexpr const char* kArgumentNames[] = {WARPDICE_COUNT_ARGUMENTS(WARPDICE_ARGUMENT_NAME)};
 
+  /// With more classes the index of a pair of classes would not fit in 63 bits.
+  static constexpr int64_t kMaxClasses = int64_t{1} << 20;
+
   CountInputs inputs;
-  Array predictions, target, weight, counts;
+  bool may_be_one_hot = false;
+  Array predictions, target, weight;
 
   explicit BoundCount(const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
 

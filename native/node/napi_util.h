@@ -88,7 +88,7 @@ inline Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
   Napi::Object object = error.Value();
   object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
   object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
-  object.Set("value", Napi::Number::New(env, static_cast<double>(fault.first_value)));
+  object.Set("value", Napi::Number::New(env, fault.first_value));
   return error;
 }
 

@@ -4,7 +4,7 @@ import { runWell } from '../support/process.js';
 
 const MB = 2 ** 20;
 
-test.each(['value', 'valueAndGrad', 'valueAsync'])('%s', async (kind) => {
+test.each(['value', 'valueAndGrad', 'valueAsync', 'update', 'updateAsync'])('%s', async (kind) => {
   const printed = await runWell('kept-memory.mjs', { args: [kind], node: ['--expose-gc'] });
   // 64 MB of scratch memory at most, and what malloc and V8 keep for later.
   expect(JSON.parse(printed).kept).toBeLessThan(96 * MB);

@@ -31,7 +31,8 @@ test('a call of fewer values is refused', () => {
   const loss = new native.Loss(plainOptions);
   const refusal = 'Expected the arguments of binding.d.ts';
   expect(() => loss.run(...names.call.slice(1).map(() => 1))).toThrow(refusal);
-  expect(() => native.count(...names.count.slice(1).map(() => 1))).toThrow(refusal);
+  const counts = new native.Counts(0, 2, false);
+  expect(() => counts.count(...names.count.slice(1).map(() => 1))).toThrow(refusal);
   expect(() => native.resampleNearest(...names.resampling.slice(1).map(() => 1))).toThrow(refusal);
 });
 

@@ -39,10 +39,14 @@ export function make(k: Case, seed = 1) {
   const at = (n: number, c: number, s: number) =>
     k.last ? (n * S + s) * C + c : (n * C + c) * S + s;
   const shape = k.last ? [N, S, C] : [N, C, S];
-  // A grid of values, so that ties are common; 0.5 is the threshold.
-  const values = random.array(N * C * S, () => (random.integer(9) - 3) / 4);
+  // A grid of values, so that ties are common: of logits or, for the threshold 0.5, of probabilities.
+  const logits = k.decision !== 'threshold';
+  const values = random.array(N * C * S, () => {
+    const value = (random.integer(9) - 3) / 4;
+    return logits ? value : Math.min(Math.max(value, 0), 1);
+  });
   if (k.NaNs) {
-    for (let i = 0; i < values.length; i += 7) values[i] = i % 2 ? Infinity : -Infinity;
+    for (let i = 0; logits && i < values.length; i += 7) values[i] = i % 2 ? Infinity : -Infinity;
     for (let i = 0; i < values.length; i += 13) values[i] = Number.NaN;
   }
   const predictions =

@@ -29,13 +29,13 @@ void note_faults(const LabelRule<Value>& rule, const Value* values, int64_t coun
     // Rows may be visited out of order.
     if (faults.count == 0 || first + j < faults.first_index) {
       faults.first_index = first + j;
-      faults.first_value = static_cast<int64_t>(values[j]);
+      faults.first_value = static_cast<double>(values[j]);
     }
     faults.count++;
   }
 }
 
-/// Labels are classes; an integer target with one value per class holds 0 and 1; floats may be anything.
+/// Labels are classes; integers with one value per class are 0 and 1; floats may be anything.
 inline LabelFault check_target(const Inputs& in, const Run& run) {
   LabelFault faults;
   const int64_t voxels = run.end - run.begin;
@@ -45,18 +45,20 @@ inline LabelFault check_target(const Inputs& in, const Run& run) {
       using Label = std::remove_const_t<std::remove_pointer_t<decltype(labels)>>;
       note_faults(LabelRule<Label>(in), labels + first, voxels, first, faults);
     });
-  } else if (in.target.dtype == DType::uint8) {
-    const uint8_t* bits = static_cast<const uint8_t*>(in.target.data);
-    const LabelRule<uint8_t> rule = LabelRule<uint8_t>::of_mask(in);
-    if (in.interleaved()) {
-      const int64_t first = (run.n * in.voxels + run.begin) * in.classes;
-      note_faults(rule, bits + first, voxels * in.classes, first, faults);
-    } else {
+  } else if (in.target.dtype >= DType::uint8) {
+    with_labels(in.target, [&](const auto* bits) {
+      using Bit = std::remove_const_t<std::remove_pointer_t<decltype(bits)>>;
+      const LabelRule<Bit> rule = LabelRule<Bit>::of_mask(in);
+      if (in.interleaved()) {
+        const int64_t first = (run.n * in.voxels + run.begin) * in.classes;
+        note_faults(rule, bits + first, voxels * in.classes, first, faults);
+        return;
+      }
       for (int64_t c = 0; c < in.classes; c++) {
         const int64_t first = (run.n * in.classes + c) * in.voxels + run.begin;
         note_faults(rule, bits + first, voxels, first, faults);
       }
-    }
+    });
   }
   return faults;
 }

@@ -4,26 +4,29 @@
 namespace warpdice::cpu::WARPDICE_TARGET {
 namespace {
 
+/// Label maps or masks that are predicted, as the target is checked.
+LabelFault check_predictions(const CountInputs& inputs, const Run& run) {
+  if (inputs.decision != Decision::labels && !inputs.predicts_masks()) return {};
+  Inputs read = inputs.in;
+  read.target = read.predictions;
+  read.labels = inputs.decision == Decision::labels;
+  if (!read.labels) read.has_ignore = false;
+  return check_target(read, run);
+}
+
 template <class T>
-void count_as(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts) {
-  if (inputs.in.classes <= kMaxCompared) Counter<T, uint8_t>(inputs, run, workspace).count(counts);
-  else Counter<T, int32_t>(inputs, run, workspace).count(counts);
+CountFaults count_as(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted) {
+  if (inputs.in.classes <= kMaxCompared) return Counter<T, uint8_t>(inputs, run, workspace).count(counted);
+  return Counter<T, int32_t>(inputs, run, workspace).count(counted);
 }
 
 }  // namespace
 
-CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts) {
-  CountFaults faults;
-  if (inputs.decision == Decision::labels) {
-    Inputs maps = inputs.in;
-    maps.target = maps.predictions;
-    faults.predictions = check_target(maps, run);
-  }
-  faults.target = check_target(inputs.in, run);
-  if (faults.predictions.count + faults.target.count > 0) return faults;
-  if (inputs.in.predictions.dtype == DType::float64) count_as<double>(inputs, run, workspace, counts);
-  else count_as<float>(inputs, run, workspace, counts);
-  return faults;
+CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted) {
+  const CountFaults faults{check_predictions(inputs, run), check_target(inputs.in, run)};
+  if (faults.any()) return faults;
+  if (inputs.in.predictions.dtype == DType::float64) return count_as<double>(inputs, run, workspace, counted);
+  return count_as<float>(inputs, run, workspace, counted);
 }
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

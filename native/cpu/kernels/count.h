@@ -2,6 +2,7 @@
 // Counts a run of voxels as math/counts.h says, block by block. Target and predictions give each voxel a code of its
 // class (predicted_class.h); the pairs of codes are counted.
 #include "cpu/kernels/check_labels.h"
+#include "cpu/kernels/kernels.h"
 #include "cpu/kernels/layout.h"
 #include "cpu/kernels/predicted_class.h"
 #include "math/counts.h"
@@ -11,10 +12,8 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// With at most so many classes a code fits in 4 bits, and a pair of codes in a byte. Each possible pair is then
 /// compared with all voxels, which is faster than a table in memory.
 constexpr int64_t kMaxCompared = 14;
-/// With more classes than this, counts are added to the result itself: a table per run would cost more than the run.
+/// With more classes than this, the pairs that occur are listed: a table per run would cost more than the run.
 constexpr int64_t kMaxTabled = 32;
-
-inline void add_shared(int64_t* counts, int64_t more) { __atomic_fetch_add(counts, more, __ATOMIC_RELAXED); }
 
 /// Code: uint8_t up to kMaxCompared classes, int32_t beyond.
 template <class T, class Code>
@@ -22,36 +21,42 @@ class Counter {
  public:
   Counter(const CountInputs& inputs, const Run& run, Workspace& workspace)
       : inputs_(inputs), in_(inputs.in), run_(run), codes_{in_.classes} {
-    const bool counts_locally = inputs.decision == Decision::threshold || in_.classes <= kMaxTabled;
+    const bool tabled = inputs.decision == Decision::threshold || in_.classes <= kMaxTabled;
     const size_t step_bytes = static_cast<size_t>(in_.classes) * kStep<T> * sizeof(T);
-    const size_t local_bytes = counts_locally ? inputs.cells() * sizeof(int64_t) : 0;
-    char* memory = static_cast<char*>(workspace.reserve(3 * step_bytes + local_bytes));
+    const size_t counted_bytes = tabled ? static_cast<size_t>(inputs.cells()) * sizeof(int64_t)
+                                        : static_cast<size_t>(run.end - run.begin) * sizeof(PairCount);
+    char* memory = static_cast<char*>(workspace.reserve(3 * step_bytes + counted_bytes));
     staged_ = reinterpret_cast<T*>(memory);
     staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
     layout_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step_bytes)};
-    if (counts_locally) local_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes);
-    memset(memory + 3 * step_bytes, 0, local_bytes);
+    if (tabled) {
+      table_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes);
+      memset(table_, 0, counted_bytes);
+    } else {
+      pairs_ = reinterpret_cast<PairCount*>(memory + 3 * step_bytes);
+    }
   }
 
-  /// counts: [cells()] of the sample. The run adds to them, as other threads may do at the same time.
-  void count(int64_t* counts) {
+  /// Returns values that can be no probability. counted: written, of use if there are none; in the workspace.
+  CountFaults count(RunCounts& counted) {
     for (int64_t s = run_.begin; s < run_.end; s += kBlock) {
       const int voxels = run_.end - s < kBlock ? static_cast<int>(run_.end - s) : kBlock;
       read_targets(s, voxels);
       leave_out(s, voxels);
       if (inputs_.decision == Decision::threshold) {
         count_classes(s, voxels);
-        continue;
+      } else {
+        read_predictions(s, voxels);
+        if constexpr (sizeof(Code) == 1) count_pairs(whole_steps(voxels));
+        else if (table_) table_pairs(voxels);
+        else list_pairs(voxels);
       }
-      read_predictions(s, voxels);
-      if constexpr (sizeof(Code) == 1) count_pairs(whole_steps(voxels));
-      else if (local_) table_pairs(voxels);
-      else share_pairs(voxels, counts);
+      if (strange_target_) note_strange(in_.target, s, voxels, faults_.target);
+      if (strange_predictions_) note_strange(in_.predictions, s, voxels, faults_.predictions);
+      strange_target_ = strange_predictions_ = false;
     }
-    if (!local_) return;
-    for (int64_t i = 0; i < inputs_.cells(); i++) {
-      if (local_[i] != 0) add_shared(counts + i, local_[i]);
-    }
+    counted = {table_, pairs_, pair_count_};
+    return faults_;
   }
 
  private:
@@ -63,19 +68,83 @@ class Counter {
 
   bool direct(const Operand& operand) const { return operand.dtype == kDType<T> && !layout_.channels_last; }
 
-  void stage(const Operand& operand, int64_t s, int voxels, T* to) { layout_.load(operand, run_.n, s, voxels, to); }
+  void stage(const Operand& operand, int64_t s, int voxels, T* to) {
+    if (operand.dtype > DType::uint8) stage_wide_mask(operand, s, voxels, to);
+    else layout_.load(operand, run_.n, s, voxels, to);
+  }
+
+  /// A mask of integers wider than a byte: too rare for more than a plain loop.
+  void stage_wide_mask(const Operand& operand, int64_t s, int voxels, T* to) {
+    with_labels(operand, [&](const auto* bits) {
+      for (int64_t c = 0; c < in_.classes; c++) {
+        for (int i = 0; i < kStep<T>; i++) {
+          to[c * kStep<T> + i] = i < voxels ? static_cast<T>(bits[place(c, s + i)]) : 0;
+        }
+      }
+    });
+  }
+
+  /// Of class c of voxel s.
+  int64_t place(int64_t c, int64_t s) const {
+    return layout_.offset(run_.n, s) + c * (layout_.channels_last ? 1 : in_.voxels);
+  }
+
+  /// Whether one of `count` values can be no probability. A NaN cannot be one of a target; among predictions it may.
+  bool any_strange(const T* values, int count, bool is_target) const {
+    constexpr T kLeast = -kProbabilityTolerance, kMost = 1 + kProbabilityTolerance;
+    Mask<T> found = {};
+    for (int i = 0; i < count; i += Simd<T>::lanes) {
+      const Vec<T> value = load<Vec<T>>(values + i);
+      found |= is_target ? ~((value >= kLeast) & (value <= kMost)) : (value < kLeast) | (value > kMost);
+    }
+    bool any = false;
+    for (int lane = 0; lane < Simd<T>::lanes; lane++) any |= found[lane] != 0;
+    return any;
+  }
+
+  /// values: class c begins at c * stride.
+  void look_for_strange(const T* values, int64_t stride, int count, bool is_target) {
+    if (is_target ? in_.target.dtype >= DType::uint8 : !inputs_.predicts_probabilities()) return;
+    bool any = false;
+    for (int64_t c = 0; c < in_.classes; c++) any |= any_strange(values + c * stride, count, is_target);
+    (is_target ? strange_target_ : strange_predictions_) |= any;
+  }
+
+  /// Goes through a block in which look_for_strange() has found something. Voxels that do not count may have any value.
+  void note_strange(const Operand& operand, int64_t s, int voxels, LabelFault& faults) {
+    const bool is_target = &operand == &in_.target;
+    with_elements(operand, [&](const auto* array) {
+      for (int64_t c = 0; c < in_.classes; c++) {
+        for (int i = 0; i < voxels; i++) {
+          const int64_t at = place(c, s + i);
+          alignas(64) T row[kStep<T>];
+          load_row<T>(array + at, 1, row);
+          const T value = row[0];
+          const bool inside = value >= -kProbabilityTolerance && value <= 1 + kProbabilityTolerance;
+          if (inside || (value != value && !is_target) || truth_[i] == codes_.uncounted()) continue;
+          faults.add({1, at, static_cast<double>(value)});
+        }
+      }
+    });
+  }
+
+  /// Whether a value of a float mask, which has one class, is to be ignored.
+  bool is_ignored(T value) const { return in_.has_ignore && value == static_cast<T>(in_.ignore_index); }
 
   /// Computes the codes of a whole array. Padding gets any code.
   void read_dense(const Operand& operand, int64_t s, int voxels, bool is_target, Code* codes) {
+    const bool is_mask = is_target || inputs_.predicts_masks();
     int at = 0;
     if (direct(operand)) {
       at = voxels / kStep<T> * kStep<T>;
       const T* values = static_cast<const T*>(operand.data) + layout_.offset(run_.n, s);
-      predicted_classes(in_.classes, values, in_.voxels, at, is_target, codes);
+      predicted_classes(in_.classes, values, in_.voxels, at, is_mask, codes);
+      look_for_strange(values, in_.voxels, at, is_target);
     }
     for (; at < voxels; at += kStep<T>) {
       stage(operand, s + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, staged_);
-      predicted_classes(in_.classes, staged_, kStep<T>, kStep<T>, is_target, codes + at);
+      predicted_classes(in_.classes, staged_, kStep<T>, kStep<T>, is_mask, codes + at);
+      look_for_strange(staged_, kStep<T>, kStep<T>, is_target);
     }
   }
 
@@ -116,7 +185,7 @@ class Counter {
   /// Counts pairs of codes that fit in a byte, by comparing them with each possible pair.
   void count_pairs(int voxels) {
     for (int i = 0; i < voxels; i++) predicted_[i] = static_cast<Code>(truth_[i] << 4 | predicted_[i]);
-    int64_t* cell = local_;
+    int64_t* cell = table_;
     for (int64_t t = 0; t <= in_.classes; t++) {
       for (int64_t p = 0; p <= in_.classes; p++) {
         const uint8_t code = static_cast<uint8_t>(t << 4 | p);
@@ -133,14 +202,18 @@ class Counter {
   void table_pairs(int voxels) {
     const int64_t K = in_.classes + 1;
     for (int i = 0; i < voxels; i++) {
-      if (truth_[i] != codes_.uncounted()) local_[truth_[i] * K + predicted_[i]]++;
+      if (truth_[i] != codes_.uncounted()) table_[truth_[i] * K + predicted_[i]]++;
     }
   }
 
-  void share_pairs(int voxels, int64_t* counts) {
+  /// Neighbours are often alike: a pair that comes several times in a row is listed once.
+  void list_pairs(int voxels) {
     const int64_t K = in_.classes + 1;
     for (int i = 0; i < voxels; i++) {
-      if (truth_[i] != codes_.uncounted()) add_shared(counts + truth_[i] * K + predicted_[i], 1);
+      if (truth_[i] == codes_.uncounted()) continue;
+      const int64_t pair = truth_[i] * K + predicted_[i];
+      if (pair_count_ == 0 || pairs_[pair_count_ - 1].pair != pair) pairs_[pair_count_++] = {pair, 0};
+      pairs_[pair_count_ - 1].count++;
     }
   }
 
@@ -164,7 +237,12 @@ class Counter {
   /// values, target (null: labels): class c begins at c * stride. begin: their place in the block. NaN is above
   /// nothing.
   void count_above(const T* values, const T* target, int64_t stride, int begin, int count) {
-    const Code* truth = truth_ + begin;
+    Code* truth = truth_ + begin;
+    if (target) look_for_strange(target, stride, count, true);
+    look_for_strange(values, stride, count, false);
+    if (target && in_.has_ignore) {
+      for (int i = 0; i < count; i++) truth[i] = is_ignored(target[i]) ? codes_.uncounted() : truth[i];
+    }
     mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted(); });
     for (int64_t c = 0; c < in_.classes; c++) {
       mark_above(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
@@ -180,7 +258,7 @@ class Counter {
         both -= positive & above;
       }
       const int tp = sum_bytes(both), fp = sum_bytes(predicted) - tp, fn = sum_bytes(positives) - tp;
-      int64_t* cells = local_ + 4 * c;
+      int64_t* cells = table_ + 4 * c;
       cells[0] += sum_bytes(totals) - tp - fp - fn;
       cells[1] += fp;
       cells[2] += fn;
@@ -207,7 +285,11 @@ class Counter {
   LayoutConverter<T> layout_;
   ClassCodes<Code> codes_;
   T *staged_, *staged_target_;  // [C][kStep<T>]
-  int64_t* local_ = nullptr;    // [cells()], or null
+  int64_t* table_ = nullptr;    // [cells()], or null
+  PairCount* pairs_ = nullptr;  // where there is no table
+  int64_t pair_count_ = 0;
+  CountFaults faults_;
+  bool strange_target_ = false, strange_predictions_ = false;  // of this block
   alignas(64) Code truth_[kBlock];
   alignas(64) Code predicted_[kBlock];
   alignas(64) uint8_t counted_[kBlock], positive_[kBlock], above_[kBlock];  // marks of one class

@@ -8,7 +8,7 @@
 namespace warpdice::cpu::WARPDICE_TARGET {
 
 /// In count.cc.
-CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts);
+CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted);
 
 namespace {
 

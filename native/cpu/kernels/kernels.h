@@ -19,6 +19,18 @@ struct Run {
   int64_t n, begin, end;
 };
 
+/// So many voxels of one pair of classes, which is a cell of math/counts.h.
+struct PairCount {
+  int64_t pair, count;
+};
+
+/// What a run has counted, in its workspace: a table of all cells, or a list in which a pair may come several times.
+struct RunCounts {
+  const int64_t* table = nullptr;
+  const PairCount* pairs = nullptr;
+  int64_t pair_count = 0;
+};
+
 struct Kernels {
   const char* name;
   int vector_bytes;
@@ -40,8 +52,8 @@ struct Kernels {
   void (*target_gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,
                           const GradientOut& out);
 
-  /// counts: those of the run's sample, added to unless there are faults.
-  CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, int64_t* counts);
+  /// counted: written unless there are faults.
+  CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted);
 };
 
 /// The target that this process runs.

@@ -8,7 +8,8 @@ namespace warpdice::cuda {
 
 /// What to count. All pointers are to device memory.
 struct DeviceCount : CountInputs {
-  unsigned long long* counts = nullptr;  // [N * cells()], written; meaningless when there are faults
+  unsigned long long* counts = nullptr;  // [cells()], written; meaningless when there are faults
+  unsigned long long* rows = nullptr;    // with by_sample [N,C,4], written, without TN: see RowPlaces
   LabelFault* faults = nullptr;          // [2], written: of the predictions (where they are labels), and of the target
 };
 

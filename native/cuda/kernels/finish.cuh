@@ -86,11 +86,29 @@ __device__ inline double factor_at(const Operand& factors, int64_t i) {
                                          : static_cast<const float*>(factors.data)[i];
 }
 
-/// Element i of a target of integers.
-__device__ inline int64_t target_value(const Operand& target, int64_t i) {
-  if (target.dtype == DType::uint8) return static_cast<const uint8_t*>(target.data)[i];
-  if (target.dtype == DType::int32) return static_cast<const int32_t*>(target.data)[i];
-  return static_cast<const int64_t*>(target.data)[i];
+/// Element i of an array of any dtype.
+__device__ inline double value_at(const Operand& operand, int64_t i) {
+  switch (operand.dtype) {
+    case DType::float32:
+      return static_cast<const float*>(operand.data)[i];
+    case DType::float64:
+      return static_cast<const double*>(operand.data)[i];
+    case DType::float16:
+      return widen(static_cast<const Float16*>(operand.data)[i]);
+    case DType::bfloat16:
+      return widen(static_cast<const BFloat16*>(operand.data)[i]);
+    case DType::uint8:
+      return static_cast<const uint8_t*>(operand.data)[i];
+    case DType::int32:
+      return static_cast<const int32_t*>(operand.data)[i];
+    case DType::int64:
+      return static_cast<double>(static_cast<const int64_t*>(operand.data)[i]);
+    case DType::int16:
+      return static_cast<const int16_t*>(operand.data)[i];
+    case DType::uint16:
+      return static_cast<const uint16_t*>(operand.data)[i];
+  }
+  return 0;
 }
 
 /// What the counters say about the values of in.target.
@@ -99,7 +117,7 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
   if (counters.faults == 0) return fault;
   fault.count = static_cast<int64_t>(counters.faults);
   fault.first_index = static_cast<int64_t>(~counters.largest_complement);
-  fault.first_value = target_value(in.target, fault.first_index);
+  fault.first_value = value_at(in.target, fault.first_index);
   return fault;
 }
 

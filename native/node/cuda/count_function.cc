@@ -1,5 +1,5 @@
-// The function `count` of CudaBinding in binding.d.ts. It writes the counts as 64-bit integers, and behind them the
-// faults.
+// The function `count` of CudaBinding in binding.d.ts. It writes the cells, the rows and the faults one after the
+// other.
 #include "cuda/kernels/count.h"
 #include "node/count_arguments.h"
 #include "node/cuda/classes.h"
@@ -11,14 +11,20 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
   return guarded(env, [&] {
     const auto& stream = to_stream(info, BoundCount::kStream);
     const BoundCount bound(info, memory_of_buffer);
-    if (bound.counts.memory.size_bytes < bound.counts.used_bytes + 2 * sizeof(LabelFault)) {
-      throw Napi::RangeError::New(env, "Expected room for the faults behind the counts");
-    }
     cuda::DeviceCount count;
     static_cast<CountInputs&>(count) = bound.inputs;
-    count.counts = static_cast<unsigned long long*>(bound.counts.memory.data);
-    count.faults =
-        reinterpret_cast<LabelFault*>(static_cast<char*>(bound.counts.memory.data) + bound.counts.used_bytes);
+    if (count.predicts_masks() && count.in.predictions.dtype != DType::uint8) {
+      throw Napi::TypeError::New(env, "Expected masks of uint8 for predictions");
+    }
+    const size_t cells = bytes_of(env, {count.cells()}, sizeof *count.counts);
+    const size_t rows =
+        count.by_sample ? bytes_of(env, {count.in.samples, count.in.classes, 4}, sizeof *count.rows) : 0;
+    const Array counts = bind_array(env, info[BoundCount::kCounts], "counts", DType::int64,
+                                    cells + rows + 2 * sizeof(LabelFault), memory_of_buffer);
+    char* place = static_cast<char*>(counts.memory.data);
+    count.counts = reinterpret_cast<unsigned long long*>(place);
+    count.rows = reinterpret_cast<unsigned long long*>(place + cells);
+    count.faults = reinterpret_cast<LabelFault*>(place + cells + rows);
     for (const size_t argument :
          {BoundCount::kPredictions, BoundCount::kTarget, BoundCount::kWeight, BoundCount::kCounts}) {
       if (info[argument].IsUndefined()) continue;

@@ -62,7 +62,7 @@ bool run(const CountCase& x) {
 
   cuda::DeviceCount call;
   call.decision = x.decision;
-  call.threshold = 0.25;
+  call.threshold = -0.25;  // of logits: probabilities would be checked
   call.in.samples = x.N;
   call.in.classes = x.C;
   call.in.voxels = x.S;
@@ -75,7 +75,15 @@ bool run(const CountCase& x) {
   if (weighted) call.in.weight = weight.operand();
 
   const int64_t cells = call.cells();
-  std::vector<unsigned long long> want(static_cast<size_t>(x.N * cells)), got(want.size(), 77);
+  const int64_t row = x.C * 4;
+  std::vector<unsigned long long> want(static_cast<size_t>(cells)), got(want.size(), 77);
+  std::vector<unsigned long long> want_rows(static_cast<size_t>(x.N * row)), got_rows(want_rows.size(), 77);
+  const auto add = [&](int64_t n, int64_t cell) {
+    want[static_cast<size_t>(cell)]++;
+    for (const int64_t place : row_places(x.decision, x.C, cell).places) {
+      if (place >= 0) want_rows[static_cast<size_t>(n * row + place)]++;
+    }
+  };
   for (int64_t n = 0; n < x.N; n++) {
     for (int64_t s = 0; s < x.S; s++) {
       const int64_t voxel = n * x.S + s;
@@ -86,22 +94,25 @@ bool run(const CountCase& x) {
         const int64_t t = x.labels ? name(label) : largest(x, target, n, s, true);
         const int64_t p =
             maps ? name(predictions.get(static_cast<size_t>(voxel))) : largest(x, predictions, n, s, false);
-        want[static_cast<size_t>(n * cells + t * (x.C + 1) + p)]++;
+        add(n, t * (x.C + 1) + p);
         continue;
       }
       for (int64_t c = 0; c < x.C; c++) {
         const bool t = x.labels ? name(label) == c : target.get(static_cast<size_t>(x.at(n, c, s))) > 0.5;
-        const bool p = predictions.get(static_cast<size_t>(x.at(n, c, s))) > 0.25;
-        want[static_cast<size_t>(((n * x.C + c) * 2 + t) * 2 + p)]++;
+        const bool p = predictions.get(static_cast<size_t>(x.at(n, c, s))) > -0.25;
+        add(n, (c * 2 + t) * 2 + p);
       }
     }
   }
   LabelFault faults[2];
+  call.by_sample = x.number % 2 == 0;
   call.counts = got.data();
+  call.rows = got_rows.data();
   call.faults = faults;
   std::vector<unsigned long long> workspace(cuda::workspace_bytes(call) / sizeof(unsigned long long) + 1);
   const cudaError_t status = enqueue(call, workspace.data(), nullptr);
-  return status == cudaSuccess && got == want && faults[0].count == 0 && faults[1].count == 0;
+  if (!call.by_sample) want_rows.assign(want_rows.size(), 77);
+  return status == cudaSuccess && got == want && got_rows == want_rows && faults[0].count == 0 && faults[1].count == 0;
 }
 
 /// What does not fit a grid is refused before the engine writes anything.

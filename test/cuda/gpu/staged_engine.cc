@@ -125,7 +125,8 @@ void stage(DeviceCount& count, Arrays& arrays) {
   arrays.stage(in.predictions.data, (maps ? voxels : elements) * size_of(in.predictions.dtype));
   arrays.stage(in.target.data, (in.labels ? voxels : elements) * size_of(in.target.dtype));
   arrays.stage(in.weight.data, voxels * size_of(in.weight.dtype));
-  arrays.stage(count.counts, in.samples * count.cells() * sizeof *count.counts, true);
+  arrays.stage(count.counts, count.cells() * sizeof *count.counts, true);
+  if (count.by_sample) arrays.stage(count.rows, in.samples * in.classes * 4 * sizeof *count.rows, true);
   arrays.stage(count.faults, 2 * sizeof(LabelFault), true);
 }
 

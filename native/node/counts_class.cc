@@ -1,0 +1,327 @@
+// The class `Counts` of binding.d.ts: the counts of a data set. Calls off the event loop add to them on their own
+// thread, so that nothing is added up on JavaScript's.
+#include "node/counts_class.h"
+
+#include "cpu/counts.h"
+#include "node/async_array.h"
+#include "node/async_work.h"
+#include "node/count_arguments.h"
+
+namespace warpdice {
+namespace {
+
+/// Read and written under the mutex.
+struct SharedCounts {
+  std::mutex mutex;
+  cpu::Counts counts;
+
+  explicit SharedCounts(cpu::Counts empty) : counts(std::move(empty)) {}
+
+  cpu::Counts empty() const { return {counts.decision(), counts.classes(), counts.by_sample()}; }
+
+  void add(const cpu::Counts& more) {
+    std::lock_guard<std::mutex> lock(mutex);
+    counts.add(more);
+  }
+};
+
+/// What stopped a batch from being counted.
+struct Refusal {
+  CountFaults faults;
+  bool one_hot = false;
+};
+
+void throw_refusal(Napi::Env env, const Refusal& refusal) {
+  if (refusal.one_hot) throw to_javascript(env, "ERR_ONE_HOT", "The label maps are one-hot masks");
+  const bool predictions = refusal.faults.predictions.count > 0;
+  const LabelFault& fault = predictions ? refusal.faults.predictions : refusal.faults.target;
+  if (fault.count == 0) return;
+  Napi::Error error = label_error(env, fault);
+  error.Value().Set("predictions", predictions);
+  throw error;
+}
+
+/// Adds a batch, unless it is refused.
+Refusal add_batch(SharedCounts& shared, const cpu::Counts& batch, const CountFaults& faults, bool may_be_one_hot) {
+  const Refusal refusal{faults, may_be_one_hot && batch.looks_one_hot()};
+  if (!faults.any() && !refusal.one_hot) shared.add(batch);
+  return refusal;
+}
+
+Refusal count_batch(SharedCounts& shared, const BoundCount& bound) {
+  cpu::Counts batch = shared.empty();
+  const CountFaults faults = cpu::count(bound.inputs, batch);
+  return add_batch(shared, batch, faults, bound.may_be_one_hot);
+}
+
+/// What a device has counted: see NativeCounts.add.
+struct DeviceCounts {
+  Array words;
+  int64_t samples = 0;
+  bool may_be_one_hot = false;
+
+  DeviceCounts(const Napi::CallbackInfo& info, const cpu::Counts& like) {
+    Napi::Env env = info.Env();
+    samples = info[1].As<Napi::Number>().Int64Value();
+    may_be_one_hot = info[2].ToBoolean();
+    const int64_t rows = like.by_sample() ? 4 * like.classes() : 0;
+    const size_t bytes = bytes_of(env, {like.cells()}, sizeof(int64_t)) + 2 * sizeof(LabelFault);
+    words = bind_array(env, info[0], "counts", DType::int64,
+                       rows ? bytes + bytes_of(env, {samples, rows}, sizeof(int64_t)) : bytes, memory_of);
+  }
+
+  Refusal add_to(SharedCounts& shared) const {
+    const cpu::Counts like = shared.empty();
+    const auto* cells = static_cast<const int64_t*>(words.memory.data);
+    const int64_t* rows = cells + like.cells();
+    const auto* faults =
+        reinterpret_cast<const LabelFault*>(rows + (like.by_sample() ? samples * like.classes() * 4 : 0));
+    return add_batch(shared, like.like(samples, cells, rows, false), {faults[0], faults[1]}, may_be_one_hot);
+  }
+};
+
+class CountsObject;
+
+/// Tells V8 how much the counts have grown, and throws for a batch that was refused.
+void settle_batch(Napi::Env env, CountsObject& object, const Refusal& refusal);
+
+/// Keeps the counts and the arguments alive: shared memory is used where it is.
+class CountsWork : public AsyncWork {
+ public:
+  CountsWork(const Napi::CallbackInfo& info, CountsObject& object, std::shared_ptr<SharedCounts> shared)
+      : object_(object), shared_(std::move(shared)), kept_(Napi::Persistent(Napi::Object::New(info.Env()))) {
+    Napi::Object kept = kept_.Value();
+    kept.Set("this", info.This());
+    for (uint32_t i = 0; i < info.Length(); i++) {
+      if (info[i].IsTypedArray()) kept.Set(i, info[i]);
+    }
+  }
+
+ protected:
+  void settle(Napi::Env env) override { settle_batch(env, object_, refusal_); }
+
+  CountsObject& object_;
+  std::shared_ptr<SharedCounts> shared_;
+  Refusal refusal_;
+
+ private:
+  Napi::ObjectReference kept_;
+};
+
+class CountWork : public CountsWork {
+ public:
+  CountWork(const Napi::CallbackInfo& info, CountsObject& object, const BoundCount& bound,
+            std::shared_ptr<SharedCounts> shared)
+      : CountsWork(info, object, std::move(shared)), bound_(bound) {
+    Array* inputs[] = {&bound_.predictions, &bound_.target, &bound_.weight};
+    for (size_t i = 0; i < 3; i++) copies_[i].take(*inputs[i], true);
+    bound_.connect();
+  }
+
+ private:
+  void execute() override { refusal_ = count_batch(*shared_, bound_); }
+
+  BoundCount bound_;
+  OwnCopy copies_[3];
+};
+
+class AddWork : public CountsWork {
+ public:
+  AddWork(const Napi::CallbackInfo& info, CountsObject& object, const DeviceCounts& counts,
+          std::shared_ptr<SharedCounts> shared)
+      : CountsWork(info, object, std::move(shared)), counts_(counts) {
+    copy_.take(counts_.words, true);
+  }
+
+ private:
+  void execute() override { refusal_ = counts_.add_to(*shared_); }
+
+  DeviceCounts counts_;
+  OwnCopy copy_;
+};
+
+class CountsObject : public Napi::ObjectWrap<CountsObject> {
+ public:
+  explicit CountsObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CountsObject>(info) {
+    guarded(info.Env(), [&] {
+      const Decision decision = to_enum(info.Env(), info[0], kDecisionCodes, "decision");
+      const int64_t classes = info[1].As<Napi::Number>().Int64Value();
+      if (classes < 1 || classes > BoundCount::kMaxClasses) {
+        throw Napi::RangeError::New(info.Env(), "Expected a number of classes");
+      }
+      info.This().As<Napi::Object>().TypeTag(&kTag);
+      shared_ = std::make_shared<SharedCounts>(cpu::Counts(decision, classes, info[2].ToBoolean()));
+      report();
+    });
+  }
+
+  void Finalize(Napi::Env env) override { Napi::MemoryManagement::AdjustExternalMemory(env, -reported_); }
+
+  Napi::Value count(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      settle_batch(info.Env(), *this, count_batch(*shared_, bind(info)));
+      return info.Env().Undefined();
+    });
+  }
+
+  Napi::Value count_async(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      return Napi::Value(info.Env(),
+                         AsyncWork::start(info.Env(), std::make_unique<CountWork>(info, *this, bind(info), shared_)));
+    });
+  }
+
+  Napi::Value add(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      settle_batch(info.Env(), *this, DeviceCounts(info, shared_->counts).add_to(*shared_));
+      return info.Env().Undefined();
+    });
+  }
+
+  Napi::Value add_async(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const DeviceCounts counts(info, shared_->counts);
+      return Napi::Value(info.Env(),
+                         AsyncWork::start(info.Env(), std::make_unique<AddWork>(info, *this, counts, shared_)));
+    });
+  }
+
+  Napi::Value merge(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      if (!info[0].IsObject() || !info[0].As<Napi::Object>().CheckTypeTag(&kTag)) {
+        throw Napi::TypeError::New(info.Env(), "Expected Counts for other");
+      }
+      const CountsObject* other = Unwrap(info[0].As<Napi::Object>());
+      cpu::Counts theirs = other->shared_->empty();
+      {
+        std::lock_guard<std::mutex> lock(other->shared_->mutex);
+        theirs = other->shared_->counts;
+      }
+      shared_->add(theirs);
+      report();
+      return info.Env().Undefined();
+    });
+  }
+
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      Napi::Env env = info.Env();
+      std::lock_guard<std::mutex> lock(shared_->mutex);
+      const cpu::Counts& counts = shared_->counts;
+      const auto samples = static_cast<double>(counts.samples());
+      const auto wanted = [&](size_t i) { return i < info.Length() && !info[i].IsUndefined(); };
+      const auto room = [&](size_t i, const char* name, std::initializer_list<int64_t> sizes) {
+        return static_cast<double*>(
+            bind_array(env, info[i], name, DType::float64, bytes_of(env, sizes, sizeof(double)), memory_of)
+                .memory.data);
+      };
+      // An array for the rows of fewer samples: the caller makes a larger one.
+      if (wanted(1) && counts.by_sample() && counts.samples() > 0) {
+        const size_t bytes = bytes_of(env, {counts.samples(), counts.classes(), 4}, sizeof(double));
+        if (memory_of(env, info[1], "perSample").size_bytes < bytes)
+          return Napi::Value(Napi::Number::New(env, samples));
+        counts.write_rows(room(1, "perSample", {counts.samples(), counts.classes(), 4}));
+      }
+      if (wanted(0)) counts.write_cells(room(0, "counts", {counts.cells()}));
+      return Napi::Value(Napi::Number::New(env, samples));
+    });
+  }
+
+  Napi::Value set(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      Napi::Env env = info.Env();
+      const int64_t samples = info[0].As<Napi::Number>().Int64Value();
+      cpu::Counts given = shared_->empty();
+      const auto numbers = [&](size_t i, const char* name, size_t bytes) {
+        return static_cast<const double*>(bind_array(env, info[i], name, DType::float64, bytes, memory_of).memory.data);
+      };
+      const double* cells = numbers(1, "counts", bytes_of(env, {given.cells()}, sizeof(double)));
+      const bool rows = given.by_sample() && samples > 0;
+      const size_t row_bytes = rows ? bytes_of(env, {samples, given.classes(), 4}, sizeof(double)) : 0;
+      given = given.like(samples, cells, rows ? numbers(2, "perSample", row_bytes) : nullptr, true);
+      {
+        std::lock_guard<std::mutex> lock(shared_->mutex);
+        shared_->counts = std::move(given);
+      }
+      report();
+      return env.Undefined();
+    });
+  }
+
+  Napi::Value reset(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      {
+        std::lock_guard<std::mutex> lock(shared_->mutex);
+        shared_->counts.clear();
+      }
+      report();
+      return info.Env().Undefined();
+    });
+  }
+
+  Napi::Value classes(const Napi::CallbackInfo& info) {
+    return write(info, {shared_->counts.classes(), 4}, &cpu::Counts::write_classes);
+  }
+
+  Napi::Value confusion(const Napi::CallbackInfo& info) {
+    if (shared_->counts.decision() == Decision::threshold) throw Napi::TypeError::New(info.Env(), "Expected pairs");
+    return write(info, {shared_->counts.classes(), shared_->counts.classes()}, &cpu::Counts::write_confusion);
+  }
+
+  /// Tells V8 by how much the memory of the counts has changed.
+  void report() {
+    int64_t bytes;
+    {
+      std::lock_guard<std::mutex> lock(shared_->mutex);
+      bytes = static_cast<int64_t>(shared_->counts.bytes());
+    }
+    Napi::MemoryManagement::AdjustExternalMemory(Env(), bytes - reported_);
+    reported_ = bytes;
+  }
+
+ private:
+  BoundCount bind(const Napi::CallbackInfo& info) {
+    BoundCount bound(info);
+    const cpu::Counts& counts = shared_->counts;
+    if (bound.inputs.decision != counts.decision() || bound.inputs.in.classes != counts.classes()) {
+      throw Napi::TypeError::New(info.Env(), "Expected the decision and the classes of the counts");
+    }
+    return bound;
+  }
+
+  Napi::Value write(const Napi::CallbackInfo& info, std::initializer_list<int64_t> sizes,
+                    void (cpu::Counts::*write_to)(double*) const) {
+    return guarded(info.Env(), [&] {
+      Napi::Env env = info.Env();
+      const Array to = bind_array(env, info[0], "out", DType::float64, bytes_of(env, sizes, sizeof(double)), memory_of);
+      std::lock_guard<std::mutex> lock(shared_->mutex);
+      (shared_->counts.*write_to)(static_cast<double*>(to.memory.data));
+      return env.Undefined();
+    });
+  }
+
+  static constexpr napi_type_tag kTag = {0x7761727064696365, 0x636f756e74730001};
+
+  std::shared_ptr<SharedCounts> shared_;
+  int64_t reported_ = 0;  // bytes
+};
+
+void settle_batch(Napi::Env env, CountsObject& object, const Refusal& refusal) {
+  object.report();
+  throw_refusal(env, refusal);
+}
+
+}  // namespace
+
+Napi::Function make_counts_class(Napi::Env env) {
+  using Self = CountsObject;
+  return Self::DefineClass(
+      env, "Counts",
+      {Self::InstanceMethod<&Self::count>("count"), Self::InstanceMethod<&Self::count_async>("countAsync"),
+       Self::InstanceMethod<&Self::add>("add"), Self::InstanceMethod<&Self::add_async>("addAsync"),
+       Self::InstanceMethod<&Self::merge>("merge"), Self::InstanceMethod<&Self::read>("read"),
+       Self::InstanceMethod<&Self::set>("set"), Self::InstanceMethod<&Self::reset>("reset"),
+       Self::InstanceMethod<&Self::classes>("classes"), Self::InstanceMethod<&Self::confusion>("confusion")});
+}
+
+}  // namespace warpdice
