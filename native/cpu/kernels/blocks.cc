@@ -38,15 +38,18 @@ void Blocks<T>::load_labels(int64_t s, int count, bool weigh) {
 
 template <class T>
 void Blocks<T>::load_weights(int64_t s, int count) {
-  const int64_t first = run_.n * in_.voxels + s;
-  for (int at = 0; at < count; at += kStep<T>) {
-    const int filled = count - at < kStep<T> ? count - at : kStep<T>;
-    if (in_.weight.data) {
-      with_elements(in_.weight, [&](const auto* from) { load_row<T>(from + first + at, filled, weights_ + at); });
-    } else {
+  const auto for_rows = [&](auto load) {
+    for (int at = 0; at < count; at += kStep<T>) load(at, count - at < kStep<T> ? count - at : kStep<T>);
+  };
+  if (!in_.weight.data) {
+    return for_rows([&](int at, int filled) {
       for (int j = 0; j < kStep<T>; j++) weights_[at + j] = j < filled ? T(1) : T(0);
-    }
+    });
   }
+  with_elements(in_.weight, [&](const auto* array) {
+    const auto* from = array + run_.n * in_.voxels + s;
+    for_rows([&](int at, int filled) { load_row<T>(from + at, filled, weights_ + at); });
+  });
 }
 
 template <class T>

@@ -68,13 +68,17 @@ template <class T>
 template <class Target, class From>
 void KernelRun<T>::add(const Steps<T, Target, From>& steps, const Sink<T>& probabilities) {
   if (in_.activation == Activation::none) {
-    return pointwise_statistics<T, false, false, false>(steps, scratch_.excess, totals_, probabilities);
+    return with_flag<Steps<T, Target, From>::kWeighable>(steps.weighted(), [&](auto weighted) {
+      with_flag(steps.squared, [&](auto squared) {
+        plain_statistics<T, decltype(squared)::value, decltype(weighted)::value>(steps, totals_);
+      });
+    });
   }
   with_flag<!kHalf<From>>(probabilities.data, [&](auto keep) {
     with_flag(steps.entropy, [&](auto entropy) {
       constexpr bool kKeep = decltype(keep)::value, kEntropy = decltype(entropy)::value;
       if (in_.activation == Activation::sigmoid) {
-        return pointwise_statistics<T, true, kKeep, kEntropy>(steps, scratch_.excess, totals_, probabilities);
+        return sigmoid_statistics<T, kKeep, kEntropy>(steps, scratch_.excess, totals_, probabilities);
       }
       if constexpr (Target::kStaged) {
         softmax_statistics<T, kKeep, kEntropy>(steps, scratch_.numerators, scratch_.next_logits, totals_,
