@@ -180,7 +180,7 @@ export class Statistics {
   /**
    * Called by `JSON.stringify`. Every sum is kept exactly, NaN and infinities included; only -0 becomes 0.
    *
-   * @throws RangeError for more than 2^25 sums: {@link toArray} has no limit
+   * @throws RangeError for more than 2^24 sums: {@link toArray} has no limit
    */
   toJSON(): StatisticsJson {
     const { samples, shape, signature } = this;

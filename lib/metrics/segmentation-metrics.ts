@@ -208,7 +208,7 @@ export class SegmentationMetrics {
   /**
    * Returns all counts, for {@link SegmentationMetrics.fromJSON}.
    *
-   * @throws RangeError for more than 2^25 counts, as of 5792 classes
+   * @throws RangeError for more than 2^24 counts, as of 4096 classes
    */
   toJSON(): MetricsState {
     const { samples, counts, perSample } = this.#read((numbers) =>

@@ -46,10 +46,13 @@ export function makeTensorData(dtype: DType, size: number, shared: boolean): Typ
   });
 }
 
+/** From this size on V8 is told of shared memory. Below, the objects themselves are enough to make it collect. */
+const reportedFromBytes = 1 << 12;
+
 /** V8 does not count shared memory. Without a report it would collect what nobody uses only when memory has run out. */
 function makeShared(bytes: number): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(bytes);
-  native.reportMemory(buffer, bytes);
+  if (bytes >= reportedFromBytes) native.reportMemory(buffer, bytes);
   return buffer;
 }
 

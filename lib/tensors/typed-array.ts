@@ -10,12 +10,25 @@ export type TypedArray =
   | Uint8Array
   | Uint8ClampedArray
   | Int32Array
-  | BigInt64Array;
+  | BigInt64Array
+  | Float16Like;
 
-/** A `Float16Array` (Node 24), described here because older TypeScript libraries do not have its type. */
-export interface Float16Like extends ArrayBufferView {
+/** What is used of a `Float16Array` (Node 24), described here because older TypeScript libraries do not have its type. */
+export interface Float16Like extends ArrayBufferView, Iterable<number> {
   readonly [Symbol.toStringTag]: 'Float16Array';
   readonly length: number;
+  [index: number]: number;
+  slice(begin?: number, end?: number): Float16Like;
+  subarray(begin?: number, end?: number): Float16Like;
+  set(values: ArrayLike<number>, offset?: number): void;
+  fill(value: number, begin?: number, end?: number): this;
+  forEach(visit: (value: number, index: number) => void): void;
+  every(holds: (value: number, index: number) => unknown): boolean;
+  some(holds: (value: number, index: number) => unknown): boolean;
+  reduce<Result>(
+    next: (previous: Result, value: number, index: number) => Result,
+    first: Result,
+  ): Result;
 }
 
 const prototype = Object.getPrototypeOf(Uint8Array.prototype);

@@ -55,7 +55,7 @@ test.each<[string, () => unknown, RegExp]>([
   [
     'metrics, toJSON',
     () => JSON.stringify(new SegmentationMetrics({ classes: 12_000, decision: 'labels' })),
-    /at most 33554432 numbers for the counts in JSON but received 144024001: /,
+    /at most 16777216 numbers for the counts in JSON but received 144024001: /,
   ],
   [
     'classWeights',

@@ -2,6 +2,7 @@
 // test/skipped.txt says for this machine. A line of that file is `<condition> | <test file> | <name>`;
 // the name may end in * for all that begin like it.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import path from 'node:path';
 
 const cpuinfo = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
@@ -17,6 +18,7 @@ const conditions = {
   'no-python': !(process.env.PATH ?? '')
     .split(path.delimiter)
     .some((folder) => existsSync(path.join(folder, 'python3'))),
+  'less-than-12-gib': totalmem() < 12 * 2 ** 30,
   'before-node-24': Number(process.versions.node.split('.')[0]) < 24,
   sanitized: (process.env.LD_PRELOAD ?? '').includes('libasan'),
 };
@@ -29,7 +31,8 @@ function expectations(root) {
       const [condition, file, name] = line.split('|').map((part) => part.trim());
       if (!(condition in conditions) || !name)
         throw new Error(`test/skipped.txt: cannot read "${line}"`);
-      return { line, file, name, active: conditions[condition] };
+      const runs = Boolean(process.env.WARPDICE_TEST_ALL) || !file.endsWith('.long.test.ts');
+      return { line, file, name, active: runs && conditions[condition] };
     });
 }
 

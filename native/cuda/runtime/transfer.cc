@@ -23,8 +23,12 @@ Pool& pool() {
   return *only;
 }
 
-/// To a power of two, so that tensors of nearly the same size use the same blocks.
+constexpr size_t kPartBytes = size_t{32} << 20;  // of an upload
+
+/// To a power of two or, from the size of a part on, to whole parts, so that tensors of nearly the same size use the
+/// same blocks and large ones pin little more than they need.
 size_t rounded_up(size_t size_bytes) {
+  if (size_bytes > kPartBytes) return (size_bytes + kPartBytes - 1) / kPartBytes * kPartBytes;
   size_t size = 4096;
   while (size < size_bytes) size *= 2;
   return size;
@@ -121,14 +125,14 @@ void PinnedBuffer::used_on(const Stream& stream) {
 
 void upload(const void* from, DeviceMemory& to, size_t offset_bytes, size_t size_bytes,
             const std::shared_ptr<Stream>& stream) {
-  constexpr size_t kChunkBytes = size_t{32} << 20, kMaxChunks = 8;
+  constexpr size_t kMaxParts = 8;
   to.used_on(stream, Access::write);
-  std::deque<std::unique_ptr<PinnedBuffer>> chunks;
-  for (size_t begin = 0; begin < size_bytes; begin += kChunkBytes) {
-    const size_t count = std::min(kChunkBytes, size_bytes - begin);
-    if (chunks.size() == kMaxChunks) {
-      chunks.front()->wait();
-      chunks.pop_front();
+  std::deque<std::unique_ptr<PinnedBuffer>> parts;
+  for (size_t begin = 0; begin < size_bytes; begin += kPartBytes) {
+    const size_t count = std::min(kPartBytes, size_bytes - begin);
+    if (parts.size() == kMaxParts) {
+      parts.front()->wait();
+      parts.pop_front();
     }
     auto buffer = std::make_unique<PinnedBuffer>(stream->device(), count);
     std::memcpy(buffer->data(), static_cast<const char*>(from) + begin, count);
@@ -137,7 +141,7 @@ void upload(const void* from, DeviceMemory& to, size_t offset_bytes, size_t size
                           cudaMemcpyHostToDevice, stream->handle()),
           "cudaMemcpyAsync");
     buffer->used_on(*stream);
-    chunks.push_back(std::move(buffer));
+    parts.push_back(std::move(buffer));
   }
 }
 

@@ -11,6 +11,10 @@ Napi::Value add_weighted(const Napi::CallbackInfo& info) {
     const auto& stream = to_stream(info, kStream);
     Span &sum = to_span(info, kSum), &value = to_span(info, kValue);
     if (sum.size_bytes != value.size_bytes) throw Napi::RangeError::New(info.Env(), "Expected as many values as sums");
+    for (const void* data : {sum.data(), value.data()}) {
+      if (reinterpret_cast<uintptr_t>(data) % sizeof(double) == 0) continue;
+      throw Napi::RangeError::New(info.Env(), "Expected memory that begins at a multiple of 8 bytes");
+    }
     cuda::WeightedTerm term;
     term.first = info[kFirst].ToBoolean();
     if (!term.first && !sum.faults) throw Napi::TypeError::New(info.Env(), "Expected a sum that a first term began");

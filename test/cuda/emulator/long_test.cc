@@ -1,7 +1,7 @@
-// Arrays of more than 2^31 elements, whose indices do not fit 32 bits. The system gives them memory only where they are
-// touched, and of every large launch only the last two blocks run: they read and write the ends of the arrays. All
-// logits are 0. The last five voxels have the last class, all others the first (in a dense target: none). The counts of
-// the metrics and the resampling are run in the same way.
+// Arrays of more than 2^31 and 2^32 elements, whose indices do not fit 32 bits. The system gives them memory only where
+// they are touched, and of every large launch only the last two blocks run: they read and write the ends of the arrays.
+// All logits are 0. The last five voxels have the last class, all others the first (in a dense target: none). The
+// counts of the metrics and the resampling are run in the same way.
 #include <sys/mman.h>
 
 #include <cmath>
@@ -189,6 +189,9 @@ int main() {
       {"slabs of 40 classes", 40, kMany / 40 + 4099, Activation::sigmoid, false, false, true},
       {"a dense target", 2, kMany / 2 + 4099, Activation::softmax, false, true},
       {"a converted target", 2, kMany / 2 + 4099, Activation::softmax, false, true, false, DType::bfloat16},
+      {"one class, beyond 2^32", 1, 2 * kMany + 4099, Activation::sigmoid},
+      {"two classes, beyond 2^32", 2, kMany + 4099, Activation::softmax},
+      {"channels last, beyond 2^32", 2, kMany + 4099, Activation::softmax, true},
   };
   for (const Long& test : tests) run(test);
   constexpr int64_t kBlock = 32768;

@@ -1,5 +1,6 @@
 // Tests native/cuda/runtime on the fake CUDA runtime. Prints a line for each failure, and exits with 1 if there is one.
 // With the argument "no-pools" the device has no stream-ordered allocation.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -218,6 +219,12 @@ static void pins_only_so_much() {
     expect(std::memcmp(arriving.data(), sent.data(), kLarge) == 0, "and loses nothing");
   }
   expect(fake::pinned_bytes() <= kMax, "what is kept for later has an end");
+  const size_t before = fake::pinned_bytes();
+  for (const size_t size : {(size_t{1} << 31) + 1, (size_t{1} << 32) - 1, (size_t{1} << 32) + 1, size_t{4400000000}}) {
+    const PinnedBuffer large(0, size);  // nothing touches it
+    const size_t pinned = fake::pinned_bytes() - std::min(before, fake::pinned_bytes());
+    expect(pinned >= size && pinned < size + (size_t{32} << 20), "a large copy pins little more than it needs");
+  }
   fake::set_total_bytes(kTotalBytes);
 }
 
