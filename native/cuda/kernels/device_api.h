@@ -27,6 +27,7 @@ void* function_of(void (*kernel)(P...)) {
 /// The block's shared memory, as many bytes as the launch asked for. A kernel has one such array.
 template <class T>
 __device__ T* shared_memory() {
+  static_assert(alignof(T) <= 16);
   extern __shared__ __align__(16) unsigned char bytes[];
   return reinterpret_cast<T*>(bytes);
 }

@@ -89,12 +89,12 @@ class LossOnDevices {
                                       cuda::upload_doubles(setup_->distances, stream)};
     }
     const Constants& constants = constants_[stream->device()];
-    if (constants.class_weights)
-      owned.call.options.class_weights = owned.keep<double>(constants.class_weights, cuda::Access::read);
-    if (constants.distances) {
-      owned.call.in.distances = owned.keep<double>(constants.distances, cuda::Access::read);
-      make_consistent(owned.call.in, owned.call.options);
-    }
+    const auto kept = [&](const std::shared_ptr<cuda::DeviceMemory>& numbers) -> const double* {
+      return numbers ? owned.keep<double>(numbers, cuda::Access::read) : nullptr;  // never those on the host
+    };
+    owned.call.options.class_weights = kept(constants.class_weights);
+    owned.call.in.distances = kept(constants.distances);
+    make_consistent(owned.call.in, owned.call.options);
   }
 
   const std::shared_ptr<const LossSetup> setup_;
