@@ -105,8 +105,8 @@ int main(int argc, char** argv) {
   }
   wide_labels();
   ignored_mask_values();
-  nan_in_a_logit();
-  low_logits();
+  nan_in_a_logit(one.text);
+  low_logits(one.text);
   forbidden_classes();
   many_rows();
   same_bits();
