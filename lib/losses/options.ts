@@ -27,7 +27,10 @@ export interface LossOptions {
   overlap?: 'product' | 'minimum';
   /** s_n, added to the numerator. Default 0. */
   smoothNumerator?: number;
-  /** s_d, added to the denominator. Default 1e-7. */
+  /**
+   * s_d, added to the denominator. Default 1e-7. With 0 a ratio whose denominator is 0, of voxels that are all ignored or of
+   * p = t = 0, counts as 0: loss 1 and gradient 0, unless `absent` says otherwise.
+   */
   smoothDenominator?: number;
   /**
    * How the loss L follows from the ratio r. Each loss class gives its r; without a transform L = 1 - r:
@@ -106,7 +109,8 @@ export interface LossOptions {
  *
  *     CE = sum w*k_c*-(t'*log p + (1-t')*log(1-p)) / sum w*k_c        t' = (1-s)*t + s/2
  *
- * log p is computed from the logits (log-sum-exp), never from a rounded p, so logits of any size give an exact value.
+ * log p is computed from the logits (log-sum-exp), never from a rounded p, so that also large logits give an exact value: up to
+ * 1e37 in magnitude in float32, where differences of larger ones may overflow to Infinity, and up to 1e305 in float64.
  * Reduction `'sum'` does not divide; `'none'` gives the mean within each sample.
  */
 export interface CrossEntropyOptions {
