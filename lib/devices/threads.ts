@@ -5,7 +5,8 @@ import { native } from '../native/load.js';
 /**
  * Sets the number of threads that one call may use, the calling thread included: 1 to 256. All `worker_threads` of the
  * process share one pool of threads. Default: the environment variable `WARPDICE_THREADS`, else the number of processors
- * that this process may use. Results do not depend on the number of threads.
+ * that this process may use: by its affinity and, in a container, by the CPU quota of its cgroup (version 1 or 2, rounded
+ * up). Results do not depend on the number of threads.
  *
  * @throws TypeError, RangeError
  */

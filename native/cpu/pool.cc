@@ -1,8 +1,10 @@
 #include "cpu/pool.h"
 
 #include <chrono>
-#include <cstdlib>
 #include <exception>
+
+#include "cpu/quota.h"
+#include "cpu/setting.h"
 
 #if defined(__linux__)
 #include <pthread.h>
@@ -27,7 +29,7 @@ inline void relax() {
 #endif
 }
 
-/// How many processors this process may use.
+/// How many processors this process may run on.
 int processors() {
 #if defined(__linux__)
   cpu_set_t allowed;
@@ -40,12 +42,10 @@ int processors() {
 }
 
 int default_threads() {
-  if (const char* text = std::getenv("WARPDICE_THREADS")) {
-    char* end = nullptr;
-    const long count = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && count >= 1) return count < kMaxThreads ? static_cast<int>(count) : kMaxThreads;
-  }
-  return processors();
+  if (const long count = integer_setting("WARPDICE_THREADS", kMaxThreads, 0)) return static_cast<int>(count);
+  // More threads than a quota allows would use it up in a part of each period and then all stand still.
+  const int quota = quota_processors("");
+  return quota > 0 && quota < processors() ? quota : processors();
 }
 
 int this_processor() {

@@ -24,6 +24,8 @@ interface Fake {
   allocatedBytes(): number;
   /** What V8 has been told of memory outside its heap. */
   externalBytes(): number;
+  /** Of the cgroups whose files are under this folder; 0 without a quota. */
+  quotaProcessors(root: string): number;
 }
 
 /** Not there on a GPU. */

@@ -1,6 +1,7 @@
 // The addon on an emulated device: the exports of the addon, and `fake`, by which tests control the fake CUDA runtime.
 #include <napi.h>
 
+#include "cpu/quota.h"
 #include "fake.h"
 #include "node/addon.h"
 #include "node/cuda/classes.h"
@@ -38,6 +39,9 @@ Napi::Value external_bytes(const Napi::CallbackInfo& info) {
   const int64_t bytes = Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0);
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
+Napi::Value quota_processors(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), warpdice::cpu::quota_processors(to_text(info[0])));
+}
 
 }  // namespace
 
@@ -51,6 +55,7 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("calls", Napi::Function::New<calls>(env, "calls"));
   fakes.Set("allocatedBytes", Napi::Function::New<allocated_bytes>(env, "allocatedBytes"));
   fakes.Set("externalBytes", Napi::Function::New<external_bytes>(env, "externalBytes"));
+  fakes.Set("quotaProcessors", Napi::Function::New<quota_processors>(env, "quotaProcessors"));
   exports.Set("fake", fakes);
   warpdice::init(env, exports);
   warpdice::device::export_devices(env, exports);
