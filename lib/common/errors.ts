@@ -6,6 +6,8 @@ export type ErrorCode =
   | 'ERR_NO_DEVICE'
   /** Memory could not be allocated. */
   | 'ERR_OUT_OF_MEMORY'
+  /** Pending Async calls hold too many copies of arrays: await earlier ones before the next call. */
+  | 'ERR_QUEUE_FULL'
   /** A CUDA call failed; the message has CUDA's name and text of the error. */
   | 'ERR_CUDA'
   /** A target or a label map has values that are no class: see `count`, `index` and `value`. */

@@ -30,10 +30,11 @@ import { type Definition, resolveOptions } from './resolve.js';
  * On the CPU, the plain methods compute before they return. With tensors on a GPU they enqueue the work and return
  * immediately; labels out of range then throw when a result is read.
  *
- * The `...Async` methods compute off the event loop, and several calls may run at the same time. Arrays on plain
- * ArrayBuffers are copied at the call, and their results are copied back before the promise resolves. Shared memory
- * ({@link Tensor.empty}) is used in place: do not write to it until the promise resolves. Wrong arguments throw at the call;
- * labels out of range reject the promise.
+ * The `...Async` methods compute off the event loop and off Node's thread pool. At most four calls run at the same time; the
+ * others wait. They begin in the order of the calls and may end in another. Arrays on plain ArrayBuffers are copied at the
+ * call, and their results are copied back before the promise resolves. Shared memory ({@link Tensor.empty}) is used in place:
+ * do not write to it until the promise resolves. Wrong arguments throw at the call; labels out of range, and a call while
+ * pending ones hold 1 GiB of copies (ERR_QUEUE_FULL), reject the promise.
  */
 export abstract class Loss {
   readonly #names = { ...defaultNames };

@@ -95,7 +95,8 @@ export class SegmentationMetrics {
    * {@link SegmentationMetrics.update} off the event loop. Several updates may run at the same time. Each counts, all at once, before it
    * resolves. Arrays on plain ArrayBuffers are copied at the call. Shared memory ({@link Tensor.empty}) is used in place: do
    * not write to it until the promise resolves. With tensors on a GPU the call enqueues the work and never blocks. Wrong
-   * arguments throw at the call; labels out of range reject the promise.
+   * arguments throw at the call; labels out of range, and a call while pending ones hold 1 GiB of copies (ERR_QUEUE_FULL),
+   * reject the promise.
    */
   updateAsync(
     predictions: TensorLike,

@@ -3,6 +3,7 @@ import { type ErrorCode, WarpDiceError } from '../common/errors.js';
 
 const codes: readonly ErrorCode[] = [
   'ERR_OUT_OF_MEMORY',
+  'ERR_QUEUE_FULL',
   'ERR_ADDON',
   'ERR_CUDA',
   'ERR_DISPOSED',

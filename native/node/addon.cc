@@ -4,6 +4,7 @@
 #include "cpu/engine.h"
 #include "cpu/memory/huge_pages.h"
 #include "cpu/run.h"
+#include "node/async_queue.h"
 #include "node/contract.h"
 #include "node/counts_class.h"
 #include "node/loss_class.h"
@@ -81,9 +82,10 @@ Napi::Value report_memory(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void init(Napi::Env env, Napi::Object exports) {
+  AsyncQueue& async = AsyncQueue::make(env);
   exports.Set("contract", make_contract(env));
-  exports.Set("Loss", make_loss_class(env));
-  exports.Set("Counts", make_counts_class(env));
+  exports.Set("Loss", make_loss_class(env, async));
+  exports.Set("Counts", make_counts_class(env, async));
   exports.Set("resampleNearest", Napi::Function::New<resample_nearest>(env, "resampleNearest"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));

@@ -1,10 +1,9 @@
-// A call that runs on a thread of Node's pool.
+// A call of a loss that is computed on a thread of cpu::WorkQueue.
 #include "node/async_call.h"
 
 #include "cpu/engine.h"
 #include "cpu/run.h"
 #include "node/async_array.h"
-#include "node/async_work.h"
 
 namespace warpdice {
 namespace {
@@ -12,7 +11,8 @@ namespace {
 /// Holds on to the arrays: shared memory is used where it is.
 class AsyncCall : public AsyncWork {
  public:
-  AsyncCall(const BoundCall& bound, const Napi::CallbackInfo& info) : bound_(bound) {
+  AsyncCall(AsyncQueue& queue, const BoundCall& bound, const Napi::CallbackInfo& info)
+      : bound_(bound), held_(queue, copied_bytes()) {
     take_copies();
     Napi::Array kept = Napi::Array::New(info.Env(), aCount);
     for (size_t i = 0; i < aCount; i++) {
@@ -22,6 +22,12 @@ class AsyncCall : public AsyncWork {
   }
 
  private:
+  size_t copied_bytes() const {
+    size_t bytes = 0;
+    for (const Array& array : bound_.arrays) bytes += OwnCopy::bytes_of(array);
+    return bytes;
+  }
+
   void take_copies() {
     for (size_t i = 0; i < aCount; i++) {
       const bool read = !bound_.writes(i) || ((i == aGrad || i == aTargetGrad) && bound_.call.grad.accumulate);
@@ -30,9 +36,15 @@ class AsyncCall : public AsyncWork {
     bound_.connect();
   }
 
-  void execute() override { faults_ = cpu::run(bound_.call); }
+  void compute() override {
+    faults_ = cpu::run(bound_.call);
+    // JavaScript's thread may be long in coming, and takes only the results.
+    for (size_t i = 0; i < aCount; i++) {
+      if (!bound_.writes(i)) held_.let_go(copies_[i].free());
+    }
+  }
 
-  void settle(Napi::Env env) override {
+  void deliver(Napi::Env env) override {
     if (faults_.count > 0) throw label_error(env, faults_);
     hand_over(env);
   }
@@ -51,6 +63,7 @@ class AsyncCall : public AsyncWork {
   }
 
   BoundCall bound_;
+  HeldBytes held_;
   std::array<OwnCopy, aCount> copies_;
   Napi::ObjectReference arrays_;
   LabelFault faults_;
@@ -58,8 +71,8 @@ class AsyncCall : public AsyncWork {
 
 }  // namespace
 
-napi_value start_async(const BoundCall& bound, const Napi::CallbackInfo& info) {
-  return AsyncWork::start(info.Env(), std::make_unique<AsyncCall>(bound, info));
+std::unique_ptr<AsyncWork> make_async_call(AsyncQueue& queue, const BoundCall& bound, const Napi::CallbackInfo& info) {
+  return std::make_unique<AsyncCall>(queue, bound, info);
 }
 
 }  // namespace warpdice

@@ -1,9 +1,12 @@
 #pragma once
+#include <memory>
+
+#include "node/async_queue.h"
 #include "node/call_arguments.h"
 
 namespace warpdice {
 
-/// Starts a call off the event loop and returns its promise.
-napi_value start_async(const BoundCall& bound, const Napi::CallbackInfo& info);
+/// The call as work for the queue.
+std::unique_ptr<AsyncWork> make_async_call(AsyncQueue& queue, const BoundCall& bound, const Napi::CallbackInfo& info);
 
 }  // namespace warpdice

@@ -4,7 +4,7 @@
 
 #include "cpu/counts.h"
 #include "node/async_array.h"
-#include "node/async_work.h"
+#include "node/async_queue.h"
 #include "node/count_arguments.h"
 
 namespace warpdice {
@@ -32,7 +32,7 @@ struct Refusal {
 };
 
 void throw_refusal(Napi::Env env, const Refusal& refusal) {
-  if (refusal.one_hot) throw to_javascript(env, "ERR_ONE_HOT", "The label maps are one-hot masks");
+  if (refusal.one_hot) throw Napi::Error(env, make_error(env, "ERR_ONE_HOT", "The label maps are one-hot masks"));
   const bool predictions = refusal.faults.predictions.count > 0;
   const LabelFault& fault = predictions ? refusal.faults.predictions : refusal.faults.target;
   if (fault.count == 0) return;
@@ -88,8 +88,12 @@ void settle_batch(Napi::Env env, CountsObject& object, const Refusal& refusal);
 /// Keeps the counts and the arguments alive: shared memory is used where it is.
 class CountsWork : public AsyncWork {
  public:
-  CountsWork(const Napi::CallbackInfo& info, CountsObject& object, std::shared_ptr<SharedCounts> shared)
-      : object_(object), shared_(std::move(shared)), kept_(Napi::Persistent(Napi::Object::New(info.Env()))) {
+  CountsWork(const Napi::CallbackInfo& info, CountsObject& object, std::shared_ptr<SharedCounts> shared,
+             AsyncQueue& queue, size_t copied_bytes)
+      : object_(object),
+        shared_(std::move(shared)),
+        held_(queue, copied_bytes),
+        kept_(Napi::Persistent(Napi::Object::New(info.Env()))) {
     Napi::Object kept = kept_.Value();
     kept.Set("this", info.This());
     for (uint32_t i = 0; i < info.Length(); i++) {
@@ -98,10 +102,11 @@ class CountsWork : public AsyncWork {
   }
 
  protected:
-  void settle(Napi::Env env) override { settle_batch(env, object_, refusal_); }
+  void deliver(Napi::Env env) override { settle_batch(env, object_, refusal_); }
 
   CountsObject& object_;
   std::shared_ptr<SharedCounts> shared_;
+  HeldBytes held_;
   Refusal refusal_;
 
  private:
@@ -111,15 +116,21 @@ class CountsWork : public AsyncWork {
 class CountWork : public CountsWork {
  public:
   CountWork(const Napi::CallbackInfo& info, CountsObject& object, const BoundCount& bound,
-            std::shared_ptr<SharedCounts> shared)
-      : CountsWork(info, object, std::move(shared)), bound_(bound) {
+            std::shared_ptr<SharedCounts> shared, AsyncQueue& queue)
+      : CountsWork(
+            info, object, std::move(shared), queue,
+            OwnCopy::bytes_of(bound.predictions) + OwnCopy::bytes_of(bound.target) + OwnCopy::bytes_of(bound.weight)),
+        bound_(bound) {
     Array* inputs[] = {&bound_.predictions, &bound_.target, &bound_.weight};
     for (size_t i = 0; i < 3; i++) copies_[i].take(*inputs[i], true);
     bound_.connect();
   }
 
  private:
-  void execute() override { refusal_ = count_batch(*shared_, bound_); }
+  void compute() override {
+    refusal_ = count_batch(*shared_, bound_);
+    for (OwnCopy& copy : copies_) held_.let_go(copy.free());
+  }
 
   BoundCount bound_;
   OwnCopy copies_[3];
@@ -128,13 +139,16 @@ class CountWork : public CountsWork {
 class AddWork : public CountsWork {
  public:
   AddWork(const Napi::CallbackInfo& info, CountsObject& object, const DeviceCounts& counts,
-          std::shared_ptr<SharedCounts> shared)
-      : CountsWork(info, object, std::move(shared)), counts_(counts) {
+          std::shared_ptr<SharedCounts> shared, AsyncQueue& queue)
+      : CountsWork(info, object, std::move(shared), queue, OwnCopy::bytes_of(counts.words)), counts_(counts) {
     copy_.take(counts_.words, true);
   }
 
  private:
-  void execute() override { refusal_ = counts_.add_to(*shared_); }
+  void compute() override {
+    refusal_ = counts_.add_to(*shared_);
+    held_.let_go(copy_.free());
+  }
 
   DeviceCounts counts_;
   OwnCopy copy_;
@@ -142,7 +156,8 @@ class AddWork : public CountsWork {
 
 class CountsObject : public Napi::ObjectWrap<CountsObject> {
  public:
-  explicit CountsObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CountsObject>(info) {
+  explicit CountsObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<CountsObject>(info), async_(*static_cast<AsyncQueue*>(info.Data())) {
     guarded(info.Env(), [&] {
       const Decision decision = to_enum(info.Env(), info[0], kDecisionCodes, "decision");
       const int64_t classes = info[1].As<Napi::Number>().Int64Value();
@@ -166,8 +181,8 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
 
   Napi::Value count_async(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
-      return Napi::Value(info.Env(),
-                         AsyncWork::start(info.Env(), std::make_unique<CountWork>(info, *this, bind(info), shared_)));
+      const auto make = [&] { return std::make_unique<CountWork>(info, *this, bind(info), shared_, async_); };
+      return Napi::Value(info.Env(), async_.start(make));
     });
   }
 
@@ -181,8 +196,8 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
   Napi::Value add_async(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const DeviceCounts counts(info, shared_->counts);
-      return Napi::Value(info.Env(),
-                         AsyncWork::start(info.Env(), std::make_unique<AddWork>(info, *this, counts, shared_)));
+      const auto make = [&] { return std::make_unique<AddWork>(info, *this, counts, shared_, async_); };
+      return Napi::Value(info.Env(), async_.start(make));
     });
   }
 
@@ -302,6 +317,7 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
 
   static constexpr napi_type_tag kTag = {0x7761727064696365, 0x636f756e74730001};
 
+  AsyncQueue& async_;
   std::shared_ptr<SharedCounts> shared_;
   int64_t reported_ = 0;  // bytes
 };
@@ -313,7 +329,7 @@ void settle_batch(Napi::Env env, CountsObject& object, const Refusal& refusal) {
 
 }  // namespace
 
-Napi::Function make_counts_class(Napi::Env env) {
+Napi::Function make_counts_class(Napi::Env env, AsyncQueue& async) {
   using Self = CountsObject;
   return Self::DefineClass(
       env, "Counts",
@@ -321,7 +337,8 @@ Napi::Function make_counts_class(Napi::Env env) {
        Self::InstanceMethod<&Self::add>("add"), Self::InstanceMethod<&Self::add_async>("addAsync"),
        Self::InstanceMethod<&Self::merge>("merge"), Self::InstanceMethod<&Self::read>("read"),
        Self::InstanceMethod<&Self::set>("set"), Self::InstanceMethod<&Self::reset>("reset"),
-       Self::InstanceMethod<&Self::classes>("classes"), Self::InstanceMethod<&Self::confusion>("confusion")});
+       Self::InstanceMethod<&Self::classes>("classes"), Self::InstanceMethod<&Self::confusion>("confusion")},
+      &async);
 }
 
 }  // namespace warpdice

@@ -1,9 +1,9 @@
 #pragma once
-#include <napi.h>
+#include "node/async_queue.h"
 
 namespace warpdice {
 
 /// The class `Counts` of binding.d.ts.
-Napi::Function make_counts_class(Napi::Env env);
+Napi::Function make_counts_class(Napi::Env env, AsyncQueue& async);
 
 }  // namespace warpdice

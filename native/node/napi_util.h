@@ -1,13 +1,11 @@
 #pragma once
-// The seam between C++ and JavaScript: typed arrays as memory, and errors.
+// The seam between C++ and JavaScript: typed arrays as memory; errors.h has the errors.
 #include <napi.h>
 
 #include <initializer_list>
-#include <new>
 #include <string>
 
-#include "math/error.h"
-#include "math/types.h"
+#include "node/errors.h"
 
 namespace warpdice {
 
@@ -73,35 +71,6 @@ inline size_t bytes_of(Napi::Env env, std::initializer_list<int64_t> sizes, size
     }
   }
   return static_cast<size_t>(total);
-}
-
-/// The JavaScript error for a fault below the binding.
-inline Napi::Error to_javascript(Napi::Env env, const char* code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Value().Set("code", Napi::String::New(env, code));
-  return error;
-}
-
-/// Thrown, or rejected with, for labels out of range; lib/ words the message.
-inline Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
-  Napi::Error error = to_javascript(env, "ERR_LABEL_RANGE", "Labels are out of range");
-  Napi::Object object = error.Value();
-  object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
-  object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
-  object.Set("value", Napi::Number::New(env, fault.first_value));
-  return error;
-}
-
-/// Runs `body` and turns C++ exceptions into JavaScript exceptions with a code.
-template <class Body>
-auto guarded(Napi::Env env, Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    throw to_javascript(env, error.code(), error.what());
-  } catch (const std::bad_alloc&) {
-    throw to_javascript(env, "ERR_OUT_OF_MEMORY", "Out of memory");
-  }
 }
 
 }  // namespace warpdice

@@ -56,9 +56,11 @@ BoundResample::BoundResample(const Napi::CallbackInfo& info, MemoryOf memory) {
 }
 
 Napi::Value resample_nearest(const Napi::CallbackInfo& info) {
-  const BoundResample bound(info);
-  guarded(info.Env(), [&] { cpu::resample_nearest(bound.shape, bound.from.memory.data, bound.to.memory.data); });
-  return info.Env().Undefined();
+  return guarded(info.Env(), [&] {
+    const BoundResample bound(info);
+    cpu::resample_nearest(bound.shape, bound.from.memory.data, bound.to.memory.data);
+    return info.Env().Undefined();
+  });
 }
 
 }  // namespace warpdice

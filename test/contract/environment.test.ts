@@ -27,7 +27,15 @@ describe('a setting that cannot be followed is said', () => {
   });
 });
 
+test.each(['0', '-1', '1.5', '2000000000', 'all'])('WARPDICE_ASYNC_MIB=%s', async (mib) => {
+  expect(await said({ WARPDICE_ASYNC_MIB: mib })).toMatch(
+    new RegExp(`WARPDICE_ENVIRONMENT.*Expected an integer from 1 to 2\\^30.*received "${mib}"`),
+  );
+});
+
 test('a setting that is followed, or not there, is not', async () => {
   expect(await said({})).toBe('');
-  expect(await said({ WARPDICE_THREADS: '3', WARPDICE_SIMD: simdTarget() })).toBe('');
+  expect(
+    await said({ WARPDICE_THREADS: '3', WARPDICE_ASYNC_MIB: '64', WARPDICE_SIMD: simdTarget() }),
+  ).toBe('');
 });

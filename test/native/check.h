@@ -106,4 +106,7 @@ void test_paths();
 /// Where the pool's threads run; in pool_test.cc.
 void test_pool();
 
+/// Works that wait in line; in work_queue_test.cc.
+void test_work_queue();
+
 }  // namespace warpdice::test

@@ -11,6 +11,7 @@ int main() {
   test_counts();
   test_paths();
   test_pool();
+  test_work_queue();
   std::printf("%s: %d checks, %zu cases of the engine, %d failed\n", warpdice::cpu::simd_target(), checks.load(), cases,
               failures.load());
   return failures == 0 ? 0 : 1;

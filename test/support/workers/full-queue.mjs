@@ -1,0 +1,39 @@
+// Queues calls of 240 kB each until one is refused (WARPDICE_ASYNC_MIB=2), awaits them and calls again. Prints what happened.
+import { DiceLoss, Tensor } from '../../../dist/index.js';
+
+const S = 10_000;
+const loss = new DiceLoss({ activation: 'softmax', crossEntropy: {}, focal: {} });
+const make = (count) => [
+  { data: new Float32Array(3 * count), shape: [1, 3, count] },
+  { data: new Uint8Array(count), shape: [1, count] },
+];
+const [x, y] = make(S);
+const alone = await loss.valueAndGradAsync(...make(200_000)); // 5 MB by itself
+
+const pending = [];
+for (let i = 0; i < 1000; i++) pending.push(loss.valueAndGradAsync(x, y));
+const outcomes = await Promise.allSettled(pending);
+const refused = outcomes.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
+
+const again = await loss.valueAndGradAsync(x, y);
+const shared = [Tensor.empty(x.shape), Tensor.empty(y.shape, 'uint8')];
+const value = Tensor.empty([], 'float64');
+const out = {
+  value,
+  perClass: Tensor.empty([1, 3], 'float64'),
+  parts: Tensor.empty([3], 'float64'),
+};
+const inPlace = await Promise.allSettled(
+  Array.from({ length: 1000 }, () => loss.valueAsync(...shared, { out })),
+);
+console.log(
+  JSON.stringify({
+    works: [alone, again].every((result) => result.value.itemSync() > 0),
+    accepted: outcomes.length - refused.length,
+    refused: refused.length,
+    name: refused[0]?.name,
+    code: refused[0]?.code,
+    message: refused[0]?.message,
+    inPlace: inPlace.every(({ status }) => status === 'fulfilled'),
+  }),
+);
