@@ -54,7 +54,7 @@ export class DeviceRunner {
   readonly #toUserError: ToUserError;
 
   constructor(options: NativeLossOptions, toUserError: ToUserError) {
-    this.#native = new (cuda().DeviceLoss)(options);
+    this.#native = callNative(() => new (cuda().DeviceLoss)(options));
     this.#toUserError = toUserError;
   }
 

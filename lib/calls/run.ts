@@ -3,7 +3,7 @@ import type { NativeCall, NativeLoss, NativeLossOptions } from '../../binding.js
 import { Step } from '../native/codes.js';
 import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
-import { callNative } from '../native/translate-error.js';
+import { callNative, callNativeAsync } from '../native/translate-error.js';
 import {
   type AllReduce,
   atOnce,
@@ -38,7 +38,7 @@ export class CallRunner {
     lossName: string,
   ) {
     this.#options = options;
-    this.#native = new native.Loss(options);
+    this.#native = callNative(() => new native.Loss(options));
     this.#statistics = statistics;
     this.#allReduce = allReduce;
     this.#logits = LogitsCheck.for(options, lossName);
@@ -164,7 +164,7 @@ export class CallRunner {
   /** Throws what running the call would before it computes anything. */
   #check(call: PreparedCall): void {
     try {
-      callLoss(this.#native, 'check', call.native);
+      callNative(() => callLoss(this.#native, 'check', call.native));
     } catch (error) {
       throw this.toUserError(error, call.native, call.names);
     }
@@ -179,7 +179,7 @@ export class CallRunner {
   }
 
   #runNativeAsync(call: NativeCall, names: Names): Promise<void> {
-    return callNative(
+    return callNativeAsync(
       () => callLoss(this.#native, 'runAsync', call),
       (error) => this.toUserError(error, call, names),
     );

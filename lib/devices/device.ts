@@ -4,7 +4,7 @@ import { checkInteger, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
-import { cuda, version, whyNoGpu } from './cuda.js';
+import { cuda, cudaDevices, version, whyNoGpu } from './cuda.js';
 
 /** The stream of the running Stream.run for each GPU, by the GPU's index. */
 const current = new Map<number, Stream>();
@@ -92,8 +92,9 @@ export class Device {
    * `runtime` the one that this build uses. undefined for a build without CUDA.
    */
   static get cudaVersions(): { driver: string | undefined; runtime: string } | undefined {
-    if (native.cuda === undefined) return undefined;
-    const { driverVersion, runtimeVersion } = native.cuda.devices();
+    const found = cudaDevices();
+    if (found === undefined) return undefined;
+    const { driverVersion, runtimeVersion } = found;
     return {
       driver: driverVersion === 0 ? undefined : version(driverVersion),
       runtime: version(runtimeVersion),
@@ -102,7 +103,7 @@ export class Device {
 
   /** The GPUs are listed once: a driver does not come or go while a process runs. */
   static #cuda(): readonly Device[] {
-    Device.#gpus ??= (native.cuda?.devices().devices ?? []).map(
+    Device.#gpus ??= (cudaDevices()?.devices ?? []).map(
       ({ index, name, computeCapability }) =>
         new Device('cuda', index, `cuda:${index} (${name})`, computeCapability),
     );

@@ -8,7 +8,7 @@ import type { Device } from '../devices/device.js';
 import { Decision, DTypeCode } from '../native/codes.js';
 import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
-import { callNative } from '../native/translate-error.js';
+import { callNative, callNativeAsync } from '../native/translate-error.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import {
   codeOf,
@@ -75,7 +75,7 @@ export class BatchCounter {
       device.kind === 'cuda'
         ? countOnDeviceAsync(device, call, this.counts, this.cells)
         : callCount(this.counts, 'countAsync', call);
-    return callNative(start, (error) => this.#toUserError(error, prepared));
+    return callNativeAsync(start, (error) => this.#toUserError(error, prepared));
   }
 
   #prepare(predictions: TensorLike, target: TensorLike, options: CallOptions): PreparedCount {

@@ -68,7 +68,7 @@ export class SegmentationMetrics {
 
   /** The number of samples counted since the metrics were made or {@link SegmentationMetrics.reset}. */
   get samples(): number {
-    return this.#counter.counts.read();
+    return callNative(() => this.#counter.counts.read());
   }
 
   /**
@@ -161,7 +161,7 @@ export class SegmentationMetrics {
   /** Returns TP, FP, FN and TN of every class over all samples. */
   counts(): ClassCounts[] {
     const counts = float64s(this.#options.classes * 4);
-    this.#counter.counts.classes(counts);
+    callNative(() => this.#counter.counts.classes(counts));
     return toClassCounts(counts, this.#options.classes);
   }
 
@@ -182,7 +182,7 @@ export class SegmentationMetrics {
       );
     }
     const matrix = roomFor(options, classes * classes);
-    this.#counter.counts.confusion(matrix);
+    callNative(() => this.#counter.counts.confusion(matrix));
     return matrix;
   }
 
@@ -203,7 +203,7 @@ export class SegmentationMetrics {
 
   /** Sets all counts to zero. */
   reset(): void {
-    this.#counter.counts.reset();
+    callNative(() => this.#counter.counts.reset());
   }
 
   /**
@@ -253,7 +253,7 @@ export class SegmentationMetrics {
       check(this.#counter.cells + rows);
       const counts = float64s(this.#counter.cells);
       const perSample = float64s(rows);
-      if (this.#counter.counts.read(counts, perSample) === samples) {
+      if (callNative(() => this.#counter.counts.read(counts, perSample)) === samples) {
         return { samples, counts, perSample };
       }
     }

@@ -1,7 +1,7 @@
 #include "cpu/work_queue.h"
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 #include <thread>
 
 #include "cpu/pool.h"
@@ -70,8 +70,8 @@ void WorkQueue::start_thread() {
   try {
     std::thread([this] { run(); }).detach();
     threads_++;
-  } catch (const std::system_error&) {
-    if (threads_ == 0) throw Error("ERR_ADDON", "The system allows no thread for calls off the event loop");
+  } catch (const std::exception&) {
+    if (threads_ == 0) throw Error("ERR_OUT_OF_MEMORY", "Could not start a thread for calls off the event loop");
   }
 }
 

@@ -26,6 +26,10 @@ interface Fake {
   externalBytes(): number;
   /** Of the cgroups whose files are under this folder; 0 without a quota. */
   quotaProcessors(root: string): number;
+  /** The addon's `first`-th allocation from now on fails, and `lasting` also all after it. 0: none. */
+  failAllocations(first: number, lasting: boolean): void;
+  /** How many there were since then. */
+  allocations(): number;
 }
 
 /** Not there on a GPU. */

@@ -4,12 +4,6 @@
 
 namespace warpdice::device {
 
-/// What the thread of Completion passes to JavaScript's thread.
-struct Environment::Settlement {
-  uint64_t id;
-  cudaError_t status;
-};
-
 Environment& Environment::of(Napi::Env env) {
   auto* environment = env.GetInstanceData<Environment>();
   if (!environment) {
@@ -21,8 +15,7 @@ Environment& Environment::of(Napi::Env env) {
 
 void Environment::start() {
   const auto on_javascript_thread = [](napi_env env, napi_value, void* context, void* data) {
-    const std::unique_ptr<Settlement> settlement(static_cast<Settlement*>(data));
-    if (env) static_cast<Environment*>(context)->settle(settlement->id, settlement->status);
+    if (env) static_cast<Environment*>(context)->settle(static_cast<Pending*>(data)->id);
   };
   const Napi::String name = Napi::String::New(env_, "warpdice");
   const napi_status status = napi_create_threadsafe_function(env_, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
@@ -45,16 +38,16 @@ Napi::Value Environment::when_done(const std::shared_ptr<cuda::Stream>& stream, 
                                    Result result) {
   if (!completion_) start();
   napi_value promise;
-  Pending pending;
+  Pending pending{};
   if (napi_create_promise(env_, &pending.deferred, &promise) != napi_ok) throw Napi::Error::New(env_);
   pending.kept = Napi::Persistent(keep);
   pending.result = std::move(result);
-  const uint64_t id = ++last_id_;
-  pending_.emplace(id, std::move(pending));
+  const uint64_t id = pending.id = ++last_id_;
+  Pending& waiting = pending_.emplace(id, std::move(pending)).first->second;
   try {
-    completion_->when_done(stream, [function = to_javascript_, id](cudaError_t status) {
-      auto* settlement = new Settlement{id, status};
-      if (napi_call_threadsafe_function(function, settlement, napi_tsfn_nonblocking) != napi_ok) delete settlement;
+    completion_->when_done(stream, [function = to_javascript_, &waiting](cudaError_t status) {
+      waiting.status = status;
+      napi_call_threadsafe_function(function, &waiting, napi_tsfn_nonblocking);
     });
   } catch (...) {
     pending_.erase(id);
@@ -65,25 +58,22 @@ Napi::Value Environment::when_done(const std::shared_ptr<cuda::Stream>& stream, 
 }
 
 /// C calls this, so it may not throw. It calls Node-API directly and ignores the status: the environment may be ending.
-void Environment::settle(uint64_t id, cudaError_t status) {
+void Environment::settle(uint64_t id) {
   const auto it = pending_.find(id);
   if (it == pending_.end()) return;
-  Pending pending = std::move(it->second);
-  pending_.erase(it);
+  const auto node = pending_.extract(it);
+  const Pending& pending = node.mapped();
   if (pending_.empty()) napi_unref_threadsafe_function(env_, to_javascript_);
   const Napi::HandleScope scope(env_);
+  napi_value result = nullptr, error = nullptr;
   try {
-    try {
-      guarded(env_, [&] {
-        cuda::check(status, "queued work");
-        napi_resolve_deferred(env_, pending.deferred, pending.result(pending.kept.Value()));
-      });
-    } catch (const Napi::Error& error) {
-      napi_reject_deferred(env_, pending.deferred, error.Value());
-    }
+    cuda::check(pending.status, "queued work");
+    result = pending.result(pending.kept.Value());
   } catch (...) {
-    // There was no memory for the error: the promise stays pending.
+    error = caught_error(env_);
   }
+  if (error) napi_reject_deferred(env_, pending.deferred, error);
+  else napi_resolve_deferred(env_, pending.deferred, result);
 }
 
 }  // namespace warpdice::device

@@ -32,15 +32,16 @@ class Environment {
 
  private:
   struct Pending {
+    uint64_t id;
+    cudaError_t status;  // of the work, written by the thread of Completion
     napi_deferred deferred;
     Napi::ObjectReference kept;
     Result result;
   };
-  struct Settlement;
 
   void start();
   void end();
-  void settle(uint64_t id, cudaError_t status);
+  void settle(uint64_t id);
 
   const Napi::Env env_;
   std::unique_ptr<cuda::Completion> completion_;

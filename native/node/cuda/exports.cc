@@ -14,22 +14,24 @@ size_t to_size(const Napi::Value& value) {
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const cuda::DeviceList list = cuda::list_devices();
-  Napi::Object result = Napi::Object::New(env);
-  Napi::Array devices = Napi::Array::New(env);
-  for (const cuda::DeviceInfo& device : list.devices) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("index", device.index);
-    entry.Set("name", device.name);
-    entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
-    entry.Set("memoryBytes", static_cast<double>(device.memory_bytes));
-    devices.Set(devices.Length(), entry);
-  }
-  result.Set("devices", devices);
-  result.Set("error", list.error);
-  result.Set("driverVersion", list.driver_version);
-  result.Set("runtimeVersion", list.runtime_version);
-  return result;
+  return guarded(env, [&] {
+    const cuda::DeviceList list = cuda::list_devices();
+    Napi::Object result = Napi::Object::New(env);
+    Napi::Array devices = Napi::Array::New(env);
+    for (const cuda::DeviceInfo& device : list.devices) {
+      Napi::Object entry = Napi::Object::New(env);
+      entry.Set("index", device.index);
+      entry.Set("name", device.name);
+      entry.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
+      entry.Set("memoryBytes", static_cast<double>(device.memory_bytes));
+      devices.Set(devices.Length(), entry);
+    }
+    result.Set("devices", devices);
+    result.Set("error", list.error);
+    result.Set("driverVersion", list.driver_version);
+    result.Set("runtimeVersion", list.runtime_version);
+    return Napi::Value(result);
+  });
 }
 
 /// memory(device)

@@ -1,6 +1,7 @@
 // The addon on an emulated device: the exports of the addon, and `fake`, by which tests control the fake CUDA runtime.
 #include <napi.h>
 
+#include "allocations.h"
 #include "cpu/quota.h"
 #include "fake.h"
 #include "node/addon.h"
@@ -42,6 +43,13 @@ Napi::Value external_bytes(const Napi::CallbackInfo& info) {
 Napi::Value quota_processors(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), warpdice::cpu::quota_processors(to_text(info[0])));
 }
+/// failAllocations(first, lasting)
+void fail_allocations(const Napi::CallbackInfo& info) {
+  fake::fail_allocations(info[0].As<Napi::Number>().Int64Value(), info[1].ToBoolean());
+}
+Napi::Value allocations(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(fake::allocations()));
+}
 
 }  // namespace
 
@@ -56,6 +64,8 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("allocatedBytes", Napi::Function::New<allocated_bytes>(env, "allocatedBytes"));
   fakes.Set("externalBytes", Napi::Function::New<external_bytes>(env, "externalBytes"));
   fakes.Set("quotaProcessors", Napi::Function::New<quota_processors>(env, "quotaProcessors"));
+  fakes.Set("failAllocations", Napi::Function::New<fail_allocations>(env, "failAllocations"));
+  fakes.Set("allocations", Napi::Function::New<allocations>(env, "allocations"));
   exports.Set("fake", fakes);
   warpdice::init(env, exports);
   warpdice::device::export_devices(env, exports);

@@ -1,0 +1,125 @@
+// Lets the k-th allocation of the emulated addon fail, for every k until a call succeeds without it, for calls of every style.
+// Each must then succeed or end with ERR_OUT_OF_MEMORY, and the next call must work and have the right result. Arguments: how
+// many threads, and 'all' for every style. Prints the number of failures tried.
+import assert from 'node:assert/strict';
+import * as lib from '../../../dist/index.js';
+import { native } from '../../../dist/native/load.js';
+
+const [threads, all] = process.argv.slice(2);
+const { DeepSupervision, DiceLoss, SegmentationMetrics, Statistics, Tensor } = lib;
+lib.setThreads(Number(threads));
+
+const [N, C, S] = [2, 3, 64];
+const x = {
+  data: Float32Array.from({ length: N * C * S }, (_, i) => Math.sin(i)),
+  shape: [N, C, S],
+};
+const y = { data: Uint8Array.from({ length: N * S }, (_, i) => i % C), shape: [N, S] };
+const soft = { data: new Float32Array(N * C * S).fill(1 / C), shape: [N, C, S] };
+const weight = { data: new Float32Array(N * S).fill(0.5), shape: [N, S] };
+const half = { data: new Float32Array((N * C * S) / 2).fill(0.3), shape: [N, C, S / 2] };
+const wrong = { data: new Uint8Array(N * S).fill(99), shape: [N, S] };
+const options = { activation: 'softmax', crossEntropy: {}, focal: {}, classWeights: [1, 2, 3] };
+const loss = new DiceLoss(options);
+const sums = loss.statistics(x, y);
+const plan = loss.plan(x, y);
+const scales = new DeepSupervision(loss, [0.7, 0.3]);
+const numbers = ({ data }) => Array.from(data);
+const distances = [
+  [0, 1, 1],
+  [1, 0, 0.5],
+  [1, 0.5, 0],
+];
+
+/** The number of labels out of range; throws what is no such error. */
+function faultsOf(error) {
+  if (error.code !== 'ERR_LABEL_RANGE') throw error;
+  return [error.count];
+}
+
+/** By name: a call, which returns or resolves to numbers that are the same each time. */
+const styles = {
+  make: () => numbers(new DiceLoss(options).value(x, y).value),
+  value: () => numbers(loss.value(x, y, { weight }).value),
+  valueAndGrad: () => numbers(loss.valueAndGrad(x, y).grad),
+  plan: () => numbers(loss.plan(x, y).execute().grad),
+  execute: () => numbers(plan.bind(x, y).execute().grad),
+  statistics: () => numbers(loss.statistics(x, y)),
+  'from statistics': () => numbers(loss.fromStatistics(Statistics.fromArray(sums.toArray())).value),
+  'labels out of range': () => {
+    try {
+      return numbers(loss.value(x, wrong).value);
+    } catch (error) {
+      return faultsOf(error);
+    }
+  },
+  valueAsync: async () => numbers((await loss.valueAsync(x, y, { weight })).value),
+  valueAndGradAsync: async () => numbers((await loss.valueAndGradAsync(x, y)).grad),
+  statisticsAsync: async () => numbers(await loss.statisticsAsync(x, y)),
+  'labels out of range, async': () => loss.valueAsync(x, wrong).catch(faultsOf),
+  'three at once': async () =>
+    (await Promise.all([1, 2, 3].map(() => loss.valueAsync(x, y)))).flatMap(({ value }) =>
+      numbers(value),
+    ),
+  metrics: () => Array.from(new SegmentationMetrics({ classes: C }).update(x, y).perClass('dice')),
+  'metrics, async': async () =>
+    Array.from((await new SegmentationMetrics({ classes: C }).updateAsync(x, y)).perClass('dice')),
+  'deep supervision': () => numbers(scales.valueAndGrad([x, half], y).value),
+  'deep supervision, async': async () =>
+    numbers((await scales.valueAndGradAsync([x, half], y)).value),
+  tensors: () => numbers(Tensor.copyOf(Tensor.empty([70, 70]).data, [4900])).slice(0, 1),
+  'target gradient': () => numbers(loss.targetGradient(x, soft, loss.statistics(x, soft))),
+  wasserstein: () =>
+    numbers(
+      new lib.GeneralizedWassersteinDiceLoss({ activation: 'softmax', distances }).value(x, y)
+        .value,
+    ),
+  pooled: () =>
+    numbers(new DiceLoss({ ...options, batch: true, reduction: 'sum' }).valueAndGrad(x, y).grad),
+  allReduce: () =>
+    numbers(new DiceLoss({ ...options, allReduce: (own) => own }).valueAndGrad(x, y).grad),
+  'allReduce, async': async () =>
+    numbers(
+      (await new DiceLoss({ ...options, allReduce: async (own) => own }).valueAndGradAsync(x, y))
+        .grad,
+    ),
+};
+
+/** Rejects for a promise that does not settle. */
+function settled(name, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${name} does not settle`)), 20_000);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+let tried = 0;
+for (const [name, call] of Object.entries(styles)) {
+  if (!all && ['wasserstein', 'pooled', 'target gradient'].includes(name)) continue;
+  for (const lasting of [false, true]) {
+    for (let first = 1, over = false; !over; first++) {
+      let failure;
+      native.fake.failAllocations(first, lasting);
+      try {
+        await settled(name, call());
+      } catch (error) {
+        failure = error;
+      }
+      over = native.fake.allocations() < first;
+      native.fake.failAllocations(0, false);
+      const where = `${name}, allocation ${first}${lasting ? ' and all later ones' : ''}`;
+      if (failure !== undefined) {
+        assert.equal(failure.name, 'WarpDiceError', `${where}: ${failure.stack}`);
+        assert.equal(failure.code, 'ERR_OUT_OF_MEMORY', where);
+      }
+      assert.ok(first < 1000, `${where}: the call never succeeds`);
+      tried++;
+      if (failure !== undefined || over) {
+        const expected = await settled(name, call());
+        assert.deepEqual(await settled(name, call()), expected, where);
+      }
+    }
+  }
+}
+console.log(tried);
