@@ -56,6 +56,10 @@ function encode(values: ArrayLike<number>, dtype: DType): Typed['data'] {
   }
 }
 
+/** The 16 bits of each element: results of float16 are Float16Arrays where Node has them. */
+export const bitsOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint16Array =>
+  new Uint16Array(buffer as ArrayBuffer, byteOffset, byteLength / 2);
+
 /** What a tensor holds, as plain numbers. */
 export function numbers(from: { data: ArrayLike<number | bigint>; dtype?: DType }): Float64Array {
   const { data, dtype } = from;

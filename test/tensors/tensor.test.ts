@@ -30,7 +30,7 @@ test('copyOf copies', () => {
 test.each([
   ['float32', Float32Array, 4],
   ['float64', Float64Array, 8],
-  ['float16', Uint16Array, 2],
+  ['float16', (globalThis as { Float16Array?: typeof Uint16Array }).Float16Array ?? Uint16Array, 2],
   ['bfloat16', Uint16Array, 2],
   ['uint8', Uint8Array, 1],
   ['int32', Int32Array, 4],

@@ -104,7 +104,6 @@ const calls = {
     target: arrays[3],
     targetType: 4,
     targetIsLabels: true,
-    counts: new Float64Array(64),
   },
   resampling: {
     from: arrays[0],
@@ -153,6 +152,9 @@ function spoilt(names, good) {
   return names.map((name) => values[name] ?? (/Type$/.test(name) ? 0 : undefined));
 }
 
+/** By decision, and with and without counts of each sample. */
+const all = [0, 0, 1, 1, 2, 2].map((decision, i) => new addon.Counts(decision, 2, i % 2 === 1));
+
 const { call: callNames, count: countNames, resampling } = addon.contract.arguments;
 for (let i = 0; i < rounds; i++) {
   const loss = losses[below(losses.length)];
@@ -161,10 +163,24 @@ for (let i = 0; i < rounds; i++) {
   attempt(() => loss.run(...values));
   attempt(() => loss.check(...values));
   const decision = below(3);
-  const predictions = decision === 2 ? arrays[3] : arrays[0];
-  const predictionsType = decision === 2 ? 4 : 0;
-  attempt(() =>
-    addon.count(...spoilt(countNames, { ...calls.count, decision, predictions, predictionsType })),
+  const labels = decision === 2;
+  const counts = all[decision * 2 + below(2)];
+  const [predictions, predictionsType] = labels ? [arrays[3], 4] : [arrays[0], 0];
+  const batch = { ...calls.count, decision, predictions, predictionsType };
+  attempt(() => counts.count(...spoilt(countNames, batch)));
+  const number = () => hostile[below(hostile.length)];
+  const array = () => arrays[below(arrays.length)];
+  attempt(
+    [
+      () => counts.set(number(), array(), array()),
+      () => counts.read(array(), array()),
+      () => counts.classes(array()),
+      () => counts.confusion(array()),
+      () => counts.add(array(), number(), false),
+      () => counts.merge(all[below(6)]),
+      () => counts.reset(),
+      () => new addon.Counts(below(4), number(), below(2) === 1),
+    ][below(8)],
   );
   attempt(() => addon.resampleNearest(...spoilt(resampling, calls.resampling)));
 }
@@ -175,16 +191,10 @@ attempt(() =>
     ...callNames.map((name) => zeroVoxels[name] ?? (/Type$/.test(name) ? 0 : undefined)),
   ),
 );
-const zeroClasses = {
-  ...calls.count,
-  decision: 2,
-  classes: 0,
-  predictions: arrays[3],
-  predictionsType: 4,
-};
+const zeroClasses = { ...calls.count, decision: 2, classes: 0, predictions: arrays[3] };
 attempt(() =>
-  addon.count(
-    ...countNames.map((name) => zeroClasses[name] ?? (/Type$/.test(name) ? 0 : undefined)),
+  all[4].count(
+    ...countNames.map((name) => zeroClasses[name] ?? (name === 'predictionsType' ? 4 : undefined)),
   ),
 );
 console.log(JSON.stringify({ made, threw }));
