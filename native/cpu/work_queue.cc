@@ -38,13 +38,15 @@ WorkQueue& WorkQueue::instance() {
 }
 
 void WorkQueue::add(WorkOwner& owner, Work& work) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  const bool all_taken = static_cast<size_t>(threads_ - under_way_) <= waiting_;
-  if (all_taken && threads_ < most_under_way()) start_thread();
-  if (owner.waiting_.empty()) append(owner);
-  owner.waiting_.push(work);
-  waiting_++;
-  added_.notify_one();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const bool all_taken = static_cast<size_t>(threads_ - under_way_) <= waiting_;
+    if (all_taken && threads_ < most_under_way()) start_thread();
+    if (owner.waiting_.empty()) append(owner);
+    owner.waiting_.push(work);
+    waiting_++;
+  }
+  added_.notify_one();  // a thread that woke up earlier would wait for the mutex
 }
 
 WorkList WorkQueue::remove(WorkOwner& owner) {

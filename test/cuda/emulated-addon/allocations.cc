@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <new>
 
+#include "fake.h"
+
 namespace fake {
 namespace {
 
@@ -11,6 +13,7 @@ std::atomic<int64_t> count{0}, first_failure{0};
 std::atomic<bool> all_after{false};
 
 bool fails() {
+  if (calls_inside > 0) return false;
   const int64_t number = ++count, first = first_failure;
   return first > 0 && (number == first || (all_after && number > first));
 }

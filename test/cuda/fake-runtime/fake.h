@@ -26,4 +26,7 @@ cudaError_t launch(cudaStream_t, const BoundKernel&);  // counts as a call of cu
 /// Checks the kernel nodes of graphs, and copies their arguments. Null: there are no kernels.
 extern BoundKernel (*bind_kernel)(const cudaKernelNodeParams&);
 
+/// How many calls of the runtime this thread is in.
+inline thread_local int calls_inside = 0;
+
 }  // namespace fake

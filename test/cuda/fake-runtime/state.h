@@ -64,6 +64,15 @@ State& state();
 
 /// A call of the API. Holds the lock, counts the call, and knows the error that it must return.
 class Call {
+  /// What a call does is the driver's: its allocations are not the addon's, and do not fail (allocations.h).
+  struct Inside {
+    Inside() { calls_inside++; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    ~Inside() { calls_inside--; }
+  };
+  Inside inside_;
+
  public:
   explicit Call(const char* name);
   /// The planted error or the fault, else `status`. cudaGetLastError returns it too.

@@ -1,11 +1,11 @@
 // Lets the k-th allocation of the emulated addon fail, for every k until a call succeeds without it, for calls of every style.
 // Each must then succeed or end with ERR_OUT_OF_MEMORY, and the next call must work and have the right result. Arguments: how
-// many threads, and 'all' for every style. Prints the number of failures tried.
+// many threads, and 'device' for calls on the emulated GPU. Prints the number of failures tried.
 import assert from 'node:assert/strict';
 import * as lib from '../../../dist/index.js';
 import { native } from '../../../dist/native/load.js';
 
-const [threads, all] = process.argv.slice(2);
+const [threads, kind] = process.argv.slice(2);
 const { DeepSupervision, DiceLoss, SegmentationMetrics, Statistics, Tensor } = lib;
 lib.setThreads(Number(threads));
 
@@ -61,6 +61,16 @@ const styles = {
     (await Promise.all([1, 2, 3].map(() => loss.valueAsync(x, y)))).flatMap(({ value }) =>
       numbers(value),
     ),
+  'metrics, all of it': () => {
+    const [one, other] = [1, 2].map(
+      () => new SegmentationMetrics({ classes: C, aggregate: 'samples' }),
+    );
+    one.update(x, y);
+    other.update(x, y).merge(one);
+    const read = SegmentationMetrics.fromJSON(JSON.parse(JSON.stringify(other)));
+    other.reset();
+    return [...read.confusion(), ...read.perClass('iou')];
+  },
   metrics: () => Array.from(new SegmentationMetrics({ classes: C }).update(x, y).perClass('dice')),
   'metrics, async': async () =>
     Array.from((await new SegmentationMetrics({ classes: C }).updateAsync(x, y)).perClass('dice')),
@@ -85,6 +95,39 @@ const styles = {
     ),
 };
 
+const device = lib.Device.cuda(0);
+const [gx, gy] = [x, y].map(({ data, shape }) => Tensor.from(data, shape).to(device));
+const onDevice = loss.plan(gx, gy);
+
+/** The same with the emulated GPU. */
+const deviceStyles = {
+  'to a device and back': async () =>
+    Array.from(await Tensor.from(x.data, x.shape).to(device).read()),
+  'device: value': () => [loss.value(gx, gy).value.itemSync()],
+  'device: valueAndGrad': () => Array.from(loss.valueAndGrad(gx, gy).grad.readSync()),
+  'device: plan': () => {
+    const made = loss.plan(gx, gy);
+    const grad = Array.from(made.execute().grad.readSync());
+    made.dispose();
+    return grad;
+  },
+  'device: execute': () => Array.from(onDevice.bind(gx, gy).execute().grad.readSync()),
+  'device: valueAsync': async () => [await (await loss.valueAsync(gx, gy)).value.item()],
+  'device: statistics': async () => numbers(await loss.statistics(gx, gy).read()),
+  'device: metrics': () =>
+    Array.from(new SegmentationMetrics({ classes: C }).update(gx, gy).perClass('dice')),
+  'device: metrics, async': async () =>
+    Array.from(
+      (await new SegmentationMetrics({ classes: C }).updateAsync(gx, gy)).perClass('dice'),
+    ),
+  'device: stream': async () => {
+    const stream = new lib.Stream(device);
+    await stream.done();
+    stream.dispose();
+    return [];
+  },
+};
+
 /** Rejects for a promise that does not settle. */
 function settled(name, promise) {
   let timer;
@@ -95,8 +138,7 @@ function settled(name, promise) {
 }
 
 let tried = 0;
-for (const [name, call] of Object.entries(styles)) {
-  if (!all && ['wasserstein', 'pooled', 'target gradient'].includes(name)) continue;
+for (const [name, call] of Object.entries(kind === 'device' ? deviceStyles : styles)) {
   for (const lasting of [false, true]) {
     for (let first = 1, over = false; !over; first++) {
       let failure;
