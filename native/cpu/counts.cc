@@ -168,7 +168,8 @@ CountFaults count(const CountInputs& inputs, Counts& counts) {
   constexpr int64_t kMinElements = 65536;
   Counting counting(inputs, counts);
   Inputs read = inputs.in;
-  if (inputs.decision == Decision::labels) read.classes = 1;        // a label map has one number per voxel
+  // A label map has one number per voxel, and 16384 of them fit the cache of one core together with the target's.
+  if (inputs.decision == Decision::labels) read.classes = std::min<int64_t>(read.classes, 4);
   const Partition partition(read, kMinElements, inputs.in.voxels);  // no upper limit on the number of runs
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
     static thread_local Workspace workspace;

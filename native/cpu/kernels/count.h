@@ -89,28 +89,29 @@ class Counter {
     return layout_.offset(run_.n, s) + c * (layout_.channels_last ? 1 : in_.voxels);
   }
 
-  /// Whether one of `count` values can be no probability. A NaN cannot be one of a target; among predictions it may.
-  bool any_strange(const T* values, int count, bool is_target) const {
+  /// The values that can be no probability. A NaN cannot be one of a target; among predictions it may.
+  static Mask<T> strange(Vec<T> value, bool is_target) {
     constexpr T kLeast = -kProbabilityTolerance, kMost = 1 + kProbabilityTolerance;
+    return is_target ? ~((value >= kLeast) & (value <= kMost)) : (value < kLeast) | (value > kMost);
+  }
+
+  static bool any(Mask<T> found) {
+    bool result = false;
+    for (int lane = 0; lane < Simd<T>::lanes; lane++) result |= found[lane] != 0;
+    return result;
+  }
+
+  /// values: class c of a dense target begins at c * stride.
+  void look_for_strange_targets(const T* values, int64_t stride, int count) {
+    if (in_.target.dtype >= DType::uint8) return;
     Mask<T> found = {};
-    for (int i = 0; i < count; i += Simd<T>::lanes) {
-      const Vec<T> value = load<Vec<T>>(values + i);
-      found |= is_target ? ~((value >= kLeast) & (value <= kMost)) : (value < kLeast) | (value > kMost);
+    for (int64_t c = 0; c < in_.classes; c++) {
+      for (int i = 0; i < count; i += Simd<T>::lanes) found |= strange(load<Vec<T>>(values + c * stride + i), true);
     }
-    bool any = false;
-    for (int lane = 0; lane < Simd<T>::lanes; lane++) any |= found[lane] != 0;
-    return any;
+    strange_target_ |= any(found);
   }
 
-  /// values: class c begins at c * stride.
-  void look_for_strange(const T* values, int64_t stride, int count, bool is_target) {
-    if (is_target ? in_.target.dtype >= DType::uint8 : !inputs_.predicts_probabilities()) return;
-    bool any = false;
-    for (int64_t c = 0; c < in_.classes; c++) any |= any_strange(values + c * stride, count, is_target);
-    (is_target ? strange_target_ : strange_predictions_) |= any;
-  }
-
-  /// Goes through a block in which look_for_strange() has found something. Voxels that do not count may have any value.
+  /// Goes through a block in which something strange was found. Voxels that do not count may have any value.
   void note_strange(const Operand& operand, int64_t s, int voxels, LabelFault& faults) {
     const bool is_target = &operand == &in_.target;
     with_elements(operand, [&](const auto* array) {
@@ -139,12 +140,12 @@ class Counter {
       at = voxels / kStep<T> * kStep<T>;
       const T* values = static_cast<const T*>(operand.data) + layout_.offset(run_.n, s);
       predicted_classes(in_.classes, values, in_.voxels, at, is_mask, codes);
-      look_for_strange(values, in_.voxels, at, is_target);
+      if (is_target) look_for_strange_targets(values, in_.voxels, at);
     }
     for (; at < voxels; at += kStep<T>) {
       stage(operand, s + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, staged_);
       predicted_classes(in_.classes, staged_, kStep<T>, kStep<T>, is_mask, codes + at);
-      look_for_strange(staged_, kStep<T>, kStep<T>, is_target);
+      if (is_target) look_for_strange_targets(staged_, kStep<T>, kStep<T>);
     }
   }
 
@@ -238,15 +239,14 @@ class Counter {
   /// nothing.
   void count_above(const T* values, const T* target, int64_t stride, int begin, int count) {
     Code* truth = truth_ + begin;
-    if (target) look_for_strange(target, stride, count, true);
-    look_for_strange(values, stride, count, false);
     if (target && in_.has_ignore) {
       for (int i = 0; i < count; i++) truth[i] = is_ignored(target[i]) ? codes_.uncounted() : truth[i];
     }
     mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted(); });
+    Mask<T> predictions = {}, targets = {};  // strange ones
     for (int64_t c = 0; c < in_.classes; c++) {
-      mark_above(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
-      if (target) mark_above(target + c * stride, T{0.5}, count, positive_);
+      predictions |= mark_above<false>(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
+      if (target) targets |= mark_above<true>(target + c * stride, T{0.5}, count, positive_);
       else mark(count, positive_, [&](int i) { return truth[i] == static_cast<Code>(c); });
       Bytes totals = {}, positives = {}, predicted = {}, both = {};  // at most one per vector of a block: no overflow
       for (int i = 0; i < count; i += kVectorBytes) {
@@ -264,6 +264,8 @@ class Counter {
       cells[2] += fn;
       cells[3] += tp;
     }
+    strange_predictions_ |= inputs_.predicts_probabilities() && any(predictions);
+    strange_target_ |= in_.target.dtype < DType::uint8 && any(targets);
   }
 
   /// Sets all bits of a byte where the comparison is true.
@@ -272,11 +274,17 @@ class Counter {
     for (int i = 0; i < count; i++) marks[i] = holds(i) ? 255 : 0;
   }
 
-  static void mark_above(const T* values, T bound, int count, uint8_t* marks) {
+  /// Returns the lanes in which a value was strange.
+  template <bool kIsTarget>
+  static Mask<T> mark_above(const T* values, T bound, int count, uint8_t* marks) {
     typedef typename Alike<T, int8_t>::V Narrow;
+    Mask<T> found = {};
     for (int i = 0; i < count; i += Simd<T>::lanes) {
-      store(marks + i, __builtin_convertvector(load<Vec<T>>(values + i) > bound, Narrow));
+      const Vec<T> value = load<Vec<T>>(values + i);
+      store(marks + i, __builtin_convertvector(value > bound, Narrow));
+      found |= strange(value, kIsTarget);
     }
+    return found;
   }
 
   const CountInputs& inputs_;
