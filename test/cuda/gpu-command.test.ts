@@ -55,7 +55,7 @@ test('suites run without Jest, on the emulated device; without a GPU they are sk
       encoding: 'utf8',
     });
   expect(node('compile.mjs', []).status).toBe(0);
-  const { stdout, status } = node('suite.mjs', ['central', 'stream'], {
+  const { stdout, status } = node('suite.mjs', ['central', 'devices/stream.'], {
     WARPDICE_TEST_ADDON: addon,
   });
   const passed = ['central', 'stream'].map((name) =>

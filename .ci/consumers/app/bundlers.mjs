@@ -74,6 +74,7 @@ await check('webpack', async (folder, external) => {
     const config = {
       context: app,
       mode: 'production',
+      optimization: { minimize: false },
       target: 'node',
       entry: program,
       externals: external ? { warpdice: 'commonjs warpdice' } : {},
