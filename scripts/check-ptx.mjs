@@ -35,10 +35,6 @@ function* entriesOf(ptx) {
 /** What is wrong: a sentence for each kernel and rule. */
 export function checkPtx(ptx) {
   const problems = [];
-  // pack.cuh loads and stores 16 bytes at once.
-  if (/\.extern \.shared \.align (?!16 )/.test(ptx)) {
-    problems.push({ kernel: 'shared_memory()', because: 'is not aligned to 16 bytes' });
-  }
   for (const { name, text } of entriesOf(ptx)) {
     for (const { kernels, forbids, needs, because } of rules) {
       if (!kernels.test(name)) continue;
