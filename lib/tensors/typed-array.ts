@@ -16,15 +16,24 @@ export type TypedArray =
 /** What is used of a `Float16Array` (Node 24), described here because older TypeScript libraries do not have its type. */
 export interface Float16Like extends ArrayBufferView, Iterable<number> {
   readonly [Symbol.toStringTag]: 'Float16Array';
+  /** The number of elements. */
   readonly length: number;
   [index: number]: number;
+  /** A copy of the elements [begin, end). */
   slice(begin?: number, end?: number): Float16Like;
+  /** The elements [begin, end) in the same memory. */
   subarray(begin?: number, end?: number): Float16Like;
+  /** Copies numbers to the elements from `offset` on. */
   set(values: ArrayLike<number>, offset?: number): void;
+  /** Sets the elements [begin, end). */
   fill(value: number, begin?: number, end?: number): this;
+  /** Visits every element. */
   forEach(visit: (value: number, index: number) => void): void;
+  /** Whether it holds for every element. */
   every(holds: (value: number, index: number) => unknown): boolean;
+  /** Whether it holds for any element. */
   some(holds: (value: number, index: number) => unknown): boolean;
+  /** Combines the elements, the first one first. */
   reduce<Result>(
     next: (previous: Result, value: number, index: number) => Result,
     first: Result,

@@ -169,7 +169,9 @@ describe('lifetime', () => {
       y.dispose();
     });
     await gpu.synchronize();
-    expect(gpu.memory().aliveBytes).toBe(alive);
+    // Garbage of other tests may have been collected, but the plan keeps the memory of its tensors.
+    expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(alive);
+    expect(gpu.memory().aliveBytes).toBeGreaterThanOrEqual(x.byteLength + y.byteLength);
     expect(await bytes(plan.grad)).toEqual(grad);
     expect(() => plan.execute()).toThrow(code('ERR_DISPOSED'));
   });
