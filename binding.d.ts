@@ -120,7 +120,11 @@ export interface NativeCall {
 }
 
 export interface NativeLoss {
-  /** Throws `{ code: 'ERR_LABEL_RANGE', count, index, value }` for invalid target values; then nothing is written. */
+  /**
+   * Throws `{ code: 'ERR_LABEL_RANGE', count, index, value, ofFloats }`. For invalid labels ofFloats is undefined, and nothing is
+   * written. It is 'target' or 'predictions' for floats of these outside [0, 1]: then the gradient is of no use, and the
+   * statistics and the value are not written.
+   */
   run(...call: InOrder<NativeCall>): void;
   /** Throws what run would before it computes anything: arrays too small, or outputs that overlap others. */
   check(...call: InOrder<NativeCall>): void;
@@ -154,7 +158,7 @@ export interface NativeCount {
   bySample: boolean;
   /**
    * On a device only. Written, as 64-bit integers: the cells of native/math/counts.h; bySample the rows, without TN; then
-   * {count, index, value} of invalid predictions (label maps) and of invalid targets, count 0 for none. With one, the counts
+   * a LabelFault of invalid predictions (label maps) and one of invalid targets, count 0 for none. With one, the counts
    * are of no use.
    */
   counts: NativeMemory | undefined;

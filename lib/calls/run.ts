@@ -1,6 +1,5 @@
 // Runs a checked call in the addon: at once or off the event loop, with the allReduce hook between its steps.
 import type { NativeCall, NativeLoss, NativeLossOptions } from '../../binding.js';
-import { Step } from '../native/codes.js';
 import { toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative, callNativeAsync } from '../native/translate-error.js';
@@ -14,7 +13,6 @@ import {
 } from './all-reduce.js';
 import type { Names } from './argument-names.js';
 import { expectFactorsApart, readFactors } from './gradient-factors.js';
-import { LogitsCheck } from './logits-check.js';
 import type { LossStatistics } from './loss-statistics.js';
 import { callLoss } from './native-call.js';
 import type { PlanRunner } from './plan.js';
@@ -29,19 +27,16 @@ export class CallRunner {
   #onDevices: DeviceRunner | undefined;
   readonly #statistics: LossStatistics;
   readonly #allReduce: AllReduce | undefined;
-  #logits: LogitsCheck | undefined;
 
   constructor(
     options: NativeLossOptions,
     statistics: LossStatistics,
     allReduce: AllReduce | undefined,
-    lossName: string,
   ) {
     this.#options = options;
     this.#native = callNative(() => new native.Loss(options));
     this.#statistics = statistics;
     this.#allReduce = allReduce;
-    this.#logits = LogitsCheck.for(options, lossName);
   }
 
   run(call: PreparedCall): void {
@@ -51,16 +46,12 @@ export class CallRunner {
       return;
     }
     if (this.#allReduce === undefined || !runsHook(call.native.steps)) {
-      const native = this.#withSums(call.native);
-      this.#runNative(native, call.names);
-      this.#lookForLogits(native, call.names);
+      this.#runNative(call.native, call.names);
       return;
     }
     // New statistics for each call, because the hook may keep them.
     const local = this.#statistics.make(call);
-    const first = statisticsOnly(call.native, local.data);
-    this.#runNative(first, call.names);
-    this.#lookForLogits(first, call.names);
+    this.#runNative(statisticsOnly(call.native, local.data), call.names);
     this.#runNative(withoutStatistics(call.native, this.merged(local).data), call.names);
   }
 
@@ -69,22 +60,12 @@ export class CallRunner {
     const { names } = call;
     const allReduce = runsHook(call.native.steps) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
-    if (allReduce === undefined) {
-      const native = this.#withSums(call.native);
-      return this.#runNativeAsync(native, names).then(() => {
-        this.#lookForLogits(native, names);
-        return result();
-      });
-    }
+    if (allReduce === undefined) return this.#runNativeAsync(call.native, names).then(result);
     this.#check(call); // now, because the second half begins too late to throw
     const local = this.#statistics.make(call);
     const kept = withCopies(call.native);
-    const first = statisticsOnly(kept, local.data);
-    return this.#runNativeAsync(first, names)
-      .then(() => {
-        this.#lookForLogits(first, names);
-        return allReduce(local);
-      })
+    return this.#runNativeAsync(statisticsOnly(kept, local.data), names)
+      .then(() => allReduce(local))
       .then((merged) => {
         const sums = this.#statistics.checkMerged(merged, local).data;
         return this.#runNativeAsync(withoutStatistics(kept, sums), names);
@@ -146,21 +127,6 @@ export class CallRunner {
     );
   }
 
-  /** The call itself or, for the logits check, the call with an array that receives the sums. */
-  #withSums(call: NativeCall): NativeCall {
-    const { steps, statistics, samples, classes } = call;
-    if (this.#logits === undefined || statistics !== undefined) return call;
-    if ((steps & Step.statistics) === 0) return call;
-    return { ...call, statistics: this.#statistics.makeSums(samples, classes) };
-  }
-
-  /** Checks the sums that step 1 of the call has written. */
-  #lookForLogits(call: NativeCall, { predictions }: Names): void {
-    if (this.#logits === undefined || (call.steps & Step.statistics) === 0) return;
-    this.#logits.look(call, predictions);
-    if (this.#logits.done) this.#logits = undefined;
-  }
-
   /** Throws what running the call would before it computes anything. */
   #check(call: PreparedCall): void {
     try {
@@ -186,8 +152,17 @@ export class CallRunner {
   }
 
   /** The user's error for one that the addon has thrown. */
-  toUserError(error: unknown, call: NativeCall, { target: name }: Names): unknown {
+  toUserError(error: unknown, call: NativeCall, { predictions, target }: Names): unknown {
     const { classes, targetIsLabels: indices } = call;
-    return toUserError(error, { name, classes, indices, ignoreIndex: this.#options.ignoreIndex });
+    const { ofFloats } = error as { ofFloats?: 'target' | 'predictions' };
+    const logits = ofFloats === 'predictions';
+    return toUserError(error, {
+      name: logits ? predictions : target,
+      classes,
+      indices,
+      probabilities: ofFloats !== undefined,
+      logits,
+      ignoreIndex: this.#options.ignoreIndex,
+    });
   }
 }

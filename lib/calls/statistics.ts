@@ -110,7 +110,7 @@ export class Statistics {
   /**
    * Copies the statistics to the host. For sums on a GPU it waits, without blocking, until they are computed.
    *
-   * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums on a GPU whose target had labels out of range
+   * @throws WarpDiceError ERR_LABEL_RANGE, as a rejection, for sums on a GPU of values out of range
    */
   async read(): Promise<Statistics> {
     const data = this.#data instanceof Tensor ? await this.#data.read() : copyArray(this.#data);

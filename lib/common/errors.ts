@@ -10,7 +10,10 @@ export type ErrorCode =
   | 'ERR_QUEUE_FULL'
   /** A CUDA call failed; the message has CUDA's name and text of the error. */
   | 'ERR_CUDA'
-  /** A target or a label map has values that are no class: see `count`, `index` and `value`. */
+  /**
+   * A target, a mask or a label map has values that are no class; or floats, of a dense target or of predictions that should
+   * be probabilities, are outside [0, 1]: see `count`, `index` and `value`.
+   */
   | 'ERR_LABEL_RANGE'
   /** The native addon could not be loaded, or it had an internal error. */
   | 'ERR_ADDON';

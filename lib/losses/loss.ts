@@ -49,9 +49,8 @@ export abstract class Loss {
     const statistics = new LossStatistics(resolved);
     this.channelsLast = resolved.channelsLast;
     const allReduce = checkAllReduce(options.allReduce);
-    const { name } = new.target;
     this.#preparer = new Preparer(resolved, statistics, this.#names);
-    this.#runner = new CallRunner(resolved, statistics, allReduce, name);
+    this.#runner = new CallRunner(resolved, statistics, allReduce);
   }
 
   /**

@@ -7,8 +7,8 @@ export interface LossOptions {
   /**
    * How predictions z become probabilities p: `'none'` p = z, `'sigmoid'` p = 1/(1+e^-z),
    * `'softmax'` p_c = e^z_c / sum_j e^z_j over the classes (needs two or more). Default `'none'`; `'softmax'` for
-   * DiceCELoss and DiceFocalLoss. With `'none'` the predictions must be probabilities. Logits under `'none'` are no error:
-   * only some cause a process warning with code `WARPDICE_LOGITS`, see docs/errors.md.
+   * DiceCELoss and DiceFocalLoss. With `'none'` the predictions must be probabilities: values outside [0, 1] throw
+   * ERR_LABEL_RANGE, see docs/errors.md.
    */
   activation?: 'none' | 'sigmoid' | 'softmax';
   /**

@@ -7,8 +7,8 @@ import { makeTensorData } from '../tensors/allocate.js';
 import { Tensor } from '../tensors/tensor.js';
 import { callCount } from './native-count.js';
 
-/** Three words for the predictions and three for the target: the number of faults, the first one's index and value. */
-const faultWords = 6;
+/** Four words for the predictions and four for the target: the number of faults, the first one's index, its value as a double, a kind. */
+const faultWords = 8;
 
 /** cells: how many numbers of all samples together there are. Counts, waits, and adds. */
 export function countOnDevice(

@@ -1,4 +1,4 @@
-// Makes the error for labels out of range; the addon reports only numbers.
+// Makes the errors for values out of range; the addon reports only numbers.
 import { WarpDiceError } from '../common/errors.js';
 import { translate } from './translate-error.js';
 
@@ -11,6 +11,8 @@ interface Labels {
   indices: boolean;
   /** Whether they are floats, which may be anything from 0 to 1. */
   probabilities?: boolean;
+  /** Whether they are the predictions of a loss without an activation. */
+  logits?: boolean;
   ignoreIndex: number | undefined;
 }
 
@@ -20,7 +22,8 @@ export function toUserError(error: unknown, labels: Labels): unknown {
   if (code === 'ERR_LABEL_RANGE') {
     const { name, ignoreIndex } = labels;
     const allowed = allowedIn(labels);
-    const ignore = ignoreIndex === undefined ? '' : ` (or ignoreIndex ${ignoreIndex})`;
+    const ignore =
+      ignoreIndex === undefined || labels.logits ? '' : ` (or ignoreIndex ${ignoreIndex})`;
     const details = { count: count as number, index: index as number, value: value as number };
     return new WarpDiceError(
       code,
@@ -31,14 +34,15 @@ export function toUserError(error: unknown, labels: Labels): unknown {
   return translate(error);
 }
 
-function allowedIn({ classes, indices, probabilities }: Labels): string {
-  if (probabilities) return 'values from 0 to 1';
+function allowedIn({ classes, indices, probabilities, logits }: Labels): string {
+  if (probabilities) return `${logits ? 'probabilities' : 'values'} from 0 to 1`;
   return indices && classes > 1 ? `class indices from 0 to ${classes - 1}` : '0 or 1';
 }
 
 /** 255 is white in a mask from an image file, and in many data sets the label of voxels without a class. */
 function adviceFor(value: number, labels: Labels): string {
-  const { name, classes, indices, probabilities, ignoreIndex } = labels;
+  const { name, classes, indices, probabilities, logits, ignoreIndex } = labels;
+  if (logits) return ": for logits use activation 'softmax' or 'sigmoid'";
   if (probabilities && name === 'predictions' && value !== 255)
     return ': compare logits with threshold 0';
   if (value !== 255 || ignoreIndex !== undefined) return '';

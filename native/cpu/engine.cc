@@ -31,13 +31,20 @@ Partition partition_of(const Inputs& in) {
 constexpr int64_t kPartialBytes = int64_t{16} << 20;
 
 /// Step 1 of the samples [first, first + count): writes the sums of each of their runs.
-void compute_runs(const Inputs& in, const Partition& partition, int64_t first, int64_t count, Sums* sums,
-                  const GradientOut* probabilities) {
+LabelFault compute_runs(const Inputs& in, const Partition& partition, int64_t first, int64_t count, Sums* sums,
+                        const GradientOut* probabilities) {
   const int64_t runs = partition.runs_per_sample;
+  std::mutex mutex;
+  LabelFault faults;
   Pool::instance().parallel_for(count * runs, partition.grain, [&](int64_t i) {
-    kernels().statistics(in, partition.run(in, first * runs + i), workspace(), sums + i * in.classes, probabilities);
+    const Run run = partition.run(in, first * runs + i);
+    const LabelFault fault = kernels().statistics(in, run, workspace(), sums + i * in.classes, probabilities);
     workspace().trim();
+    if (fault.count == 0) return;
+    std::lock_guard<std::mutex> lock(mutex);
+    faults.add(fault);
   });
+  return faults;
 }
 
 /// total[c] = the sum of runs[r][c] over r, in order.
@@ -52,7 +59,7 @@ void add_runs(const Sums* of_runs, int64_t runs, int64_t classes, Sums* total) {
 }  // namespace
 
 LabelFault check_target(const Inputs& in, int64_t* counts) {
-  if (!in.labels && in.target.dtype != DType::uint8) return {};  // floats may be anything
+  if (!in.labels && in.target.dtype != DType::uint8) return {};  // floats are checked in step 1
   const Partition partition = partition_of(in);
   const int64_t per_sample = in.classes + 1;
   if (counts) std::fill(counts, counts + in.samples * per_sample, 0);
@@ -76,24 +83,23 @@ LabelFault check_target(const Inputs& in, int64_t* counts) {
   return faults;
 }
 
-void statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities) {
+LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities) {
   const Partition partition = partition_of(in);
   const int64_t N = in.samples, C = in.classes, runs = partition.runs_per_sample;
-  if (runs == 1) {  // its sums are the sample's
-    compute_runs(in, partition, 0, N, sums, probabilities);
-    return;
-  }
+  if (runs == 1) return compute_runs(in, partition, 0, N, sums, probabilities);  // its sums are the sample's
   // One partial per run, for so many samples at a time that they fit in kPartialBytes.
   const int64_t bytes_per_sample = runs * C * static_cast<int64_t>(sizeof(Sums));
   const int64_t at_once = std::clamp<int64_t>(kPartialBytes / bytes_per_sample, 1, N);
   static thread_local Workspace memory;
   const TrimmedAtEnd trimmed(memory);
   Sums* partials = static_cast<Sums*>(memory.reserve(static_cast<size_t>(at_once * bytes_per_sample)));
+  LabelFault faults;
   for (int64_t first = 0; first < N; first += at_once) {
     const int64_t count = std::min(at_once, N - first);
-    compute_runs(in, partition, first, count, partials, probabilities);
+    faults.add(compute_runs(in, partition, first, count, partials, probabilities));
     for (int64_t n = 0; n < count; n++) add_runs(partials + n * runs * C, runs, C, sums + (first + n) * C);
   }
+  return faults;
 }
 
 void gradient(const Inputs& in, const Coefficients* coefficients, bool pooled, const GradientOut& out,

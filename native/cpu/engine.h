@@ -7,16 +7,17 @@
 
 namespace warpdice::cpu {
 
-/// Before step 1: finds the target's invalid values. The steps themselves treat invalid labels as no class, and take
-/// dense values as they are. counts: null, or for labels [N,C+1], written: how many voxels each class has, and how many
-/// are ignored.
+/// Before step 1: finds invalid labels, and values of an integer mask other than 0 and 1. The steps themselves treat
+/// invalid labels as no class, and take dense values as they are. counts: null, or for labels [N,C+1], written: how
+/// many voxels each class has, and how many are ignored.
 LabelFault check_target(const Inputs& in, int64_t* counts = nullptr);
 
-/// Step 1. Writes sums[N*C]. probabilities: null, or the memory of the later gradient. Step 1 then also writes the
+/// Step 1. Writes sums[N*C], and returns the values outside [0, 1] of a dense float target or, without an activation,
+/// of the predictions. probabilities: null, or the memory of the later gradient. Step 1 then also writes the
 /// probabilities there, over the predictions when these share the memory. choose_strategy() knows when that memory can
 /// hold them. The results are the same bits either way, except for half-precision predictions with a float32 gradient:
 /// their last digits differ, because the two ways widen the halves in different loops.
-void statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities = nullptr);
+LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities = nullptr);
 
 /// Step 3. coefficients: [N*C], or [C] when `pooled`. reuses_probabilities: statistics() has written them to `out`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.

@@ -101,8 +101,8 @@ void make_coefficients(const Call& call, const GroupTotals& total, int64_t first
                         memory.coefficients, first, last);
 }
 
-/// Steps 1 and 3, a few samples at a time.
-void run_fused(const Call& call, const Strategy& strategy, const GradientOut& out, Memory& memory) {
+/// Steps 1 and 3, a few samples at a time, up to samples with invalid values.
+LabelFault run_fused(const Call& call, const Strategy& strategy, const GradientOut& out, Memory& memory) {
   const Inputs& in = call.in;
   const int64_t N = in.samples, C = in.classes;
   const GroupTotals total = expected_totals(call, memory.counts);
@@ -110,10 +110,16 @@ void run_fused(const Call& call, const Strategy& strategy, const GradientOut& ou
     const int64_t count = std::min(strategy.samples_at_once, N - n);
     const Inputs part = slice(in, n, count);
     const GradientOut place = slice(out, in, n);
-    statistics(part, memory.sums + n * C, strategy.reuses_probabilities ? &place : nullptr);
+    const GradientOut* keep = strategy.reuses_probabilities ? &place : nullptr;
+    LabelFault faults = statistics(part, memory.sums + n * C, keep);
+    if (faults.count > 0) {
+      faults.first_index += n * C * in.voxels;
+      return faults;
+    }
     make_coefficients(call, total, n, n + count, memory);
     gradient(part, memory.coefficients + n * C, false, place, strategy.reuses_probabilities);
   }
+  return {};
 }
 
 /// Step 3 of the whole batch, for the predictions and for the target.
@@ -151,10 +157,10 @@ LabelFault run(const Call& call, const Capabilities& capabilities) {
   out.streaming = strategy.streams;
 
   if (computes) {
-    const LabelFault faults = check_target(in, memory.counts);
+    LabelFault faults = check_target(in, memory.counts);
     if (faults.count > 0) return faults;
-    if (strategy.fuses_steps) run_fused(call, strategy, out, memory);
-    else statistics(in, memory.sums);
+    faults = strategy.fuses_steps ? run_fused(call, strategy, out, memory) : statistics(in, memory.sums);
+    if (faults.count > 0) return faults;
     if (call.options.pooled) pool_over_batch(N, C, memory.sums);
     if (call.statistics) std::memcpy(call.statistics, memory.sums, statistics_bytes);
   } else {

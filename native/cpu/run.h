@@ -4,7 +4,8 @@
 
 namespace warpdice::cpu {
 
-/// Does the call's steps. When the target has invalid values it writes nothing and returns them.
+/// Does the call's steps. When there are invalid values it returns them. Labels are checked before anything is written;
+/// floats are found in step 1, when gradients of other samples may have been written.
 LabelFault run(const Call& call);
 
 /// The same with the strategy of a CPU that has other capabilities. The results are the same bits, except for

@@ -48,7 +48,7 @@ Plan::Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream)
       graph_(stream->device(), enqueue_all(owned_)) {
   if (!owned_.call.faults) return;
   // Somebody may read the faults before the first execute(): with all bits 0 there are none.
-  static_assert(sizeof(LabelFault) == 3 * sizeof(int64_t));
+  static_assert(sizeof(LabelFault) == 4 * sizeof(int64_t));
   use_device(stream->device());
   check(cudaMemsetAsync(owned_.call.faults, 0, sizeof(LabelFault), stream->handle()), "cudaMemsetAsync");
 }

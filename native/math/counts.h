@@ -42,9 +42,6 @@ struct CountInputs {
   }
 };
 
-/// Other programs round probabilities, and may leave them so far outside of [0, 1].
-constexpr double kProbabilityTolerance = 1e-3;
-
 struct CountFaults {
   LabelFault predictions, target;
 

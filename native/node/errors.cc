@@ -44,11 +44,14 @@ napi_value caught_error(napi_env env) noexcept {
 }
 
 Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
-  Napi::Error error(env, make_error(env, "ERR_LABEL_RANGE", "Labels are out of range"));
+  Napi::Error error(env, make_error(env, "ERR_LABEL_RANGE", "Values are out of range"));
   Napi::Object object = error.Value();
   object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
   object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
   object.Set("value", Napi::Number::New(env, fault.first_value));
+  if (fault.kind != FaultKind::label) {
+    object.Set("ofFloats", Napi::String::New(env, fault.kind == FaultKind::target ? "target" : "predictions"));
+  }
   return error;
 }
 

@@ -22,7 +22,9 @@ const cases: [string, Partial<NativeLossOptions>][] = [
   ['minimum of probabilities', { overlap: Overlap.minimum, activation: Activation.none }],
   ['Wasserstein', { kind: LossKind.wasserstein, overlap: Overlap.wasserstein, distances }],
 ];
-const logits = () => Float32Array.from({ length: size }, (_, i) => Math.sin(i * 0.7));
+/** Logits or probabilities. */
+const predictions = () =>
+  Float32Array.from({ length: size }, (_, i) => 0.5 + 0.5 * Math.sin(i * 0.7));
 const labels = Uint8Array.from({ length: S }, (_, i) => i % C);
 const soft = Float32Array.from({ length: size }, (_, i) => 0.5 + 0.4 * Math.cos(i));
 
@@ -56,14 +58,14 @@ function run(
 test.each(cases)('%s', (_, given) => {
   const last = S - 1; // in the padded last step
   for (const y of [labels, soft]) {
-    const x = logits();
+    const x = predictions();
     x[C * S - 1] = Number.NaN;
     expect(run(given, x, y, undefined).value).toBeNaN();
 
     const weight = new Float32Array(S).fill(0.75);
     weight[last] = 0;
     const { value, grads } = run(given, x, y, weight);
-    const clean = run(given, logits(), y, weight);
+    const clean = run(given, predictions(), y, weight);
     expect(value).toBe(clean.value);
     expect(value).toBeGreaterThan(0);
     for (const [which, grad] of grads.entries()) {
@@ -73,5 +75,5 @@ test.each(cases)('%s', (_, given) => {
   }
   const target = soft.slice();
   target[C * S - 1] = Number.NaN;
-  expect(run(given, logits(), target, undefined).value).toBeNaN();
+  expect(run(given, predictions(), target, undefined).value).toBeNaN();
 });

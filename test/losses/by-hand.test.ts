@@ -107,12 +107,12 @@ describe('generalized Dice', () => {
   });
 
   test('an absent class with negative predictions: their minimum with t = 0 counts in I', () => {
-    // Class 0: I = 1.25, sum p = 1.25, V = 2. Class 1: I = -.25, sum p = .25. Both weigh 1/4, the second three times.
-    const x = tensor([0.75, 0.5, -0.25, 0.5], [1, 2, 2], 'float64');
+    // Class 0: I = 1.25, sum p = 1.25, V = 2. Class 1: I = -1/128, sum p = 1/2 - 1/128. Both weigh 1/4, the second three times.
+    const x = tensor([0.75, 0.5, -1 / 128, 0.5], [1, 2, 2], 'float64');
     const only0 = tensor([0, 0], [1, 2], 'uint8');
     const loss = new GeneralizedDiceLoss({ overlap: 'minimum', classWeights: [1, 3], ...exact });
     const { value, grad } = loss.valueAndGrad(x, only0);
-    const [A, B] = [2 * (1.25 - 3 * 0.25), 3.25 + 3 * 0.25];
+    const [A, B] = [2 * (1.25 - 3 / 128), 3.25 + 3 * (0.5 - 1 / 128)];
     expect(value.itemSync()).toBeCloseTo(1 - A / B, 14);
     const [dI, dP] = [-2 / B, A / B ** 2];
     close(numbers(grad), dI + dP, dI + dP, 3 * (dI + dP), 3 * dP);

@@ -57,7 +57,7 @@ test.each(['product', 'minimum'] as const)(
   'generalized Dice, %s: two classes of one volume share the slope of the weight that an absent one has of them',
   (overlap) => {
     const loss = new GeneralizedDiceLoss({ overlap, smoothDenominator: 0 });
-    const x = tensor([0.5, 0.7, 0.2, 0.4, 0.6, -0.3], [1, 3, 2], 'float64');
+    const x = tensor([0.5, 0.7, 0.2, 0.4, 0.6, -1 / 128], [1, 3, 2], 'float64');
     const target = (grown: number) =>
       tensor([1 + grown, 0.5, 0.5, 1 + grown, 0, 0], [1, 3, 2], 'float64');
     const value = (grown: number) => loss.value(x, target(grown)).value.itemSync();

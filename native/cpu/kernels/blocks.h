@@ -104,6 +104,9 @@ class Blocks {
     layout_.store(out, run_.n, block.s, block.voxels, staged, mode);
   }
 
+  /// Whether step 1 has seen a value outside [0, 1] that must be a probability.
+  bool outside_unit() const { return range_.outside_unit(); }
+
   /// T of whole steps without weights: how many voxels each class has, added to counts [C]. After with_steps().
   void count_labels(const Block& block, int64_t* counts) const;
 
@@ -119,10 +122,10 @@ class Blocks {
 
   template <class From, class Target>
   WARPDICE_INLINE Steps<T, Target, From> steps_of(const View<T, From>& z, const Block& block, const Target& target,
-                                                  bool weigh) const {
+                                                  bool weigh) {
     const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
     const bool entropy = in_.cross_entropy || in_.uniform;
-    return {in_.classes, count, z, target, weigh ? weights_ : nullptr, in_.squared, entropy, in_.uniform};
+    return {in_.classes, count, z, target, weigh ? weights_ : nullptr, in_.squared, entropy, in_.uniform, &range_};
   }
 
   /// Stages labels as int32, with -1 for a label that is no class. weigh: also gives ignored voxels weight 0. Passes
@@ -140,6 +143,7 @@ class Blocks {
   const Run& run_;
   alignas(64) int32_t labels_[kBlockSteps * kStep<T>];
   alignas(64) T weights_[kBlockSteps * kStep<T>];
+  Range<T> range_;
 };
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -35,7 +35,7 @@ void note_faults(const LabelRule<Value>& rule, const Value* values, int64_t coun
   }
 }
 
-/// Labels are classes; integers with one value per class are 0 and 1; floats may be anything.
+/// Labels are classes; integers with one value per class are 0 and 1. Floats are checked in step 1.
 inline LabelFault check_target(const Inputs& in, const Run& run) {
   LabelFault faults;
   const int64_t voxels = run.end - run.begin;

@@ -26,6 +26,8 @@ class EveryTerm {
       find(steps, false);
       for (int64_t c = 0; c < in_.classes; c++) {
         Vec<T> x[kUnroll];
+        if (!Target::kLabels) note(steps, [&](int u) { return steps.target.get(c, u); });
+        if (in_.activation == Activation::none) note(steps, [&](int u) { return p(c, u); });
         overlap(steps, c, x);
         add_any(steps, x, totals[c].intersection);
         add_each(steps, totals[c].prediction, [&](int u) { return in_.squared ? square(p(c, u)) : p(c, u); });
@@ -276,6 +278,14 @@ class EveryTerm {
     Vec<T> x[kUnroll];
     for (int u = 0; u < kUnroll; u++) x[u] = value(u);
     add_any(steps, x, total);
+  }
+
+  template <class Value>
+  static WARPDICE_INLINE void note(const Steps<T, Target>& steps, Value value) {
+    Vec<T> x[kUnroll];
+    for (int u = 0; u < kUnroll; u++) x[u] = value(u);
+    if (steps.weight) note_range<T, true>(steps, x);
+    else note_range<T, false>(steps, x);
   }
 
   static void add_any(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {

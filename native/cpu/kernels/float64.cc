@@ -4,7 +4,8 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-template void KernelRun<double>::statistics(Sums*, const GradientOut*);
+template bool KernelRun<double>::statistics(Sums*, const GradientOut*);
+template LabelFault KernelRun<double>::find_outside_unit();
 template void KernelRun<double>::gradient(const Coefficients*, const GradientOut&, bool);
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

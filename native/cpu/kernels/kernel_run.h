@@ -22,8 +22,11 @@ class KernelRun {
   /// every_term: the passes are those of every_term.h.
   KernelRun(const Inputs& in, const Run& run, Workspace& workspace, bool every_term);
 
-  /// keep: null, or where step 3 will find the probabilities.
-  void statistics(Sums* sums, const GradientOut* keep);
+  /// keep: null, or where step 3 will find the probabilities. Returns whether there may be a find_outside_unit().
+  bool statistics(Sums* sums, const GradientOut* keep);
+
+  /// The values that step 1 takes for probabilities and that are outside [0, 1].
+  LabelFault find_outside_unit();
 
   /// kept: out.data holds what statistics() kept.
   void gradient(const Coefficients* coefficients, const GradientOut& out, bool kept);

@@ -23,8 +23,12 @@ void with_run(const Inputs& in, const Run& run, Workspace& workspace, bool every
   visit(kernel_run);
 }
 
-void statistics(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep) {
-  with_run(in, run, workspace, !in.plain(), [&](auto& kernel_run) { kernel_run.statistics(sums, keep); });
+LabelFault statistics(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep) {
+  LabelFault faults;
+  with_run(in, run, workspace, !in.plain(), [&](auto& kernel_run) {
+    if (kernel_run.statistics(sums, keep)) faults = kernel_run.find_outside_unit();
+  });
+  return faults;
 }
 
 void gradient(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,

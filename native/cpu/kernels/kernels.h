@@ -41,8 +41,9 @@ struct Kernels {
   /// counts: [C + 1], added to: how many voxels each class has, and how many are ignored.
   void (*count_labels)(const Inputs& in, const Run& run, int64_t* counts);
 
-  /// sums: [C], written. keep: null, or where the gradient of the same call will be written.
-  void (*statistics)(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep);
+  /// sums: [C], written. keep: null, or where the gradient of the same call will be written. Returns the values that
+  /// should be from 0 to 1 and are not.
+  LabelFault (*statistics)(const Inputs& in, const Run& run, Workspace& workspace, Sums* sums, const GradientOut* keep);
 
   /// coefficients: [C]. kept: statistics() was given `out` to keep what the gradient needs.
   void (*gradient)(const Inputs& in, const Run& run, Workspace& workspace, const Coefficients* coefficients,

@@ -106,6 +106,7 @@ void plain_statistics(Steps<T, Target, From> steps, Totals* totals) {
       Vec<T> p[kUnroll];
       steps.z.prefetch(c);
       for (int u = 0; u < kUnroll; u++) p[u] = steps.z.get(c, u);
+      note_range<T, kWeighted>(steps, p);
       add_terms<T, kSquared, kWeighted>(steps, c, p, totals[c]);
     }
   }

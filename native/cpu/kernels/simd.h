@@ -91,6 +91,20 @@ WARPDICE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
 }
 WARPDICE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return a > b ? a : b; }
 
+/// The smaller; `b` where either is NaN.
+WARPDICE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec<float>)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+  return (Vec<float>)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return a < b ? a : b;
+#endif
+}
+WARPDICE_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return a < b ? a : b; }
+
 WARPDICE_INLINE Vec<float> magnitude(Vec<float> v) { return (Vec<float>)((Mask<float>)v & INT32_MAX); }
 WARPDICE_INLINE Vec<double> magnitude(Vec<double> v) { return (Vec<double>)((Mask<double>)v & INT64_MAX); }
 

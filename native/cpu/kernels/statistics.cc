@@ -3,6 +3,7 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-template void KernelRun<float>::statistics(Sums*, const GradientOut*);
+template bool KernelRun<float>::statistics(Sums*, const GradientOut*);
+template LabelFault KernelRun<float>::find_outside_unit();
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -1,5 +1,5 @@
 #pragma once
-// Step 1 on a run.
+// Step 1 on a run, and the values that it cannot take.
 #include "cpu/kernels/every_term.h"
 #include "cpu/kernels/kernel_run.h"
 #include "cpu/kernels/pointwise.h"
@@ -8,7 +8,7 @@
 namespace warpdice::cpu::WARPDICE_TARGET {
 
 template <class T>
-void KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
+bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
   memset(static_cast<void*>(totals_), 0, in_.classes * sizeof(Totals));
   memset(counts_, 0, in_.classes * sizeof(int64_t));
   const Sink<T> keeps_nothing = {nullptr, 0, false};
@@ -46,6 +46,33 @@ void KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
     if (keep && block.partial) keep_partial(*keep, block);
   }
   finish(weight, unweighted_voxels, sums);
+  return blocks_.outside_unit();
+}
+
+template <class T>
+LabelFault KernelRun<T>::find_outside_unit() {
+  LabelFault faults;
+  const LayoutConverter<T>& layout = blocks_.layout();
+  for (int64_t s = run_.begin; s < run_.end;) {
+    const Block block = blocks_.next_block(s, run_.end, false);
+    s += block.voxels;
+    const View<T> z = blocks_.view(in_.predictions, block, staged_);
+    blocks_.with_steps(z, block, true, staged_target_, [&](const auto& steps) {
+      const auto look = [&](FaultKind kind, const View<T>& x, int64_t c, int64_t j) {
+        const T value = x.data[c * x.class_stride + j];
+        if (steps.weight[j] == 0 || !outside_unit(value)) return;
+        const int64_t first = layout.offset(run_.n, block.s);
+        faults.add({1, first + (layout.channels_last ? j * in_.classes + c : c * in_.voxels + j), value, kind});
+      };
+      for (int64_t c = 0; c < in_.classes; c++) {
+        for (int64_t j = 0; j < block.voxels; j++) {
+          if constexpr (!decltype(steps.target)::kLabels) look(FaultKind::target, steps.target.view, c, j);
+          if (in_.activation == Activation::none) look(FaultKind::prediction, z, c, j);
+        }
+      }
+    });
+  }
+  return faults;
 }
 
 template <class T>

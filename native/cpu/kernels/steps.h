@@ -88,6 +88,37 @@ WARPDICE_INLINE Slope<T> slope_of(const Inputs& in, const Coefficients& d) {
           static_cast<T>(d.cross_entropy + d.uniform)};
 }
 
+/// The least and the largest of the values that must be probabilities, lane by lane: those of a dense target and,
+/// without an activation, the predictions. A NaN, which gives NaN, may hide its neighbours.
+template <class T>
+struct Range {
+  Vec<T> least = {}, largest = {};
+
+  /// As a tree: one step after the other would wait for the result before.
+  WARPDICE_INLINE void note(const Vec<T> (&x)[kUnroll]) {
+    Vec<T> low[kUnroll / 2], high[kUnroll / 2];
+    for (int u = 0; u < kUnroll / 2; u++) {
+      low[u] = min(x[u], x[u + kUnroll / 2]);
+      high[u] = max(x[u], x[u + kUnroll / 2]);
+    }
+    for (int half = kUnroll / 4; half > 0; half /= 2) {
+      for (int u = 0; u < half; u++) {
+        low[u] = min(low[u], low[u + half]);
+        high[u] = max(high[u], high[u + half]);
+      }
+    }
+    least = min(low[0], least);
+    largest = max(high[0], largest);
+  }
+
+  bool outside_unit() const {
+    bool any = false;
+    for (int i = 0; i < Simd<T>::lanes; i++)
+      any |= warpdice::outside_unit(least[i]) || warpdice::outside_unit(largest[i]);
+    return any;
+  }
+};
+
 /// The data that a pass works on. It advances by whole steps.
 template <class T, class Target, class From = T>
 struct Steps {
@@ -102,6 +133,7 @@ struct Steps {
   bool squared;     // k = 2 instead of 1
   bool entropy;     // make the sum E, or U
   bool uniform;     // make the sum U
+  Range<T>* range;  // what step 1 has seen
 
   WARPDICE_INLINE bool weighted() const { return kWeighable && weight; }
 
@@ -148,29 +180,31 @@ template <class T, bool kSquared, bool kWeighted, class Target, class From>
 WARPDICE_INLINE void add_terms(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
                                Totals& totals) {
   constexpr bool kVolume = kSquared && !Target::kLabels;
-  Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll], volume[kUnroll];
+  Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll], volume[kUnroll], t[kUnroll];
   const Vec<T> zero = {};
   for (int u = 0; u < kUnroll; u++) {
     if constexpr (kWeighted) {
       // Selected, not multiplied: a voxel without weight contributes nothing even if it is NaN.
       const Vec<T> w = load<Vec<T>>(steps.weight + u * Simd<T>::lanes);
-      const Vec<T> pu = w == zero ? zero : p[u], t = w == zero ? zero : steps.target.get(c, u);
-      intersection[u] = w * pu * t;
+      const Vec<T> pu = w == zero ? zero : p[u];
+      t[u] = w == zero ? zero : steps.target.get(c, u);
+      intersection[u] = w * pu * t[u];
       prediction[u] = kSquared ? w * pu * pu : w * pu;
-      target[u] = kSquared ? w * t * t : w * t;
-      if constexpr (kVolume) volume[u] = w * t;
+      target[u] = kSquared ? w * t[u] * t[u] : w * t[u];
+      if constexpr (kVolume) volume[u] = w * t[u];
     } else {
       intersection[u] = steps.target.times(c, u, p[u]);
       prediction[u] = kSquared ? p[u] * p[u] : p[u];
       if constexpr (!Target::kLabels) {
-        const Vec<T> t = steps.target.get(c, u);
-        target[u] = kSquared ? t * t : t;
-        if constexpr (kVolume) volume[u] = t;
+        t[u] = steps.target.get(c, u);
+        target[u] = kSquared ? t[u] * t[u] : t[u];
+        if constexpr (kVolume) volume[u] = t[u];
       }
     }
   }
   totals.intersection += tree_sum<T>(intersection);
   totals.prediction += tree_sum<T>(prediction);
+  if constexpr (!Target::kLabels) steps.range->note(t);
   if constexpr (kWeighted || !Target::kLabels) totals.target += tree_sum<T>(target);
   if constexpr (kVolume) totals.volume += tree_sum<T>(volume);
 }
@@ -194,6 +228,21 @@ WARPDICE_INLINE void weigh(const T* weight, Vec<T> (&x)[kUnroll]) {
     const Vec<T> w = load<Vec<T>>(weight + u * Simd<T>::lanes);
     x[u] = w == zero ? zero : w * x[u];
   }
+}
+
+/// x; exactly 0 where the weight is 0, even if x is NaN.
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target, From>& steps, int u, Vec<T> g) {
+  if constexpr (!kWeighted) return g;
+  const Vec<T> zero = {};
+  return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
+}
+
+/// Notes values that must be probabilities, of one class of one step, except where the weight is 0.
+template <class T, bool kWeighted, class Target, class From>
+WARPDICE_INLINE void note_range(const Steps<T, Target, From>& steps, Vec<T> (&x)[kUnroll]) {
+  for (int u = 0; u < kUnroll; u++) x[u] = only_weighted<T, kWeighted>(steps, u, x[u]);
+  steps.range->note(x);
 }
 
 /// Adds x of one class of one step, weighed where there are weights.
@@ -237,14 +286,6 @@ WARPDICE_INLINE Vec<T> slope_at(const Steps<T, Target, From>& steps, const Slope
     dp = slope.at(steps.target.get(c, u), difference);
   }
   return weighed<T, kWeighted>(steps, u, dp);
-}
-
-/// The gradient is exactly 0 where the weight is.
-template <class T, bool kWeighted, class Target, class From>
-WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target, From>& steps, int u, Vec<T> g) {
-  if constexpr (!kWeighted) return g;
-  const Vec<T> zero = {};
-  return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
 }
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -104,7 +104,7 @@ __device__ void note_invalid(const Inputs& in, DType dtype, int64_t first, int64
     const bool inside = values[j] >= least && values[j] <= most;
     if (inside || j >= count || (values[j] != values[j] && !check.is_target)) continue;
     if (dtype != DType::uint8 && weight[j] == 0) continue;
-    note_fault(check.faults, first + (in.channels_last ? j * in.classes : j));
+    note_fault(check.faults->target, first + (in.channels_last ? j * in.classes : j));
   }
 }
 

@@ -111,13 +111,17 @@ __device__ inline double value_at(const Operand& operand, int64_t i) {
   return 0;
 }
 
-/// What the counters say about the values of in.target.
+/// What the counters say about the target and the predictions.
 __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
   LabelFault fault;
-  if (counters.faults == 0) return fault;
-  fault.count = static_cast<int64_t>(counters.faults);
-  fault.first_index = static_cast<int64_t>(~counters.largest_complement);
-  fault.first_value = value_at(in.target, fault.first_index);
+  const bool of_target = counters.target.faults != 0;
+  const FaultCounter& counter = of_target ? counters.target : counters.predictions;
+  if (counter.faults == 0) return fault;
+  fault.count = static_cast<int64_t>(counter.faults);
+  fault.first_index = static_cast<int64_t>(~counter.largest_complement);
+  fault.first_value = value_at(of_target ? in.target : in.predictions, fault.first_index);
+  const bool integers = in.labels || in.target.dtype == DType::uint8;
+  fault.kind = !of_target ? FaultKind::prediction : integers ? FaultKind::label : FaultKind::target;
   return fault;
 }
 

@@ -124,6 +124,7 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
           for (int j = 0; j < kPart; j++) {
             const A z = widen(hold.z[c][part + j]), w = voxels.weight[j];
             const Probability<A> x = softmax ? shared[j].at(z) : pointwise<kEveryTerm>(sigmoid, z);
+            check_probability(in, w, z, Hold::index(in, block, c, s + h * kStride + part + j), counters);
             if constexpr (kEveryTerm) few.add(in, w, x, t[j], 0);
             else few.add_label(in, w, x.p, voxels.class_index[j] == block.first + c);
           }

@@ -206,6 +206,7 @@ __device__ void add_voxels(const Tile<P, kPack, kEveryTerm>& tile, int c, int v,
     if (v + j >= tile.count) return;
     const TileVoxel<A>& voxel = tile.voxels[v + j];
     const Probability<A> x = tile.probability(voxel, values[j]);
+    check_probability(tile.in, voxel.weight, values[j], tile.index(c, v + j), counters);
     if constexpr (kEveryTerm) {
       const A t = tile.target(c, v + j, counters);
       const bool costs = tile.in.overlap == Overlap::wasserstein && t != 0 && voxel.weight != 0;

@@ -21,17 +21,28 @@ __device__ inline float widen(uint8_t x) { return x; }
 __device__ inline void narrow(float x, float& to) { to = x; }
 __device__ inline void narrow(double x, double& to) { to = x; }
 
-/// All blocks of a call count here. Every member starts as 0.
-struct Counters {
-  unsigned long long faults;              // invalid values of the target
+/// Invalid values of one array.
+struct FaultCounter {
+  unsigned long long faults;
   unsigned long long largest_complement;  // ~index of the first one: the largest, as its index is the smallest
-  unsigned ticket;                        // blocks of finish_kernel that have ended
 };
 
-/// index: of the invalid value in the target.
-__device__ inline void note_fault(Counters* counters, int64_t index) {
-  atomicAdd(&counters->faults, 1ull);
-  atomicMax(&counters->largest_complement, ~static_cast<unsigned long long>(index));
+/// All blocks of a call count here. Every member starts as 0.
+struct Counters {
+  FaultCounter target, predictions;
+  unsigned ticket;  // blocks of finish_kernel that have ended
+};
+
+/// index: of the invalid value in the array.
+__device__ inline void note_fault(FaultCounter& counter, int64_t index) {
+  atomicAdd(&counter.faults, 1ull);
+  atomicMax(&counter.largest_complement, ~static_cast<unsigned long long>(index));
+}
+
+/// Counts a prediction, element `index`, of weight w that should be a probability and is none.
+template <class A>
+__device__ void check_probability(const Inputs& in, A w, A p, int64_t index, Counters* counters) {
+  if (in.activation == Activation::none && w != 0 && outside_unit(p)) note_fault(counters->predictions, index);
 }
 
 /// Loads kCount elements of type T from element i on, and widens them. Elements from `count` on are 0.
@@ -77,7 +88,7 @@ __device__ void decode_labels(const Inputs& in, int64_t i, int64_t count, Voxels
   for (int j = 0; j < kCount; j++) {
     if (rule.is_ignored(labels[j])) voxels.weight[j] = 0;
     else if (rule.is_valid(labels[j])) voxels.class_index[j] = static_cast<int>(rule.class_of(labels[j]));
-    else if (counters) note_fault(counters, i + j);
+    else if (counters) note_fault(counters->target, i + j);
   }
 }
 
@@ -98,8 +109,8 @@ __device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<A
 }
 
 /// t of class c at kCount neighbouring voxels, of which the first is element i of a dense target. A voxel whose value
-/// is to be ignored, in a one-class mask, gets weight 0. counters: where values of a uint8 target other than 0 and 1
-/// are counted; null when another thread counts them.
+/// is to be ignored, in a one-class mask, gets weight 0. counters: where values outside [0, 1] are counted, unless
+/// floats have weight 0; null when another thread counts them.
 template <class P, int kCount>
 __device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
                             Accumulator<P> (&t)[kCount], Counters* counters) {
@@ -110,7 +121,9 @@ __device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, V
   load_operand<P>(in.target, i, count, t);
   for (int j = 0; j < kCount; j++) {
     if (in.has_ignore && t[j] == static_cast<Accumulator<P>>(in.ignore_index)) voxels.weight[j] = 0;
-    else if (counters && in.target.dtype == DType::uint8 && t[j] > 1) note_fault(counters, i + j);
+    else if (counters && outside_unit(t[j]) && j < count) {
+      if (voxels.weight[j] != 0 || in.target.dtype == DType::uint8) note_fault(counters->target, i + j);
+    }
   }
 }
 

@@ -1,0 +1,75 @@
+/**
+ * On the emulated device: floats outside [0, 1] in a dense target, or in predictions without an activation, are an error
+ * when a result is read.
+ *
+ * @jest-environment ./test/support/emulated-environment.cjs
+ */
+import { expect, test } from '@jest/globals';
+import { DiceLoss, type LossOptions, Tensor } from '../../lib/index.js';
+import { gpu } from '../support/device.js';
+import { Random } from '../support/random.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
+
+const on = ({ data, shape, dtype }: Typed) =>
+  Tensor.copyOf(data as never, shape, { dtype } as never).to(gpu);
+
+async function solved(options: LossOptions, x: Typed, y: Typed, w?: Typed): Promise<number> {
+  const loss = new DiceLoss(options);
+  const { value } = loss.valueAndGrad(on(x), on(y), w ? { weight: on(w) } : {});
+  return value.item();
+}
+
+// 3 classes in registers; 20, and channels last, in tiles.
+test.each([3, 20])('wherever it is: %d classes', async (C) => {
+  const [N, random] = [2, new Random(C)];
+  for (const dtype of ['float32', 'float64', 'float16', 'bfloat16'] as const)
+    for (const S of [1, 130])
+      for (const layout of ['channels-first', 'channels-last'] as const)
+        for (const activation of ['none', 'softmax'] as const) {
+          const shape = layout === 'channels-first' ? [N, C, S] : [N, S, C];
+          const values = random.array(N * C * S, () => random.uniform());
+          const index = random.integer(values.length);
+          const bad = Array.from(values, (x, i) => (i === index ? -2 : x));
+          const [good, wrong] = [tensor(values, shape, dtype), tensor(bad, shape, dtype)];
+          const labels = full([N, S], 1, 'uint8');
+          const options = { activation, layout };
+          const fault = { code: 'ERR_LABEL_RANGE', count: 1, index, value: -2 };
+          await expect(solved(options, good, wrong)).rejects.toMatchObject({
+            ...fault,
+            message: expect.stringContaining('values from 0 to 1 for target'),
+          });
+          if (activation === 'softmax') {
+            await solved(options, wrong, labels);
+            continue;
+          }
+          for (const target of [good, labels]) {
+            await expect(solved(options, wrong, target)).rejects.toMatchObject({
+              ...fault,
+              message: expect.stringContaining("use activation 'softmax'"),
+            });
+          }
+        }
+});
+
+test('rounding, NaN, a weight of 0 and ignored values are no fault', async () => {
+  const [p, t] = [
+    tensor([1.0078125, 0.5], [2], 'float32'),
+    tensor([1, -0.0078125], [2], 'float32'),
+  ];
+  expect(await solved({}, p, t)).toBeLessThan(0.2);
+  expect(await solved({}, tensor([Number.NaN, 1], [2], 'float32'), t)).toBeNaN();
+  const [far, white] = [tensor([7, 1], [2], 'float32'), tensor([255, 1], [2], 'float32')];
+  const weight = tensor([0, 1], [2], 'uint8');
+  expect(await solved({}, far, white, weight)).toBeCloseTo(0, 6);
+  expect(await solved({ ignoreIndex: 255 }, far, white)).toBeCloseTo(0, 6);
+  const labels = tensor([9, 1], [2], 'uint8');
+  expect(await solved({ ignoreIndex: 9 }, far, labels)).toBeCloseTo(0, 6);
+});
+
+test('both: the target first', async () => {
+  const far = tensor([7, 1], [2], 'float32');
+  await expect(solved({}, far, tensor([1, 255], [2], 'float64'))).rejects.toMatchObject({
+    index: 1,
+    value: 255,
+  });
+});
