@@ -16,7 +16,11 @@ std::string read(const std::string& path) {
   std::string text;
   if (std::FILE* file = std::fopen(path.c_str(), "r")) {
     char piece[512];
-    for (size_t size; (size = std::fread(piece, 1, sizeof piece, file)) > 0;) text.append(piece, size);
+    size_t size;
+    do {
+      size = std::fread(piece, 1, sizeof piece, file);
+      text.append(piece, size);
+    } while (size == sizeof piece);
     std::fclose(file);
   }
   return text;
@@ -52,7 +56,12 @@ double smallest(double (*quota)(const std::string& folder), const std::string& m
 }
 
 /// Whether the comma-separated list names the controller "cpu".
-bool has_cpu(const std::string& controllers) { return ("," + controllers + ",").find(",cpu,") != std::string::npos; }
+bool has_cpu(const std::string& controllers) {
+  std::string list = ",";
+  list += controllers;
+  list += ',';
+  return list.find(",cpu,") != std::string::npos;
+}
 
 }  // namespace
 
@@ -71,7 +80,10 @@ int quota_processors(const std::string& root) {
     if (controllers.empty()) {
       least = std::fmin(least, smallest(quota_v2, mount, path));
     } else if (has_cpu(controllers)) {
-      least = std::fmin(least, smallest(quota_v1, mount + "/" + controllers, path));
+      std::string folder = mount;
+      folder += '/';
+      folder += controllers;
+      least = std::fmin(least, smallest(quota_v1, folder, path));
       least = std::fmin(least, smallest(quota_v1, mount + "/cpu", path));  // often a link to the former
     }
   }
