@@ -6,8 +6,10 @@ import { sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { Loss } from './losses/loss.js';
 import type { LossOptions } from './losses/options.js';
-import type { TypedArray } from './tensors/dtype.js';
+import { makeArray } from './tensors/allocate.js';
+import { kindFor, type TypedArray } from './tensors/dtype.js';
 import type { TensorLike } from './tensors/tensor.js';
+import { kindOf } from './tensors/typed-array.js';
 
 /** The part of a TensorFlow.js tensor that {@link tfLoss} uses. */
 export interface TfTensor {
@@ -190,13 +192,19 @@ function checkTensor(tensor: TfTensor, name: string, dtypes: readonly string[]):
  * The values in an array that fits the tensor's dtype. TensorFlow.js' own array may not fit: on the cpu backend a cast to a
  * wider dtype keeps the old array, so `tf.oneHot(labels, C).toFloat().dataSync()` is an Int32Array.
  */
-function read(tensor: TfTensor): Float32Array | Int32Array | Uint8Array {
+function read(tensor: TfTensor): Read {
   const data = tensor.dataSync();
-  const Expected = arrays[tensor.dtype as keyof typeof arrays];
-  return data instanceof Expected ? data : Expected.from(data);
+  const dtype = arrays[tensor.dtype as keyof typeof arrays];
+  if (kindOf(data) === kindFor(dtype)) return data;
+  const copy = makeArray(dtype, data.length) as Read;
+  copy.set(data);
+  return copy;
 }
 
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+type Read = Float32Array | Int32Array | Uint8Array;
+
+/** The dtypes that TensorFlow.js' have here. */
+const arrays = { float32: 'float32', int32: 'int32', bool: 'uint8' } as const;
 
 /** The values of yTrue in a dtype that the loss takes. It does not take a dense int32 target, which becomes uint8. */
 function targetData(yTrue: TfTensor, yPred: TfTensor, layout: string): TypedArray {
@@ -207,7 +215,7 @@ function targetData(yTrue: TfTensor, yPred: TfTensor, layout: string): TypedArra
   const dense = sameShape(yTrue.shape, shape);
   if (!dense || oneClass || yTrue.dtype !== 'int32') return data;
 
-  const bytes = new Uint8Array(data.length);
+  const bytes = makeArray('uint8', data.length);
   let count = 0;
   let index = -1;
   for (let i = 0; i < data.length; i++) {
