@@ -2,7 +2,7 @@
 // the package that it uses (tfjs, tfjs-node or tfjs-core), so a program never loads a second copy.
 import { type Names, outNames } from './calls/argument-names.js';
 import './common/disposable.js';
-import { sameShape, show, showShape, typeError } from './common/check.js';
+import { cut, sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { Loss } from './losses/loss.js';
 import type { LossOptions } from './losses/options.js';
@@ -102,7 +102,7 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
   loss.useNames(names);
   const unreduced = all.reduction === 'none';
 
-  return (yTrue, yPred) => {
+  const tfjsLoss = (yTrue: T, yPred: T): T => {
     checkTensor(yTrue, 'yTrue', Object.keys(arrays));
     checkTensor(yPred, 'yPred', ['float32']);
 
@@ -117,7 +117,7 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
         const data = read(dy);
         const scaled = unreduced
           ? { upstream: { data, shape: dy.shape } }
-          : { gradScale: data[0] as number };
+          : { gradScale: { data, shape: [] } };
         // A new array for each gradient: on the cpu backend tf.tensor keeps the array as its memory.
         const grad = loss.gradient(predictions, target, statistics, scaled);
         return [
@@ -131,6 +131,9 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
 
     return differentiable(yTrue, yPred);
   };
+  // As a metric, model.fit reports it by this name: 'diceLoss'.
+  const name = LossClass.name.charAt(0).toLowerCase() + LossClass.name.slice(1);
+  return Object.defineProperty(tfjsLoss, 'name', { value: name });
 }
 
 // --- checks, with messages in TensorFlow.js' terms --------------------------------------------------------
@@ -141,7 +144,7 @@ const names: Names = {
   target: 'yTrue',
   out: outNames('out'),
   dropAxis: (axis) => `use yTrue.squeeze([${axis}])`,
-  toIntegers: 'use yTrue.toInt()',
+  toIntegers: 'use yTrue.round().toInt()',
   toDense: 'use yTrue.toFloat()',
   labels: 'int32 or bool',
 };
@@ -184,7 +187,7 @@ function checkTensor(tensor: TfTensor, name: string, dtypes: readonly string[]):
   }
   if (dtypes.includes(tensor.dtype)) return;
   throw new TypeError(
-    `Expected dtype ${dtypes.join(' or ')} for ${name} but received ${tensor.dtype}`,
+    `Expected dtype ${dtypes.join(' or ')} for ${name} but received ${cut(String(tensor.dtype))}`,
   );
 }
 

@@ -39,7 +39,7 @@ export const defaultNames: Names = {
   target: 'target',
   out: outNames('out'),
   dropAxis: (_, shape) => `drop its class axis, { data: target.data, shape: ${showShape(shape)} }`,
-  toIntegers: 'use Uint8Array.from(data) or Int32Array.from(data)',
+  toIntegers: 'these are floats, round them: Int32Array.from(data, Math.round)',
   toDense: 'use Uint8Array.from(data), or pass class indices without the class axis',
   labels: labelList,
 };

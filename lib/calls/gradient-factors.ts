@@ -1,5 +1,5 @@
 // The factors of a gradient, applied before it is rounded: dL/dvalue (upstream) and gradScale.
-import { cannotCombine, needs, showShape, typeError } from '../common/check.js';
+import { cannotCombine, needs, rangeError, showShape, typeError } from '../common/check.js';
 import type { Device } from '../devices/device.js';
 import { nameOf, Reduction } from '../native/codes.js';
 import { makeArray } from '../tensors/allocate.js';
@@ -81,12 +81,19 @@ export function checkUpstream(
   return upstream;
 }
 
+/** A number that gradients are multiplied by. */
+export function checkScaleNumber(scale: unknown): number {
+  if (typeof scale !== 'number') throw typeError('a number', 'gradScale', scale);
+  if (!Number.isFinite(scale)) throw rangeError('a finite number', 'gradScale', scale);
+  return scale;
+}
+
 export function checkScale(
   scale: number | TensorLike | undefined,
   device: Device,
 ): number | Tensor {
   if (scale === undefined) return 1;
-  if (typeof scale === 'number') return scale;
+  if (typeof scale === 'number') return checkScaleNumber(scale);
   if (typeof scale !== 'object') throw typeError('a number or a scalar tensor', 'gradScale', scale);
   const tensor = toTensorOn(device, scale, 'gradScale', factors);
   if (tensor.size !== 1 || (tensor.dtype !== 'float32' && tensor.dtype !== 'float64')) {

@@ -1,5 +1,6 @@
 import { rangeError, sameShape, showShape } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
+import { guard, notByNew } from '../common/own.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { bindInputs, type PreparedCall } from './prepared-call.js';
@@ -30,7 +31,12 @@ export class Plan implements Disposable {
   readonly #runner: PlanRunner;
   #disposed = false;
 
+  static {
+    guard(Plan, 'a Plan', (value) => #call in value);
+  }
+
   private constructor(call: PreparedCall, runner: PlanRunner) {
+    if (call === undefined) throw notByNew('a Plan', 'loss.plan(predictions, target)', 'Plan');
     this.#call = call;
     this.#runner = runner;
   }

@@ -1,5 +1,5 @@
 // Checks that predictions at several scales, their target and their weight fit together. Each scale is then checked as a call.
-import { rangeError, sameShape, showShape } from '../common/check.js';
+import { cut, rangeError, sameShape, showShape } from '../common/check.js';
 import type { Tensor } from '../tensors/tensor.js';
 import { defaultNames } from './argument-names.js';
 import { layoutAdvice } from './layout-advice.js';
@@ -45,7 +45,7 @@ function sizeOfTarget(first: Shape, { shape }: Tensor, channelsLast: boolean): S
     ? sameShape(fixedOf(shape, channelsLast), fixedOf(first, channelsLast))
     : shape.length === first.length - 1 && shape[0] === first[0];
   if (fits) return dense ? sizeOf(shape, channelsLast) : shape.slice(1);
-  const labels = `[${[first[0], ...first.slice(2).map(() => 'any')].join(', ')}]`;
+  const labels = cut(`[${[first[0], ...first.slice(2).map(() => 'any')].join(', ')}]`);
   const expected = `shape ${anySize(first, channelsLast)} (dense) or ${labels} (class indices)`;
   const axis = channelsLast ? shape.length - 1 : 1;
   const advice =
@@ -122,5 +122,5 @@ const fixedOf = (shape: Shape, channelsLast: boolean): number[] => [
 
 function anySize(shape: Shape, channelsLast: boolean): string {
   const kept = channelsLast ? shape.length - 1 : 1;
-  return `[${shape.map((size, axis) => (axis === 0 || axis === kept ? size : 'any')).join(', ')}]`;
+  return cut(`[${shape.map((size, i) => (i === 0 || i === kept ? size : 'any')).join(', ')}]`);
 }

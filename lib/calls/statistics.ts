@@ -1,5 +1,6 @@
-import { checkInteger, checkKeys, rangeError, showShape, typeError } from '../common/check.js';
+import { checkInteger, checkKeys, cut, rangeError, showShape, typeError } from '../common/check.js';
 import { checkJsonSize } from '../common/json.js';
+import { guard, notByNew } from '../common/own.js';
 import { Device } from '../devices/device.js';
 import { copyArray, makeArray } from '../tensors/allocate.js';
 import { Tensor } from '../tensors/tensor.js';
@@ -55,6 +56,10 @@ export class Statistics {
 
   readonly #data: Float64Array | Tensor;
 
+  static {
+    guard(Statistics, 'Statistics', Statistics.isWhole);
+  }
+
   private constructor(
     data: Float64Array | Tensor,
     groups: number,
@@ -62,11 +67,15 @@ export class Statistics {
     samples: number,
     signature: string,
   ) {
+    if (data === undefined) {
+      throw notByNew('Statistics', 'loss.statistics(predictions, target)', 'Statistics');
+    }
     this.#data = data;
     this.shape = Object.freeze([groups, classes, sumCount] as const);
     this.samples = samples;
     this.signature = signature;
     this.pooled = isPooled(signature);
+    Object.freeze(this);
   }
 
   /** data: a tensor where the sums are on a GPU. @internal */
@@ -93,7 +102,7 @@ export class Statistics {
   }
 
   /** Whether `value` really has sums: a Proxy of statistics has none. @internal */
-  static isWhole(value: Statistics): boolean {
+  static isWhole(value: object): boolean {
     return #data in value;
   }
 
@@ -255,7 +264,7 @@ export class Statistics {
 
   /** For messages: shape and signature. */
   toString(): string {
-    return `Statistics ${showShape(this.shape)} (${this.signature})`;
+    return `Statistics ${showShape(this.shape)} (${cut(this.signature)})`;
   }
 }
 
@@ -312,7 +321,7 @@ export function checkSignature(value: unknown, signature: string, name: string):
   }
   if (statistics.signature !== signature) {
     throw new RangeError(
-      `Expected statistics of (${signature}) for ${name} but received those of (${statistics.signature})`,
+      `Expected statistics of (${cut(signature)}) for ${name} but received those of (${cut(statistics.signature)})`,
     );
   }
 }

@@ -1,11 +1,19 @@
 // The checks of arguments. Messages have three forms: "Expected X for name but received V" for values, "A cannot be combined
 // with B" (or "A needs B") for combinations, "Unknown option 'key': did you mean ...?" for keys. See docs/errors.md.
+import { isOfAnotherCopy } from './own.js';
 import { adviceFor, objectFor } from './suggest.js';
+
+/** The most letters of a value in a message. */
+const longest = 100;
+
+/** A text that messages show, cut where it is long. */
+export const cut = (text: string): string =>
+  text.length > longest ? `${text.slice(0, longest)}...` : text;
 
 /** A short text for any value, as messages show it. */
 export function show(value: unknown): string {
   try {
-    return described(value);
+    return cut(described(value));
   } catch {
     return 'an object that does not say what it is'; // its getters throw, or a Proxy was revoked
   }
@@ -14,6 +22,7 @@ export function show(value: unknown): string {
 function described(value: unknown): string {
   if (typeof value === 'string') return `'${short(value)}'`;
   if (typeof value === 'bigint') return `${short(value)}n`;
+  if (isOfAnotherCopy(value)) return ofAnotherCopy(value as object);
   if (typeof value === 'function') return `the function ${short(value.name) || '(anonymous)'}`;
   if (Array.isArray(value))
     return value.length > 16 ? `an array of ${value.length}` : showShape(value);
@@ -30,6 +39,11 @@ function described(value: unknown): string {
   }
   return short(value);
 }
+
+const ofAnotherCopy = (value: object): string =>
+  typeof value === 'function'
+    ? `the class ${short(value.name)} of another copy of warpdice`
+    : `${withArticle(short(value.constructor.name))} of another copy of warpdice`;
 
 /** `{ data, shape }`: of a plain object its first keys. */
 function showKeys(keys: readonly string[]): string {
@@ -56,7 +70,8 @@ function short(value: unknown): string {
 }
 
 export function showShape(shape: readonly unknown[]): string {
-  return `[${shape.map((size) => (Array.isArray(size) ? '[...]' : show(size))).join(', ')}]`;
+  const sizes = shape.slice(0, 16).map((size) => (Array.isArray(size) ? '[...]' : show(size)));
+  return cut(`[${sizes.join(', ')}${shape.length > 16 ? ', ...' : ''}]`);
 }
 
 /** "Expected X for name but received V", and what to do where that is known. */
@@ -66,7 +81,11 @@ export function sentence(
   received: unknown,
   advice: string | undefined,
 ): string {
-  const hint = isPromise(received) ? 'await it' : advice;
+  const hint = isPromise(received)
+    ? 'await it'
+    : isOfAnotherCopy(received)
+      ? 'a program must use one copy of the package, npm ls warpdice lists them'
+      : advice;
   const told = `Expected ${expected} for ${name} but received ${show(received)}`;
   return hint === undefined ? told : `${told}: ${hint}`;
 }
@@ -109,7 +128,10 @@ export const none: Record<string, never> = Object.freeze({});
 export function checkKeys(value: unknown, name: string, known: readonly string[]): void {
   if (value === undefined) return;
   if (!isRecord(value)) throw notAnObject(value, name, known);
-  for (const key in value) if (!known.includes(key)) throw unknownKey(key, value, name, known);
+  for (const key in value) {
+    if (known.includes(key) || !Object.hasOwn(value, key)) continue;
+    throw unknownKey(key, value, name, known);
+  }
 }
 
 const isRecord = (value: unknown): value is object =>
@@ -129,8 +151,16 @@ function unknownKey(key: string, value: object, name: string, known: readonly st
   return new TypeError(`Unknown ${kind} ${show(key)}${where}: ${adviceFor(key, known, kind)}`);
 }
 
+/** What was meant by an array or a tensor in place of the object that holds the gradient. */
+function gradientFor(value: unknown, known: readonly string[]): string | undefined {
+  const key = known.find((name) => name === 'grad' || name === 'targetGrad');
+  if (key === undefined) return undefined;
+  if (ArrayBuffer.isView(value)) return `{ ${key}: { data, shape } }`;
+  return isRecord(value) && 'shape' in value ? `{ ${key}: tensor }` : undefined;
+}
+
 function notAnObject(value: unknown, name: string, known: readonly string[]): TypeError {
-  const meant = objectFor(value, known);
+  const meant = objectFor(value, known) ?? gradientFor(value, known);
   const expected = name === 'options' || known.length > 5 ? 'an object' : `{ ${known.join(', ')} }`;
   return typeError(expected, name, value, meant && `write ${meant}`);
 }
@@ -141,7 +171,15 @@ export function checkOneOf<T extends string>(
   allowed: readonly T[],
   fallback: T,
 ): T {
-  if (value === undefined) return fallback;
+  return value === undefined ? fallback : expectOneOf(value, name, allowed);
+}
+
+/** One of the allowed texts, which has no default. */
+export function expectOneOf<T extends string>(
+  value: unknown,
+  name: string,
+  allowed: readonly T[],
+): T {
   if (typeof value === 'string' && (allowed as readonly string[]).includes(value))
     return value as T;
   const list = allowed.map((text) => `'${text}'`).join(', ');

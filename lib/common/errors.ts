@@ -20,14 +20,14 @@ export type ErrorCode =
 
 /** Every error that is not a wrong argument; `code` says which. */
 export class WarpDiceError extends Error {
-  override readonly name = 'WarpDiceError';
-  readonly code: ErrorCode;
+  declare readonly name: string;
+  declare readonly code: ErrorCode;
   /** For ERR_LABEL_RANGE: how many values are out of range. */
-  readonly count?: number;
+  declare readonly count?: number;
   /** For ERR_LABEL_RANGE: the flat index of the first of them. */
-  readonly index?: number;
+  declare readonly index?: number;
   /** For ERR_LABEL_RANGE: the value at that index. */
-  readonly value?: number;
+  declare readonly value?: number;
 
   constructor(
     code: ErrorCode,
@@ -35,9 +35,10 @@ export class WarpDiceError extends Error {
     options: ErrorOptions & { count?: number; index?: number; value?: number } = {},
   ) {
     super(message, options);
-    this.code = code;
-    if (options.count !== undefined) this.count = options.count;
-    if (options.index !== undefined) this.index = options.index;
-    if (options.value !== undefined) this.value = options.value;
+    const { count, index, value } = options;
+    const fields = { name: 'WarpDiceError', code, count, index, value };
+    for (const [key, value] of Object.entries(fields)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true });
+    }
   }
 }

@@ -2,6 +2,7 @@
 import type { NativeEvent, NativeStream } from '../../binding.js';
 import { checkInteger, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
+import { guard, notByNew } from '../common/own.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
 import { cuda, cudaDevices, version, whyNoGpu } from './cuda.js';
@@ -40,11 +41,17 @@ export class Device {
   readonly computeCapability: string | undefined;
   #stream: Stream | undefined;
 
+  static {
+    guard(Device, 'a Device', (value) => #stream in value);
+  }
+
   private constructor(kind: 'cpu' | 'cuda', index: number, name: string, capability?: string) {
+    if (name === undefined) throw notByNew('a Device', 'Device.cuda(index)', 'Device');
     this.kind = kind;
     this.index = index;
     this.name = name;
     this.computeCapability = capability;
+    Object.freeze(this);
   }
 
   static readonly #cpu = new Device('cpu', 0, `cpu (${native.simdTarget()})`);
@@ -166,6 +173,10 @@ export class Stream implements Disposable {
   readonly native: NativeStream;
   #disposed = false;
 
+  static {
+    guard(Stream, 'a Stream', (value) => #disposed in value);
+  }
+
   /** @throws TypeError; WarpDiceError ERR_CUDA */
   constructor(device: Device);
   /** handle: the `cudaStream_t` of a stream that other code owns. @internal */
@@ -174,6 +185,7 @@ export class Stream implements Disposable {
     if (device?.kind !== 'cuda') throw typeError('a CUDA device', 'device', device);
     this.device = device;
     this.native = callNative(() => new (cuda().Stream)(device.index, handle));
+    Object.freeze(this);
   }
 
   /**
@@ -249,6 +261,10 @@ export class StreamEvent implements Disposable {
   /** @internal */
   readonly native: NativeEvent;
 
+  static {
+    guard(StreamEvent, 'a StreamEvent', (value) => Object.hasOwn(value, 'native'));
+  }
+
   /**
    * @param options.interprocess true: another process can open the event by its {@link StreamEvent.ipcHandle}. Default false
    * @throws TypeError; WarpDiceError ERR_CUDA
@@ -256,6 +272,7 @@ export class StreamEvent implements Disposable {
   constructor(device: Device, options: { interprocess?: boolean | Uint8Array } = {}) {
     if (device?.kind !== 'cuda') throw typeError('a CUDA device', 'device', device);
     this.native = callNative(() => new (cuda().Event)(device.index, options.interprocess ?? false));
+    Object.freeze(this);
   }
 
   /** Opens an event that another process exported. @throws TypeError; WarpDiceError ERR_CUDA, also for a handle of this process */

@@ -1,4 +1,5 @@
 import { defaultNames, type Names, outNames } from '../calls/argument-names.js';
+import { checkScaleNumber } from '../calls/gradient-factors.js';
 import * as operations from '../calls/operations.js';
 import type { ValueAndGradOptions, ValueOptions } from '../calls/options.js';
 import { float64Buffer } from '../calls/outputs.js';
@@ -15,6 +16,7 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
+import { guard } from '../common/own.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import { floats, floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
@@ -97,6 +99,10 @@ export class DeepSupervision {
   readonly #fullSize: boolean;
   readonly #sameRatio: boolean;
 
+  static {
+    guard(DeepSupervision, 'a DeepSupervision', (value) => #loss in value);
+  }
+
   /**
    * @param loss The loss of every scale
    * @param weights One number per scale, finite and >= 0, in the order of the predictions
@@ -106,6 +112,9 @@ export class DeepSupervision {
     if (!(loss instanceof Loss)) {
       const advice = typeof loss === 'function' ? 'make one, new DiceLoss()' : undefined;
       throw typeError('a loss', 'loss', loss, advice);
+    }
+    if (!Loss.isWhole(loss)) {
+      throw new TypeError('Expected a loss for loss but received a Proxy of one: pass the loss');
     }
     this.#weights = checkNumbers(weights, 'weights');
     if (weights.length === 0) throw rangeError('one number per scale', 'weights', weights);
@@ -167,7 +176,7 @@ export class DeepSupervision {
   ): PrepareScale<ValueAndGradOptions['out'], LossValueAndGrad> {
     checkKeys(options, 'options', gradKeys);
     const { gradScale = 1, gradDtype, accumulate, upstream } = options;
-    if (typeof gradScale !== 'number') throw typeError('a number', 'gradScale', gradScale);
+    checkScaleNumber(gradScale);
     return (x, y, given, names, weight) => {
       const all = {
         ...given,

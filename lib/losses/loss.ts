@@ -20,6 +20,7 @@ import {
 import { CallRunner } from '../calls/run.js';
 import type { Statistics } from '../calls/statistics.js';
 import { none } from '../common/check.js';
+import { guard, notByNew } from '../common/own.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { type Definition, resolveOptions } from './resolve.js';
 
@@ -40,14 +41,20 @@ export abstract class Loss {
   readonly #names = { ...defaultNames };
   readonly #preparer: Preparer;
   readonly #runner: CallRunner;
-  /** @internal */
-  readonly channelsLast: boolean;
+  readonly #channelsLast: boolean;
+
+  static {
+    guard(Loss, 'a loss', Loss.isWhole);
+  }
 
   /** @internal */
   protected constructor(options: { allReduce?: AllReduce }, definition: Definition) {
+    if (definition === undefined) {
+      throw notByNew('a loss', 'new DiceLoss(options), or of another loss,', new.target.name);
+    }
     const resolved = resolveOptions(options, definition);
     const statistics = new LossStatistics(resolved);
-    this.channelsLast = resolved.channelsLast;
+    this.#channelsLast = resolved.channelsLast;
     const allReduce = checkAllReduce(options.allReduce);
     this.#preparer = new Preparer(resolved, statistics, this.#names);
     this.#runner = new CallRunner(resolved, statistics, allReduce);
@@ -253,6 +260,16 @@ export abstract class Loss {
       runAsync: () => this.#runner.runAsync(call, result),
       toUserError: (error, names) => this.#runner.toUserError(error, call.native, names),
     };
+  }
+
+  /** Whether `value` really is a loss: a Proxy of one is not. @internal */
+  static isWhole(value: object): boolean {
+    return #runner in value;
+  }
+
+  /** Whether the classes are the last axis. @internal */
+  get channelsLast(): boolean {
+    return this.#channelsLast;
   }
 
   /** Sets the argument names that messages use: for warpdice/tfjs. @internal */

@@ -76,7 +76,11 @@ export interface LossOptions {
    * Default: ones.
    */
   classWeights?: readonly number[] | Float64Array;
-  /** Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. */
+  /**
+   * Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. With the index
+   * of a class, such as 0, that class is still counted, as one with no target voxels, which has loss 1 by default: leave it out
+   * by `absent: 'skip'`, or class 0 by `background: false`.
+   */
   ignoreIndex?: number;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';

@@ -4,12 +4,14 @@ import {
   checkInteger,
   checkKeys,
   checkOneOf,
+  expectOneOf,
   needs,
   none,
   rangeError,
   typeError,
 } from '../common/check.js';
 import { checkJsonSize } from '../common/json.js';
+import { guard } from '../common/own.js';
 import { callNative } from '../native/translate-error.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
@@ -59,6 +61,14 @@ export interface MetricsState {
 export class SegmentationMetrics {
   readonly #options: ResolvedMetrics;
   readonly #counter: BatchCounter;
+
+  static {
+    guard(SegmentationMetrics, 'SegmentationMetrics', SegmentationMetrics.#isWhole);
+  }
+
+  static #isWhole(value: object): boolean {
+    return #counter in value;
+  }
 
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: MetricsOptions) {
@@ -113,7 +123,7 @@ export class SegmentationMetrics {
    * @param options `out`: an array for the result, [C]; default a new array
    */
   perClass(name: ScoreName, options: { out?: Float64Array } = none): Float64Array {
-    checkOneOf(name, 'name', scoreNames, 'dice');
+    expectOneOf(name, 'name', scoreNames);
     const { absent, aggregate, classes } = this.#options;
     const scores = roomFor(options, classes);
     if (aggregate === 'global') {
@@ -133,7 +143,7 @@ export class SegmentationMetrics {
    * @throws TypeError for aggregate `'global'`, which keeps no counts of single samples
    */
   perSample(name: ScoreName): Float64Array {
-    checkOneOf(name, 'name', scoreNames, 'dice');
+    expectOneOf(name, 'name', scoreNames);
     const { absent, aggregate } = this.#options;
     if (aggregate === 'global') {
       throw needs('perSample()', "aggregate 'samples'");
@@ -147,7 +157,7 @@ export class SegmentationMetrics {
    * its class. `'micro'` is the score of the sum of all classes' counts, absent classes included. Default `'macro'`.
    */
   average(name: ScoreName, how?: Average): number {
-    checkOneOf(name, 'name', scoreNames, 'dice');
+    expectOneOf(name, 'name', scoreNames);
     const average_ = checkOneOf(how, 'how', averages, 'macro');
     const { absent, aggregate, background } = this.#options;
     const counted = (sample: readonly ClassCounts[]) => (background ? sample : sample.slice(1));
@@ -194,6 +204,11 @@ export class SegmentationMetrics {
   merge(other: SegmentationMetrics): this {
     if (!(other instanceof SegmentationMetrics))
       throw typeError('SegmentationMetrics', 'other', other);
+    if (!SegmentationMetrics.#isWhole(other)) {
+      throw new TypeError(
+        'Expected SegmentationMetrics for other but received a Proxy of such: pass the metrics',
+      );
+    }
     const [mine, theirs] = [JSON.stringify(this.#options), JSON.stringify(other.#options)];
     if (mine !== theirs)
       throw new RangeError(`Expected metrics of ${mine} for other but received those of ${theirs}`);

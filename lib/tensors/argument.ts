@@ -1,6 +1,7 @@
 // Turns the caller's arguments into tensors.
 import { checkKeys, isPromise, sameShape, showShape, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
+import { isOfAnotherCopy } from '../common/own.js';
 import type { Device } from '../devices/device.js';
 import { DeviceStorage } from './device-storage.js';
 import type { DType } from './dtype.js';
@@ -38,11 +39,16 @@ export function toTensor(value: TensorLike, name: string, takes?: readonly DType
 function describesTensor(value: unknown): value is Exclude<TensorLike, Tensor> {
   if (typeof value !== 'object' || value === null) return false;
   if (ArrayBuffer.isView(value) || Array.isArray(value) || isPromise(value)) return false;
+  if (isOfAnotherCopy(value) || hasDims(value)) return false;
   return 'data' in value || ('shape' in value && !isTensorFlows(value));
 }
 
 const isTensorFlows = (value: object): value is { dataSync: unknown } =>
   typeof (value as { dataSync?: unknown }).dataSync === 'function';
+
+/** As tensors of ONNX Runtime have. */
+const hasDims = (value: object): boolean =>
+  Array.isArray((value as { dims?: unknown }).dims) && !Object.hasOwn(value, 'shape');
 
 /** The error for a value that is not a tensor, with advice for common mistakes. */
 function notATensor(value: unknown, name: string): TypeError {
@@ -54,6 +60,8 @@ function notATensor(value: unknown, name: string): TypeError {
   } else if (typeof value === 'object' && value !== null && isTensorFlows(value)) {
     advice =
       'use tfLoss of warpdice/tfjs, or pass { data: tensor.dataSync(), shape: tensor.shape }';
+  } else if (typeof value === 'object' && value !== null && hasDims(value)) {
+    advice = `write { data: ${name}.data, shape: ${name}.dims }`;
   } else if (name === 'target' && typeof value === 'object' && value !== null) {
     advice = 'the target comes second, the options of a call third';
   }

@@ -10,6 +10,7 @@ import {
   typeError,
 } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
+import { guard, notByNew } from '../common/own.js';
 import { Device } from '../devices/device.js';
 import { copyArray, makeTensorData } from './allocate.js';
 import { DeviceStorage, type IpcHandle } from './device-storage.js';
@@ -51,7 +52,7 @@ export interface DeviceTensorOptions {
 
 /** postMessage refuses a symbol by its description, so this is the error that it shows. */
 const notCloneable = Symbol(
-  'A Tensor cannot be posted to another thread: post { data: tensor.data, shape: tensor.shape, dtype: tensor.dtype }, whose memory is shared when the tensor comes from Tensor.empty, and call Tensor.from there. This value',
+  'Post { data, shape, dtype } of a Tensor and call Tensor.from there; memory of Tensor.empty is shared. The Tensor itself',
 );
 
 /**
@@ -74,6 +75,10 @@ export class Tensor implements Disposable {
   /** undefined after dispose(). */
   #memory: TypedArray | DeviceStorage | undefined;
 
+  static {
+    guard(Tensor, 'a Tensor', Tensor.isWhole);
+  }
+
   private constructor(
     memory: TypedArray | DeviceStorage,
     shape: readonly number[],
@@ -86,11 +91,8 @@ export class Tensor implements Disposable {
     this.dtype = dtype;
     this.size = size;
     this.device = device;
-    if (size === undefined) {
-      throw new TypeError(
-        'Expected a call of Tensor.from(data, shape) for a Tensor but received new Tensor(...)',
-      );
-    }
+    if (size === undefined) throw notByNew('a Tensor', 'Tensor.from(data, shape)', 'Tensor');
+    Object.freeze(this);
   }
 
   /**
@@ -237,7 +239,7 @@ export class Tensor implements Disposable {
   }
 
   /** Whether `value` really has memory: a Proxy of a tensor has none. @internal */
-  static isWhole(value: Tensor): boolean {
+  static isWhole(value: object): boolean {
     return #memory in value;
   }
 
@@ -396,8 +398,16 @@ export class Tensor implements Disposable {
   }
 
   #live(): TypedArray | DeviceStorage {
-    if (this.#memory !== undefined) return this.#memory;
-    throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
+    const memory = this.#memory;
+    if (memory === undefined) {
+      throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
+    }
+    if (!(memory instanceof DeviceStorage) && memory.length !== this.size) {
+      throw new TypeError(
+        `Expected ${this.size} elements but received a tensor whose ArrayBuffer was detached or resized and holds ${memory.length}`,
+      );
+    }
+    return memory;
   }
 
   #mustBeOne(): void {

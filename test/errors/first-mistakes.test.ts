@@ -78,12 +78,12 @@ test.each<[string, () => unknown, string]>([
   [
     'an array instead of out',
     () => plain.valueAndGrad(x, y, { out: new Float32Array(2) } as Any),
-    'Expected { value, perClass, parts, grad } for out but received a Float32Array of 2',
+    'Expected { value, perClass, parts, grad } for out but received a Float32Array of 2: write { grad: { data, shape } }',
   ],
   [
     'a tensor instead of out',
     () => plain.valueAndGrad(x, y, { out: full([2], 0) } as Any),
-    'Expected { value, perClass, parts, grad } for out but received { data, shape, dtype }',
+    'Expected { value, perClass, parts, grad } for out but received { data, shape, dtype }: write { grad: tensor }',
   ],
   [
     'an array instead of out.grad',
@@ -128,12 +128,17 @@ test.each<[string, () => unknown, string]>([
   [
     'class indices as floats',
     () => plain.value(image, full([1, 4], 1)),
-    'Expected dtype uint8, int16, uint16, int32 or int64 for target, which is class indices (shape [1, 4]), but received float32: use Uint8Array.from(data) or Int32Array.from(data)',
+    'Expected dtype uint8, int16, uint16, int32 or int64 for target, which is class indices (shape [1, 4]), but received float32: these are floats, round them: Int32Array.from(data, Math.round)',
   ],
   [
     'class indices with an axis of 1',
     () => plain.value(image, full([1, 1, 4], 1, 'uint8')),
     'Expected shape [1, 3, 4] (dense) or [1, 4] (class indices) for target, with predictions of shape [1, 3, 4], but received [1, 1, 4]: drop its class axis, { data: target.data, shape: [1, 4] }',
+  ],
+  [
+    'channels-last predictions under channels-first',
+    () => plain.value(full([1, 4, 4, 3], 0.5), full([1, 4, 4], 1, 'uint8')),
+    "Expected shape [1, 4, 4, 3] (dense) or [1, 4, 3] (class indices) for target, with predictions of shape [1, 4, 4, 3], but received [1, 4, 4]: set layout: 'channels-last' if axis 3 of the predictions holds the classes",
   ],
   [
     'softmax of one class',

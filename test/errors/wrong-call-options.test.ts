@@ -36,6 +36,8 @@ describe('options of a call', () => {
       /^Unknown key 'gradient' of out: did you mean grad\?$/,
     ],
     ['gradScale of another type', x, { gradScale: '2' }, TypeError, /gradScale.*'2'/],
+    ['gradScale NaN', x, { gradScale: NaN }, RangeError, /^Expected a finite .*gradScale.*NaN/],
+    ['gradScale', x, { gradScale: Infinity }, RangeError, /^Expected a finite .*gradScale.*Inf/],
     ['gradScale of two elements', x, { gradScale: full([2], 1) }, TypeError, /gradScale.*\[2\]/],
     [
       'gradScale of integers',

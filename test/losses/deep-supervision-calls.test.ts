@@ -51,7 +51,10 @@ describe('off the event loop', () => {
       supervision
         .value(predictions, target)
         .scales.map((_, i) =>
-          new DeepSupervision(hooked, [1]).valueAsync([predictions[i] as Typed], target),
+          new DeepSupervision(hooked, [1], { fullSize: false }).valueAsync(
+            [predictions[i] as Typed],
+            target,
+          ),
         ),
     );
     const sum = each.reduce((s, one, i) => s + (weights[i] as number) * one.value.itemSync(), 0);

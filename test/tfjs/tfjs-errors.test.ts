@@ -115,7 +115,7 @@ describe('calling it', () => {
       'class indices as float32',
       () => [tf.zeros([2, 4, 4]), image()],
       TypeError,
-      'Expected dtype int32 or bool for yTrue, which is class indices (shape [2, 4, 4]), but received float32: use yTrue.toInt()',
+      'Expected dtype int32 or bool for yTrue, which is class indices (shape [2, 4, 4]), but received float32: use yTrue.round().toInt()',
     ],
     [
       'class indices with an axis too many',
