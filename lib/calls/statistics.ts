@@ -252,8 +252,10 @@ export class Statistics {
   static fromArray(array: Float64Array): Statistics {
     if (kindOf(array) !== 'Float64Array') throw typeError('a Float64Array', 'array', array);
     const all = lengthOf(array);
-    const [samples, groups, classes, sumsPerClass, length] = partOf(array, 0, Math.min(all, 5));
-    const most = Math.max(0, Math.min(all - 5, longestSignature));
+    // One whose memory went to another thread has none.
+    if (all < 5) throw new RangeError(`Expected 5 elements or more for array but received ${all}`);
+    const [samples, groups, classes, sumsPerClass, length] = partOf(array, 0, 5);
+    const most = Math.min(all - 5, longestSignature);
     const begin = 5 + checkInteger(length, 'array[4] (length of the signature)', 0, most);
     const signature = String.fromCharCode(...(partOf(array, 5, begin) as Float64Array));
     const shape = [groups, classes, sumsPerClass];
