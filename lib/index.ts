@@ -17,6 +17,7 @@ export { type ErrorCode, WarpDiceError } from './common/errors.js';
 export type { Absent, MetricsAbsent } from './common/shared-options.js';
 export { Device, type DeviceMemory, Stream, StreamEvent } from './devices/device.js';
 export { getThreads, setThreads, simdTarget } from './devices/threads.js';
+export { CrossEntropyLoss } from './losses/cross-entropy.js';
 export {
   DeepSupervision,
   type DeepSupervisionOptions,
@@ -27,16 +28,20 @@ export {
 export { DiceLoss } from './losses/dice.js';
 export { DiceCELoss } from './losses/dice-ce.js';
 export { DiceFocalLoss } from './losses/dice-focal.js';
+export { FocalLoss } from './losses/focal.js';
 export { GeneralizedDiceLoss } from './losses/generalized-dice.js';
 export { GeneralizedWassersteinDiceLoss } from './losses/generalized-wasserstein-dice.js';
 export { JaccardLoss } from './losses/jaccard.js';
 export { Loss } from './losses/loss.js';
 export type {
+  CrossEntropyLossOptions,
   CrossEntropyOptions,
+  FocalLossOptions,
   FocalOptions,
   GeneralizedDiceOptions,
   GeneralizedWassersteinDiceOptions,
   LossOptions,
+  PlainLossOptions,
   TverskyOptions,
 } from './losses/options.js';
 export { TverskyLoss } from './losses/tversky.js';

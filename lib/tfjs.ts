@@ -32,8 +32,8 @@ export interface TensorFlow<T extends TfTensor, S extends T> {
   zeros(shape: number[]): T;
 }
 
-/** A loss class, such as `DiceLoss`. O is the type of its options. */
-export type LossClass<O extends LossOptions> = new (options: O) => Loss;
+/** A loss class, such as `DiceLoss`. O is the type of its options, which may be left out where O has `undefined`. */
+export type LossClass<O extends LossOptions | undefined> = new (options: O) => Loss;
 
 /**
  * Makes a TensorFlow.js loss `(yTrue, yPred) => tensor` of any loss class of this package, with the exact gradient
@@ -80,17 +80,17 @@ export type LossClass<O extends LossOptions> = new (options: O) => Loss;
  * // dL/dp = 2(Np - tD)/D^2 with N = 4.8, D = 4.99, at p = .9, t = 1:
  * tf.grad((p) => loss(yTrue, p))(yPred).dataSync()[0]; // 2*(4.8*0.9 - 4.99) / 4.99**2 = -0.0538...
  */
-export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
+export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions | undefined>(
   tf: TensorFlow<T, S>,
   LossClass: LossClass<O>,
   options: NoInfer<O> & { reduction: 'none' },
 ): (yTrue: T, yPred: T) => T;
-export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
+export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions | undefined>(
   tf: TensorFlow<T, S>,
   LossClass: LossClass<O>,
   options?: NoInfer<O>,
 ): (yTrue: T, yPred: T) => S;
-export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions>(
+export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions | undefined>(
   tf: TensorFlow<T, S>,
   LossClass: LossClass<O>,
   options?: O,

@@ -1,5 +1,4 @@
 // Turns the caller's arguments into a checked call: shapes, dtypes and statistics fit, and every result has a buffer.
-import type { NativeLossOptions } from '../../binding.js';
 import {
   cannotCombine,
   checkFlag,
@@ -26,7 +25,7 @@ import type {
 } from './options.js';
 import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
 import { bindInputs, emptyCall, type PreparedCall, release } from './prepared-call.js';
-import { checkClasses, Geometry, isCompound, isPerGroup } from './shapes.js';
+import { checkClasses, Geometry, isPerGroup, type ResolvedOptions } from './shapes.js';
 import type { Statistics } from './statistics.js';
 
 /** The number of parts of a value: overlap, cross-entropy, focal. */
@@ -34,12 +33,12 @@ const PARTS = 3;
 
 /** Prepares the calls of one loss. */
 export class Preparer {
-  readonly #options: NativeLossOptions;
+  readonly #options: ResolvedOptions;
   readonly #statistics: LossStatistics;
   readonly #names: Names;
   readonly #geometry: Geometry;
 
-  constructor(options: NativeLossOptions, statistics: LossStatistics, names: Names) {
+  constructor(options: ResolvedOptions, statistics: LossStatistics, names: Names) {
     this.#options = options;
     this.#statistics = statistics;
     this.#names = names;
@@ -164,7 +163,7 @@ export class Preparer {
     call.perClass = float64Buffer(out?.perClass, names.out.perClass, perClassShape, device, made);
     native.value = memoryOf(call.value);
     native.perClass = memoryOf(call.perClass);
-    if (isCompound(this.#options)) {
+    if (this.#options.hasParts) {
       const shape = [...call.value.shape, PARTS];
       call.parts = float64Buffer(out?.parts, names.out.parts, shape, device, made);
       native.parts = memoryOf(call.parts);

@@ -8,12 +8,14 @@ import type { PreparedCall } from './prepared-call.js';
 export interface LossValue {
   /**
    * The loss after the reduction. Shape [] for `'mean'` and `'sum'`. For `'none'` [N, C], with 0 where a class is not
-   * counted; compound losses and losses that sum over the classes have [N]. With `batch` the axis N is missing.
+   * counted; compound losses, CrossEntropyLoss, FocalLoss and losses that sum over the classes have [N]. With `batch` the
+   * axis N is missing.
    */
   readonly value: Tensor;
   /**
    * The loss L of every class, counted or not, without class weights: [N, C] or, with `batch`, [C]. A loss that sums
-   * over the classes repeats its L for each class. A compound loss gives its overlap loss here.
+   * over the classes repeats its L for each class. A compound loss gives its overlap loss here; CrossEntropyLoss and
+   * FocalLoss give the Dice loss, which is not in their value.
    */
   readonly perClass: Tensor;
   /**

@@ -14,6 +14,11 @@ type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
     masks?: boolean;
   };
 
+/** The options of a loss as calls need them: those for the addon, and whether its results show the parts of the value. */
+export interface ResolvedOptions extends NativeLossOptions {
+  hasParts: boolean;
+}
+
 /** Whether the value has parts beside the overlap. */
 export function isCompound(options: NativeLossOptions): boolean {
   const { crossEntropyFactor = 0, focalFactor = 0 } = options;

@@ -1,6 +1,7 @@
 import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 
 /**
  * Dice plus cross-entropy, computed together in one pass over the logits (Isensee et al. 2018, arXiv 1809.10486, nnU-Net):
@@ -23,6 +24,12 @@ import type { LossOptions } from './options.js';
 export class DiceCELoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, { kind: LossKind.dice, defaults: { activation: 'softmax', crossEntropy: {} } });
+    super(
+      options,
+      resolveOptions(options, {
+        kind: LossKind.dice,
+        defaults: { activation: 'softmax', crossEntropy: {} },
+      }),
+    );
   }
 }

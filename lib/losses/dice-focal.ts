@@ -1,6 +1,7 @@
 import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 
 /**
  * Dice plus focal loss (Lin et al. 2017, arXiv 1708.02002), computed together in one pass over the logits:
@@ -22,6 +23,12 @@ import type { LossOptions } from './options.js';
 export class DiceFocalLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, { kind: LossKind.dice, defaults: { activation: 'softmax', focal: {} } });
+    super(
+      options,
+      resolveOptions(options, {
+        kind: LossKind.dice,
+        defaults: { activation: 'softmax', focal: {} },
+      }),
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { LossOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 
 /**
  * The soft Dice loss of V-Net (Milletari et al. 2016, arXiv 1606.04797), per sample and class:
@@ -20,6 +21,6 @@ import type { LossOptions } from './options.js';
 export class DiceLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: LossOptions = {}) {
-    super(options, { kind: LossKind.dice });
+    super(options, resolveOptions(options, { kind: LossKind.dice }));
   }
 }

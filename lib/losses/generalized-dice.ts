@@ -1,6 +1,7 @@
 import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { GeneralizedDiceOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 
 /**
  * The generalized Dice loss (Sudre et al. 2017, arXiv 1707.03237), one per sample:
@@ -22,11 +23,14 @@ import type { GeneralizedDiceOptions } from './options.js';
 export class GeneralizedDiceLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: GeneralizedDiceOptions = {}) {
-    super(options, {
-      kind: LossKind.generalized,
-      adds: ['weighting'],
-      absent: ['formula', 'skip'],
-      defaults: { denominator: 'linear' },
-    });
+    super(
+      options,
+      resolveOptions(options, {
+        kind: LossKind.generalized,
+        adds: ['weighting'],
+        absent: ['formula', 'skip'],
+        defaults: { denominator: 'linear' },
+      }),
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { GeneralizedWassersteinDiceOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 
 /**
  * The generalized Wasserstein Dice loss (Fidon et al. 2017, arXiv 1707.00478), one per sample. Mistaking near classes for
@@ -30,12 +31,14 @@ import type { GeneralizedWassersteinDiceOptions } from './options.js';
 export class GeneralizedWassersteinDiceLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option, a wrong value or without distances */
   constructor(options: GeneralizedWassersteinDiceOptions) {
-    super(options === undefined ? {} : options, {
+    const given = options === undefined ? {} : options;
+    const resolved = resolveOptions(given, {
       kind: LossKind.wasserstein,
       adds: ['distances', 'backgroundIndex'],
       removes: ['denominator', 'overlap', 'absent', 'background'],
       activations: ['none', 'softmax'],
       absent: ['formula'],
     });
+    super(given, resolved);
   }
 }

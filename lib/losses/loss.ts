@@ -18,11 +18,11 @@ import {
   lossValue,
 } from '../calls/result.js';
 import { CallRunner } from '../calls/run.js';
+import type { ResolvedOptions } from '../calls/shapes.js';
 import type { Statistics } from '../calls/statistics.js';
 import { none } from '../common/check.js';
 import { guard, notByNew } from '../common/own.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { type Definition, resolveOptions } from './resolve.js';
 
 /**
  * The methods that all losses share. A loss is computed in three steps: the statistics, the value from the statistics, and
@@ -48,11 +48,10 @@ export abstract class Loss {
   }
 
   /** @internal */
-  protected constructor(options: { allReduce?: AllReduce }, definition: Definition) {
-    if (definition === undefined) {
+  protected constructor(options: { allReduce?: AllReduce }, resolved: ResolvedOptions) {
+    if (resolved === undefined) {
       throw notByNew('a loss', 'new DiceLoss(options), or of another loss,', new.target.name);
     }
-    const resolved = resolveOptions(options, definition);
     const statistics = new LossStatistics(resolved);
     this.#channelsLast = resolved.channelsLast;
     const allReduce = checkAllReduce(options.allReduce);

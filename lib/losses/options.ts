@@ -173,3 +173,18 @@ export interface GeneralizedWassersteinDiceOptions
   /** The background class b. A voxel of class c that is predicted as background has the distance M[c][b]. Default 0. */
   backgroundIndex?: number;
 }
+
+/** What CrossEntropyLoss and FocalLoss have in common. Every option means what it means in {@link LossOptions}. */
+export interface PlainLossOptions
+  extends Pick<LossOptions, 'classWeights' | 'ignoreIndex' | 'reduction' | 'layout' | 'allReduce'> {
+  /** `'softmax'` for exclusive classes (two or more), `'sigmoid'` for classes on their own. Default `'softmax'`. */
+  activation?: 'softmax' | 'sigmoid';
+}
+
+/** The options of {@link CrossEntropyLoss}. */
+export interface CrossEntropyLossOptions
+  extends PlainLossOptions,
+    Pick<CrossEntropyOptions, 'labelSmoothing'> {}
+
+/** The options of {@link FocalLoss}. */
+export interface FocalLossOptions extends PlainLossOptions, Pick<FocalOptions, 'gamma'> {}

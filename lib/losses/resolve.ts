@@ -1,6 +1,6 @@
 // Turns the options of a loss into those of the addon: checks every value, fills in defaults, replaces names by codes.
 import type { NativeLossOptions } from '../../binding.js';
-import { isCompound } from '../calls/shapes.js';
+import { isCompound, type ResolvedOptions } from '../calls/shapes.js';
 import {
   cannotCombine,
   checkFlag,
@@ -69,7 +69,7 @@ const denominators = ['squared', 'linear'] as const;
 const transforms = ['none', 'log', 'log-cosh'] as const;
 
 /** The options for the addon. Throws for unknown options and wrong values. */
-export function resolveOptions(given: object, definition: Definition): NativeLossOptions {
+export function resolveOptions(given: object, definition: Definition): ResolvedOptions {
   const { kind, adds = [], removes = [], defaults = {} } = definition;
   const known = lossOptionNames.filter((key) => !removes.includes(key));
   checkKeys(given, 'options', [...known, ...adds]);
@@ -101,7 +101,8 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
     ),
     ...focalOf(options.focal === undefined ? defaults.focal : options.focal),
   };
-  if (isCompound(resolved)) {
+  const hasParts = isCompound(resolved);
+  if (hasParts) {
     if (activation === 'none') {
       const part = resolved.crossEntropyFactor ? 'crossEntropy' : 'focal';
       const { activations: allowed = activations } = definition;
@@ -112,7 +113,7 @@ export function resolveOptions(given: object, definition: Definition): NativeLos
   } else if (options.overlapWeight !== undefined) {
     throw needs('overlapWeight', 'crossEntropy or focal');
   }
-  return resolved;
+  return { ...resolved, hasParts };
 }
 
 function overlapOf(
@@ -194,14 +195,17 @@ function crossEntropyOf(
 ): Pick<NativeLossOptions, 'crossEntropyFactor' | 'labelSmoothing'> {
   if (options === undefined) return {};
   checkKeys(options, 'crossEntropy', ['weight', 'labelSmoothing']);
-  const labelSmoothing = checkNonNegative(options.labelSmoothing, 'crossEntropy.labelSmoothing', 0);
-  if (labelSmoothing > 1) {
-    throw rangeError('a number from 0 to 1', 'crossEntropy.labelSmoothing', labelSmoothing);
-  }
+  const labelSmoothing = checkSmoothing(options.labelSmoothing, 'crossEntropy.labelSmoothing');
   return {
     crossEntropyFactor: checkPositive(options.weight, 'crossEntropy.weight', 1),
     labelSmoothing,
   };
+}
+
+export function checkSmoothing(value: unknown, name: string): number {
+  const smoothing = checkNonNegative(value, name, 0);
+  if (smoothing > 1) throw rangeError('a number from 0 to 1', name, smoothing);
+  return smoothing;
 }
 
 function focalOf(
@@ -211,9 +215,12 @@ function focalOf(
   checkKeys(options, 'focal', ['weight', 'gamma']);
   return {
     focalFactor: checkPositive(options.weight, 'focal.weight', 1),
-    focalGamma: checkNonNegative(options.gamma, 'focal.gamma', 2),
+    focalGamma: checkFocalGamma(options.gamma, 'focal.gamma'),
   };
 }
+
+export const checkFocalGamma = (value: unknown, name: string): number =>
+  checkNonNegative(value, name, 2);
 
 function checkClassWeights(value: unknown): Float64Array | undefined {
   if (value === undefined) return undefined;

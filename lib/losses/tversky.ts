@@ -1,6 +1,7 @@
 import { LossKind } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { TverskyOptions } from './options.js';
+import { resolveOptions } from './resolve.js';
 
 /**
  * The Tversky loss (Salehi et al. 2017, arXiv 1706.05721), per sample and class:
@@ -21,10 +22,13 @@ import type { TverskyOptions } from './options.js';
 export class TverskyLoss extends Loss {
   /** @throws TypeError, RangeError for an unknown option or a wrong value */
   constructor(options: TverskyOptions = {}) {
-    super(options, {
-      kind: LossKind.tversky,
-      adds: ['alpha', 'beta'],
-      defaults: { denominator: 'linear' },
-    });
+    super(
+      options,
+      resolveOptions(options, {
+        kind: LossKind.tversky,
+        adds: ['alpha', 'beta'],
+        defaults: { denominator: 'linear' },
+      }),
+    );
   }
 }

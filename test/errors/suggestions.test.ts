@@ -3,8 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import { lossOptionNames } from '../../lib/common/loss-option-names.js';
 import { editDistance, foreignNames, suggest } from '../../lib/common/suggest.js';
 import {
+  CrossEntropyLoss,
   DeepSupervision,
   DiceLoss,
+  FocalLoss,
   GeneralizedDiceLoss,
   GeneralizedWassersteinDiceLoss,
   SegmentationMetrics,
@@ -92,6 +94,22 @@ test('the table suggests options that exist', () => {
   for (const key of Object.keys(foreignNames)) expect(key).toMatch(/^[a-z0-9]+$/);
 });
 
+test('losses without an overlap loss have none of its options', () => {
+  const shared = ['activation', 'reduction', 'classWeights', 'ignoreIndex', 'layout', 'allReduce'];
+  const unknown = (Class: typeof CrossEntropyLoss | typeof FocalLoss) =>
+    ofLoss.filter((key) => {
+      try {
+        new Class({ [key]: undefined } as Any);
+        return false;
+      } catch (error) {
+        return (error as Error).message.startsWith(`Unknown option '${key}': `);
+      }
+    });
+  const others = ofLoss.filter((key) => !shared.includes(key));
+  expect(unknown(CrossEntropyLoss)).toEqual(others);
+  expect(unknown(FocalLoss)).toEqual(others.filter((key) => key !== 'gamma'));
+});
+
 describe('where options are taken', () => {
   const distances = [
     [0, 1],
@@ -143,6 +161,26 @@ describe('where options are taken', () => {
       'of the focal loss',
       () => new DiceLoss({ ...softmax, focal: { gama: 2 } } as Any),
       "Unknown key 'gama' of focal: did you mean gamma?",
+    ],
+    [
+      'of the cross-entropy alone',
+      () => new CrossEntropyLoss({ label_smoothing: 0.1 } as Any),
+      "Unknown option 'label_smoothing': did you mean labelSmoothing?",
+    ],
+    [
+      'of the cross-entropy alone',
+      () => new CrossEntropyLoss({ weight: [1, 2] } as Any),
+      "Unknown option 'weight': did you mean classWeights?",
+    ],
+    [
+      'of Dice, given to the focal loss',
+      () => new FocalLoss({ denominator: 'linear' } as Any),
+      "Unknown option 'denominator': the options are activation, gamma, classWeights, ignoreIndex, reduction, layout, allReduce",
+    ],
+    [
+      'of the cross-entropy, given to Dice',
+      () => new DiceLoss({ labelSmoothing: 0.1 } as Any),
+      "Unknown option 'labelSmoothing': did you mean crossEntropy?",
     ],
     [
       'of a call',

@@ -1,9 +1,11 @@
 // Options of the family that are wrong, or make no sense together.
 import { describe, expect, test } from '@jest/globals';
 import {
+  CrossEntropyLoss,
   DiceCELoss,
   DiceFocalLoss,
   DiceLoss,
+  FocalLoss,
   GeneralizedDiceLoss,
   GeneralizedWassersteinDiceLoss,
   JaccardLoss,
@@ -133,6 +135,28 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     RangeError,
     'a finite number > 0 for focal.weight but received 0',
   ],
+  [
+    CrossEntropyLoss,
+    { labelSmoothing: 1.5 },
+    RangeError,
+    'a number from 0 to 1 for labelSmoothing but received 1.5',
+  ],
+  [
+    CrossEntropyLoss,
+    { activation: 'none' },
+    RangeError,
+    "one of 'softmax', 'sigmoid' for activation but received 'none'",
+  ],
+  [
+    CrossEntropyLoss,
+    'softmax',
+    TypeError,
+    "for options but received 'softmax': write { activation: 'softmax' }",
+  ],
+  [CrossEntropyLoss, null, TypeError, 'for options but received null'],
+  [FocalLoss, { gamma: -1 }, RangeError, 'a finite number >= 0 for gamma but received -1'],
+  [FocalLoss, { gamma: '2' }, TypeError, "a number for gamma but received '2'"],
+  [FocalLoss, { allReduce: 1 }, TypeError, 'for allReduce but received 1'],
   [DiceFocalLoss, { focal: 2 }, TypeError, 'Expected { weight, gamma } for focal but received 2'],
   [Wasserstein, undefined, TypeError, 'an array of rows for distances but received undefined'],
   [Wasserstein, null, TypeError, 'an object for options but received null'],
@@ -266,6 +290,11 @@ describe('buffers for the parts', () => {
       [new DiceCELoss(), full([2, 3], 0, 'float64'), 'shape [3] for out.parts'],
       [new DiceCELoss({ reduction: 'none' }), parts, 'shape [2, 3] for out.parts'],
       [new DiceCELoss(), full([3], 0), 'dtype float64 for out.parts but received float32'],
+      [
+        new CrossEntropyLoss({ activation: 'sigmoid' }),
+        parts,
+        'out.parts needs a compound loss (crossEntropy or focal)',
+      ],
       [new DiceLoss(), parts, 'out.parts needs a compound loss (crossEntropy or focal)'],
     ];
     for (const [loss, wrong, message] of refused) {

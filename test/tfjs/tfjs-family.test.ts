@@ -1,5 +1,6 @@
 // Every loss of the family as a TensorFlow.js loss, against the reference.
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { CrossEntropyLoss, FocalLoss } from '../../lib/index.js';
 import { type LossClass, tfLoss } from '../../lib/tfjs.js';
 import { reference } from '../reference/reference.js';
 import { valueShape } from '../reference/reference-value.js';
@@ -38,6 +39,18 @@ describe.each(cells)('$key $variant', ({ key, variant }) => {
       const shape = valueShape(loss, options, problem.N, problem.C);
       expect(ours(labels, z).shape).toEqual(shape);
     });
+  });
+});
+
+test('losses without an overlap loss', () => {
+  tf.tidy(() => {
+    const z = tf.tensor([0, 0, 0, Math.log(3)], [1, 2, 2]); // p = (1/2, 1/2), (1/4, 3/4)
+    const labels = tf.tensor([0, 1], [1, 2], 'int32');
+    const smoothed = tfLoss(tf, CrossEntropyLoss, { labelSmoothing: 0.2 });
+    const sum = Math.log(2) + 0.1 * Math.log(4) + 0.9 * Math.log(4 / 3);
+    expect(smoothed(labels, z).dataSync()[0]).toBeCloseTo(sum / 2, 6);
+    const focal = tfLoss(tf, FocalLoss, { gamma: 0 });
+    expect(focal(labels, z).dataSync()[0]).toBeCloseTo((Math.log(2) + Math.log(4 / 3)) / 4, 6);
   });
 });
 

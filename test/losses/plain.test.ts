@@ -1,0 +1,181 @@
+// CrossEntropyLoss and FocalLoss: what they compute, as Dice with the overlap weight 0 computes it, and by hand.
+import { describe, expect, test } from '@jest/globals';
+import {
+  CrossEntropyLoss,
+  DeepSupervision,
+  DiceLoss,
+  FocalLoss,
+  type Loss,
+  type PlainLossOptions,
+  type Tensor,
+} from '../../lib/index.js';
+import { reference } from '../reference/reference.js';
+import { gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { close } from '../support/closeness.js';
+import { expectSameBits as sameBits } from '../support/compare.js';
+import { numbers, type Typed, tensor } from '../support/tensors.js';
+import { expectSolution } from '../support/tolerance.js';
+
+const { log } = Math;
+
+const expectSameBits = (name: string, a: Tensor, b: Tensor) =>
+  sameBits(name, a.data as Typed['data'], b.data as Typed['data']);
+
+/** Each loss, and the same one as a part of DiceLoss. */
+const pairs: {
+  name: string;
+  make: (options: PlainLossOptions) => Loss;
+  part: { crossEntropy?: object; focal?: object };
+}[] = [
+  {
+    name: 'cross-entropy',
+    make: (options) => new CrossEntropyLoss(options),
+    part: { crossEntropy: {} },
+  },
+  {
+    name: 'smoothed cross-entropy',
+    make: (options) => new CrossEntropyLoss({ ...options, labelSmoothing: 0.2 }),
+    part: { crossEntropy: { labelSmoothing: 0.2 } },
+  },
+  { name: 'focal', make: (options) => new FocalLoss(options), part: { focal: {} } },
+  {
+    name: 'focal, gamma 0.5',
+    make: (options) => new FocalLoss({ ...options, gamma: 0.5 }),
+    part: { focal: { gamma: 0.5 } },
+  },
+];
+
+/** Options and targets, each with its turns of layout, weights of voxels and classes. */
+function* specs(dtype: 'float64' | 'float32' | 'float16'): Generator<Spec> {
+  let seed = 0;
+  for (const activation of ['softmax', 'sigmoid'] as const)
+    for (const reduction of ['none', 'mean', 'sum'] as const)
+      for (const target of ['labels', 'dense'] as const)
+        for (const layout of ['channels-first', 'channels-last'] as const) {
+          seed++;
+          const ignores = target === 'labels' && seed % 3 !== 0;
+          yield {
+            dtype,
+            target,
+            seed,
+            ignored: 0.3,
+            ...(seed % 2 && { weight: 'float32' }),
+            gradDtype: dtype === 'float64' ? 'float64' : 'float32',
+            options: {
+              activation,
+              reduction,
+              layout,
+              ...(ignores && { ignoreIndex: 250 }),
+              ...(seed % 5 < 3 && { classWeights: [0.5, 0.75, 3] }),
+            },
+          };
+        }
+}
+
+describe.each(pairs)('$name', ({ make, part }) => {
+  test.each(['float64', 'float32', 'float16'] as const)(
+    '%s: the reference, and the bits of Dice with the overlap weight 0',
+    (dtype) => {
+      for (const spec of specs(dtype)) {
+        const options = spec.options as PlainLossOptions;
+        const c = makeCase({ ...spec, options: { ...spec.options, ...part, overlapWeight: 0 } });
+        const loss = make(options);
+        const ours = loss.valueAndGrad(c.predictions, c.target, gradOptions(c));
+        expectSolution(ours, reference(c.problem), dtype, spec.options?.classWeights);
+        const compound = c.loss.valueAndGrad(c.predictions, c.target, gradOptions(c));
+        for (const key of ['value', 'perClass', 'grad'] as const) {
+          expect(ours[key].shape).toEqual(compound[key].shape);
+          expectSameBits(key, ours[key], compound[key]);
+        }
+        expect(Object.keys(ours)).toEqual(['value', 'perClass', 'grad']);
+      }
+    },
+  );
+
+  test.each(['softmax', 'sigmoid'] as const)('%s: finite differences', (activation) => {
+    const labels = tensor([0, 1, 2, 1], [1, 4], 'uint8');
+    const loss = make({ activation, classWeights: [1, 0.5, 2] });
+    const z = Array.from({ length: 12 }, (_, i) => 2 * Math.sin(5 * i));
+    const at = (moved: number[]) =>
+      loss.value(tensor(moved, [1, 3, 4], 'float64'), labels).value.itemSync();
+    const grad = numbers(loss.valueAndGrad(tensor(z, [1, 3, 4], 'float64'), labels).grad);
+    const h = 1e-5;
+    for (let i = 0; i < z.length; i++) {
+      const moved = (by: number) => z.map((x, j) => (j === i ? x + by : x));
+      const difference = (at(moved(h)) - at(moved(-h))) / (2 * h);
+      expect(Math.abs(difference - (grad[i] as number))).toBeLessThan(1e-9);
+    }
+  });
+
+  test('every way to call it gives the same', async () => {
+    const z = tensor([0, 1, -1, 0.5, 2, -2], [1, 3, 2], 'float64');
+    const labels = tensor([0, 2], [1, 2], 'uint8');
+    const loss = make({});
+    const { value, grad } = loss.valueAndGrad(z, labels);
+    const sums = loss.statistics(z, labels);
+    expect(loss.fromStatistics(sums).value.itemSync()).toBe(value.itemSync());
+    expectSameBits('gradient', loss.gradient(z, labels, sums), grad);
+    const plan = loss.plan(z, labels);
+    plan.execute();
+    expect([plan.value.itemSync(), plan.parts]).toEqual([value.itemSync(), undefined]);
+    const later = await loss.valueAndGradAsync(z, labels);
+    expectSameBits('grad', later.grad, grad);
+    const scales = new DeepSupervision(loss, [1]).valueAndGrad([z], labels);
+    expect(scales.value.itemSync()).toBe(value.itemSync());
+    const summed = make({ allReduce: (local) => local.add(local) }).valueAndGrad(z, labels);
+    close(numbers(summed.value), value.itemSync()); // two workers with the same voxels: the same mean
+    close(numbers(summed.grad), ...numbers(grad).map((g) => g / 2));
+    const soft = tensor([0.5, 0.25, 0.25, 0.5, 0.25, 0.25], [1, 3, 2], 'float64');
+    const compared = loss.targetGradient(z, soft, loss.statistics(z, soft));
+    expect(numbers(compared).every((g) => Number.isFinite(g) && g !== 0)).toBe(true);
+  });
+});
+
+describe('by hand', () => {
+  // p = (1/2, 1/2), (1/4, 3/4), (1/2, 1/2); the last voxel is ignored.
+  const z = tensor([0, 0, 0, 0, log(3), 0], [1, 2, 3], 'float64');
+  const y = tensor([0, 1, 255], [1, 3], 'uint8');
+  const of = (loss: Loss) => numbers(loss.value(z, y).value);
+  const weighted = { classWeights: [1, 3], ignoreIndex: 255 };
+
+  test("PyTorch's mean divides by the weights of the voxels that count", () => {
+    const sum = log(2) + 3 * log(4 / 3);
+    close(of(new CrossEntropyLoss(weighted)), sum / 4);
+    close(of(new CrossEntropyLoss({ ...weighted, reduction: 'sum' })), sum);
+    close(of(new CrossEntropyLoss({ ignoreIndex: 255 })), (log(2) + log(4 / 3)) / 2);
+  });
+
+  test('label smoothing: targets .9 and .1', () => {
+    const loss = new CrossEntropyLoss({ labelSmoothing: 0.2, ignoreIndex: 255 });
+    close(of(loss), (log(2) + 0.1 * log(4) + 0.9 * log(4 / 3)) / 2);
+  });
+
+  test('focal: the weights of all classes of the voxels that count', () => {
+    close(of(new FocalLoss(weighted)), (log(2) / 4 + (3 * log(4 / 3)) / 16) / 8);
+    close(of(new FocalLoss({ ...weighted, gamma: 0 })), (log(2) + 3 * log(4 / 3)) / 8);
+  });
+
+  test('sigmoid, one class: the binary losses', () => {
+    const x = tensor([0, log(3)], [2], 'float64'); // p = 1/2, 3/4
+    const mask = tensor([0, 1], [2], 'uint8');
+    const binary = { activation: 'sigmoid' } as const;
+    const value = (loss: Loss) => numbers(loss.value(x, mask).value);
+    close(value(new CrossEntropyLoss(binary)), (log(2) + log(4 / 3)) / 2);
+    close(value(new FocalLoss(binary)), (log(2) / 4 + log(4 / 3) / 16) / 2);
+  });
+
+  test('perClass is the Dice loss of each class', () => {
+    const { perClass } = new CrossEntropyLoss({ ignoreIndex: 255 }).value(z, y);
+    const dice = new DiceLoss({ activation: 'softmax', ignoreIndex: 255 }).value(z, y);
+    expectSameBits('perClass', perClass, dice.perClass);
+  });
+});
+
+test('statistics are those of the same loss as a part of Dice', () => {
+  const z = tensor([0, 1, 2, 3], [1, 2, 2], 'float64');
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const compound = new DiceLoss({ activation: 'softmax', crossEntropy: {}, overlapWeight: 0 });
+  const sums = compound.statistics(z, y);
+  const value = (loss: Loss): Tensor => loss.fromStatistics(sums).value;
+  expect(value(new CrossEntropyLoss()).itemSync()).toBe(value(compound).itemSync());
+});
