@@ -182,7 +182,7 @@ const entries: [string, Entry][] = [
     arrays: inputs,
     call: (g) =>
       new SegmentationMetrics({ classes: 3 })[`update${async}`](of(g).x, of(g).y, options(g)),
-    wrong: wrongInputs,
+    wrong: { target: 'float32', weight: 'int64' }, // predictions may be masks of any dtype
   })),
 ];
 
@@ -218,6 +218,7 @@ describe.each(entries)('%s', (_, { arrays, call, wrong }) => {
 
   test.each(Object.keys(arrays()))('refuses a wrong %s by its name', (name) => {
     for (const [fault, change] of faults) {
+      if (fault === 'of another dtype' && wrong[name] === undefined) continue;
       const given: Given = arrays();
       given[name] = change(given[name] as Typed, wrong[name] as DType);
       let error: unknown;
