@@ -128,17 +128,14 @@ export class CallRunner {
   }
 
   /** Throws what running the call would before it computes anything. */
-  #check(call: PreparedCall): void {
-    try {
-      callNative(() => callLoss(this.#native, 'check', call.native));
-    } catch (error) {
-      throw this.toUserError(error, call.native, call.names);
-    }
+  #check({ native, names }: PreparedCall): void {
+    this.#runNative(native, names, 'check');
   }
 
-  #runNative(call: NativeCall, names: Names): void {
+  /** Without {@link callNative}, whose closure a plan would allocate for each call. */
+  #runNative(call: NativeCall, names: Names, method: 'run' | 'check' = 'run'): void {
     try {
-      callLoss(this.#native, 'run', call);
+      callLoss(this.#native, method, call);
     } catch (error) {
       throw this.toUserError(error, call, names);
     }
