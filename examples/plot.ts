@@ -47,7 +47,7 @@ export interface BarRow {
   readonly marks?: readonly number[];
 }
 
-export interface BarSection {
+interface BarSection {
   readonly title: string;
   readonly rows: readonly BarRow[];
 }

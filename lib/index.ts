@@ -51,8 +51,8 @@ export type { Average, ScoreName } from './metrics/scores.js';
 export { type MetricsState, SegmentationMetrics } from './metrics/segmentation-metrics.js';
 export type { IpcHandle } from './tensors/device-storage.js';
 export type { DType, Float16Like, TypedArray } from './tensors/dtype.js';
+export type { DeviceTensorOptions } from './tensors/placement.js';
 export {
-  type DeviceTensorOptions,
   Tensor,
   type TensorLike,
   type TensorOptions,

@@ -7,7 +7,7 @@ import { bytesOf, makeProblem, type Problem, wipe } from '../cases/problem.js';
 import type { Passes } from './passes.js';
 import { type Budget, interleave, type Timed } from './timing.js';
 
-export interface Row extends Timed {
+interface Row extends Timed {
   readonly name: string;
   /** Runs once and says what is wrong with the result, if anything. */
   fault(): string | undefined;

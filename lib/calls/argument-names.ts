@@ -3,7 +3,7 @@ import { showShape } from '../common/check.js';
 import { labelList } from '../tensors/dtype.js';
 
 /** The names of a call's results in messages. */
-export interface OutNames {
+interface OutNames {
   readonly all: string;
   readonly value: string;
   readonly perClass: string;

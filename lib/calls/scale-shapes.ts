@@ -6,7 +6,7 @@ import { layoutAdvice } from './layout-advice.js';
 
 type Shape = readonly number[];
 
-export interface ScaleRules {
+interface ScaleRules {
   channelsLast: boolean;
   /** One of the predictions has the target's size. */
   fullSize: boolean;

@@ -75,7 +75,7 @@ export function showShape(shape: readonly unknown[]): string {
 }
 
 /** "Expected X for name but received V", and what to do where that is known. */
-export function sentence(
+function sentence(
   expected: string,
   name: string,
   received: unknown,

@@ -313,7 +313,7 @@ export class DeepSupervision {
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
-      const deferred = prepare(x, target, given, namesOf(i, target !== y), weight);
+      const deferred = prepare(x, target, given, namesOfScale(i, target !== y), weight);
       made.push(...deferred.call.made);
       return { x, i, weight, deferred };
     });
@@ -337,7 +337,7 @@ interface Scale<Result> {
 }
 
 /** The names of one scale's arguments. An index into a resampled target is no index of the caller's. */
-const namesOf = (scale: number, resampled: boolean): Names => ({
+const namesOfScale = (scale: number, resampled: boolean): Names => ({
   ...defaultNames,
   predictions: `predictions[${scale}]`,
   target: resampled ? `target at the size of predictions[${scale}]` : 'target',

@@ -29,7 +29,7 @@ export interface LossOptions {
   smoothNumerator?: number;
   /**
    * s_d, added to the denominator. Default 1e-7. With 0 a ratio whose denominator is 0, of voxels that are all ignored or of
-   * p = t = 0, counts as 0: loss 1 and gradient 0, unless `absent` says otherwise.
+   * p = t = 0, counts as 0: without a transform the loss is 1; the gradient is 0. `absent` may say otherwise.
    */
   smoothDenominator?: number;
   /**
@@ -78,7 +78,7 @@ export interface LossOptions {
   classWeights?: readonly number[] | Float64Array;
   /**
    * Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. With the index
-   * of a class, such as 0, that class is still counted, as one with no target voxels, which has loss 1 by default: leave it out
+   * of a class, such as 0, that class is still counted, as one with no target voxels, whose loss follows `absent`: leave it out
    * by `absent: 'skip'`, or class 0 by `background: false`.
    */
   ignoreIndex?: number;

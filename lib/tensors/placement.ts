@@ -1,19 +1,16 @@
-// Checks the arguments that say where a tensor's memory is.
-import { checkKeys, checkOneOf, sizeOf, typeError } from '../common/check.js';
+// Where a tensor's memory is.
+import { typeError } from '../common/check.js';
 import { Device } from '../devices/device.js';
-import { type DType, dtypes } from './dtype.js';
+
+/** Options of `Tensor.empty`. */
+export interface DeviceTensorOptions {
+  /** The device that holds the memory. Default: the CPU. */
+  device?: Device;
+  /** true: `Tensor.ipcHandle` can export the memory to another process. Only on a GPU. Default false. */
+  exportable?: boolean;
+}
 
 export function checkDevice(device: unknown, name: string): Device {
   if (!(device instanceof Device)) throw typeError('a Device', name, device);
   return device;
-}
-
-/** Checks the shape, dtype and GPU of memory that other code owns. */
-export function checkForeign(shape: readonly number[], dtype: DType, options: { device: Device }) {
-  const size = sizeOf(shape, 'shape');
-  const type = checkOneOf(dtype, 'dtype', dtypes, 'float32');
-  checkKeys(options, 'options', ['device']);
-  const device = checkDevice(options?.device, 'device');
-  if (device.kind !== 'cuda') throw typeError('a GPU', 'device', device);
-  return { size, type, device };
 }

@@ -7,7 +7,6 @@ import {
   rangeError,
   showShape,
   sizeOf,
-  typeError,
 } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { guard, notByNew } from '../common/own.js';
@@ -22,8 +21,9 @@ import {
   resolveDType,
   type TypedArray,
 } from './dtype.js';
+import { openIpcHandle, wrapPointer } from './foreign-memory.js';
 import { firstNumber } from './half.js';
-import { checkDevice, checkForeign } from './placement.js';
+import { checkDevice, type DeviceTensorOptions } from './placement.js';
 import { copyInto, lengthOf, partOf } from './typed-array.js';
 
 /** A {@link Tensor}, or an object with the same data, shape and dtype. Every call takes either. */
@@ -40,14 +40,6 @@ export type TensorLike =
 export interface TensorOptions {
   /** Required for a `Uint16Array`, which holds uint16, float16 or bfloat16. The kind of any other array gives the dtype. */
   dtype?: DType;
-}
-
-/** Options of {@link Tensor.empty}. */
-export interface DeviceTensorOptions {
-  /** The device that holds the memory. Default: the CPU. */
-  device?: Device;
-  /** true: {@link Tensor.ipcHandle} can export the memory to another process. Only on a GPU. Default false. */
-  exportable?: boolean;
 }
 
 /** postMessage refuses a symbol by its description, so this is the error that it shows. */
@@ -179,17 +171,8 @@ export class Tensor implements Disposable {
     dtype: DType,
     options: { device: Device },
   ): Tensor {
-    if (typeof pointer !== 'bigint') throw typeError('a bigint', 'pointer', pointer);
-    const { type, size, device } = checkForeign(shape, dtype, options);
-    const bytes = size * bytesOf(type);
-    if (!Number.isSafeInteger(byteLength) || byteLength < bytes) {
-      throw rangeError(`at least ${bytes} bytes`, 'byteLength', byteLength);
-    }
-    if (pointer <= 0n || pointer >= 2n ** 64n || pointer % BigInt(bytesOf(type)) !== 0n) {
-      throw rangeError(`an address that is a multiple of ${bytesOf(type)}`, 'pointer', pointer);
-    }
-    const storage = DeviceStorage.wrap(device, pointer, bytes);
-    return new Tensor(storage, Object.freeze([...shape]), type, size, device);
+    const { storage, ...of } = wrapPointer(pointer, byteLength, shape, dtype, options);
+    return new Tensor(storage, of.shape, of.type, of.size, of.device);
   }
 
   /**
@@ -205,17 +188,8 @@ export class Tensor implements Disposable {
     dtype: DType,
     options: { device: Device },
   ): Tensor {
-    checkKeys(ipc, 'ipc', ['handle', 'offsetBytes']);
-    if (!(ipc?.handle instanceof Uint8Array) || ipc.handle.length !== 64) {
-      throw typeError('64 bytes', 'ipc.handle', ipc?.handle);
-    }
-    checkInteger(ipc.offsetBytes, 'ipc.offsetBytes', 0, Number.MAX_SAFE_INTEGER);
-    const { type, size, device } = checkForeign(shape, dtype, options);
-    if (ipc.offsetBytes % bytesOf(type) !== 0) {
-      throw rangeError(`a multiple of ${bytesOf(type)}`, 'ipc.offsetBytes', ipc.offsetBytes);
-    }
-    const storage = DeviceStorage.open(device, ipc, size * bytesOf(type));
-    return new Tensor(storage, Object.freeze([...shape]), type, size, device);
+    const { storage, ...of } = openIpcHandle(ipc, shape, dtype, options);
+    return new Tensor(storage, of.shape, of.type, of.size, of.device);
   }
 
   /** {@link Tensor.from} with `name` as the tensor's name in errors. @internal */

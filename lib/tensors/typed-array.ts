@@ -90,7 +90,7 @@ export const kindOf = (value: unknown): Kind | undefined => tag.call(value);
 
 /** The number of elements; 0 when the memory was detached. */
 export const lengthOf = (array: Any): number => length.call(array);
-export const byteOffsetOf = (array: Any): number => byteOffset.call(array);
+const byteOffsetOf = (array: Any): number => byteOffset.call(array);
 export const bufferOf = (array: Any): ArrayBuffer | SharedArrayBuffer => buffer.call(array);
 
 export const elementBytesOf = (kind: Kind): number =>

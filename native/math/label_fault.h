@@ -35,7 +35,7 @@ struct LabelFault {
 };
 
 /// How far from [0, 1] rounding may put a probability or a soft target: the number after 1 is 1.0078 in bfloat16, and
-/// float arrays often hold what halves have rounded.
+/// float arrays often hold values rounded to half precision.
 constexpr double kProbabilityTolerance = 0.01;
 
 /// Whether x cannot be a probability. NaN is no fault: it gives NaN.

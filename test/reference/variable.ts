@@ -14,7 +14,7 @@ export class Variable {
   }
 }
 
-export type Term = Variable | number;
+type Term = Variable | number;
 
 const numberOf = (x: Term): number => (typeof x === 'number' ? x : x.value);
 
