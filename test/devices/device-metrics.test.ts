@@ -139,14 +139,18 @@ emulatedOnly('arguments that do not fit', () => {
   expect(metrics.samples).toBe(0);
 });
 
-emulatedOnly('a launch that fails leaves nothing on the device, and the next update counts', () => {
-  const metrics = new SegmentationMetrics({ classes: 2 });
-  const [x, y] = [onDevice(gpu, full([1, 2, 5], 0)), onDevice(gpu, full([1, 5], 0, 'uint8'))];
-  const before = gpu.memory().aliveBytes;
-  for (const update of [() => metrics.update(x, y), () => metrics.updateAsync(x, y)]) {
+emulatedOnly(
+  'a launch that fails leaves nothing on the device, and the next update counts',
+  async () => {
+    const metrics = new SegmentationMetrics({ classes: 2 });
+    const [x, y] = [onDevice(gpu, full([1, 2, 5], 0)), onDevice(gpu, full([1, 5], 0, 'uint8'))];
+    const before = gpu.memory().aliveBytes;
+    const failed = expect.objectContaining({ code: 'ERR_CUDA' });
     fake.failNext('cudaLaunchKernel', cudaError.noDevice);
-    expect(update).toThrow(expect.objectContaining({ code: 'ERR_CUDA' }));
-  }
-  expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
-  expect(metrics.update(x, y).samples).toBe(1);
-});
+    expect(() => metrics.update(x, y)).toThrow(failed);
+    fake.failNext('cudaLaunchKernel', cudaError.noDevice);
+    await expect(metrics.updateAsync(x, y)).rejects.toThrow(failed);
+    expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
+    expect(metrics.update(x, y).samples).toBe(1);
+  },
+);
