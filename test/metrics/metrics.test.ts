@@ -9,6 +9,7 @@ import {
   WarpDiceError,
 } from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
+import { inThisRun } from '../support/in-this-run.js';
 import { checkCounts, combinations, make, small, total } from '../support/metrics.js';
 import { type DType, full, numbers, type Typed, tensor } from '../support/tensors.js';
 
@@ -28,7 +29,8 @@ describe('counts are those of a loop over the voxels', () => {
 
   test.each([8, 9, 14, 15, 19, 32, 33, 150, 300])('%d classes', (C) => {
     for (const last of [false, true])
-      for (const decision of ['argmax', 'threshold', 'labels'] as const)
+      for (const decision of ['argmax', 'threshold', 'labels'] as const) {
+        if (C > 100 && !inThisRun()) continue;
         checkCounts({
           ...small,
           C,
@@ -37,6 +39,7 @@ describe('counts are those of a loop over the voxels', () => {
           last,
           labelDtype: C > 255 ? 'int32' : 'uint8',
         });
+      }
   });
 
   test.each(['float32', 'float64', 'float16', 'bfloat16'] as const)('%s', (dtype) => {

@@ -29,7 +29,8 @@ export interface Case {
 function chosen(values: number[], decision: Case['decision'], threshold: number): boolean[] {
   if (decision === 'threshold') return values.map((value) => value > threshold);
   const largest = Math.max(...values); // NaN when one is
-  return values.map((_, c) => c === values.indexOf(largest));
+  const first = values.indexOf(largest);
+  return values.map((_, c) => c === first);
 }
 
 /** Random predictions and target of a case, and what is to be counted. */
@@ -70,15 +71,14 @@ export function make(k: Case, seed = 1) {
     Array.from({ length: C }, (): Sample => ({ tp: 0, fp: 0, fn: 0, tn: 0 })),
   );
   const confusion = new Float64Array(C * C);
-  const named = (label: number) =>
-    Array.from({ length: C }, (_, c) => (C === 1 ? label === 1 : label === c));
+  const classes = Array.from({ length: C }, (_, c) => c);
+  const named = (label: number) => classes.map((c) => (C === 1 ? label === 1 : label === c));
   for (let n = 0; n < N; n++)
     for (let s = 0; s < S; s++) {
       const voxel = n * S + s;
       if (k.weighted && weights[voxel] === 0) continue;
       if (!k.dense && labels[voxel] === k.ignoreIndex) continue;
-      const across = (from: Float64Array) =>
-        Array.from({ length: C }, (_, c) => from[at(n, c, s)] as number);
+      const across = (from: Float64Array) => classes.map((c) => from[at(n, c, s)] as number);
       const p =
         k.decision === 'labels'
           ? named(Number(predictions.data[voxel]))
