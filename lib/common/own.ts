@@ -47,9 +47,10 @@ export function guard(
       };
       Object.defineProperty(prototype, key, { ...rest, get: guarded });
     } else {
-      const guarded = function (this: object, ...args: unknown[]) {
+      // No method takes more than four arguments. `...args` would be an array for each call, and a plan allocates nothing.
+      const guarded = function (this: object, a?: unknown, b?: unknown, c?: unknown, d?: unknown) {
         check(this, key);
-        return value.apply(this, args);
+        return value.call(this, a, b, c, d);
       };
       Object.defineProperty(guarded, 'name', { value: value.name });
       Object.defineProperty(prototype, key, { ...rest, value: guarded });
