@@ -34,10 +34,12 @@ struct CountInputs {
   int64_t cells() const { return cells_of(decision, in.classes); }
 
   /// Whether the predictions are masks, of integers 0 and 1, instead of floats or label maps.
-  bool predicts_masks() const { return decision != Decision::labels && in.predictions.dtype >= DType::uint8; }
+  WARPDICE_HOST_DEVICE bool predicts_masks() const {
+    return decision != Decision::labels && in.predictions.dtype >= DType::uint8;
+  }
 
   /// Whether the predictions must be probabilities: logits have no use for such a threshold.
-  bool predicts_probabilities() const {
+  WARPDICE_HOST_DEVICE bool predicts_probabilities() const {
     return decision == Decision::threshold && !predicts_masks() && threshold > 0 && threshold < 1;
   }
 };

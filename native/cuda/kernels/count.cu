@@ -226,10 +226,10 @@ __global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(DeviceCountW
 
 /// Turns the counters into LabelFaults. given: the arrays as the caller passed them. One thread.
 __global__ void count_faults_kernel(DeviceCountWork work, Inputs given, LabelFault* faults) {
-  Inputs map = given;  // see count_pairs_kernel
-  map.target = map.predictions;
-  faults[0] = fault_of(map, *work.prediction_faults);
-  faults[1] = fault_of(given, *work.target_faults);
+  // Predictions are checked as a target is, see count_pairs_kernel.
+  const FaultKind kind = target_kind(given.predictions, given.labels);
+  faults[0] = fault_in(given.predictions, kind, work.prediction_faults->target);
+  faults[1] = fault_in(given.target, target_kind(given.target, given.labels), work.target_faults->target);
 }
 
 int64_t chunks_of(const Inputs& in) { return (in.voxels + kVoxelsPerBlock - 1) / kVoxelsPerBlock; }

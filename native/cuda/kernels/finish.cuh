@@ -111,18 +111,26 @@ __device__ inline double value_at(const Operand& operand, int64_t i) {
   return 0;
 }
 
-/// What the counters say about the target and the predictions.
-__device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
+/// What a counter says about the values of an array.
+__device__ inline LabelFault fault_in(const Operand& operand, FaultKind kind, const FaultCounter& counter) {
   LabelFault fault;
-  const bool of_target = counters.target.faults != 0;
-  const FaultCounter& counter = of_target ? counters.target : counters.predictions;
   if (counter.faults == 0) return fault;
   fault.count = static_cast<int64_t>(counter.faults);
   fault.first_index = static_cast<int64_t>(~counter.largest_complement);
-  fault.first_value = value_at(of_target ? in.target : in.predictions, fault.first_index);
-  const bool integers = in.labels || in.target.dtype == DType::uint8;
-  fault.kind = !of_target ? FaultKind::prediction : integers ? FaultKind::label : FaultKind::target;
+  fault.first_value = value_at(operand, fault.first_index);
+  fault.kind = kind;
   return fault;
+}
+
+/// labels: it holds class indices.
+__device__ inline FaultKind target_kind(const Operand& target, bool labels) {
+  return labels || target.dtype == DType::uint8 ? FaultKind::label : FaultKind::target;
+}
+
+/// What the counters say about the target and the predictions.
+__device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters) {
+  if (counters.target.faults != 0) return fault_in(in.target, target_kind(in.target, in.labels), counters.target);
+  return fault_in(in.predictions, FaultKind::prediction, counters.predictions);
 }
 
 /// The blocks share the partial sums. The last block to end does step 2: each of its warps takes every kWarps-th group,
