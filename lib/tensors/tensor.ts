@@ -376,9 +376,9 @@ export class Tensor implements Disposable {
     if (memory === undefined) {
       throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
     }
-    if (!(memory instanceof DeviceStorage) && memory.length !== this.size) {
+    if (!(memory instanceof DeviceStorage) && lengthOf(memory) !== this.size) {
       throw new TypeError(
-        `Expected ${this.size} elements but received a tensor whose ArrayBuffer was detached or resized and holds ${memory.length}`,
+        `Expected ${this.size} elements but received a tensor whose ArrayBuffer was detached or resized and holds ${lengthOf(memory)}`,
       );
     }
     return memory;
