@@ -47,10 +47,18 @@ export function guard(
       };
       Object.defineProperty(prototype, key, { ...rest, get: guarded });
     } else {
-      // No method takes more than four arguments. `...args` would be an array for each call, and a plan allocates nothing.
-      const guarded = function (this: object, a?: unknown, b?: unknown, c?: unknown, d?: unknown) {
+      // No method takes more than five arguments (Loss.prepare does). `...args` would be an array for each call, and a plan
+      // allocates nothing.
+      const guarded = function (
+        this: object,
+        a?: unknown,
+        b?: unknown,
+        c?: unknown,
+        d?: unknown,
+        e?: unknown,
+      ) {
         check(this, key);
-        return value.call(this, a, b, c, d);
+        return value.call(this, a, b, c, d, e);
       };
       Object.defineProperty(guarded, 'name', { value: value.name });
       Object.defineProperty(prototype, key, { ...rest, value: guarded });
