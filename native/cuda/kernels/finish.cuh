@@ -40,7 +40,7 @@ struct FinishShared {
 template <class A>
 __device__ void combine(const FinishWork<A>& work) {
   const int64_t rows = work.in.samples * work.in.classes;
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
     Sums total = {};
     for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
@@ -139,7 +139,7 @@ template <class A>
 __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   const LossOptions& options = work.options;
   const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   FinishShared& shared = *shared_memory<FinishShared>();
   if (work.partials) combine(work);
   if (!is_last_block(&work.counters->ticket, &shared.ticket)) return;
