@@ -2,7 +2,6 @@
 import type { NativeLossOptions, NativeMemory } from '../../binding.js';
 import { showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
-import { makeArray } from '../tensors/allocate.js';
 import { Tensor } from '../tensors/tensor.js';
 import { memoryOf } from './native-call.js';
 import type { PreparedCall } from './prepared-call.js';
@@ -21,11 +20,6 @@ export class LossStatistics {
   /** The number of groups of sums: one per sample, or one in all with `batch`. */
   groups(samples: number): number {
     return this.pooled ? 1 : samples;
-  }
-
-  /** An array for the sums of `samples` samples, on the host. */
-  makeSums(samples: number, classes: number): Float64Array {
-    return makeArray('float64', this.groups(samples) * classes * sumNames.length) as Float64Array;
   }
 
   /** New statistics for the predictions of a call. */

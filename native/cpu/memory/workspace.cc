@@ -32,8 +32,6 @@ void Workspace::trim() {
   if (held > kKeptBytes) release();
 }
 
-size_t Workspace::held_bytes() { return held; }
-
 void Workspace::release() {
   std::free(data_);
   held -= size_bytes_;

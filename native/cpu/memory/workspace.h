@@ -22,9 +22,6 @@ class Workspace {
   /// calls it when it is done, so the sum stays below the limit between calls.
   void trim();
 
-  /// What all workspaces of the process hold now.
-  static size_t held_bytes();
-
  private:
   void release();
 
