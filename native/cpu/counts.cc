@@ -36,6 +36,13 @@ void Counts::add(const Counts& other) {
   samples_ += other.samples_;
 }
 
+void Counts::replace(Counts&& other) {
+  dense_ = std::move(other.dense_);
+  sparse_ = std::move(other.sparse_);
+  rows_ = std::move(other.rows_);
+  samples_ = other.samples_;
+}
+
 void Counts::complete_rows() {
   if (decision_ == Decision::threshold) return;
   const auto size = static_cast<size_t>(classes_ * 4);

@@ -22,8 +22,14 @@ class Counts {
   /// What it takes, in memory.
   size_t bytes() const;
 
+  bool same_kind(const Counts& other) const {
+    return decision_ == other.decision_ && classes_ == other.classes_ && by_sample_ == other.by_sample_;
+  }
+
   /// Adds other counts of the same kind. Throws before it changes anything.
   void add(const Counts& other);
+  /// Takes over what other counts of the same kind hold. The kind is never written again: threads read it freely.
+  void replace(Counts&& other);
   void clear();
 
   /// Other counts of the same kind, of so many samples. cells: [cells()]; rows: [samples,C,4], not read when

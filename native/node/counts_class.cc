@@ -19,6 +19,12 @@ struct SharedCounts {
 
   cpu::Counts empty() const { return {counts.decision(), counts.classes(), counts.by_sample()}; }
 
+  /// Of their own, so that two counts can be added to each other on two threads, and to themselves.
+  cpu::Counts copy() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return counts;
+  }
+
   void add(const cpu::Counts& more) {
     std::lock_guard<std::mutex> lock(mutex);
     counts.add(more);
@@ -207,12 +213,10 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
         throw Napi::TypeError::New(info.Env(), "Expected Counts for other");
       }
       const CountsObject* other = Unwrap(info[0].As<Napi::Object>());
-      cpu::Counts theirs = other->shared_->empty();
-      {
-        std::lock_guard<std::mutex> lock(other->shared_->mutex);
-        theirs = other->shared_->counts;
+      if (!shared_->counts.same_kind(other->shared_->counts)) {
+        throw Napi::TypeError::New(info.Env(), "Expected Counts of the same decision, classes and bySample for other");
       }
-      shared_->add(theirs);
+      shared_->add(other->shared_->copy());
       report();
       return info.Env().Undefined();
     });
@@ -256,7 +260,7 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
       given = given.like(samples, cells, rows ? numbers(2, "perSample", row_bytes) : nullptr, true);
       {
         std::lock_guard<std::mutex> lock(shared_->mutex);
-        shared_->counts = std::move(given);
+        shared_->counts.replace(std::move(given));
       }
       report();
       return env.Undefined();

@@ -36,6 +36,21 @@ test('a call of fewer values is refused', () => {
   expect(() => native.resampleNearest(...names.resampling.slice(1).map(() => 1))).toThrow(refusal);
 });
 
+test('counts of another kind are not added', () => {
+  const counts = new native.Counts(0, 2, false);
+  const others = [
+    new native.Counts(1, 2, false),
+    new native.Counts(0, 3, false),
+    new native.Counts(0, 2, true),
+  ];
+  for (const other of others) {
+    expect(() => counts.merge(other)).toThrow(
+      'Expected Counts of the same decision, classes and bySample for other',
+    );
+  }
+  counts.merge(counts);
+});
+
 test.each(Object.keys(codes))('%s has the same codes on both sides', (table) => {
   expect(nativeCodes[table]).toEqual(codes[table as keyof typeof codes]);
 });

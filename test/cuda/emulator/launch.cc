@@ -45,10 +45,11 @@ void know(const void* function, const Kernel& kernel) {
 
 BoundKernel bind(const cudaKernelNodeParams& launch) {
   Registry& known = registry();
+  const int on = device();  // before the lock: the fake runtime has one of its own, under which it calls this
   const std::lock_guard<std::mutex> lock(known.mutex);
   const auto found = known.kernels.find(launch.func);
   if (found == known.kernels.end()) return {cudaErrorInvalidDeviceFunction, {}, {}};
-  const auto limit = known.allowed_bytes.find({launch.func, device()});
+  const auto limit = known.allowed_bytes.find({launch.func, on});
   const size_t allowed_bytes = limit == known.allowed_bytes.end() ? kAlwaysAllowedBytes : limit->second;
   if (!can_launch(launch.gridDim, launch.blockDim)) return {cudaErrorInvalidConfiguration, {}, {}};
   if (launch.sharedMemBytes > allowed_bytes) return {cudaErrorInvalidValue, {}, {}};
@@ -76,7 +77,8 @@ cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void**
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute, int value) {
   const size_t bytes = static_cast<size_t>(value);
   if (value < 0 || bytes > simt::config().shared_bytes_per_block) return cudaErrorInvalidValue;
+  const int on = simt::device();
   const std::lock_guard<std::mutex> lock(simt::registry().mutex);
-  simt::registry().allowed_bytes[{function, simt::device()}] = bytes;
+  simt::registry().allowed_bytes[{function, on}] = bytes;
   return cudaSuccess;
 }
