@@ -6,9 +6,9 @@ import type { TensorLike } from '../tensors/tensor.js';
 export interface CallOptions {
   /**
    * The weight w of each voxel, in the predictions' shape without the class axis; uint8 or any float dtype. Applied after
-   * the activation. A voxel of weight 0 contributes nothing, even when its predictions are NaN, and gets gradient 0. Its
-   * label must be a class all the same, or `ignoreIndex`. Weights should be >= 0; this is not checked. A NaN weight makes the
-   * loss NaN. Default ones.
+   * the activation. A voxel of weight 0 is not read: it contributes nothing and gets gradient 0, whatever its predictions and
+   * its target are (NaN, a label that is no class). Weights should be >= 0; this is not checked. A NaN weight makes the loss
+   * NaN. Default ones.
    */
   weight?: TensorLike;
 }

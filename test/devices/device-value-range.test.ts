@@ -5,7 +5,7 @@
  * @jest-environment ./test/support/emulated-environment.cjs
  */
 import { expect, test } from '@jest/globals';
-import { DiceLoss, type LossOptions, Tensor } from '../../lib/index.js';
+import { DiceLoss, type LossOptions, SegmentationMetrics, Tensor } from '../../lib/index.js';
 import { gpu } from '../support/device.js';
 import { Random } from '../support/random.js';
 import { full, type Typed, tensor } from '../support/tensors.js';
@@ -64,6 +64,55 @@ test('rounding, NaN, a weight of 0 and ignored values are no fault', async () =>
   expect(await solved({ ignoreIndex: 255 }, far, white)).toBeCloseTo(0, 6);
   const labels = tensor([9, 1], [2], 'uint8');
   expect(await solved({ ignoreIndex: 9 }, far, labels)).toBeCloseTo(0, 6);
+});
+
+test('a voxel of weight 0 is not read: its label and mask may be anything', async () => {
+  const bad = { uint8: 255, int16: -3, uint16: 65535, int32: -1, int64: 2 ** 33 } as const;
+  const hidden = (i: number) => i % 7 < 3;
+  for (const C of [1, 3, 20])
+    for (const [labels, value] of Object.entries(bad) as [keyof typeof bad, number][]) {
+      const S = 131;
+      const x = tensor(
+        Array.from({ length: C * S }, (_, i) => Math.sin(i * i)),
+        [1, C, S],
+        'float32',
+      );
+      const good = Array.from({ length: S }, (_, i) => (i * 5) % Math.max(2, C));
+      const wrong = good.map((label, i) => (hidden(i) ? value : label));
+      const weight = tensor(
+        good.map((_, i) => (hidden(i) ? 0 : 1)),
+        [1, S],
+        'float32',
+      );
+      const target = (of: number[]) => tensor(of, [1, S], labels);
+      const options = { activation: 'sigmoid', crossEntropy: {} } as const;
+      const value0 = await solved(options, x, target(good), weight);
+      expect(await solved(options, x, target(wrong), weight)).toBe(value0);
+      wrong[130] = labels === 'uint8' ? 254 : value; // one that counts
+      await expect(solved(options, x, target(wrong), weight)).rejects.toMatchObject({
+        count: 1,
+        index: 130,
+      });
+      if (C === 1) continue;
+      const bits = Array.from({ length: C * S }, (_, i) => (hidden(i % S) ? 2 : i % 2));
+      const mask = (of: number[]) => tensor(of, [1, C, S], 'uint8');
+      const counted = await solved(options, x, mask(bits.map((bit) => bit % 2)), weight);
+      expect(await solved(options, x, mask(bits), weight)).toBe(counted);
+      for (const decision of ['argmax', 'threshold', 'labels'] as const) {
+        const metrics = new SegmentationMetrics({
+          classes: C,
+          decision,
+          ...(decision === 'threshold' && { threshold: 0 }),
+        });
+        wrong[130] = 0;
+        const predictions = decision === 'labels' ? target(wrong) : x;
+        metrics.update(on(predictions), on(target(wrong)), { weight: on(weight) });
+        wrong[130] = labels === 'uint8' ? 254 : value;
+        const update = () =>
+          metrics.update(on(predictions), on(target(wrong)), { weight: on(weight) });
+        expect(update).toThrow('at index 130');
+      }
+    }
 });
 
 test('both: the target first', async () => {

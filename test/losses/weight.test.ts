@@ -1,10 +1,15 @@
 // A weight per voxel, and voxels that are ignored.
 import { describe, expect, test } from '@jest/globals';
-import { DiceLoss, type Tensor } from '../../lib/index.js';
+import {
+  DiceLoss,
+  type LossValueAndGrad,
+  SegmentationMetrics,
+  type Tensor,
+} from '../../lib/index.js';
 import { makeCase, type Spec } from '../support/cases.js';
 import { check } from '../support/check.js';
-import { expectClose } from '../support/compare.js';
-import { full, numbers, tensor } from '../support/tensors.js';
+import { expectClose, expectSameBits } from '../support/compare.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 const layouts = ['channels-first', 'channels-last'] as const;
 const weights = ['uint8', 'float32', 'float64', 'float16', 'bfloat16'] as const;
@@ -41,6 +46,119 @@ describe.each(weights)('%s weight', (weight) => {
               return [...hidden].map(Boolean);
             },
           );
+  });
+});
+
+describe('a voxel of weight 0 is not read: its label and mask may be anything', () => {
+  const bad = { uint8: 255, int16: -3, uint16: 65535, int32: -1, int64: 2 ** 33 } as const;
+  const loss = new DiceLoss({ activation: 'sigmoid', crossEntropy: {} });
+  const last = new DiceLoss({ activation: 'sigmoid', crossEntropy: {}, layout: 'channels-last' });
+
+  /** Three in a row of weight 0 and a bad value, then four that count; bad ones beyond 512 too. */
+  const hidden = (i: number) => i % 7 < 3;
+  const maskOf = (n: number, dtype: (typeof weights)[number]) =>
+    tensor(
+      Array.from({ length: n }, (_, i) => (hidden(i) ? (i % 2 === 0 ? 0 : -0) : 1)),
+      [1, n],
+      dtype,
+    );
+
+  test.each(weights)('%s weights', (dtype) => {
+    for (const [labels, value] of Object.entries(bad) as [keyof typeof bad, number][])
+      for (const voxels of [1, 31, 600, 1537])
+        for (const C of [1, 3, 40]) {
+          const x = tensor(
+            Array.from({ length: C * voxels }, (_, i) => Math.sin(i * i)),
+            [1, C, voxels],
+          );
+          const good = Array.from({ length: voxels }, (_, i) => (i * 5) % Math.max(2, C));
+          const wrong = good.map((label, i) => (hidden(i) ? value : label));
+          const weight = maskOf(voxels, dtype);
+          const [expected, got] = [good, wrong].map((of) =>
+            loss.valueAndGrad(x, tensor(of, [1, voxels], labels), { weight }),
+          ) as [LossValueAndGrad, LossValueAndGrad];
+          expect(got.value.itemSync()).toBe(expected.value.itemSync());
+          expectSameBits(
+            'grad',
+            got.grad.data as Typed['data'],
+            expected.grad.data as Typed['data'],
+          );
+          // One that counts is a fault, and the only one.
+          if (voxels < 600) continue;
+          wrong[592] = labels === 'uint8' ? 254 : value;
+          const call = () => loss.value(x, tensor(wrong, [1, voxels], labels), { weight });
+          expect(call).toThrow(`1 other value, the first ${wrong[592]} at index 592`);
+        }
+  });
+
+  test('masks with one value per class', () => {
+    for (const [layout, of] of [
+      ['channels-first', loss],
+      ['channels-last', last],
+    ] as const)
+      for (const voxels of [31, 600]) {
+        const C = 3;
+        const place = (c: number, s: number) =>
+          layout === 'channels-first' ? c * voxels + s : s * C + c;
+        const shape = layout === 'channels-first' ? [1, C, voxels] : [1, voxels, C];
+        const x = tensor(
+          Array.from({ length: C * voxels }, (_, i) => Math.sin(i * i)),
+          shape,
+        );
+        const good = Array.from({ length: C * voxels }, (_, i) => i % 2);
+        const wrong = [...good];
+        for (let s = 0; s < voxels; s++)
+          for (let c = 0; c < C; c++) if (hidden(s)) wrong[place(c, s)] = 255;
+        const weight = maskOf(voxels, 'float16');
+        const [expected, got] = [good, wrong].map((bits) =>
+          of.valueAndGrad(x, tensor(bits, shape, 'uint8'), { weight }),
+        ) as [LossValueAndGrad, LossValueAndGrad];
+        expect(got.value.itemSync()).toBe(expected.value.itemSync());
+        expectSameBits('grad', got.grad.data as Typed['data'], expected.grad.data as Typed['data']);
+        const index = place(2, 20);
+        wrong[index] = 2;
+        expect(() => of.value(x, tensor(wrong, shape, 'uint8'), { weight })).toThrow(
+          `1 other value, the first 2 at index ${index}`,
+        );
+      }
+  });
+
+  test.each(['argmax', 'threshold', 'labels'] as const)('metrics: %s', (decision) => {
+    const [C, voxels] = [3, 600];
+    const options = { classes: C, decision, ...(decision === 'threshold' && { threshold: 0 }) };
+    const label = (of: (i: number) => number, dtype: 'int32' | 'uint8' = 'int32') =>
+      tensor(
+        Array.from({ length: voxels }, (_, i) => of(i)),
+        [1, voxels],
+        dtype,
+      );
+    const x =
+      decision === 'labels'
+        ? label((i) => (hidden(i) ? -8 : i % 2), 'int32')
+        : tensor(
+            Array.from({ length: C * voxels }, (_, i) => Math.sin(i * i)),
+            [1, C, voxels],
+          );
+    const clean = decision === 'labels' ? label((i) => i % 2) : x;
+    const weight = maskOf(voxels, 'bfloat16');
+    const counted = (...[p, t]: [Typed, Typed]) =>
+      new SegmentationMetrics(options).update(p, t, { weight }).toJSON();
+    const good = counted(
+      clean,
+      label((i) => (i * 5) % C),
+    );
+    expect(
+      counted(
+        x,
+        label((i) => (hidden(i) ? 255 : (i * 5) % C), 'uint8'),
+      ),
+    ).toEqual(good);
+    expect(() =>
+      counted(
+        x,
+        label((i) => (hidden(i) || i === 599 ? 255 : 0), 'uint8'),
+      ),
+    ).toThrow('1 other value, the first 255 at index 599');
   });
 });
 

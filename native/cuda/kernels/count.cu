@@ -93,7 +93,7 @@ struct Check {
 };
 
 /// Counts what is neither 0 nor 1 in a uint8 array, and what can be no probability in a float array. count: the voxels
-/// that are there; the others, and those of weight 0, may have any float.
+/// that are there; the others, and those of weight 0, may have any value.
 template <class A, int kCount>
 __device__ void note_invalid(const Inputs& in, DType dtype, int64_t first, int64_t count, const A (&values)[kCount],
                              const A (&weight)[kCount], const Check& check) {
@@ -102,8 +102,7 @@ __device__ void note_invalid(const Inputs& in, DType dtype, int64_t first, int64
   const A most = dtype == DType::uint8 ? A{1} : static_cast<A>(1 + kProbabilityTolerance);
   for (int j = 0; j < kCount; j++) {
     const bool inside = values[j] >= least && values[j] <= most;
-    if (inside || j >= count || (values[j] != values[j] && !check.is_target)) continue;
-    if (dtype != DType::uint8 && weight[j] == 0) continue;
+    if (inside || j >= count || weight[j] == 0 || (values[j] != values[j] && !check.is_target)) continue;
     note_fault(check.faults->target, first + (in.channels_last ? j * in.classes : j));
   }
 }
@@ -151,7 +150,6 @@ __global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(DeviceCountWor
   __syncthreads();  // the whole table is 0
   Inputs map = in;  // the predictions of Decision::labels, read as a target is
   map.target = in.predictions;
-  map.weight = {};
   Tally tally{work, n, table};
   const int64_t stride = work.chunks * kThreads * kCount;
   for (int64_t s = (chunk * kThreads + threadIdx.x) * kCount; s < S; s += stride) {

@@ -88,12 +88,12 @@ __device__ void decode_labels(const Inputs& in, int64_t i, int64_t count, Voxels
   for (int j = 0; j < kCount; j++) {
     if (rule.is_ignored(labels[j])) voxels.weight[j] = 0;
     else if (rule.is_valid(labels[j])) voxels.class_index[j] = static_cast<int>(rule.class_of(labels[j]));
-    else if (counters) note_fault(counters->target, i + j);
+    else if (counters && voxels.weight[j] != 0) note_fault(counters->target, i + j);
   }
 }
 
-/// Loads the voxels from voxel i of [N,S] on. Those from `count` on get weight 0. counters: where invalid labels are
-/// counted; null when another thread counts them.
+/// Loads the voxels from voxel i of [N,S] on. Those from `count` on get weight 0. counters: where invalid labels of a
+/// weight other than 0 are counted; null when another thread counts them.
 template <class P, int kCount>
 __device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
                             Counters* counters) {
@@ -109,8 +109,8 @@ __device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<A
 }
 
 /// t of class c at kCount neighbouring voxels, of which the first is element i of a dense target. A voxel whose value
-/// is to be ignored, in a one-class mask, gets weight 0. counters: where values outside [0, 1] are counted, unless
-/// floats have weight 0; null when another thread counts them.
+/// is to be ignored, in a one-class mask, gets weight 0. counters: where values outside [0, 1] of a weight
+/// other than 0 are counted; null when another thread counts them.
 template <class P, int kCount>
 __device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
                             Accumulator<P> (&t)[kCount], Counters* counters) {
@@ -121,9 +121,7 @@ __device__ void load_target(const Inputs& in, int c, int64_t i, int64_t count, V
   load_operand<P>(in.target, i, count, t);
   for (int j = 0; j < kCount; j++) {
     if (in.has_ignore && t[j] == static_cast<Accumulator<P>>(in.ignore_index)) voxels.weight[j] = 0;
-    else if (counters && outside_unit(t[j]) && j < count) {
-      if (voxels.weight[j] != 0 || in.target.dtype == DType::uint8) note_fault(counters->target, i + j);
-    }
+    else if (counters && outside_unit(t[j]) && voxels.weight[j] != 0) note_fault(counters->target, i + j);
   }
 }
 
