@@ -1,17 +1,26 @@
 // Compiles the CUDA sources for GPU architectures and says what their kernels use. Warnings, spilled registers and
-// local memory are errors, and so is what check-ptx.mjs finds. Needs nvcc, no GPU; without nvcc the exit status is 77.
+// local memory are errors, and so is what check-ptx.mjs finds. With sm_90 it also counts the instructions of the kernels
+// (test/cuda/counts): more than 3% above the committed table is an error. Needs nvcc, no GPU; without nvcc the exit status is 77.
 //
 //   node scripts/check-cuda.mjs                 every architecture that this nvcc knows from sm_75 on
 //   node scripts/check-cuda.mjs 75 90 [x.cu]    these, of native/cuda or of the given file
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { checkPtx } from './check-ptx.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const nvcc = process.env.CUDACXX ?? 'nvcc';
-const mostKernels = 200; // for one architecture
+const mostKernels = 250; // for one architecture
 
 const flags = [
   ...['-std=c++17', '-O3', '-Inative'],
@@ -171,3 +180,18 @@ async function worker() {
 await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
 results.sort((a, b) => a.architecture - b.architecture);
 if (results.length > 0) print(results);
+if (
+  !given.some((name) => name.endsWith('.cu')) &&
+  architectures.includes(90) &&
+  !process.exitCode
+) {
+  for (const dtype of ['float32', 'float16', 'bfloat16']) {
+    copyFileSync(
+      path.join(folder, `${dtype}.cu-90`, 'machine.cubin'),
+      path.join(folder, `${dtype}.cubin`),
+    );
+  }
+  const counts = [path.join(root, 'test/cuda/counts/main.mjs'), '--check', '--cubins', folder];
+  const { status } = spawnSync(process.execPath, counts, { stdio: 'inherit' });
+  if (status !== 0 && status !== 77) process.exitCode = 1; // 77: nvdisasm is missing, which was said
+}

@@ -151,3 +151,8 @@ test('no condition on compiler or GPU outside device_api.h', () => {
   });
   expect(conditional).toEqual(['cuda/kernels/device_api.h']);
 });
+
+test('the counter of instructions executes machine code as a GPU does', () => {
+  const counter = path.join(root, 'test/cuda/counts/self-test.mjs');
+  expect(execFileSync(process.execPath, [counter], { encoding: 'utf8' })).toMatch('all right');
+});

@@ -43,6 +43,11 @@ void know(const void* function, const Kernel& kernel) {
   registry().kernels.emplace(function, kernel);
 }
 
+std::vector<Kernel::Size> argument_sizes(const void* function) {
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  return registry().kernels.at(function).sizes;
+}
+
 BoundKernel bind(const cudaKernelNodeParams& launch) {
   Registry& known = registry();
   const int on = device();  // before the lock: the fake runtime has one of its own, under which it calls this
@@ -54,9 +59,9 @@ BoundKernel bind(const cudaKernelNodeParams& launch) {
   if (!can_launch(launch.gridDim, launch.blockDim)) return {cudaErrorInvalidConfiguration, {}, {}};
   if (launch.sharedMemBytes > allowed_bytes) return {cudaErrorInvalidValue, {}, {}};
   const Kernel& kernel = found->second;
-  for (size_t i = 0; i < kernel.alignments.size(); i++) {
+  for (size_t i = 0; i < kernel.sizes.size(); i++) {
     const auto address = reinterpret_cast<uintptr_t>(launch.kernelParams[i]);
-    if (address % kernel.alignments[i] != 0) return {cudaErrorMisalignedAddress, {}, {}};
+    if (address % kernel.sizes[i].alignment != 0) return {cudaErrorMisalignedAddress, {}, {}};
   }
   const auto run = [body = kernel.bind(launch.func, launch.kernelParams), grid = launch.gridDim,
                     block = launch.blockDim,

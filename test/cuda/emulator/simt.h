@@ -50,8 +50,13 @@ extern Executor executor;
 struct Kernel {
   std::function<void()> (*bind)(const void* function, void** arguments);  // the body of a thread, with copies of them
   std::vector<const void*> (*words)(void** arguments);  // all of their words: among them, the pointers
-  std::vector<size_t> alignments;                       // of each
+  struct Size {
+    size_t size, alignment;
+  };
+  std::vector<Size> sizes;  // of each
 };
+/// Those of a kernel's arguments.
+std::vector<Kernel::Size> argument_sizes(const void* function);
 void know(const void* function, const Kernel& kernel);
 
 template <class... P, size_t... kIndex>
@@ -175,7 +180,7 @@ void* function_of(void (*kernel)(P...)) {
     return found;
   };
   void* function = reinterpret_cast<void*>(kernel);
-  simt::know(function, {bind, words, {alignof(P)...}});
+  simt::know(function, {bind, words, {{sizeof(P), alignof(P)}...}});
   return function;
 }
 

@@ -1,0 +1,90 @@
+// What is counted: shapes, dtypes and losses.
+
+const dtypes = { float32: 4, float16: 2, bfloat16: 2 };
+const targets = { uint8: 1, int32: 4, int64: 8, dense: 4 };
+
+/** A large volume of so many classes, 8 samples; every count of classes up to 1000 fits a GPU. */
+const large = (classes) => [8, classes, 512, classes > 256 ? 128 : 512];
+
+function one(classes, more = {}) {
+  const layout = more.layout ?? 'channels-first';
+  const shape = more.shape ?? large(classes);
+  return {
+    classes,
+    shape: layout === 'channels-last' ? [shape[0], ...shape.slice(2), classes] : shape,
+    dtype: more.dtype ?? 'float32',
+    labels: more.labels ?? 'uint8',
+    layout,
+    loss: more.loss ?? 'dice',
+    voxelWeights: more.voxelWeights ?? 'none', // 'ignore': an ignoreIndex
+  };
+}
+
+const some = [1, 2, 4, 8, 9, 16, 19, 32, 64, 117, 150, 1000];
+const few = [1, 4, 8, 19, 32];
+
+/** Every row of the table. */
+export const cases = [
+  ...some.map((classes) => one(classes)),
+  ...[
+    3, 5, 6, 7, 10, 12, 13, 17, 20, 24, 25, 33, 40, 48, 65, 96, 100, 128, 129, 200, 256, 257, 400,
+    512, 513, 750,
+  ].map((classes) => one(classes)),
+  one(4, { shape: [4, 4, 512, 512] }),
+  one(1, { shape: [4, 1, 512, 512] }),
+  ...[2, 4, 8, 19, 32, 64, 150].map((classes) => one(classes, { layout: 'channels-last' })),
+  ...few.map((classes) => one(classes, { dtype: 'float16' })),
+  ...few.map((classes) => one(classes, { dtype: 'bfloat16' })),
+  one(117, { dtype: 'float16' }),
+  one(19, { dtype: 'bfloat16', layout: 'channels-last' }),
+  ...[1, 4, 8, 19, 32, 64, 150].map((classes) => one(classes, { loss: 'dice-ce' })),
+  one(4, { loss: 'dice-ce', dtype: 'float16' }),
+  ...[1, 4, 19, 150].map((classes) => one(classes, { labels: 'int64' })),
+  ...[1, 4, 19].map((classes) => one(classes, { labels: 'dense' })),
+  ...[1, 4, 19].map((classes) => one(classes, { voxelWeights: 'weight' })),
+  ...[1, 4, 19].map((classes) => one(classes, { voxelWeights: 'ignore' })),
+].sort((a, b) => order(a) - order(b) || a.classes - b.classes);
+
+function order({ dtype, layout, loss, labels, voxelWeights }) {
+  return (
+    Object.keys(dtypes).indexOf(dtype) +
+    (layout === 'channels-last' ? 10 : 0) +
+    (loss === 'dice-ce' ? 20 : 0) +
+    (labels === 'uint8' ? 0 : 40) +
+    (voxelWeights === 'none' ? 0 : 80)
+  );
+}
+
+/** As launches.cc reads it. */
+export function argumentOf({ classes, shape, dtype, labels, layout, loss, voxelWeights }) {
+  const voxels = shape.slice(1).reduce((product, size) => product * size) / classes;
+  const activation = classes === 1 ? 'sigmoid' : 'softmax';
+  return [
+    ...[shape[0], classes, voxels],
+    ...[
+      layout === 'channels-last' ? 'last' : 'first',
+      dtype,
+      labels,
+      activation,
+      loss,
+      voxelWeights,
+    ],
+  ].join(':');
+}
+
+/** What a launch must move: bytes of an element and of a voxel. */
+export function traffic({ classes, dtype, labels, voxelWeights }, kernel) {
+  const size = dtypes[dtype];
+  const ofVoxel =
+    (labels === 'dense' ? targets.dense * classes : targets[labels]) +
+    (voxelWeights === 'weight' ? 4 : 0);
+  return size * (kernel === 'gradient' ? 2 : 1) + ofVoxel / classes;
+}
+
+/** In one line, for people. */
+export function titleOf({ classes, shape, dtype, labels, layout, loss, voxelWeights }) {
+  const words = [`C = ${classes}`, `[${shape}]`, dtype, labels, loss];
+  if (layout === 'channels-last') words.push('channels last');
+  if (voxelWeights !== 'none') words.push(voxelWeights === 'ignore' ? 'ignoreIndex' : 'weights');
+  return words.join(' ');
+}
