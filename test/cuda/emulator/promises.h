@@ -35,6 +35,9 @@ inline void invalid_labels() {
       arrays.target.set(arrays.target.count - 10, static_cast<double>(C));
       arrays.target.set(first, -7);
       arrays.target.set(first + 8, 1000);
+      for (const size_t counts : {arrays.target.count - 10, first, first + 8}) arrays.weight.set(counts, 1);
+      arrays.weight.set(first - 1, 0);
+      if (arrays.weighted) arrays.target.set(first - 1, -9);  // of weight 0: it may be any number
       Buffer value(DType::float64, static_cast<size_t>(2 * C));
       LabelFault faults;
       call.steps = kStatistics | kFinalize;
