@@ -117,6 +117,23 @@ export interface NativeCall {
   accumulate: boolean;
   /** On a device only: where the call is enqueued. */
   stream: NativeStream | undefined;
+  /**
+   * K of a head, a 1x1 convolution that makes the logits: then predictions are its features, [N,K,S] or [N,S,K], and grad is
+   * theirs, which may be left out. 0: no head. On the CPU only.
+   */
+  channels: number;
+  /** [C,K] */
+  headWeight: NativeMemory | undefined;
+  /** [C] */
+  headBias: NativeMemory | undefined;
+  /** Of both. */
+  headType: number;
+  /** Written by step gradient when given. */
+  headWeightGrad: NativeMemory | undefined;
+  headBiasGrad: NativeMemory | undefined;
+  headGradType: number;
+  accumulateWeight: boolean;
+  accumulateBias: boolean;
 }
 
 export interface NativeLoss {

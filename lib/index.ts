@@ -5,26 +5,24 @@ export type { AllReduce } from './calls/all-reduce.js';
 export type {
   CallOptions,
   GradientOptions,
+  LinearGradientOptions,
+  LinearValueAndGradOptions,
   TargetGradientOptions,
   ValueAndGradOptions,
   ValueOptions,
   ValueOut,
 } from './calls/options.js';
 export { Plan } from './calls/plan.js';
-export type { LossValue, LossValueAndGrad } from './calls/result.js';
+export type { LinearValueAndGrad, LossValue, LossValueAndGrad } from './calls/result.js';
 export { Statistics, type StatisticsJson } from './calls/statistics.js';
 export { type ErrorCode, WarpDiceError } from './common/errors.js';
 export type { Absent, MetricsAbsent } from './common/shared-options.js';
 export { Device, type DeviceMemory, Stream, StreamEvent } from './devices/device.js';
 export { getThreads, setThreads, simdTarget } from './devices/threads.js';
+export type { LinearAccumulate, LinearGrad, LinearGradOut } from './head/linear-grad.js';
+export { type LinearLogits, linearLogits, type Predictions } from './head/linear-logits.js';
 export { CrossEntropyLoss } from './losses/cross-entropy.js';
-export {
-  DeepSupervision,
-  type DeepSupervisionOptions,
-  type ScalesAndGradsOptions,
-  type ScalesOptions,
-  type ScalesValue,
-} from './losses/deep-supervision.js';
+export { DeepSupervision } from './losses/deep-supervision.js';
 export { DiceLoss } from './losses/dice.js';
 export { DiceCELoss } from './losses/dice-ce.js';
 export { DiceFocalLoss } from './losses/dice-focal.js';
@@ -44,6 +42,13 @@ export type {
   PlainLossOptions,
   TverskyOptions,
 } from './losses/options.js';
+export type {
+  DeepSupervisionOptions,
+  LinearScalesAndGradsOptions,
+  ScalesAndGradsOptions,
+  ScalesOptions,
+  ScalesValue,
+} from './losses/scales-options.js';
 export { TverskyLoss } from './losses/tversky.js';
 export type { ClassCounts } from './metrics/counts.js';
 export type { MetricsOptions } from './metrics/options.js';

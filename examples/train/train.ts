@@ -2,14 +2,22 @@
 // from the logits, and the gradient with which the backward pass begins.
 import { setImmediate } from 'node:timers/promises';
 import { numpy as np, vjp } from '@jax-js/jax';
-import type { Loss } from 'warpdice';
+import type { LossValueAndGrad, TensorLike, ValueAndGradOptions } from 'warpdice';
 import { Adam } from './adam.js';
 import { type Slices, sampler } from './data.js';
 import { classNames, initialWeights, toParams, unet, type Weights } from './model.js';
 import { seededRandom } from './random.js';
 
+interface TrainLoss {
+  valueAndGrad(
+    logits: TensorLike,
+    labels: TensorLike,
+    options: ValueAndGradOptions,
+  ): LossValueAndGrad;
+}
+
 interface TrainOptions {
-  loss: Pick<Loss, 'valueAndGrad'>; // new DiceLoss({ activation: 'softmax' }), or one called like it
+  loss: TrainLoss; // new DiceLoss({ activation: 'softmax' }), or one called like it
   steps: number;
   batch: number;
   seed: number;

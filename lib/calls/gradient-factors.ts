@@ -52,6 +52,10 @@ export function expectFactorsApart(call: PreparedCall): void {
     const result = call[name];
     if (result !== undefined) expectApart(placeOf(names.out[name], result), factors);
   }
+  for (const part of ['weight', 'bias'] as const) {
+    const result = call.linearGrad?.[part];
+    if (result != null) expectApart(placeOf(`${names.out.grad}.${part}`, result), factors);
+  }
 }
 
 /** Throws for an upstream with a reduction to one number, whose dL/dvalue is 1. */

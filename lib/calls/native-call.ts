@@ -33,6 +33,15 @@ export function blankCall(steps: number): NativeCall {
     targetGrad: undefined,
     accumulate: false,
     stream: undefined,
+    channels: 0,
+    headWeight: undefined,
+    headBias: undefined,
+    headType: 0,
+    headWeightGrad: undefined,
+    headBiasGrad: undefined,
+    headGradType: 0,
+    accumulateWeight: false,
+    accumulateBias: false,
   };
 }
 
@@ -69,6 +78,15 @@ export function callLoss<
     call.targetGrad,
     call.accumulate,
     call.stream,
+    call.channels,
+    call.headWeight,
+    call.headBias,
+    call.headType,
+    call.headWeightGrad,
+    call.headBiasGrad,
+    call.headGradType,
+    call.accumulateWeight,
+    call.accumulateBias,
   ) as ReturnType<Loss[Method]>;
 }
 
@@ -85,6 +103,8 @@ export function withInputs(
     weight: changed(call.weight),
     upstream: changed(call.upstream),
     scaleBuffer: changed(call.scaleBuffer),
+    headWeight: changed(call.headWeight),
+    headBias: changed(call.headBias),
   };
 }
 

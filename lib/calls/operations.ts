@@ -1,19 +1,33 @@
 // The operations of a loss: the steps of each, its option keys, and its result.
+
+import type { LinearAccumulate, LinearGrad } from '../head/linear-grad.js';
 import { Step } from '../native/codes.js';
 import type { Tensor } from '../tensors/tensor.js';
 import type {
   CallOptions,
   GradientOptions,
+  LinearGradientOptions,
+  LinearValueAndGradOptions,
   TargetGradientOptions,
   ValueAndGradOptions,
   ValueOptions,
 } from './options.js';
 import type { PreparedCall } from './prepared-call.js';
-import { type LossValue, type LossValueAndGrad, lossValue, lossValueAndGrad } from './result.js';
+import {
+  type LinearValueAndGrad,
+  type LossValue,
+  type LossValueAndGrad,
+  lossLinearValueAndGrad,
+  lossValue,
+  lossValueAndGrad,
+} from './result.js';
 import type { Statistics } from './statistics.js';
 
 /** The options of any operation. */
-export type AnyOptions = Omit<ValueAndGradOptions, 'out'> & { out?: unknown };
+export type AnyOptions = Omit<ValueAndGradOptions, 'out' | 'accumulate'> & {
+  out?: unknown;
+  accumulate?: boolean | LinearAccumulate;
+};
 
 export interface Operation<Options extends AnyOptions, Result> {
   readonly steps: number;
@@ -41,6 +55,11 @@ export const valueAndGrad: Operation<ValueAndGradOptions, LossValueAndGrad> = {
   result: lossValueAndGrad,
 };
 
+export const linearValueAndGrad: Operation<LinearValueAndGradOptions, LinearValueAndGrad> = {
+  ...valueAndGrad,
+  result: lossLinearValueAndGrad,
+};
+
 export const statistics: Operation<CallOptions & { out?: Statistics }, Statistics> = {
   steps: Step.statistics,
   keys: ['weight', 'out'],
@@ -53,6 +72,11 @@ export const gradient: Operation<GradientOptions, Tensor> = {
   keys: [...gradientKeys, 'sampleOffset'],
   outKeys: ['grad'],
   result: gradOf,
+};
+
+export const linearGradient: Operation<LinearGradientOptions, LinearGrad> = {
+  ...gradient,
+  result: ({ linearGrad }) => linearGrad as LinearGrad,
 };
 
 export const targetGradient: Operation<TargetGradientOptions, Tensor> = {

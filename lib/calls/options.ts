@@ -1,4 +1,6 @@
 // The options of a call.
+
+import type { LinearAccumulate, LinearGradOut } from '../head/linear-grad.js';
 import type { DType } from '../tensors/dtype.js';
 import type { TensorLike } from '../tensors/tensor.js';
 
@@ -59,4 +61,19 @@ export interface TargetGradientOptions extends Omit<GradientOptions, 'out' | 'gr
 export interface ValueAndGradOptions extends Omit<GradientOptions, 'out' | 'sampleOffset'> {
   /** Your buffers for the results. `grad` has the shape of the predictions and may be their memory. */
   out?: ValueOut & { grad?: TensorLike };
+}
+
+/** The options of {@link Loss.gradient} for {@link linearLogits}. */
+export interface LinearGradientOptions extends Omit<GradientOptions, 'out' | 'accumulate'> {
+  /** true: adds the gradient to `out.grad`, all parts of it or those named. Their buffers are then required. Default false. */
+  accumulate?: boolean | LinearAccumulate;
+  /** Your buffers for the parts of the gradient. null leaves a part out and saves its work. */
+  out?: { grad?: LinearGradOut };
+}
+
+/** The options of {@link Loss.valueAndGrad} for {@link linearLogits}. */
+export interface LinearValueAndGradOptions
+  extends Omit<LinearGradientOptions, 'out' | 'sampleOffset'> {
+  /** Your buffers for the results. null leaves a part of the gradient out and saves its work. */
+  out?: ValueOut & { grad?: LinearGradOut };
 }

@@ -1,9 +1,11 @@
 import { rangeError, sameShape, showShape } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { guard, notByNew } from '../common/own.js';
+import type { LinearGrad } from '../head/linear-grad.js';
+import { LinearLogits, type Predictions } from '../head/linear-logits.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { bindInputs, type PreparedCall } from './prepared-call.js';
+import { bindInputs, bindLinear, type PreparedCall } from './prepared-call.js';
 
 /** Executes a plan's calls on one kind of device. @internal */
 export interface PlanRunner {
@@ -26,7 +28,7 @@ export interface PlanRunner {
  * p.data[0] = 1; // a plan reads what its tensors hold now
  * step.execute().value.itemSync(); // 0
  */
-export class Plan implements Disposable {
+export class Plan<Grad extends Tensor | LinearGrad = Tensor> implements Disposable {
   readonly #call: PreparedCall;
   readonly #runner: PlanRunner;
   #disposed = false;
@@ -42,7 +44,10 @@ export class Plan implements Disposable {
   }
 
   /** runner: for `call`. @internal */
-  static make(call: PreparedCall, runner: PlanRunner): Plan {
+  static make<Grad extends Tensor | LinearGrad>(
+    call: PreparedCall,
+    runner: PlanRunner,
+  ): Plan<Grad> {
     return new Plan(call, runner);
   }
 
@@ -61,9 +66,9 @@ export class Plan implements Disposable {
     return this.#call.parts;
   }
 
-  /** The gradient of the last `execute()`. Always the same tensor. */
-  get grad(): Tensor {
-    return this.#call.grad as Tensor;
+  /** The gradient of the last `execute()`. Always the same tensor or, for {@link linearLogits}, the same {@link LinearGrad}. */
+  get grad(): Grad {
+    return (this.#call.linearGrad ?? this.#call.grad) as Grad;
   }
 
   /**
@@ -83,26 +88,35 @@ export class Plan implements Disposable {
 
   /**
    * Replaces the predictions and the target by tensors of the same shapes and dtypes. The result tensors stay the same. On the
-   * CPU, nothing is allocated for a {@link Tensor}.
+   * CPU, nothing is allocated for a {@link Tensor}. A plan for {@link linearLogits} takes new features, with the weights that it
+   * has, or other linearLogits.
    *
    * @throws TypeError, RangeError for tensors of other shapes or dtypes, or that overlap the results; the plan then keeps its
    *   tensors
    */
-  bind(predictions: TensorLike, target: TensorLike): this {
+  bind(predictions: Predictions, target: TensorLike): this {
     this.#mustBeLive('bind()');
     const call = this.#call;
-    const { device, names } = call;
+    const { device, names, linear } = call;
     const x = call.predictions as Tensor;
     const y = call.target as Tensor;
-    const nextX = toTensorOn(device, predictions, names.predictions);
+    const next =
+      linear === undefined ? undefined : linearFor(predictions, linear, names.predictions);
+    const nextX = toTensorOn(
+      device,
+      next?.features ?? (predictions as TensorLike),
+      names.predictions,
+    );
     const nextY = toTensorOn(device, target, names.target);
     expectLike(nextX, x, names.predictions);
     expectLike(nextY, y, names.target);
     bindInputs(call, nextX, nextY);
+    if (next !== undefined) bindLinear(call, next);
     try {
       this.#runner.bind(call);
     } catch (error) {
       bindInputs(call, x, y);
+      if (linear !== undefined) bindLinear(call, linear);
       throw error;
     }
     return this;
@@ -145,6 +159,32 @@ function expectLive(call: PreparedCall): void {
   check(call.perClass, names.out.perClass);
   check(call.parts, names.out.parts);
   check(call.grad, names.out.grad);
+  const { linear, linearGrad } = call;
+  if (linear === undefined) return;
+  check(linear.weight, 'weight of linearLogits');
+  check(linear.bias, 'bias of linearLogits');
+  check(linearGrad?.weight ?? undefined, 'out.grad.weight');
+  check(linearGrad?.bias ?? undefined, 'out.grad.bias');
+}
+
+/** The linearLogits that a plan made with `like` is bound to; undefined: new features only. */
+function linearFor(
+  predictions: Predictions,
+  like: LinearLogits,
+  name: string,
+): LinearLogits | undefined {
+  if (!(predictions instanceof LinearLogits)) return undefined;
+  predictions.expectLive(name);
+  expectLike(predictions.weight, like.weight, 'weight of linearLogits');
+  if (predictions.bias !== undefined && like.bias !== undefined) {
+    expectLike(predictions.bias, like.bias, 'bias of linearLogits');
+  } else if (predictions.bias !== like.bias) {
+    const [wanted, got] = like.bias === undefined ? ['no bias', 'one'] : ['a bias', 'none'];
+    throw new TypeError(
+      `Expected ${wanted}, as the plan has, for bias of linearLogits but received ${got}`,
+    );
+  }
+  return predictions;
 }
 
 function check(tensor: Tensor | undefined, name: string): void {

@@ -8,7 +8,9 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
-import { Reduction, Step } from '../native/codes.js';
+import type { LinearGradOut } from '../head/linear-grad.js';
+import { LinearLogits, type Predictions } from '../head/linear-logits.js';
+import { Activation, Reduction, Step } from '../native/codes.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import { codeOf, floats, floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
@@ -24,7 +26,8 @@ import type {
   ValueOptions,
 } from './options.js';
 import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
-import { bindInputs, emptyCall, type PreparedCall, release } from './prepared-call.js';
+import { placeLinearGrad } from './place-linear-grad.js';
+import { bindInputs, bindLinear, emptyCall, type PreparedCall, release } from './prepared-call.js';
 import { checkClasses, Geometry, isPerGroup, type ResolvedOptions } from './shapes.js';
 import type { Statistics } from './statistics.js';
 
@@ -48,14 +51,16 @@ export class Preparer {
   /** A call that reads predictions and target. statistics: for a call that begins with step 3. names: for messages. */
   call(
     operation: Pick<Operation<never, unknown>, 'steps' | 'keys' | 'outKeys'>,
-    predictionsLike: TensorLike,
+    predictionsLike: Predictions,
     targetLike: TensorLike,
     options: AnyOptions,
     statistics?: Statistics,
     names = this.#names,
   ): PreparedCall {
     checkKeys(options, 'options', operation.keys);
-    const predictions = toTensor(predictionsLike, names.predictions, floats);
+    const linear = this.#linearOf(predictionsLike, names.predictions);
+    const predictions =
+      linear?.features ?? toTensor(predictionsLike as TensorLike, names.predictions, floats);
     const { device } = predictions;
     const target = toTensorOn(device, targetLike, names.target, labelsOrFloats);
     const weight =
@@ -63,7 +68,8 @@ export class Preparer {
         ? undefined
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const geometry = this.#geometry;
-    geometry.fit(predictions, target, weight, names);
+    const shaped = linear?.shaped(this.#options.channelsLast, names.predictions) ?? predictions;
+    geometry.fit(shaped, target, weight, names);
 
     const call = emptyCall(operation.steps, device, names);
     const { native } = call;
@@ -74,6 +80,7 @@ export class Preparer {
     native.predictionsType = codeOf(predictions.dtype);
     native.targetType = codeOf(target.dtype);
     native.targetIsLabels = geometry.labels;
+    if (linear !== undefined) bindLinear(call, linear);
     if (weight !== undefined) {
       call.weight = weight;
       native.weight = memoryOf(weight);
@@ -90,6 +97,21 @@ export class Preparer {
       throw error;
     }
     return call;
+  }
+
+  /** The predictions, if they are linearLogits. */
+  #linearOf(predictions: unknown, name: string): LinearLogits | undefined {
+    if (!(predictions instanceof LinearLogits)) return undefined;
+    if (!LinearLogits.isWhole(predictions)) {
+      throw new TypeError(
+        `Expected linearLogits for ${name} but received a Proxy of them: pass the object itself`,
+      );
+    }
+    predictions.expectLive(name);
+    if (this.#options.activation === Activation.none) {
+      throw cannotCombine('linearLogits', "activation 'none'", "use 'softmax' or 'sigmoid'");
+    }
+    return predictions;
   }
 
   /** A call of step 2 alone. */
@@ -141,6 +163,11 @@ export class Preparer {
     }
     call.gradScale = checkScale(options.gradScale, device);
     readFactors(call);
+    if (call.linear !== undefined && steps !== Step.targetGradient) {
+      const { gradDtype, accumulate } = options;
+      placeLinearGrad(call, call.linear, out?.grad as LinearGradOut, gradDtype, accumulate);
+      return;
+    }
     const accumulate = checkFlag(options.accumulate, 'accumulate', false);
     native.accumulate = accumulate;
     if (steps === Step.targetGradient) {

@@ -1,6 +1,9 @@
 // One call of a loss after all checks.
 import type { NativeCall } from '../../binding.js';
 import type { Device } from '../devices/device.js';
+import type { LinearGrad } from '../head/linear-grad.js';
+import type { LinearLogits } from '../head/linear-logits.js';
+import { codeOf } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
 import type { Names } from './argument-names.js';
 import { blankCall, memoryOf } from './native-call.js';
@@ -13,7 +16,10 @@ export interface PreparedCall {
   readonly native: NativeCall;
   /** The names of its arguments in messages. */
   readonly names: Names;
+  /** With linearLogits: their features. */
   predictions: Tensor | undefined;
+  /** The predictions, where they are linearLogits. */
+  linear: LinearLogits | undefined;
   target: Tensor | undefined;
   weight: Tensor | undefined;
   /** Every execution of a plan reads both again, because their numbers may have changed. */
@@ -24,6 +30,8 @@ export interface PreparedCall {
   parts: Tensor | undefined;
   /** dL/dpredictions or, for step targetGradient, dL/dtarget. */
   grad: Tensor | undefined;
+  /** The gradient with respect to linearLogits; `grad` is then that of the features, or undefined. */
+  linearGrad: LinearGrad | undefined;
   statistics: Statistics | undefined;
   /** The results that were allocated for this call. */
   readonly made: Tensor[];
@@ -35,6 +43,7 @@ export function emptyCall(steps: number, device: Device, names: Names): Prepared
     native: blankCall(steps),
     names,
     predictions: undefined,
+    linear: undefined,
     target: undefined,
     weight: undefined,
     upstream: undefined,
@@ -43,6 +52,7 @@ export function emptyCall(steps: number, device: Device, names: Names): Prepared
     perClass: undefined,
     parts: undefined,
     grad: undefined,
+    linearGrad: undefined,
     statistics: undefined,
     made: [],
   };
@@ -54,6 +64,16 @@ export function bindInputs(call: PreparedCall, predictions: Tensor, target: Tens
   call.target = target;
   call.native.predictions = memoryOf(predictions);
   call.native.target = memoryOf(target);
+}
+
+/** Gives the call the weights of its logits. Its predictions are the features. */
+export function bindLinear(call: PreparedCall, linear: LinearLogits): void {
+  const { native } = call;
+  call.linear = linear;
+  native.channels = linear.channels;
+  native.headWeight = memoryOf(linear.weight);
+  native.headBias = linear.bias && memoryOf(linear.bias);
+  native.headType = native.headGradType = codeOf(linear.weight.dtype);
 }
 
 /** Disposes the results of a call that failed. The garbage collector would free them late, and on a GPU too late. */

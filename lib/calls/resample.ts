@@ -4,6 +4,7 @@ import type { InOrder, NativeResampling } from '../../binding.js';
 import { sameShape } from '../common/check.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
+import type { Shaped } from '../head/linear-logits.js';
 import { native } from '../native/load.js';
 import { callNative } from '../native/translate-error.js';
 import { bytesOf } from '../tensors/dtype.js';
@@ -26,7 +27,7 @@ export class Resampler {
    * Returns `full` at the size of the predictions; `full` itself when it has that size. Its shape must be theirs with other
    * spatial sizes, with or without the class axis. New tensors on a GPU are added to `made`; the caller disposes them.
    */
-  at(scale: number, full: Tensor, predictions: Tensor, made: Tensor[]): Tensor {
+  at(scale: number, full: Tensor, predictions: Shaped, made: Tensor[]): Tensor {
     const { shape } = predictions;
     const dense = full.shape.length === shape.length;
     const classAxis = this.#channelsLast ? shape.length - 1 : 1;

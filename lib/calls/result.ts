@@ -1,7 +1,9 @@
 // The results of a loss's calls.
+
+import type { LinearGrad } from '../head/linear-grad.js';
 import type { Tensor } from '../tensors/tensor.js';
 import type { Names } from './argument-names.js';
-import type { ValueAndGradOptions, ValueOptions } from './options.js';
+import type { LinearValueAndGradOptions, ValueAndGradOptions, ValueOptions } from './options.js';
 import type { PreparedCall } from './prepared-call.js';
 
 /** The result of {@link Loss.value}. All tensors are float64. */
@@ -31,6 +33,12 @@ export interface LossValueAndGrad extends LossValue {
   readonly grad: Tensor;
 }
 
+/** The result of {@link Loss.valueAndGrad} for {@link linearLogits}. */
+export interface LinearValueAndGrad extends LossValue {
+  /** dL/d of the features, the weight and the bias. */
+  readonly grad: LinearGrad;
+}
+
 /** A checked call that has not run yet. `run` computes at once, `runAsync` off the event loop. */
 export interface DeferredCall<Result> {
   readonly call: PreparedCall;
@@ -51,6 +59,18 @@ export function lossValueAndGrad(
 ): LossValueAndGrad {
   if (holds(out, call) && out?.grad === call.grad) return out as LossValueAndGrad;
   return { ...valueTensors(call), grad: call.grad as Tensor };
+}
+
+export function lossLinearValueAndGrad(
+  call: PreparedCall,
+  out: LinearValueAndGradOptions['out'],
+): LinearValueAndGrad {
+  const grad = call.linearGrad as LinearGrad;
+  const given = out?.grad;
+  const same =
+    given?.features === grad.features && given.weight === grad.weight && given.bias === grad.bias;
+  if (same && holds(out, call)) return out as LinearValueAndGrad;
+  return { ...valueTensors(call), grad };
 }
 
 const holds = (out: ValueOptions['out'], call: PreparedCall): boolean =>

@@ -3,11 +3,6 @@ import { expectApart, type Place, placeOf } from '../tensors/overlap.js';
 import type { Tensor } from '../tensors/tensor.js';
 import type { PreparedCall } from './prepared-call.js';
 
-interface ScaleMemory {
-  readonly x: Tensor;
-  readonly call: PreparedCall;
-}
-
 /**
  * Each result must have memory that no other scale reads or writes. A gradient may replace its own predictions.
  * value: the sum of the scales. shared: the other inputs, by name.
@@ -15,17 +10,24 @@ interface ScaleMemory {
  * @throws RangeError when memory overlaps otherwise
  */
 export function expectOwnMemory(
-  scales: readonly ScaleMemory[],
+  calls: readonly PreparedCall[],
   value: Tensor,
   shared: Readonly<Record<string, Tensor | undefined>>,
 ): void {
-  const read = scales.map(({ x, call }) => placeOf(call.names.predictions, x));
+  const read = calls.map(({ names, predictions }) =>
+    placeOf(names.predictions, predictions as Tensor),
+  );
+  for (const { names, linear } of calls) {
+    if (linear === undefined) continue;
+    read.push(placeOf(`${names.predictions}.weight`, linear.weight));
+    if (linear.bias !== undefined) read.push(placeOf(`${names.predictions}.bias`, linear.bias));
+  }
   for (const [name, tensor] of Object.entries(shared)) {
     if (tensor !== undefined) read.push(placeOf(name, tensor));
   }
   const written: Place[] = [placeOf('out.value', value)];
   expectApart(written[0] as Place, read);
-  scales.forEach(({ x, call }, scale) => {
+  calls.forEach((call, scale) => {
     for (const name of ['value', 'perClass', 'parts', 'grad'] as const) {
       const result = call[name];
       if (result === undefined) continue;
@@ -34,9 +36,17 @@ export function expectOwnMemory(
       const replaces =
         name === 'grad' &&
         place.begin === own.begin &&
-        result.dtype === x.dtype &&
+        result.dtype === call.predictions?.dtype &&
         !call.native.accumulate;
       expectApart(place, replaces ? read.filter((other) => other !== own) : read);
+      expectApart(place, written);
+      written.push(place);
+    }
+    for (const part of ['weight', 'bias'] as const) {
+      const result = call.linearGrad?.[part];
+      if (result == null) continue;
+      const place = placeOf(`${call.names.out.grad}.${part}`, result);
+      expectApart(place, read);
       expectApart(place, written);
       written.push(place);
     }

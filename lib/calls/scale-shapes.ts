@@ -1,5 +1,6 @@
 // Checks that predictions at several scales, their target and their weight fit together. Each scale is then checked as a call.
 import { cut, rangeError, sameShape, showShape } from '../common/check.js';
+import type { Shaped } from '../head/linear-logits.js';
 import type { Tensor } from '../tensors/tensor.js';
 import { defaultNames } from './argument-names.js';
 import { layoutAdvice } from './layout-advice.js';
@@ -16,7 +17,7 @@ interface ScaleRules {
 
 /** @throws RangeError for shapes of scales that cannot belong together */
 export function checkScales(
-  predictions: readonly Tensor[],
+  predictions: readonly Shaped[],
   target: Tensor,
   weight: Tensor | undefined,
   rules: ScaleRules,

@@ -1,6 +1,7 @@
 // Checks that the shapes of a call fit together, and finds N samples, C classes, S voxels.
 import type { NativeLossOptions } from '../../binding.js';
 import { needs, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
+import type { Shaped } from '../head/linear-logits.js';
 import { Activation, LossKind } from '../native/codes.js';
 import { isFloat, isInteger } from '../tensors/dtype.js';
 import type { Tensor } from '../tensors/tensor.js';
@@ -86,7 +87,7 @@ export class Geometry {
 
   /** Reads N, C, S and the kind of target from the shapes, or throws. names: for the messages. */
   fit(
-    predictions: Tensor,
+    predictions: Shaped,
     target: Tensor,
     weight: Tensor | undefined,
     names: Names = defaultNames,
@@ -111,7 +112,7 @@ export class Geometry {
     if (weight !== undefined) this.#checkWeight(predictions, weight);
   }
 
-  #isLabels(predictions: Tensor, target: Tensor): boolean {
+  #isLabels(predictions: Shaped, target: Tensor): boolean {
     const same = sameShape(target.shape, predictions.shape);
     const without =
       this.#axis >= 0 && sameShapeWithout(target.shape, predictions.shape, this.#axis);
@@ -140,7 +141,7 @@ export class Geometry {
     return true;
   }
 
-  #shapeError(predictions: Tensor, target: Tensor): RangeError {
+  #shapeError(predictions: Shaped, target: Tensor): RangeError {
     const { shape } = predictions;
     const labels = shape.filter((_, axis) => axis !== this.#axis);
     const either =
@@ -156,7 +157,7 @@ export class Geometry {
     return rangeError(`shape ${either}`, name, target.shape, advice);
   }
 
-  #checkWeight(predictions: Tensor, weight: Tensor): void {
+  #checkWeight(predictions: Shaped, weight: Tensor): void {
     checkWeightDType(weight);
     const { shape } = predictions;
     const fits =

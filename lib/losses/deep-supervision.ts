@@ -1,11 +1,17 @@
 import { defaultNames, type Names, outNames } from '../calls/argument-names.js';
 import { checkScaleNumber } from '../calls/gradient-factors.js';
 import * as operations from '../calls/operations.js';
-import type { ValueAndGradOptions, ValueOptions } from '../calls/options.js';
+import type { ValueOptions } from '../calls/options.js';
 import { float64Buffer } from '../calls/outputs.js';
 import { Resampler } from '../calls/resample.js';
-import type { DeferredCall, LossValue, LossValueAndGrad } from '../calls/result.js';
+import type {
+  DeferredCall,
+  LinearValueAndGrad,
+  LossValue,
+  LossValueAndGrad,
+} from '../calls/result.js';
 import { expectOwnMemory } from '../calls/scale-overlap.js';
+import { toPredictions, toPredictionsOn } from '../calls/scale-predictions.js';
 import { checkScales } from '../calls/scale-shapes.js';
 import { addUp as addUpTerms } from '../calls/weighted-sum.js';
 import {
@@ -17,49 +23,20 @@ import {
   typeError,
 } from '../common/check.js';
 import { guard } from '../common/own.js';
+import type { LinearLogits, Predictions } from '../head/linear-logits.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
-import { floats, floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
+import { floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { Loss } from './loss.js';
-
-/** What {@link DeepSupervision} expects of the shapes of its predictions. */
-export interface DeepSupervisionOptions {
-  /** One of the predictions has the target's size. false: all may be smaller. Default true. */
-  fullSize?: boolean;
-  /**
-   * The target's size is scaled by one factor on every axis, where halves may be rounded up or down. false: by a factor for
-   * each axis, as in a network that pools the axes of anisotropic volumes differently. Default true.
-   */
-  sameRatio?: boolean;
-}
-
-/** The options of {@link DeepSupervision.value}. */
-export interface ScalesOptions<Out = ValueOptions['out']> {
-  /** A weight per voxel of the target, resampled like the target. Default ones. */
-  weight?: TensorLike;
-  /** Buffers for the results: `value`, and for each scale an `out` of {@link Loss.value}. Default: new tensors. */
-  out?: { value?: TensorLike; scales?: readonly Out[] };
-}
-
-/** The options of {@link DeepSupervision.valueAndGrad}. */
-export interface ScalesAndGradsOptions extends ScalesOptions<ValueAndGradOptions['out']> {
-  /** Multiplies every gradient, together with the weight of its scale, before the gradient is rounded. Default 1. */
-  gradScale?: number;
-  /** `'float32'` avoids gradients that half precision would round to 0. Default: the dtype of the predictions. */
-  gradDtype?: ValueAndGradOptions['gradDtype'];
-  /** true: adds the gradients to those in `out.scales`. Default false. */
-  accumulate?: boolean;
-  /** dL/dvalue in the shape of the value. Required for reduction `'none'`, refused otherwise. */
-  upstream?: TensorLike;
-}
-
-/** The result of {@link DeepSupervision}: the weighted sum, and the results of each scale. */
-export interface ScalesValue<Scale = LossValue> {
-  /** sum_i weight_i * value_i, float64, in the shape of one scale's value. */
-  readonly value: Tensor;
-  /** One result per scale, in the order of the predictions. The gradients include the weight of the scale, the values do not. */
-  readonly scales: readonly Scale[];
-}
+import { Loss, valueAndGradOf } from './loss.js';
+import type {
+  AnyOut,
+  AnyScalesAndGradsOptions,
+  DeepSupervisionOptions,
+  LinearScalesAndGradsOptions,
+  ScalesAndGradsOptions,
+  ScalesOptions,
+  ScalesValue,
+} from './scales-options.js';
 
 const valueKeys = ['weight', 'out'];
 const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstream'];
@@ -132,7 +109,7 @@ export class DeepSupervision {
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
   value(
-    predictions: readonly TensorLike[],
+    predictions: readonly Predictions[],
     target: TensorLike,
     options: ScalesOptions = none,
   ): ScalesValue {
@@ -143,14 +120,26 @@ export class DeepSupervision {
   valueAndGrad(
     predictions: readonly TensorLike[],
     target: TensorLike,
-    options: ScalesAndGradsOptions = none,
-  ): ScalesValue<LossValueAndGrad> {
-    return this.#run(predictions, target, options, this.#valuesAndGrads(options));
+    options?: ScalesAndGradsOptions,
+  ): ScalesValue<LossValueAndGrad>;
+  /** The same for {@link linearLogits} at every scale: one set of gradients each. */
+  valueAndGrad(
+    predictions: readonly LinearLogits[],
+    target: TensorLike,
+    options?: LinearScalesAndGradsOptions,
+  ): ScalesValue<LinearValueAndGrad>;
+  valueAndGrad(
+    predictions: readonly Predictions[],
+    target: TensorLike,
+    options: AnyScalesAndGradsOptions = none,
+  ): ScalesValue<LossValueAndGrad> | ScalesValue<LinearValueAndGrad> {
+    const prepare = this.#valuesAndGrads(options);
+    return this.#run(predictions, target, options, prepare) as ScalesValue<LossValueAndGrad>;
   }
 
   /** {@link DeepSupervision.value} off the event loop. */
   valueAsync(
-    predictions: readonly TensorLike[],
+    predictions: readonly Predictions[],
     target: TensorLike,
     options: ScalesOptions = none,
   ): Promise<ScalesValue> {
@@ -161,9 +150,23 @@ export class DeepSupervision {
   valueAndGradAsync(
     predictions: readonly TensorLike[],
     target: TensorLike,
-    options: ScalesAndGradsOptions = none,
-  ): Promise<ScalesValue<LossValueAndGrad>> {
-    return this.#runAsync(predictions, target, options, this.#valuesAndGrads(options));
+    options?: ScalesAndGradsOptions,
+  ): Promise<ScalesValue<LossValueAndGrad>>;
+  /** The same for {@link linearLogits} at every scale. */
+  valueAndGradAsync(
+    predictions: readonly LinearLogits[],
+    target: TensorLike,
+    options?: LinearScalesAndGradsOptions,
+  ): Promise<ScalesValue<LinearValueAndGrad>>;
+  valueAndGradAsync(
+    predictions: readonly Predictions[],
+    target: TensorLike,
+    options: AnyScalesAndGradsOptions = none,
+  ): Promise<ScalesValue<LossValueAndGrad>> | Promise<ScalesValue<LinearValueAndGrad>> {
+    const prepare = this.#valuesAndGrads(options);
+    return this.#runAsync(predictions, target, options, prepare) as Promise<
+      ScalesValue<LossValueAndGrad>
+    >;
   }
 
   #values(options: ScalesOptions): PrepareScale<ValueOptions['out'], LossValue> {
@@ -172,8 +175,8 @@ export class DeepSupervision {
   }
 
   #valuesAndGrads(
-    options: ScalesAndGradsOptions,
-  ): PrepareScale<ValueAndGradOptions['out'], LossValueAndGrad> {
+    options: AnyScalesAndGradsOptions,
+  ): PrepareScale<AnyOut, LossValueAndGrad | LinearValueAndGrad> {
     checkKeys(options, 'options', gradKeys);
     const { gradScale = 1, gradDtype, accumulate, upstream } = options;
     checkScaleNumber(gradScale);
@@ -185,12 +188,12 @@ export class DeepSupervision {
         ...(accumulate !== undefined && { accumulate }),
         ...(upstream !== undefined && { upstream }),
       };
-      return this.#loss.prepare(operations.valueAndGrad, x, y, all, names);
+      return this.#loss.prepare(valueAndGradOf(x), x, y, all, names);
     };
   }
 
   #run<Out, Result extends LossValue>(
-    predictions: readonly TensorLike[],
+    predictions: readonly Predictions[],
     target: TensorLike,
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
@@ -204,7 +207,7 @@ export class DeepSupervision {
 
   /** Starts all scales at once. Each call has copied its inputs then, so the kept buffers may be overwritten. */
   #runAsync<Out, Result extends LossValue>(
-    predictions: readonly TensorLike[],
+    predictions: readonly Predictions[],
     target: TensorLike,
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
@@ -236,7 +239,7 @@ export class DeepSupervision {
    * that were allocated here. When `work` throws, these are disposed; when it rejects, `work` itself must dispose them.
    */
   #prepared<Out, Result extends LossValue, Given>(
-    predictions: readonly TensorLike[],
+    predictions: readonly Predictions[],
     target: TensorLike,
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
@@ -248,10 +251,10 @@ export class DeepSupervision {
       const calls = this.#calls(predictions, target, options, prepare, inputs, made);
       const [first] = calls as [Scale<Result>];
       const { shape } = resultOf(first); // as all scales have the same samples and classes
-      const { device } = first.x;
+      const { device } = first.deferred.call;
       const value = float64Buffer(options.out?.value, 'out.value', [...shape], device, made);
       if (options.out !== undefined) {
-        const memory = calls.map(({ x, deferred }) => ({ x, call: deferred.call }));
+        const memory = calls.map(({ deferred }) => deferred.call);
         const { weight } = options;
         const { upstream } = (first.deferred as DeferredCall<unknown>).call;
         expectOwnMemory(memory, value, {
@@ -260,7 +263,7 @@ export class DeepSupervision {
           upstream,
         });
       }
-      calls.sort((a, b) => b.x.size - a.x.size);
+      calls.sort((a, b) => b.size - a.size);
       return work(calls, value, made);
     } catch (error) {
       disposeAll(made);
@@ -272,7 +275,7 @@ export class DeepSupervision {
 
   /** One call for each scale, checked. */
   #calls<Out, Result>(
-    predictions: readonly TensorLike[],
+    predictions: readonly Predictions[],
     target: TensorLike,
     options: ScalesOptions<Out>,
     prepare: PrepareScale<Out, Result>,
@@ -291,37 +294,39 @@ export class DeepSupervision {
     const outs = options.out?.scales ?? [];
     if (!Array.isArray(outs)) throw typeError('an array', 'out.scales', outs);
     if (outs.length > count) throw rangeError(`at most ${count}`, 'out.scales', outs.length);
-    const { device } = toTensor(predictions[0], 'predictions[0]', floats);
+    const { channelsLast } = this.#loss;
+    const { device } = toPredictions(predictions[0] as Predictions, 'predictions[0]', channelsLast);
     const y = toTensorOn(device, target, 'target', labelsOrFloats);
     const w =
       options.weight === undefined
         ? undefined
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const xs = Array.from(predictions, (like, i) =>
-      toTensorOn(device, like, `predictions[${i}]`, floats),
+      toPredictionsOn(device, like, `predictions[${i}]`, channelsLast),
     );
-    checkScales(xs, y, w, {
-      channelsLast: this.#loss.channelsLast,
+    const shapes = xs.map(({ shaped }) => shaped);
+    checkScales(shapes, y, w, {
+      channelsLast,
       fullSize: this.#fullSize,
       sameRatio: this.#sameRatio,
     });
-    return xs.map((x, i) => {
-      const target = this.#target.at(i, y, x, inputs);
+    return xs.map(({ x, shaped }, i) => {
+      const target = this.#target.at(i, y, shaped, inputs);
       const out = outs[i];
       const given = {
-        ...(w !== undefined && { weight: this.#weight.at(i, w, x, inputs) }),
+        ...(w !== undefined && { weight: this.#weight.at(i, w, shaped, inputs) }),
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
       const deferred = prepare(x, target, given, namesOfScale(i, target !== y), weight);
       made.push(...deferred.call.made);
-      return { x, i, weight, deferred };
+      return { size: shaped.size, i, weight, deferred };
     });
   }
 }
 
 type PrepareScale<Out, Result> = (
-  x: Tensor,
+  x: Tensor | LinearLogits,
   y: Tensor,
   given: { weight?: Tensor; out?: NonNullable<Out> },
   names: Names,
@@ -329,7 +334,8 @@ type PrepareScale<Out, Result> = (
 ) => DeferredCall<Result>;
 
 interface Scale<Result> {
-  x: Tensor;
+  /** Elements of its predictions. */
+  size: number;
   /** Its place among the predictions. */
   i: number;
   weight: number;

@@ -5,6 +5,8 @@ import * as operations from '../calls/operations.js';
 import type {
   CallOptions,
   GradientOptions,
+  LinearGradientOptions,
+  LinearValueAndGradOptions,
   TargetGradientOptions,
   ValueAndGradOptions,
   ValueOptions,
@@ -13,6 +15,7 @@ import { Plan } from '../calls/plan.js';
 import { Preparer } from '../calls/prepare.js';
 import {
   type DeferredCall,
+  type LinearValueAndGrad,
   type LossValue,
   type LossValueAndGrad,
   lossValue,
@@ -22,7 +25,23 @@ import type { ResolvedOptions } from '../calls/shapes.js';
 import type { Statistics } from '../calls/statistics.js';
 import { none } from '../common/check.js';
 import { guard, notByNew } from '../common/own.js';
+import type { LinearGrad } from '../head/linear-grad.js';
+import { LinearLogits, type Predictions } from '../head/linear-logits.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
+
+/** An operation whose result depends on the predictions. */
+type GradOperation<Result> = operations.Operation<operations.AnyOptions, Result>;
+
+/** @internal */
+export const valueAndGradOf = (predictions: Predictions) =>
+  (predictions instanceof LinearLogits
+    ? operations.linearValueAndGrad
+    : operations.valueAndGrad) as GradOperation<LossValueAndGrad | LinearValueAndGrad>;
+
+const gradientOf = (predictions: Predictions) =>
+  (predictions instanceof LinearLogits
+    ? operations.linearGradient
+    : operations.gradient) as GradOperation<Tensor | LinearGrad>;
 
 /**
  * The methods that all losses share. A loss is computed in three steps: the statistics, the value from the statistics, and
@@ -62,14 +81,14 @@ export abstract class Loss {
   /**
    * Computes the loss.
    *
-   * @param predictions [N, C, ...spatial] or, with channels last, [N, ...spatial, C]. [S] is one sample of one class. float32,
+   * @param predictions {@link linearLogits}, or [N, C, ...spatial] or, with channels last, [N, ...spatial, C]. [S] is one sample of one class. float32,
    *   float64, float16 or bfloat16.
    * @param target Class indices without the class axis: uint8, int16, uint16, int32 or int64. Or a dense target in
    *   the shape of the predictions: uint8 (0 or 1) or any float dtype. With one class: a 0/1 mask of any dtype, with or
    *   without the class axis.
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
-  value(predictions: TensorLike, target: TensorLike, options: ValueOptions = none): LossValue {
+  value(predictions: Predictions, target: TensorLike, options: ValueOptions = none): LossValue {
     return this.#run(operations.value, predictions, target, options);
   }
 
@@ -81,9 +100,20 @@ export abstract class Loss {
   valueAndGrad(
     predictions: TensorLike,
     target: TensorLike,
-    options: ValueAndGradOptions = none,
-  ): LossValueAndGrad {
-    return this.#run(operations.valueAndGrad, predictions, target, options);
+    options?: ValueAndGradOptions,
+  ): LossValueAndGrad;
+  /** The same for {@link linearLogits}: the gradient is that of the features, the weight and the bias. */
+  valueAndGrad(
+    predictions: LinearLogits,
+    target: TensorLike,
+    options?: LinearValueAndGradOptions,
+  ): LinearValueAndGrad;
+  valueAndGrad(
+    predictions: Predictions,
+    target: TensorLike,
+    options: ValueAndGradOptions | LinearValueAndGradOptions = none,
+  ): LossValueAndGrad | LinearValueAndGrad {
+    return this.#run(valueAndGradOf(predictions), predictions, target, options);
   }
 
   /**
@@ -102,7 +132,7 @@ export abstract class Loss {
    * loss.gradient(left, leftMask, whole).data; // [-8/27, -4/27]: its exact gradient in the left tile
    */
   statistics(
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: CallOptions & { out?: Statistics } = none,
   ): Statistics {
@@ -132,9 +162,22 @@ export abstract class Loss {
     predictions: TensorLike,
     target: TensorLike,
     statistics: Statistics,
-    options: GradientOptions = none,
-  ): Tensor {
-    return this.#run(operations.gradient, predictions, target, options, statistics);
+    options?: GradientOptions,
+  ): Tensor;
+  /** The same for {@link linearLogits}. */
+  gradient(
+    predictions: LinearLogits,
+    target: TensorLike,
+    statistics: Statistics,
+    options?: LinearGradientOptions,
+  ): LinearGrad;
+  gradient(
+    predictions: Predictions,
+    target: TensorLike,
+    statistics: Statistics,
+    options: GradientOptions | LinearGradientOptions = none,
+  ): Tensor | LinearGrad {
+    return this.#run(gradientOf(predictions), predictions, target, options, statistics);
   }
 
   /**
@@ -152,7 +195,7 @@ export abstract class Loss {
    * loss.targetGradient(p, t, loss.statistics(p, t)).data; // [0.24, -0.48]
    */
   targetGradient(
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     statistics: Statistics,
     options: TargetGradientOptions = none,
@@ -162,7 +205,7 @@ export abstract class Loss {
 
   /** {@link Loss.value} off the event loop. */
   valueAsync(
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: ValueOptions = none,
   ): Promise<LossValue> {
@@ -173,14 +216,25 @@ export abstract class Loss {
   valueAndGradAsync(
     predictions: TensorLike,
     target: TensorLike,
-    options: ValueAndGradOptions = none,
-  ): Promise<LossValueAndGrad> {
-    return this.#runAsync(operations.valueAndGrad, predictions, target, options);
+    options?: ValueAndGradOptions,
+  ): Promise<LossValueAndGrad>;
+  /** The same for {@link linearLogits}. */
+  valueAndGradAsync(
+    predictions: LinearLogits,
+    target: TensorLike,
+    options?: LinearValueAndGradOptions,
+  ): Promise<LinearValueAndGrad>;
+  valueAndGradAsync(
+    predictions: Predictions,
+    target: TensorLike,
+    options: ValueAndGradOptions | LinearValueAndGradOptions = none,
+  ): Promise<LossValueAndGrad | LinearValueAndGrad> {
+    return this.#runAsync(valueAndGradOf(predictions), predictions, target, options);
   }
 
   /** {@link Loss.statistics} off the event loop. */
   statisticsAsync(
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: CallOptions & { out?: Statistics } = none,
   ): Promise<Statistics> {
@@ -192,14 +246,27 @@ export abstract class Loss {
     predictions: TensorLike,
     target: TensorLike,
     statistics: Statistics,
-    options: GradientOptions = none,
-  ): Promise<Tensor> {
-    return this.#runAsync(operations.gradient, predictions, target, options, statistics);
+    options?: GradientOptions,
+  ): Promise<Tensor>;
+  /** The same for {@link linearLogits}. */
+  gradientAsync(
+    predictions: LinearLogits,
+    target: TensorLike,
+    statistics: Statistics,
+    options?: LinearGradientOptions,
+  ): Promise<LinearGrad>;
+  gradientAsync(
+    predictions: Predictions,
+    target: TensorLike,
+    statistics: Statistics,
+    options: GradientOptions | LinearGradientOptions = none,
+  ): Promise<Tensor | LinearGrad> {
+    return this.#runAsync(gradientOf(predictions), predictions, target, options, statistics);
   }
 
   /** {@link Loss.targetGradient} off the event loop. */
   targetGradientAsync(
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     statistics: Statistics,
     options: TargetGradientOptions = none,
@@ -212,14 +279,25 @@ export abstract class Loss {
    * `plan.execute()` only computes. The plan keeps its tensors, `upstream` and a tensor `gradScale` included, and reads their
    * current contents at each `execute()`. Arguments and errors as for {@link Loss.valueAndGrad}.
    */
-  plan(predictions: TensorLike, target: TensorLike, options: ValueAndGradOptions = none): Plan {
-    const call = this.#preparer.call(operations.valueAndGrad, predictions, target, options);
-    return Plan.make(call, this.#runner.plan(call));
+  plan(predictions: TensorLike, target: TensorLike, options?: ValueAndGradOptions): Plan;
+  /** The same for {@link linearLogits}. */
+  plan(
+    predictions: LinearLogits,
+    target: TensorLike,
+    options?: LinearValueAndGradOptions,
+  ): Plan<LinearGrad>;
+  plan(
+    predictions: Predictions,
+    target: TensorLike,
+    options: ValueAndGradOptions | LinearValueAndGradOptions = none,
+  ): Plan | Plan<LinearGrad> {
+    const call = this.#preparer.call(valueAndGradOf(predictions), predictions, target, options);
+    return Plan.make(call, this.#runner.plan(call)) as Plan | Plan<LinearGrad>;
   }
 
   #run<Options extends operations.AnyOptions, Result>(
     operation: operations.Operation<Options, Result>,
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: Options,
     statistics?: Statistics,
@@ -231,7 +309,7 @@ export abstract class Loss {
 
   #runAsync<Options extends operations.AnyOptions, Result>(
     operation: operations.Operation<Options, Result>,
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: Options,
     statistics?: Statistics,
@@ -243,7 +321,7 @@ export abstract class Loss {
   /** Checks a call; the work starts when the caller runs the result. names: of the arguments, for messages. @internal */
   prepare<Options extends operations.AnyOptions, Result>(
     operation: operations.Operation<Options, Result>,
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: Options,
     names: Names,

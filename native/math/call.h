@@ -16,9 +16,20 @@ inline void make_consistent(Inputs& in, LossOptions& options) {
   options.distances = in.distances;
 }
 
+/// A 1x1 convolution whose results are the logits, z_c = sum_k weight[c,k] * x_k + bias_c. The engine makes them for a
+/// few voxels at a time. A call with a head has features for predictions: [N,K,S], or [N,S,K].
+struct Head {
+  int64_t channels = 0;     // K; 0: there is no head, the predictions are in memory
+  Operand weight;           // [C,K]
+  Operand bias;             // [C]; data is null without one
+  GradientOut weight_grad;  // data is null where it is not wanted, as for those of the bias and of the features
+  GradientOut bias_grad;
+};
+
 struct Call {
   uint32_t steps = 0;
   Inputs in;
+  Head head;
   LossOptions options;
   double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
   const double* upstream = nullptr;  // [value_count], for Reduction::none with a gradient
@@ -32,6 +43,8 @@ struct Call {
   int64_t sample_offset = 0;         // samples are [sample_offset, sample_offset + in.samples) of them
 
   int64_t groups() const { return options.pooled ? 1 : statistics_samples ? statistics_samples : in.samples; }
+  /// Numbers per voxel of the predictions' array.
+  int64_t channels() const { return head.channels ? head.channels : in.classes; }
   bool reads() const { return steps & (kStatistics | kGradient | kTargetGradient); }
 };
 

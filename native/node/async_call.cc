@@ -2,6 +2,7 @@
 #include "node/async_call.h"
 
 #include "cpu/engine.h"
+#include "cpu/head/run.h"
 #include "cpu/run.h"
 #include "node/async_array.h"
 
@@ -30,14 +31,14 @@ class AsyncCall : public AsyncWork {
 
   void take_copies() {
     for (size_t i = 0; i < aCount; i++) {
-      const bool read = !bound_.writes(i) || ((i == aGrad || i == aTargetGrad) && bound_.call.grad.accumulate);
+      const bool read = !bound_.writes(i) || bound_.accumulates(i);
       copies_[i].take(bound_.arrays[i], read);
     }
     bound_.connect();
   }
 
   void compute() override {
-    faults_ = cpu::run(bound_.call);
+    faults_ = bound_.call.head.channels ? cpu::head::run(bound_.call) : cpu::run(bound_.call);
     // JavaScript's thread may be long in coming, and takes only the results.
     for (size_t i = 0; i < aCount; i++) {
       if (!bound_.writes(i)) held_.let_go(copies_[i].free());

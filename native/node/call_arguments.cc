@@ -3,6 +3,9 @@
 namespace warpdice {
 namespace {
 
+/// The product of a head's channels and classes is counted in an int.
+constexpr int64_t kMaxHeadSize = 32768;
+
 /// A Float64Array of the options, or nothing.
 std::vector<double> numbers(Napi::Env env, const Napi::Object& from, const char* name) {
   const Napi::Value value = from.Get(name);
@@ -75,7 +78,7 @@ BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::Callback
   const std::array<size_t, aCount> needs = needed_bytes(info, upstream);
   for (size_t i = 0; i < aCount; i++) {
     if (needs[i] == 0) continue;
-    arrays[i] = bind_array(env, info[kArrayArguments[i]], kArrayNames[i], dtype_of(i, upstream), needs[i], memory);
+    arrays[i] = bind_array(env, info[kArrayArguments[i]], name_of(i), dtype_of(i, upstream), needs[i], memory);
   }
   check_overlaps(env);
   connect();
@@ -92,6 +95,25 @@ void BoundCall::connect() {
   call.grad.data = arrays[aGrad].memory.data;
   call.parts = static_cast<double*>(arrays[aParts].memory.data);
   call.target_grad.data = arrays[aTargetGrad].memory.data;
+  call.head.weight.data = arrays[aHeadWeight].memory.data;
+  call.head.bias.data = arrays[aHeadBias].memory.data;
+  call.head.weight_grad.data = arrays[aHeadWeightGrad].memory.data;
+  call.head.bias_grad.data = arrays[aHeadBiasGrad].memory.data;
+}
+
+bool BoundCall::accumulates(size_t array) const {
+  switch (array) {
+    case aGrad:
+      return call.grad.accumulate;
+    case aTargetGrad:
+      return call.target_grad.accumulate;
+    case aHeadWeightGrad:
+      return call.head.weight_grad.accumulate;
+    case aHeadBiasGrad:
+      return call.head.bias_grad.accumulate;
+    default:
+      return false;
+  }
 }
 
 void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
@@ -114,6 +136,8 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
 
   const int64_t N = call.in.samples, C = call.in.classes;
   bytes_of(env, {N, C, call.in.voxels}, 2 * sizeof(double));  // the engine multiplies them, whatever the steps are
+  call.head.channels = count(kChannels);
+  if (call.head.channels) read_head(info);
   call.statistics_samples = count(kStatisticsSamples);
   call.sample_offset = count(kSampleOffset);
   const int64_t all = call.statistics_samples ? call.statistics_samples : N;
@@ -131,10 +155,31 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   }
 }
 
+/// The arguments of a call with a head. Logits that are never in memory have no use for the other activations.
+void BoundCall::read_head(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Head& head = call.head;
+  head.weight.dtype = head.bias.dtype = to_dtype(env, info[kHeadType]);
+  head.weight_grad.dtype = head.bias_grad.dtype = to_dtype(env, info[kHeadGradType]);
+  head.weight_grad.accumulate = info[kAccumulateWeight].ToBoolean();
+  head.bias_grad.accumulate = info[kAccumulateBias].ToBoolean();
+  const int64_t C = call.in.classes;
+  if (head.channels > kMaxHeadSize || C > kMaxHeadSize) {
+    throw Napi::RangeError::New(env, "Expected at most 32768 channels and classes for a head");
+  }
+  if (head.channels < 1 || call.in.activation == Activation::none) {
+    throw Napi::RangeError::New(env, "Expected channels from 1 and an activation for a head");
+  }
+  const DType x = call.in.predictions.dtype, w = head.weight.dtype, g = head.weight_grad.dtype;
+  const bool fits = (w == x || w == DType::float32) && (g == w || (size_of(w) == 2 && g == DType::float32));
+  if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
+}
+
 /// The bytes that the call uses of each array; 0 for an array that it does not use.
 std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info, DType upstream) const {
   Napi::Env env = info.Env();
   const int64_t N = call.in.samples, C = call.in.classes, S = call.in.voxels, groups = call.groups();
+  const int64_t K = call.channels();
   const bool finalizes = call.steps & kFinalize;
   const bool differentiates = call.steps & (kGradient | kTargetGradient);
   const auto given = [&](Argument argument) { return !info[argument].IsUndefined(); };
@@ -144,7 +189,7 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
   const size_t target_element = size_of(call.in.target.dtype);
   std::array<size_t, aCount> needs = {};
   if (call.reads()) {
-    needs[aPredictions] = bytes_of(env, {N, C, S}, size_of(call.in.predictions.dtype));
+    needs[aPredictions] = bytes_of(env, {N, K, S}, size_of(call.in.predictions.dtype));
     needs[aTarget] = bytes_of(env, {N, call.in.labels ? 1 : C, S}, target_element);
     if (given(kWeight)) needs[aWeight] = bytes_of(env, {N, S}, size_of(call.in.weight.dtype));
   }
@@ -155,7 +200,19 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
   if (finalizes) needs[aValue] = value;
   if (finalizes && given(kParts)) needs[aParts] = bytes_of(env, {kPartCount}, value);
   if (finalizes && given(kPerClass)) needs[aPerClass] = per_class;
-  if (call.steps & kGradient) needs[aGrad] = bytes_of(env, {N, C, S}, size_of(call.grad.dtype));
+  // Of a head's gradients each may be left out.
+  const bool has_head = call.head.channels > 0;
+  if ((call.steps & kGradient) && (!has_head || given(kGrad))) {
+    needs[aGrad] = bytes_of(env, {N, K, S}, size_of(call.grad.dtype));
+  }
+  if (has_head) {
+    const size_t element = size_of(call.head.weight.dtype), grad_element = size_of(call.head.weight_grad.dtype);
+    needs[aHeadWeight] = bytes_of(env, {C, K}, element);
+    if (given(kHeadBias)) needs[aHeadBias] = bytes_of(env, {C}, element);
+    const bool differentiates = call.steps & kGradient;
+    if (differentiates && given(kHeadWeightGrad)) needs[aHeadWeightGrad] = bytes_of(env, {C, K}, grad_element);
+    if (differentiates && given(kHeadBiasGrad)) needs[aHeadBiasGrad] = bytes_of(env, {C}, grad_element);
+  }
   if (call.steps & kTargetGradient) needs[aTargetGrad] = bytes_of(env, {N, C, S}, target_element);
   return needs;
 }
@@ -174,6 +231,12 @@ DType BoundCall::dtype_of(size_t array, DType upstream) const {
       return upstream;
     case aGrad:
       return call.grad.dtype;
+    case aHeadWeight:
+    case aHeadBias:
+      return call.head.weight.dtype;
+    case aHeadWeightGrad:
+    case aHeadBiasGrad:
+      return call.head.weight_grad.dtype;
     default:
       return DType::float64;
   }
@@ -197,10 +260,17 @@ void BoundCall::check_overlaps(Napi::Env env) const {
       const bool in_place = i == aGrad && j == aPredictions && call.grad.dtype == call.in.predictions.dtype &&
                             arrays[i].memory.data == arrays[j].memory.data && !call.grad.accumulate;
       if (in_place) continue;
-      throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + kArrayNames[i] +
-                                           " but received an array that overlaps " + kArrayNames[j]);
+      throw Napi::RangeError::New(env, std::string("Expected memory of its own for ") + name_of(i) +
+                                           " but received an array that overlaps " + name_of(j));
     }
   }
+}
+
+/// The name in messages: of a head's arrays, that of the part.
+const char* BoundCall::name_of(size_t array) const {
+  if (call.head.channels && array == aPredictions) return "predictions.features";
+  if (call.head.channels && array == aGrad) return "out.grad.features";
+  return kArrayNames[array];
 }
 
 }  // namespace warpdice

@@ -39,7 +39,16 @@ namespace warpdice {
   X(kGradType, gradType)                   \
   X(kTargetGrad, targetGrad)               \
   X(kAccumulate, accumulate)               \
-  X(kStream, stream)
+  X(kStream, stream)                       \
+  X(kChannels, channels)                   \
+  X(kHeadWeight, headWeight)               \
+  X(kHeadBias, headBias)                   \
+  X(kHeadType, headType)                   \
+  X(kHeadWeightGrad, headWeightGrad)       \
+  X(kHeadBiasGrad, headBiasGrad)           \
+  X(kHeadGradType, headGradType)           \
+  X(kAccumulateWeight, accumulateWeight)   \
+  X(kAccumulateBias, accumulateBias)
 enum Argument : size_t { WARPDICE_CALL_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
 constexpr const char* kArgumentNames[] = {WARPDICE_CALL_ARGUMENTS(WARPDICE_ARGUMENT_NAME)};
 
@@ -48,6 +57,8 @@ enum ArrayName : size_t {
   aPredictions,
   aTarget,
   aWeight,
+  aHeadWeight,
+  aHeadBias,
   aStatistics,
   aUpstream,
   aValue,
@@ -55,13 +66,17 @@ enum ArrayName : size_t {
   aGrad,
   aParts,
   aTargetGrad,
+  aHeadWeightGrad,
+  aHeadBiasGrad,
   aCount
 };
 constexpr std::array<Argument, aCount> kArrayArguments = {
-    kPredictions, kTarget, kWeight, kStatisticsArray, kUpstream, kValue, kPerClass, kGrad, kParts, kTargetGrad};
-constexpr std::array<const char*, aCount> kArrayNames = {"predictions", "target",        "weight",       "statistics",
-                                                         "upstream",    "out.value",     "out.perClass", "out.grad",
-                                                         "out.parts",   "out.targetGrad"};
+    kPredictions, kTarget,   kWeight, kHeadWeight, kHeadBias,   kStatisticsArray, kUpstream,
+    kValue,       kPerClass, kGrad,   kParts,      kTargetGrad, kHeadWeightGrad,  kHeadBiasGrad};
+constexpr std::array<const char*, aCount> kArrayNames = {
+    "predictions", "target",         "weight",          "predictions.weight", "predictions.bias",
+    "statistics",  "upstream",       "out.value",       "out.perClass",       "out.grad",
+    "out.parts",   "out.targetGrad", "out.grad.weight", "out.grad.bias"};
 
 /// The options of a Loss, read once when it is made.
 struct LossSetup {
@@ -84,15 +99,20 @@ struct BoundCall {
   /// Whether the call writes the array.
   bool writes(size_t array) const { return array >= aValue || (array == aStatistics && (call.steps & kStatistics)); }
 
+  /// Whether a written array is also read, because the result is added to it.
+  bool accumulates(size_t array) const;
+
   /// Points the call at the arrays' memory.
   void connect();
 
  private:
   void read_arguments(const Napi::CallbackInfo& info);
+  void read_head(const Napi::CallbackInfo& info);
   std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream) const;
   DType dtype_of(size_t array, DType upstream) const;
   void check_types(Napi::Env env) const;
   void check_overlaps(Napi::Env env) const;
+  const char* name_of(size_t array) const;
 };
 
 }  // namespace warpdice

@@ -1,6 +1,7 @@
 // The class `Loss` of binding.d.ts.
 #include "node/loss_class.h"
 
+#include "cpu/head/run.h"
 #include "cpu/run.h"
 #include "node/async_call.h"
 
@@ -20,7 +21,8 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
 
   Napi::Value run(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
-      const LabelFault fault = cpu::run(BoundCall(setup_, info).call);
+      const BoundCall bound(setup_, info);
+      const LabelFault fault = bound.call.head.channels ? cpu::head::run(bound.call) : cpu::run(bound.call);
       if (fault.count > 0) throw label_error(info.Env(), fault);
       return info.Env().Undefined();
     });

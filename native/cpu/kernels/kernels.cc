@@ -10,6 +10,10 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// In count.cc.
 CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted);
 
+/// In product.cc.
+extern const Products<float> products;
+extern const Products<double> products64;
+
 namespace {
 
 /// Calls visit(KernelRun).
@@ -54,6 +58,8 @@ const Kernels kernels = {
     statistics,
     gradient,
     target_gradient,
-    count};
+    count,
+    &products,
+    &products64};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -5,7 +5,9 @@
 //   gradient_path: where passes read and write; blocks, layout, rows: staging, layouts, dtypes
 //   softmax, pointwise, every_term (with odds): the passes; steps: what they share
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
+//   product: what the logits of a head need
 //   simd, elementary, dispatch: vectors, exponentials and logarithms, types for dtypes and options
+#include "cpu/kernels/product.h"
 #include "cpu/memory/workspace.h"
 #include "math/counts.h"
 
@@ -55,6 +57,10 @@ struct Kernels {
 
   /// counted: written unless there are faults.
   CountFaults (*count)(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted);
+
+  /// For heads that are computed in float, and in double.
+  const Products<float>* products;
+  const Products<double>* products64;
 };
 
 /// The target that this process runs.

@@ -1,0 +1,200 @@
+// The steps of a call with a head. Steps 1 and 3 each compute the logits of a tile of voxels, use them and forget them.
+#include "cpu/head/run.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/engine.h"
+#include "cpu/head/tile.h"
+#include "cpu/memory/workspace.h"
+#include "cpu/partition.h"
+#include "cpu/pool.h"
+
+namespace warpdice::cpu::head {
+namespace {
+
+/// The weights' gradients of so many parts of the batch are added in order, whatever the number of threads.
+constexpr int64_t kMaxParts = 16;
+
+/// Runs by the shape of one sample.
+Partition partition_of(const Inputs& in) {
+  constexpr int64_t kMinElements = 32768, kMaxRuns = 64;
+  return {in, kMinElements, kMaxRuns};
+}
+
+/// Memory of the calling thread, for numbers that all threads share.
+template <class Element>
+Element* reserve(Workspace& workspace, int64_t count) {
+  return count == 0 ? nullptr : static_cast<Element*>(workspace.reserve(static_cast<size_t>(count) * sizeof(Element)));
+}
+
+/// Visits the tiles of a run.
+template <class T, class Visit>
+void for_tiles(Tile<T>& tile, int64_t tile_size, const Run& run, Visit visit) {
+  for (int64_t s = run.begin; s < run.end; s += tile_size) {
+    tile.make_logits(run.n, s, static_cast<int>(std::min(tile_size, run.end - s)));
+    visit();
+  }
+}
+
+template <class T>
+class HeadRun {
+ public:
+  HeadRun(const Call& call, const Weights<T>& weights)
+      : call_(call), weights_(weights), partition_(partition_of(call.in)), tile_(tile_voxels(call)) {}
+
+  /// Writes sums [N,C].
+  LabelFault statistics(Sums* sums) const {
+    // The sums of the runs of so many samples at a time, so that they take little memory.
+    constexpr int64_t kSumsBytes = 1 << 20;
+    const int64_t N = call_.in.samples, C = call_.in.classes, runs = partition_.runs_per_sample;
+    const int64_t fit = kSumsBytes / (runs * C * static_cast<int64_t>(sizeof(Sums)));
+    const int64_t at_once = std::clamp<int64_t>(fit, 1, N);
+    static thread_local Workspace memory;
+    const TrimmedAtEnd trimmed(memory);
+    Sums* of_runs = reserve<Sums>(memory, at_once * runs * C);
+    LabelFault faults;
+    for (int64_t n = 0; n < N; n += at_once) {
+      const int64_t count = std::min(at_once, N - n);
+      faults.add(statistics_of_runs(n * runs, count * runs, of_runs));
+      for (int64_t i = 0; i < count * C; i++) {
+        Sums sum = {};
+        for (int64_t r = 0; r < runs; r++) add(sum, of_runs[(i / C * runs + r) * C + i % C]);
+        sums[n * C + i] = sum;
+      }
+    }
+    return faults;
+  }
+
+  /// Step 3. coefficients: [N,C], or [C] when pooled.
+  void gradients(const Coefficients* coefficients, bool pooled) const {
+    const Head& head = call_.head;
+    const bool differentiates = call_.steps & kGradient;
+    const int64_t C = call_.in.classes, K = padded_channels(head.channels);
+    const int64_t parts = std::min(partition_.runs, kMaxParts);
+    static thread_local Workspace weight_memory, bias_memory;
+    const TrimmedAtEnd trimmed(weight_memory), also_trimmed(bias_memory);
+    const bool of_weight = differentiates && head.weight_grad.data, of_bias = differentiates && head.bias_grad.data;
+    T* weight = reserve<T>(weight_memory, of_weight ? parts * C * K : 0);
+    double* bias = reserve<double>(bias_memory, of_bias ? parts * C : 0);
+    Pool::instance().parallel_for(parts, 1, [&](int64_t part) {
+      T* const of_part = weight ? weight + part * C * K : nullptr;
+      double* const bias_of_part = bias ? bias + part * C : nullptr;
+      if (of_part) std::fill(of_part, of_part + C * K, T{0});
+      if (bias_of_part) std::fill(bias_of_part, bias_of_part + C, 0.0);
+      Tile<T> tile(call_, weights_);
+      for (int64_t i = part * partition_.runs / parts; i < (part + 1) * partition_.runs / parts; i++) {
+        const Run run = partition_.run(call_.in, i);
+        const Coefficients* of_sample = coefficients + (pooled ? 0 : run.n * C);
+        for_tiles(tile, tile_, run, [&] {
+          if (call_.steps & kTargetGradient) tile.target_gradient(of_sample);
+          if (!differentiates) return;
+          tile.differentiate(of_sample);
+          tile.add_weight_gradients(of_part, bias_of_part);
+          if (call_.grad.data) tile.store_feature_gradient();
+        });
+      }
+    });
+    if (of_weight) add_parts(weight, parts, C, head.channels, K, head.weight_grad);
+    if (of_bias) add_parts(bias, parts, 1, C, C, head.bias_grad);
+  }
+
+ private:
+  LabelFault statistics_of_runs(int64_t first, int64_t count, Sums* sums) const {
+    std::mutex mutex;
+    LabelFault faults;
+    Pool::instance().parallel_for(count, partition_.grain, [&](int64_t i) {
+      Sums* const of_run = sums + i * call_.in.classes;
+      std::fill(of_run, of_run + call_.in.classes, Sums{});
+      LabelFault fault;
+      Tile<T> tile(call_, weights_);
+      for_tiles(tile, tile_, partition_.run(call_.in, first + i), [&] { fault.add(tile.add_statistics(of_run)); });
+      if (fault.count == 0) return;
+      std::lock_guard<std::mutex> lock(mutex);
+      faults.add(fault);
+    });
+    return faults;
+  }
+
+  /// The sum of [parts][rows][stride] in order, to an array [rows,columns]. The sums replace those of the first part.
+  template <class Part>
+  void add_parts(Part* of_parts, int64_t parts, int64_t rows, int64_t columns, int64_t stride,
+                 const GradientOut& out) const {
+    const Rows whole = {1, rows * columns, false};
+    static thread_local Workspace memory;
+    const TrimmedAtEnd trimmed(memory);
+    T* sums = reserve<T>(memory, (columns + kRunAlignment) * 1);
+    for (int64_t r = 0; r < rows; r++) {
+      for (int64_t c = 0; c < columns; c++) {
+        double sum = 0;
+        for (int64_t part = 0; part < parts; part++) sum += of_parts[(part * rows + r) * stride + c];
+        sums[c] = static_cast<T>(sum);
+      }
+      products<T>().store(out, whole, {0, r * columns, static_cast<int>(columns)}, sums, 0, nullptr);
+    }
+  }
+
+  const Call& call_;
+  const Weights<T>& weights_;
+  const Partition partition_;
+  const int64_t tile_;
+};
+
+/// `operand` as T: itself, or a copy.
+template <class T>
+const T* in_type(const Operand& operand, int64_t count, Workspace& memory) {
+  if (!operand.data) return nullptr;
+  if (operand.dtype == (sizeof(T) == 8 ? DType::float64 : DType::float32)) return static_cast<const T*>(operand.data);
+  T* copy = reserve<T>(memory, count + kRunAlignment);
+  products<T>().load(operand, {1, count, false}, {0, 0, static_cast<int>(count)}, copy, 0, nullptr);
+  return copy;
+}
+
+/// [N,C] to [C], in the order of the samples.
+void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
+  for (int64_t n = 1; n < samples; n++) {
+    for (int64_t c = 0; c < classes; c++) add(sums[c], sums[n * classes + c]);
+  }
+}
+
+template <class T>
+LabelFault run_as(const Call& call) {
+  const Inputs& in = call.in;
+  const int64_t N = in.samples, C = in.classes, groups = call.groups();
+  const bool computes = call.steps & kStatistics, differentiates = call.steps & (kGradient | kTargetGradient);
+  static thread_local Workspace memories[4];
+  const TrimmedAtEnd trimmed[] = {TrimmedAtEnd(memories[0]), TrimmedAtEnd(memories[1]), TrimmedAtEnd(memories[2]),
+                                  TrimmedAtEnd(memories[3])};
+  Sums* sums = reserve<Sums>(memories[0], std::max(computes ? N * C : 0, groups * C));
+  Coefficients* coefficients = reserve<Coefficients>(memories[1], differentiates ? groups * C : 0);
+  const Weights<T> weights = {in_type<T>(call.head.weight, C * call.head.channels, memories[2]),
+                              in_type<T>(call.head.bias, C, memories[3])};
+  const HeadRun<T> head(call, weights);
+  const size_t statistics_bytes = static_cast<size_t>(groups * C) * sizeof(Sums);
+  if (computes) {
+    LabelFault faults = check_target(in);
+    if (faults.count > 0) return faults;
+    faults = head.statistics(sums);
+    if (faults.count > 0) return faults;
+    if (call.options.pooled) pool_over_batch(N, C, sums);
+    if (call.statistics) std::memcpy(call.statistics, sums, statistics_bytes);
+  } else {
+    std::memcpy(sums, call.statistics, statistics_bytes);
+  }
+  if (call.steps & kFinalize) finalize_value(call.options, groups, C, sums, call.value, call.parts, call.per_class);
+  if (!differentiates) return {};
+  const bool pooled = call.options.pooled;
+  const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + N;
+  const GroupTotals total = totals_of_all(call.options, groups, C, sums);
+  finalize_coefficients(call.options, C, sums, total, call.scale, call.upstream, coefficients, first, last);
+  head.gradients(coefficients + first * C, pooled);
+  return {};
+}
+
+}  // namespace
+
+LabelFault run(const Call& call) {
+  return call.in.predictions.dtype == DType::float64 ? run_as<double>(call) : run_as<float>(call);
+}
+
+}  // namespace warpdice::cpu::head

@@ -1,0 +1,243 @@
+#include "cpu/head/tile.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/memory/workspace.h"
+
+namespace warpdice::cpu::head {
+namespace {
+
+/// Of a tile, and of the kernels that it calls.
+Workspace& tile_memory() {
+  static thread_local Workspace memory;
+  return memory;
+}
+Workspace& kernel_memory() {
+  static thread_local Workspace memory;
+  return memory;
+}
+
+constexpr int64_t kLineBytes = 64;
+
+/// Copies `count` voxels of all classes between an array [C,S] or [S,C] and a tile [C][stride].
+template <class Bits>
+void copy_voxels(bool to_tile, Bits* array, Bits* tile, int64_t classes, int64_t count, int64_t class_step,
+                 int64_t voxel_step, int64_t stride) {
+  for (int64_t c = 0; c < classes; c++) {
+    Bits *const row = tile + c * stride, *const from = array + c * class_step;
+    for (int64_t v = 0; v < count; v++) {
+      if (to_tile) row[v] = from[v * voxel_step];
+      else from[v * voxel_step] = row[v];
+    }
+  }
+}
+
+/// Hands out parts of one block of memory, each on a cache line.
+class Places {
+ public:
+  size_t take(int64_t bytes) {
+    const size_t at = used_;
+    used_ += static_cast<size_t>((bytes + kLineBytes - 1) / kLineBytes * kLineBytes);
+    return at;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  size_t used_ = 0;
+};
+
+bool reads_dense(const Call& call) { return call.reads() && !call.in.labels; }
+
+}  // namespace
+
+template <>
+const Products<float>& products<float>() {
+  return *kernels().products;
+}
+template <>
+const Products<double>& products<double>() {
+  return *kernels().products64;
+}
+
+int64_t tile_voxels(const Call& call) {
+  constexpr int64_t kTileBytes = 256 << 10, kMaxVoxels = 1024;
+  const int64_t element_bytes = call.in.predictions.dtype == DType::float64 ? 8 : 4;
+  const int64_t fit = kTileBytes / (element_bytes * std::max(call.in.classes, call.head.channels));
+  return std::clamp(fit / kRunAlignment * kRunAlignment, kRunAlignment, kMaxVoxels);
+}
+
+template <class T>
+Tile<T>::Tile(const Call& call, const Weights<T>& weights)
+    : call_(call),
+      weights_(weights),
+      products_(products<T>()),
+      classes_(call.in.classes),
+      channels_(call.head.channels),
+      voxels_(tile_voxels(call)),
+      // A line more than the voxels, so that the classes fall into different cache sets.
+      stride_(voxels_ + kLineBytes / static_cast<int64_t>(sizeof(T))),
+      in_(call.in) {
+  constexpr int64_t kElement = sizeof(T);
+  const int64_t target_bytes = reads_dense(call) ? classes_ * stride_ * size_of(call.in.target.dtype) : 0;
+  Places places;
+  const size_t logits = places.take(classes_ * stride_ * kElement);
+  const size_t features = places.take(channels_ * stride_ * kElement);
+  // The product reads rows in whole vectors: a line more.
+  const size_t transposed = places.take(call.head.weight_grad.data ? channels_ * voxels_ * kElement + kLineBytes : 0);
+  const size_t scratch = places.take(call.in.channels_last ? channels_ * products_.step * kElement : 0);
+  const size_t target = places.take(target_bytes);
+  const size_t target_grad = places.take(call.steps & kTargetGradient ? target_bytes : 0);
+  const size_t sums = places.take(classes_ * static_cast<int64_t>(sizeof(Sums)));
+  char* memory = static_cast<char*>(tile_memory().reserve(places.used()));
+  logits_ = reinterpret_cast<T*>(memory + logits);
+  features_ = reinterpret_cast<T*>(memory + features);
+  transposed_ = reinterpret_cast<T*>(memory + transposed);
+  scratch_ = reinterpret_cast<T*>(memory + scratch);
+  target_ = memory + target;
+  target_grad_ = memory + target_grad;
+  sums_ = reinterpret_cast<Sums*>(memory + sums);
+
+  in_.samples = 1;
+  in_.voxels = stride_;
+  in_.channels_last = false;
+  in_.predictions = {logits_, sizeof(T) == 8 ? DType::float64 : DType::float32};
+}
+
+template <class T>
+Tile<T>::~Tile() {
+  tile_memory().trim();
+  kernel_memory().trim();
+}
+
+template <class T>
+Rows Tile<T>::features() const {
+  return {channels_, call_.in.voxels, call_.in.channels_last && channels_ > 1};
+}
+
+template <class T>
+void Tile<T>::make_logits(int64_t n, int64_t s, int count) {
+  n_ = n;
+  s_ = s;
+  count_ = count;
+  products_.load(call_.in.predictions, features(), {n, s, count}, features_, stride_, scratch_);
+  Product<T> product = {};
+  product.rows = classes_;
+  product.inner = channels_;
+  product.columns = count;
+  product.a = weights_.weight;
+  product.a_row = channels_;
+  product.a_inner = 1;
+  product.b = features_;
+  product.b_inner = stride_;
+  product.to = logits_;
+  product.to_row = stride_;
+  product.start = weights_.bias;
+  products_.multiply(product);
+  if (!call_.reads()) return;
+
+  const Inputs& in = call_.in;
+  const int64_t first = n * in.voxels + s;
+  if (in.weight.data) {
+    in_.weight.data = static_cast<const char*>(in.weight.data) + first * static_cast<int64_t>(size_of(in.weight.dtype));
+  }
+  if (in.labels) {
+    in_.target.data = static_cast<const char*>(in.target.data) + first * static_cast<int64_t>(size_of(in.target.dtype));
+  } else {
+    copy_target(false, in.target.data, target_);
+    in_.target.data = target_;
+  }
+}
+
+/// Between a dense array like the target and the tile's own.
+template <class T>
+void Tile<T>::copy_target(bool from_tile, const void* from, void* to) const {
+  const Inputs& in = call_.in;
+  const int64_t class_step = in.channels_last ? 1 : in.voxels, voxel_step = in.channels_last ? classes_ : 1;
+  const int64_t first = n_ * in.voxels * classes_ + s_ * voxel_step;
+  const auto copy = [&](auto bits) {
+    using Bits = decltype(bits);
+    Bits *a = static_cast<Bits*>(const_cast<void*>(from)), *b = static_cast<Bits*>(to);
+    Bits *const array = (from_tile ? b : a) + first, *const tile = from_tile ? a : b;
+    copy_voxels(!from_tile, array, tile, classes_, count_, class_step, voxel_step, stride_);
+  };
+  switch (size_of(in.target.dtype)) {
+    case 1:
+      return copy(uint8_t{});
+    case 2:
+      return copy(uint16_t{});
+    case 4:
+      return copy(uint32_t{});
+    default:
+      return copy(uint64_t{});
+  }
+}
+
+template <class T>
+LabelFault Tile<T>::add_statistics(Sums* sums) {
+  LabelFault fault = kernels().statistics(in_, {0, 0, count_}, kernel_memory(), sums_, nullptr);
+  for (int64_t c = 0; c < classes_; c++) add(sums[c], sums_[c]);
+  if (fault.count > 0) {  // from the tile's index to that of the caller's target
+    const int64_t c = fault.first_index / stride_, s = s_ + fault.first_index % stride_, S = call_.in.voxels;
+    fault.first_index = call_.in.channels_last ? (n_ * S + s) * classes_ + c : (n_ * classes_ + c) * S + s;
+  }
+  return fault;
+}
+
+template <class T>
+void Tile<T>::target_gradient(const Coefficients* coefficients) {
+  GradientOut out = call_.target_grad;
+  if (out.accumulate) copy_target(false, out.data, target_grad_);
+  out.data = target_grad_;
+  kernels().target_gradient(in_, {0, 0, count_}, kernel_memory(), coefficients, out);
+  copy_target(true, target_grad_, call_.target_grad.data);
+}
+
+template <class T>
+void Tile<T>::differentiate(const Coefficients* coefficients) {
+  const GradientOut out = {logits_, in_.predictions.dtype, false, false};
+  kernels().gradient(in_, {0, 0, count_}, kernel_memory(), coefficients, out, false);
+}
+
+template <class T>
+void Tile<T>::add_weight_gradients(T* weight, double* bias) {
+  if (bias) products_.add_rows(logits_, classes_, count_, stride_, bias);
+  if (!weight) return;
+  const GradientOut out = {transposed_, in_.predictions.dtype, false, false};
+  products_.store(out, {channels_, count_, true}, {0, 0, count_}, features_, stride_, scratch_);
+  Product<T> product = {};
+  product.rows = classes_;
+  product.inner = count_;
+  product.columns = channels_;
+  product.a = logits_;
+  product.a_row = stride_;
+  product.a_inner = 1;
+  product.b = transposed_;
+  product.b_inner = channels_;
+  product.to = weight;
+  product.to_row = padded_channels(channels_);
+  product.adds = true;
+  products_.multiply(product);
+}
+
+template <class T>
+void Tile<T>::store_feature_gradient() {
+  Product<T> product = {};
+  product.rows = channels_;
+  product.inner = classes_;
+  product.columns = count_;
+  product.a = weights_.weight;
+  product.a_row = 1;
+  product.a_inner = channels_;
+  product.b = logits_;
+  product.b_inner = stride_;
+  product.to = features_;
+  product.to_row = stride_;
+  products_.multiply(product);
+  products_.store(call_.grad, features(), {n_, s_, count_}, features_, stride_, scratch_);
+}
+
+template class Tile<float>;
+template class Tile<double>;
+
+}  // namespace warpdice::cpu::head

@@ -1,0 +1,51 @@
+#pragma once
+// What a head needs of each SIMD target: products of small matrices, and the conversion of features.
+#include "math/types.h"
+
+namespace warpdice::cpu {
+
+/// to[r][c] = start[r] + sum_i a[r][i] * b[i][c]. Rows of b and of `to` are read and written in whole vectors, of 64
+/// bytes at most: beyond `columns` they hold anything. The strides are in elements.
+template <class T>
+struct Product {
+  int64_t rows, inner, columns;
+  const T* a;
+  int64_t a_row, a_inner;
+  const T* b;
+  int64_t b_inner;
+  T* to;
+  int64_t to_row;
+  const T* start = nullptr;  // null: zeros
+  bool adds = false;         // add to what `to` holds
+};
+
+/// An array of numbers of any float dtype, [N,channels,S] or [N,S,channels].
+struct Rows {
+  int64_t channels, voxels;
+  bool channels_last;
+};
+
+/// `count` voxels of it from voxel s of sample n on.
+struct RowsAt {
+  int64_t n, s;
+  int count;
+};
+
+template <class T>
+struct Products {
+  /// Elements of a row that load() writes at a time.
+  int step;
+
+  void (*multiply)(const Product<T>& product);
+
+  /// to[channel][voxel], with 0 after the last voxel up to a whole step. scratch: [channels][step], for channels last.
+  void (*load)(const Operand& from, const Rows& rows, const RowsAt& at, T* to, int64_t to_row, T* scratch);
+
+  /// The reverse.
+  void (*store)(const GradientOut& to, const Rows& rows, const RowsAt& at, const T* from, int64_t from_row, T* scratch);
+
+  /// to[r] += sum_c from[r][c]
+  void (*add_rows)(const T* from, int64_t rows, int64_t columns, int64_t from_row, double* to);
+};
+
+}  // namespace warpdice::cpu
