@@ -7,7 +7,7 @@ import { Random } from '../support/random.js';
 import { valueTolerance } from '../support/tolerance.js';
 
 const S = 2 ** 24;
-const { abs, exp } = Math; // looked up once: under Jest a global costs 100 ns
+const { abs, exp } = Math;
 const data = new Float32Array(S);
 const mask = new Uint8Array(S);
 const grad = { data: new Float32Array(S), shape: [1, 1, S] };

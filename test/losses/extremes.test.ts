@@ -1,12 +1,12 @@
 // Numbers at the ends of their range: huge and infinite logits, probabilities of exactly 0 and 1, NaN, absent classes.
 import { describe, expect, test } from '@jest/globals';
-import { DiceLoss, JaccardLoss } from '../../lib/index.js';
+import { DiceCELoss, DiceFocalLoss, DiceLoss, JaccardLoss } from '../../lib/index.js';
 import { type ReferenceOptions, reference } from '../reference/reference.js';
 import type { Spec } from '../support/cases.js';
 import { expectClose } from '../support/compare.js';
-import { makeLoss } from '../support/losses.js';
+import { type LossKey, makeLoss } from '../support/losses.js';
 import { Random } from '../support/random.js';
-import { type FloatDType, full, numbers, sizeOf, tensor } from '../support/tensors.js';
+import { type DType, type FloatDType, full, numbers, sizeOf, tensor } from '../support/tensors.js';
 import { expectSolution } from '../support/tolerance.js';
 
 const floats: FloatDType[] = ['float32', 'float64', 'float16', 'bfloat16'];
@@ -250,4 +250,105 @@ test('values near 0 keep their digits', () => {
   const { value } = new DiceLoss().value({ data: p, shape: [n] }, { data: t, shape: [n] });
   const expected = reference({ loss: 'dice', N: 1, C: 1, S: n, predictions: p, labels: t });
   expect(Math.abs(value.itemSync() - (expected.value[0] as number))).toBeLessThanOrEqual(1e-7);
+});
+
+// Cross-entropy and focal loss are computed from logits, so that their values are exact up to logits of 1e37 in float32.
+describe('large logits', () => {
+  const S = 200;
+
+  test.each([
+    ['float32', 1e37],
+    ['bfloat16', 1e37],
+    ['float64', 1e305],
+  ] as const)('%s: %d', (dtype, large) => {
+    const values = Float64Array.from({ length: 2 * S }, (_, i) => (i < S ? large : -large));
+    const wrong = full([1, S], 1, 'uint8');
+    const rounded = numbers(tensor([large], [1], dtype))[0] as number;
+
+    // Softmax: -log p = z_0 - z_1. Sigmoid: both classes are wrong, each by |z|.
+    const z = tensor(values, [1, 2, S], dtype);
+    for (const Class of [DiceCELoss, DiceFocalLoss]) {
+      const { parts, grad } = new Class().valueAndGrad(z, wrong);
+      const [, entropy, focal] = parts?.data ?? [];
+      const sum = entropy || (focal as number) * 2; // the focal loss is a mean over classes too
+      expect((sum as number) / (2 * rounded)).toBeCloseTo(1, 6);
+      expect(numbers(grad).every(Number.isFinite)).toBe(true);
+    }
+    const { parts } = new DiceCELoss({ activation: 'sigmoid' }).value(z, wrong);
+    expect((parts?.data[1] as number) / rounded).toBeCloseTo(1, 6);
+  });
+});
+
+// Dense masks and a sigmoid that is sure of them. Near t = 1 the gradient is made of 1 - p, which p itself has lost: it has the
+// digits that labels have.
+describe('saturated masks', () => {
+  const [N, C, S] = [2, 2, 203];
+  const random = new Random(7);
+  const labels = random.array(N * S, () => random.integer(C));
+  const voxelWeights = random.array(N * S, () => random.integer(3));
+  const sure = random.array(N * C * S, () => 10 + 6 * random.uniform());
+
+  const layouts = ['channels-first', 'channels-last'] as const;
+  const floats: FloatDType[] = ['float32', 'float64', 'float16'];
+  const targetDtypes: DType[] = ['uint8', 'float32', 'bfloat16'];
+
+  function solve(key: LossKey, dtype: FloatDType, layout: 'channels-first', weighted: boolean) {
+    const first = layout === 'channels-first';
+    const [shape, mask] = [first ? [N, C, S] : [N, S, C], new Float64Array(N * C * S)];
+    for (let i = 0; i < N * S; i++) {
+      const [n, s, c] = [Math.floor(i / S), i % S, labels[i] as number];
+      mask[first ? (n * C + c) * S + s : i * C + c] = 1;
+    }
+    const x = tensor(
+      sure.map((z, i) => (mask[i] === 1 ? z : -z)),
+      shape,
+      dtype,
+    );
+    const weight = tensor(voxelWeights, [N, S], 'uint8');
+    const loss = makeLoss(key, { activation: 'sigmoid', layout });
+    const solved = (target: ReturnType<typeof tensor>) =>
+      loss.valueAndGrad(x, target, {
+        ...(dtype === 'float16' && { gradDtype: 'float32' as const }),
+        ...(weighted && { weight }),
+      });
+    const byLabels = solved(tensor(labels, [N, S], 'uint8'));
+    const problem = {
+      loss: 'dice' as const,
+      ...{ N, C, S, predictions: numbers(x), dense: mask },
+      ...(weighted && { weight: voxelWeights }),
+    };
+    return { byLabels, byMask: (type: DType) => solved(tensor(mask, shape, type)), problem };
+  }
+
+  describe.each(floats)('%s', (dtype) => {
+    test.each(['dice', 'jaccard', 'diceFocal'] as const)('%s: as with labels', (key) => {
+      for (const layout of layouts)
+        for (const weighted of [false, true]) {
+          const { byLabels, byMask } = solve(key, dtype, layout as 'channels-first', weighted);
+          const expected = numbers(byLabels.grad);
+          const most = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+          expect(most).toBeGreaterThan(0);
+          for (const type of targetDtypes) {
+            const { grad } = byMask(type);
+            expectClose(
+              'grad',
+              numbers(grad),
+              expected,
+              (dtype === 'float64' ? 1e-13 : 1e-6) * most,
+            );
+          }
+        }
+    });
+
+    test('cross-entropy: as exact as ever', () => {
+      for (const layout of layouts)
+        for (const weighted of [false, true]) {
+          const given = solve('diceCE', dtype, layout as 'channels-first', weighted);
+          const options = { activation: 'sigmoid', layout, crossEntropy: {} } as const;
+          const solution = reference({ ...given.problem, options });
+          expectSolution(given.byLabels, solution, dtype);
+          for (const type of targetDtypes) expectSolution(given.byMask(type), solution, dtype);
+        }
+    });
+  });
 });

@@ -3,7 +3,7 @@
 import type { ReferenceOptions } from './reference.js';
 import type { LossName } from './reference-value.js';
 
-const { abs, exp, expm1, log, log1p, max, min } = Math; // looked up once: under Jest a global costs 100 ns
+const { abs, exp, expm1, log, log1p, max, min } = Math;
 
 /** Weight, predictions, probabilities and target of the classes of one voxel. */
 export interface Voxel {

@@ -6,7 +6,7 @@ import { entryOf, type LossKey, makeLoss } from './losses.js';
 import { Random } from './random.js';
 import { type DType, type FloatDType, numbers, sizeOf, type Typed, tensor } from './tensors.js';
 
-const { floor } = Math; // looked up once: under Jest a global costs 100 ns
+const { floor } = Math;
 
 /** What is to be computed; everything that is left out is small and ordinary. */
 export interface Spec {
