@@ -14,6 +14,9 @@ await reportBuildErrors(async () => {
   process.env.WARPDICE_WERROR ||= 'ON';
   const folder = process.env.WARPDICE_PREBUILT_FOLDER ?? 'build-prebuilt';
   await buildNative({ out: folder, defines: ['-DWARPDICE_PREBUILT=ON'] });
+  // prebuildify takes the main addon alone.
+  const prebuilds = `prebuilds/${process.platform}-${process.arch}/mpi`;
+  cpSync(`${folder}/Release/mpi`, prebuilds, { recursive: true });
   if (folder === 'build') return;
   rmSync('build/Release', { recursive: true, force: true });
   cpSync(`${folder}/Release`, 'build/Release', { recursive: true });

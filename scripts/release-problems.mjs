@@ -26,6 +26,9 @@ export function problemsOfPackage(root) {
       continue;
     }
     problems.push(...problemsOfBinary(root, path.join(folder, file), { name, cuda }));
+    const mpi = path.join(folder, 'mpi', 'warpdice_mpi.node');
+    if (existsSync(mpi)) problems.push(...problemsOfBinary(root, mpi, { name: `${name}/mpi` }));
+    else problems.push(`prebuilds/${name}/mpi holds no binary: npm run prebuilds`);
   }
   return problems;
 }

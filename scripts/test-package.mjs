@@ -121,6 +121,22 @@ function runExample(node) {
 }
 for (const node of [process.execPath, ...process.argv.slice(2)]) runExample(node);
 
+/** The addon of warpdice/mpi is there and loads: it looks into a library that is no MPI. */
+function checkMpi() {
+  const text = `import { connect } from 'warpdice/mpi';
+    await connect({ library: 'libm.so.6' }).catch((error) => console.log(error.message));`;
+  const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', text], {
+    cwd: app,
+    env: bare,
+    encoding: 'utf8',
+  });
+  if (printed !== 'Expected an MPI library but it has no MPI_Get_library_version\n') {
+    throw new Error(`warpdice/mpi printed\n${printed}`);
+  }
+  console.log('warpdice/mpi: its addon loads');
+}
+checkMpi();
+
 /** Runs the install script of the installed package, forced to compile. */
 const compile = (env) =>
   spawnSync(process.execPath, ['scripts/install.mjs'], {
@@ -139,3 +155,4 @@ if (compiled.status !== 0) throw new Error(`${compiled.stdout}${compiled.stderr}
 rmSync(path.join(installed, 'prebuilds'), { recursive: true });
 console.log('compiled from the tarball:');
 runExample(process.execPath);
+checkMpi();

@@ -22,7 +22,7 @@ async function make(folder) {
     logLevel: 'Warn',
     name: 'warpdice',
     tsconfig: path.join(root, 'tsconfig.build.json'),
-    entryPoints: [path.join(root, 'lib', 'index.ts'), path.join(root, 'lib', 'tfjs.ts')],
+    entryPoints: ['index.ts', 'mpi.ts', 'tfjs.ts'].map((name) => path.join(root, 'lib', name)),
     out: folder,
     readme: 'none',
     disableSources: true,

@@ -2,6 +2,7 @@
 import type { NativeLossOptions, NativeMemory } from '../../binding.js';
 import { showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
+import { makeArray } from '../tensors/allocate.js';
 import { Tensor } from '../tensors/tensor.js';
 import { memoryOf } from './native-call.js';
 import type { PreparedCall } from './prepared-call.js';
@@ -29,6 +30,13 @@ export class LossStatistics {
     if (device.kind === 'cuda') made.push(sums);
     const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
     return Statistics.make(data, groups, classes, samples, this.#signature);
+  }
+
+  /** Statistics of no voxels. */
+  empty(classes: number, samples: number): Statistics {
+    const groups = this.groups(samples);
+    const data = makeArray('float64', groups * classes * sumNames.length) as Float64Array;
+    return Statistics.make(data, groups, classes, this.pooled ? 0 : samples, this.#signature);
   }
 
   /** Throws for statistics of a loss with other options. */

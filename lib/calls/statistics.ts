@@ -280,7 +280,8 @@ function build(
   read: (sums: Float64Array) => void,
 ): Statistics {
   const most = Number.MAX_SAFE_INTEGER;
-  const count = checkInteger(samples, `${name}: samples`, 1, most);
+  // Over the whole batch, a part may have no samples.
+  const count = checkInteger(samples, `${name}: samples`, isPooled(signature) ? 0 : 1, most);
   const groups = checkInteger(shape[0], `${name}: groups`, 1, most);
   const classes = checkInteger(shape[1], `${name}: classes`, 1, most);
   checkInteger(shape[2], `${name}: sums`, sumCount, sumCount);

@@ -15,6 +15,12 @@ export type ErrorCode =
    * be probabilities, are outside [0, 1]: see `count`, `index` and `value`.
    */
   | 'ERR_LABEL_RANGE'
+  /** Of `warpdice/mpi`: no MPI was found, it is not the launcher's, one of its calls failed, or an earlier error has closed it. */
+  | 'ERR_MPI'
+  /** Of `warpdice/mpi`: other ranks have not come to this call within the time-out. The communicator is closed for good. */
+  | 'ERR_MPI_TIMEOUT'
+  /** Of `warpdice/mpi`: another rank makes another call. All ranks get this error, and the next call works. */
+  | 'ERR_MPI_MISMATCH'
   /** The native addon could not be loaded, or it had an internal error. */
   | 'ERR_ADDON';
 

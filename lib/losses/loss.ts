@@ -23,7 +23,7 @@ import {
 import { CallRunner } from '../calls/run.js';
 import type { ResolvedOptions } from '../calls/shapes.js';
 import type { Statistics } from '../calls/statistics.js';
-import { none } from '../common/check.js';
+import { checkInteger, none } from '../common/check.js';
 import { guard, notByNew } from '../common/own.js';
 import type { LinearGrad } from '../head/linear-grad.js';
 import { LinearLogits, type Predictions } from '../head/linear-logits.js';
@@ -60,6 +60,7 @@ export abstract class Loss {
   readonly #names = { ...defaultNames };
   readonly #preparer: Preparer;
   readonly #runner: CallRunner;
+  readonly #statistics: LossStatistics;
   readonly #channelsLast: boolean;
 
   static {
@@ -72,6 +73,7 @@ export abstract class Loss {
       throw notByNew('a loss', 'new DiceLoss(options), or of another loss,', new.target.name);
     }
     const statistics = new LossStatistics(resolved);
+    this.#statistics = statistics;
     this.#channelsLast = resolved.channelsLast;
     const allReduce = checkAllReduce(options.allReduce);
     this.#preparer = new Preparer(resolved, statistics, this.#names);
@@ -137,6 +139,24 @@ export abstract class Loss {
     options: CallOptions & { out?: Statistics } = none,
   ): Statistics {
     return this.#run(operations.statistics, predictions, target, options);
+  }
+
+  /**
+   * Statistics of no voxels: every sum is 0. For a rank or a worker that has no voxels in this step, and takes part in the sum of
+   * all: `loss.fromStatistics(allReduce(loss.emptyStatistics(classes)))` is the loss of all.
+   *
+   * @param samples How many samples the others have; 1 or more, default 1. Has no meaning with `batch`
+   * @throws TypeError, RangeError
+   * @example
+   * const loss = new DiceLoss({ batch: true, smoothDenominator: 0 });
+   * const [p, t] = [Tensor.from(Float64Array.of(0.5), [1]), Tensor.from(Uint8Array.of(1), [1])];
+   * const all = loss.statistics(p, t).add(loss.emptyStatistics(1));
+   * loss.fromStatistics(all).value.itemSync(); // 1 - 2*0.5 / (0.25 + 1) = 1/5
+   */
+  emptyStatistics(classes: number, samples = 1): Statistics {
+    const most = 2 ** 24;
+    checkInteger(classes, 'classes', 1, most);
+    return this.#statistics.empty(classes, checkInteger(samples, 'samples', 1, most));
   }
 
   /**

@@ -8,6 +8,9 @@ const codes: readonly ErrorCode[] = [
   'ERR_CUDA',
   'ERR_DISPOSED',
   'ERR_NO_DEVICE',
+  'ERR_MPI',
+  'ERR_MPI_TIMEOUT',
+  'ERR_MPI_MISMATCH',
 ];
 
 /** A WarpDiceError for an error with one of its codes, and for memory that ran out; any other error unchanged. */

@@ -38,7 +38,7 @@ test.each(['bundler', 'nodenext'])('they need nothing but lib.es2022: %s', (modu
     module: moduleResolution === 'bundler' ? 'esnext' : moduleResolution,
     moduleResolution,
   };
-  const entries = ['index.d.ts', 'tfjs.d.ts'].map((name) => path.join(dist, name));
+  const entries = ['index.d.ts', 'mpi.d.ts', 'tfjs.d.ts'].map((name) => path.join(dist, name));
   writeFileSync(
     path.join(folder, 'tsconfig.json'),
     JSON.stringify({ compilerOptions, files: entries }),

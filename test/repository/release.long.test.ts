@@ -39,6 +39,7 @@ function prebuilt(name: string, withCuda: boolean) {
 }
 
 const binary = () => path.join(folder, 'prebuilds/linux-x64/warpdice.node');
+const mpiBinary = () => path.join(folder, 'prebuilds/linux-x64/mpi/warpdice_mpi.node');
 
 function release(...args: string[]) {
   const script = path.join(root, 'scripts/release.mjs');
@@ -54,7 +55,7 @@ beforeAll(() => {
   prebuilt('with-cuda.node', true);
   prebuilt('without-cuda.node', false);
   folder = path.join(made, 'whole');
-  for (const name of ['dist', 'native', '.ci', 'prebuilds/linux-x64']) {
+  for (const name of ['dist', 'native', '.ci', 'prebuilds/linux-x64/mpi']) {
     mkdirSync(path.join(folder, name), { recursive: true });
   }
   write('package.json', JSON.stringify(manifest));
@@ -71,6 +72,7 @@ beforeEach(() => {
   folder = path.join(made, 'tried');
   cpSync(path.join(made, 'whole'), folder, { recursive: true });
   cpSync(path.join(made, 'with-cuda.node'), binary());
+  cpSync(path.join(root, 'build/Release/mpi/warpdice_mpi.node'), mpiBinary());
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 afterAll(() => rmSync(made, { recursive: true }));
@@ -153,6 +155,11 @@ test.each(faults)('%s: refused before any check', (_, plant, sentence) => {
 });
 
 const packageFaults: typeof faults = [
+  [
+    'no binary for MPI',
+    () => rmSync(mpiBinary()),
+    /prebuilds\/linux-x64\/mpi holds no binary: npm run prebuilds/,
+  ],
   [
     'a binary without CUDA',
     () => cpSync(path.join(made, 'without-cuda.node'), binary()),

@@ -2,10 +2,17 @@
 // test/skipped.txt says for this machine. A line of that file is `<condition> | <test file> | <name>`;
 // the name may end in * for all that begin like it.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
+import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 
 const cpuinfo = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
+
+const { PATH = '', WARPDICE_CI_CACHE, WARPDICE_MPICH5 } = process.env;
+const onPath = (program) =>
+  PATH.split(path.delimiter).some((folder) => existsSync(path.join(folder, program)));
+/** As .ci/tools installs it. */
+const cache = WARPDICE_CI_CACHE ?? path.join(homedir(), '.cache/warpdice-ci');
+const mpich5 = WARPDICE_MPICH5 ?? path.join(cache, 'mpich-5');
 
 /** What a machine can lack. Each condition is decided here, not by the code under test. */
 const conditions = {
@@ -15,11 +22,12 @@ const conditions = {
   'no-neon': process.arch !== 'arm64',
   'no-x86': process.arch !== 'x64',
   'no-huge-pages': !existsSync('/sys/kernel/mm/transparent_hugepage'),
-  'no-python': !(process.env.PATH ?? '')
-    .split(path.delimiter)
-    .some((folder) => existsSync(path.join(folder, 'python3'))),
+  'no-python': !onPath('python3'),
   'less-than-12-gib': totalmem() < 12 * 2 ** 30,
   'before-node-24': Number(process.versions.node.split('.')[0]) < 24,
+  'no-open-mpi': !onPath('mpirun.openmpi'),
+  'no-mpich': !onPath('mpirun.mpich'),
+  'no-mpich-5': !existsSync(path.join(mpich5, 'bin/mpirun')),
   sanitized: (process.env.LD_PRELOAD ?? '').includes('libasan'),
 };
 

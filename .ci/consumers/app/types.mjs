@@ -7,11 +7,13 @@ import path from 'node:path';
 
 const require = createRequire(import.meta.url);
 const program = `import { DiceLoss, type Plan, SegmentationMetrics, Statistics, Tensor } from 'warpdice';
+import { connect, type World } from 'warpdice/mpi';
 import { tfLoss } from 'warpdice/tfjs';
 const logits = Tensor.from(Float32Array.of(2, 1), [1, 1, 2]);
 const labels = Tensor.from(Uint8Array.of(0, 1), [1, 2]);
 const plan: Plan = new DiceLoss({ activation: 'sigmoid' }).plan(logits, labels);
 export const value: number = plan.value.itemSync();
+export const world: Promise<World> = connect({ timeout: 1000 });
 export { SegmentationMetrics, Statistics, tfLoss };
 `;
 const alone = { lib: ['es2022'], types: [] };
