@@ -10,6 +10,7 @@ export interface Flags {
   seed: number;
   out: string;
   compare: boolean;
+  ranks: number | undefined;
 }
 
 export const help = `Trains a small U-Net on slices of a macaque brain MRI and tests it on slices it never saw.
@@ -25,6 +26,7 @@ export const help = `Trains a small U-Net on slices of a macaque brain MRI and t
   --seed N         any whole number from 0; the same seed gives the same figures (default 1)
   --out FOLDER     where the pictures go (default out)
   --compare        train a second time, with plain cross-entropy
+  --ranks N        train by N processes over MPI, each with its part of every batch (docs/distributed.md)
   --help           this text
 
 Ctrl-C stops after the current step; the table and the pictures then show the steps done, and the
@@ -41,16 +43,33 @@ export function readFlags(args: string[]): Flags | undefined {
   if (size % 20 !== 0) {
     throw new FlagError(`Expected a multiple of 20 for --size but received ${size}.`);
   }
+  const batch = wholeNumber('batch', values.batch, 1, 64);
   return {
     steps: wholeNumber('steps', values.steps, 1, 100_000),
-    batch: wholeNumber('batch', values.batch, 1, 64),
+    batch,
     size,
     loss: oneOf('loss', values.loss, ['dice', 'jaccard', 'ce']),
     device: oneOf('device', values.device, ['auto', 'cpu', 'cuda']),
     seed: wholeNumber('seed', values.seed, 0, 2 ** 32 - 1),
     out: values.out,
     compare: values.compare,
+    ranks: ranksOf(values, batch),
   };
+}
+
+function ranksOf(
+  { ranks, loss, compare }: { ranks?: string; loss: string; compare: boolean },
+  batch: number,
+): number | undefined {
+  if (ranks === undefined) return undefined;
+  if (compare || loss === 'ce') {
+    throw new FlagError('--ranks needs --loss dice or jaccard, without --compare.');
+  }
+  const number = wholeNumber('ranks', ranks, 1, 64);
+  if (number <= batch) return number;
+  throw new FlagError(
+    `Expected at least ${number} for --batch, a slice for each rank, but received ${batch}.`,
+  );
 }
 
 function parse(args: string[]) {
@@ -66,6 +85,7 @@ function parse(args: string[]) {
         seed: { type: 'string', default: '1' },
         out: { type: 'string', default: 'out' },
         compare: { type: 'boolean', default: false },
+        ranks: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });

@@ -14,32 +14,55 @@ import { classNames, initialWeights, toParams, unet, type Weights } from './mode
 import { type Curve, drawCurves, drawSlices } from './pictures.js';
 import { Progress } from './progress.js';
 import { seededRandom } from './random.js';
+import { isRank, joinTeam, startRanks, type Team } from './ranks.js';
 import { train } from './train.js';
 
 // batch: true adds the sums over the batch, so a slice with little white matter weighs little.
-const losses = {
-  dice: { name: 'Dice loss', loss: new DiceLoss({ activation: 'softmax', batch: true }) },
-  jaccard: { name: 'Jaccard loss', loss: new JaccardLoss({ activation: 'softmax', batch: true }) },
-  ce: { name: 'cross-entropy', loss: new CrossEntropy() },
+// With --ranks it adds the sums of all ranks inside the call: the loss of the whole batch.
+const lossesOf = (team: Team | undefined) => {
+  const options = { activation: 'softmax', batch: true } as const;
+  const all = team ? { ...options, allReduce: team.allReduce } : options;
+  return {
+    dice: { name: 'Dice loss', loss: new DiceLoss(all) },
+    jaccard: { name: 'Jaccard loss', loss: new JaccardLoss(all) },
+    ce: { name: 'cross-entropy', loss: new CrossEntropy() },
+  };
 };
+
+const learningRate = 0.04;
 
 /** One trained network and what is reported about it. */
 interface Run extends Curve {
   prediction: Uint8Array; // of all held-out slices
   trainSeconds: number; // without the tests on held-out slices in between
   lossSeconds: number;
+  communication: number; // seconds, with --ranks
 }
 
-async function main(flags: Flags): Promise<number> {
+/** A rank other than the first: it trains, and leaves what is printed and drawn to that one. */
+async function follow(flags: Flags, team: Team): Promise<number> {
+  await init('wasm');
+  const { steps, batch, seed } = flags;
+  const { loss } = lossesOf(team)[flags.loss];
+  const { signal } = new AbortController();
+  const onStep = () => {};
+  const { training } = loadSlices(dataFolder(), flags.size);
+  await train(training, { loss, steps, batch, seed, signal, learningRate, onStep, team });
+  return 0;
+}
+
+async function main(flags: Flags, team?: Team): Promise<number> {
   const begin = performance.now();
   const device = chooseDevice(flags.device);
   console.log('Loading the volume.');
   await init('wasm');
   const data = loadSlices(dataFolder(), flags.size);
   printSetting(data, device, flags.device);
+  if (team) console.log(`Ranks: ${team.size}, ${team.library}.\n`);
 
   const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort()); // only once: a second Ctrl-C ends at once
+  // Only once: a second Ctrl-C ends at once. With ranks the first one does, as they must stop at the same step.
+  if (!team) process.once('SIGINT', () => interrupt.abort());
 
   console.log('Testing the untrained network.');
   const before = predict(initialWeights(seededRandom(flags.seed)), data.heldOut);
@@ -48,12 +71,13 @@ async function main(flags: Flags): Promise<number> {
   const names = flags.compare && flags.loss !== 'ce' ? [flags.loss, 'ce' as const] : [flags.loss];
   for (const name of names) {
     if (interrupt.signal.aborted) break;
-    runs.push(await runOne(name, flags, data, untrained, interrupt.signal));
+    runs.push(await runOne(name, flags, data, untrained, interrupt.signal, team));
   }
 
   const done = runs.filter((run) => run.loss.length > 0);
   const thresholds = classify(data.heldOut.images, chooseThresholds(data.training));
   printTable(data.heldOut, before, thresholds, done);
+  if (team) for (const run of done) printRanks(run, team);
   if (done.length > 0) savePictures(flags, data.heldOut, done);
   console.log(`Took ${((performance.now() - begin) / 1000).toFixed(0)} s in all.`);
   return interrupt.signal.aborted ? 130 : 0;
@@ -65,8 +89,9 @@ async function runOne(
   data: { training: Slices; heldOut: Slices },
   untrained: number,
   signal: AbortSignal,
+  team: Team | undefined,
 ): Promise<Run> {
-  const { name, loss } = losses[which];
+  const { name, loss } = lossesOf(team)[which];
   const progress = new Progress(`Training with ${name}`, steps);
   const curve: Curve = { name, loss: [], heldOut: [{ step: 0, dice: untrained }] };
   const testEvery = Math.ceil(steps / 3);
@@ -81,8 +106,8 @@ async function runOne(
 
   const start = performance.now();
   const { weights, lossSeconds } = await train(data.training, {
-    ...{ loss, steps, batch, seed, signal },
-    learningRate: 0.04,
+    ...{ loss, steps, batch, seed, signal, learningRate },
+    ...(team && { team }),
     onStep(step, value, current) {
       curve.loss.push(value);
       progress.update(step, value);
@@ -94,7 +119,8 @@ async function runOne(
   progress.stop();
   if (signal.aborted) console.log(`Stopped by Ctrl-C after ${curve.loss.length} steps.`);
   const prediction = test(curve.loss.length, weights);
-  return { ...curve, prediction, trainSeconds, lossSeconds };
+  const communication = team?.seconds() ?? 0;
+  return { ...curve, prediction, trainSeconds, lossSeconds, communication };
 }
 
 /** The class of every pixel, four slices at a time. */
@@ -165,6 +191,14 @@ region white by its brightness, so this does well here.`);
   }
 }
 
+function printRanks({ name, loss, trainSeconds, communication }: Run, { size }: Team): void {
+  const perStep = (1000 * trainSeconds) / loss.length;
+  const share = (100 * communication) / trainSeconds;
+  console.log(
+    `${name}: ${size} rank${size === 1 ? '' : 's'}, ${perStep.toFixed(1)} ms a step, ${share.toFixed(1)}% of it in MPI (waiting for the others included). Loss of the first step: ${loss[0]}.`,
+  );
+}
+
 function savePictures({ out, steps }: Flags, slices: Slices, runs: Run[]): void {
   mkdirSync(out, { recursive: true });
   const [curves, overlay] = [join(out, 'training.svg'), join(out, 'slices.png')];
@@ -185,10 +219,17 @@ function dataFolder(): string {
   return join(folder, 'examples', 'data');
 }
 
+async function start(flags: Flags): Promise<number> {
+  if (flags.ranks === undefined) return main(flags);
+  if (!isRank()) return startRanks(flags.ranks, process.argv.slice(2));
+  const team = await joinTeam();
+  return team.rank === 0 ? main(flags, team) : follow(flags, team);
+}
+
 try {
   const flags = readFlags(process.argv.slice(2));
-  if (flags) process.exitCode = await main(flags);
-  else console.log(help);
+  if (!flags) console.log(help);
+  else process.exitCode = await start(flags);
 } catch (error) {
   if (!(error instanceof FlagError)) throw error;
   console.error(error.message);

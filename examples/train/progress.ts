@@ -1,5 +1,6 @@
 // Step, loss and time left: a bar on a terminal, a line every now and then elsewhere.
 import { SingleBar } from 'cli-progress';
+import { isRank } from './ranks.js';
 
 export class Progress {
   #name: string;
@@ -10,7 +11,8 @@ export class Progress {
   constructor(name: string, steps: number) {
     this.#name = name;
     this.#steps = steps;
-    if (!process.stdout.isTTY) return;
+    // A launcher may give ranks a terminal where there is none.
+    if (!process.stdout.isTTY || isRank()) return;
     this.#bar = new SingleBar({
       format: `${name} {bar} step {value}/{total}, loss {loss}, {left} left`,
       barsize: 24,

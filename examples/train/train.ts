@@ -7,6 +7,7 @@ import { Adam } from './adam.js';
 import { type Slices, sampler } from './data.js';
 import { classNames, initialWeights, toParams, unet, type Weights } from './model.js';
 import { seededRandom } from './random.js';
+import type { Team } from './ranks.js';
 
 interface TrainLoss {
   valueAndGrad(
@@ -24,10 +25,11 @@ interface TrainOptions {
   learningRate: number; // rises to this over ten steps and falls to zero at the last, in straight lines
   signal: AbortSignal; // no further step begins once it is aborted
   onStep(step: number, loss: number, weights: Weights): void;
+  team?: Team; // the other ranks of `--ranks`; each has its part of every batch
 }
 
 export async function train(slices: Slices, options: TrainOptions) {
-  const { loss, steps, batch, seed, learningRate, signal, onStep } = options;
+  const { loss, steps, batch, seed, learningRate, signal, onStep, team } = options;
   const { height, width } = slices;
   const random = seededRandom(seed);
   const weights = initialWeights(random);
@@ -37,17 +39,22 @@ export async function train(slices: Slices, options: TrainOptions) {
 
   // Labels are class indices, never one-hot; logits are [N, C, H, W]. The buffers for the loss's
   // results are allocated here, once, and reused in every step.
-  const images = new Float32Array(batch * height * width);
-  const labels = { data: new Uint8Array(images.length), shape: [batch, height, width] };
+  const wholeImages = new Float32Array(batch * height * width);
+  const wholeLabels = new Uint8Array(wholeImages.length);
+  const [first, end] = partOf(batch, team);
+  const area = height * width;
+  const images = wholeImages.subarray(first * area, end * area);
+  const labelData = wholeLabels.subarray(first * area, end * area);
+  const labels = { data: labelData, shape: [end - first, height, width] };
   const classes = classNames.length;
-  const shape = [batch, classes, height, width];
+  const shape = [end - first, classes, height, width];
   const out = {
     value: { data: new Float64Array(1), shape: [] },
     grad: { data: new Float32Array(classes * images.length), shape },
   };
 
   for (let step = 1; step <= steps && !signal.aborted; step++) {
-    nextBatch(images, labels.data);
+    nextBatch(wholeImages, wholeLabels); // every rank draws the same slices
     const x = np.array(images).reshape(labels.shape);
     const [logits, backward] = vjp((params) => unet(params, x), [toParams(weights)]);
 
@@ -56,10 +63,12 @@ export async function train(slices: Slices, options: TrainOptions) {
     loss.valueAndGrad({ data: logitData, shape }, labels, { out });
     lossSeconds += (performance.now() - start) / 1000;
 
-    const [gradients] = backward(np.array(out.grad.data).reshape(shape));
+    const [ownGradients] = backward(np.array(out.grad.data).reshape(shape));
     backward.dispose();
+    const gradients = read(ownGradients);
+    if (team) addUp(gradients, team);
     adam.update(
-      (name) => gradients[name].dataSync() as Float32Array,
+      (name) => gradients[name],
       learningRate * Math.min(step / 10, 1 - (step - 1) / steps),
     );
 
@@ -67,4 +76,27 @@ export async function train(slices: Slices, options: TrainOptions) {
     await setImmediate(); // lets the handler of Ctrl-C run
   }
   return { weights, lossSeconds };
+}
+
+type Gradients = Record<string, Float32Array>;
+
+const read = (arrays: Record<string, np.Array>): Gradients =>
+  Object.fromEntries(
+    Object.entries(arrays).map(([name, array]) => [name, array.dataSync() as Float32Array]),
+  );
+
+/** The gradients of all ranks, in one call: the loss is of the whole batch, and each rank has the gradient of its part. */
+function addUp(gradients: Gradients, team: Team): void {
+  const all = Float32Array.from(Object.values(gradients).flatMap((array) => [...array]));
+  team.sum(all);
+  let at = 0;
+  for (const [name, { length }] of Object.entries(gradients)) {
+    gradients[name] = all.subarray(at, at + length);
+    at += length;
+  }
+}
+
+/** The slices [first, end) of a batch that this rank has. */
+function partOf(batch: number, { rank, size } = { rank: 0, size: 1 }): [number, number] {
+  return [Math.floor((rank * batch) / size), Math.floor(((rank + 1) * batch) / size)];
 }

@@ -56,14 +56,22 @@ interface Job {
   output: string;
 }
 
-/** Starts `ranks` ranks, each doing `what`. Resolves when the launcher has ended. */
-export function mpirun(
-  { mpirun, flags, library }: Implementation,
+/** Starts `ranks` ranks of mpi.mjs, each doing `what`. Resolves when the launcher has ended. */
+export const mpirun = (
+  implementation: Implementation,
   ranks: number,
   what: readonly string[],
+  env?: Record<string, string>,
+): Promise<Job> => mpirunOf(implementation, ranks, [script('mpi.mjs'), ...what], env);
+
+/** Starts `ranks` ranks of a program. */
+export function mpirunOf(
+  { mpirun, flags, library }: Implementation,
+  ranks: number,
+  program: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Job> {
-  const args = [...flags, '-n', String(ranks), process.execPath, script('mpi.mjs'), ...what];
+  const args = [...flags, '-n', String(ranks), process.execPath, ...program];
   return new Promise((resolve, reject) => {
     const child = spawn(mpirun, args, {
       env: {
