@@ -4,6 +4,7 @@ import { describeMachine, root } from './measure/machine.js';
 import { measureMemory } from './measure/memory.js';
 import type { PeersMessage } from './measure/peers-child.js';
 import { endedEarly, isThere, runChild } from './measure/processes.js';
+import { measureRanks } from './measure/ranks.js';
 import type { ScalingMessage } from './measure/scaling-child.js';
 import { measureTimes } from './measure/times.js';
 import { extentOf, help, type Options, readOptions } from './options.js';
@@ -64,8 +65,11 @@ async function measure(options: Options): Promise<Saved | undefined> {
     await runChild('measure/scaling-child.js', ofPart, receive);
   }
   show({ scaling }, threads);
+  if (parts.includes('ranks')) console.error('ranks');
+  const ranks = parts.includes('ranks') ? await measureRanks(quick) : [];
+  show({ ranks }, threads);
   const stated = { quick, all, parts, filter, threads, simd };
-  return { machine, options: stated, results, peers, memory, scaling, endedEarly };
+  return { machine, options: stated, results, peers, memory, scaling, ranks, endedEarly };
 }
 
 /** Of one shape, or of a peer. */

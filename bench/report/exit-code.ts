@@ -16,11 +16,12 @@ function faultsOf({ results, peers, scaling, endedEarly = [] }: Saved): string[]
 }
 
 /** Is anything timed or measured? */
-export function hasFigures({ results, peers, memory, scaling }: Saved): boolean {
+export function hasFigures({ results, peers, memory, scaling, ranks = [] }: Saved): boolean {
   return (
     results.some(({ cases }) => cases.some(({ calls }) => calls.length > 0)) ||
     peers.some(({ ms }) => ms) ||
     memory.some(({ resident }) => resident !== undefined) ||
-    scaling.some(({ points }) => points.some(({ ms }) => ms))
+    scaling.some(({ points }) => points.some(({ ms }) => ms)) ||
+    ranks.some(({ ms }) => ms)
   );
 }

@@ -80,6 +80,21 @@ export interface ScalingResult {
   readonly points: readonly ScalingPoint[];
 }
 
+/** valueAndGrad whose statistics are added over ranks: timed, or why it was not. */
+export interface RanksResult {
+  readonly ranks: number;
+  /** What the MPI library says of itself. */
+  readonly mpi?: string;
+  readonly classes?: number;
+  /** Of the messages that a rank adds to those of the others, in one call. */
+  readonly bytes?: number;
+  /** Of the all-reduce, waiting for the other ranks included. */
+  readonly allReduceMs?: Summary;
+  /** Of the whole call. */
+  readonly ms?: Summary;
+  readonly skipped?: string;
+}
+
 /** All of a run. */
 export interface Saved {
   readonly machine: Machine;
@@ -96,6 +111,7 @@ export interface Saved {
   readonly peers: readonly PeerTimes[];
   readonly memory: readonly MemoryResult[];
   readonly scaling: readonly ScalingResult[];
+  readonly ranks?: readonly RanksResult[];
   /** Processes that ended before their work was done. */
   readonly endedEarly?: readonly string[];
 }

@@ -13,6 +13,7 @@ const fields = [
   ...['ms', 'toCopy', 'toBase', 'median', 'q1', 'q3', 'samples', 'faults', 'skipped', 'reason'],
   ...['peers', 'detail', 'denominator', 'oursMs', 'toOurs', 'fault', 'oursFault'],
   ...['memory', 'call', 'resident', 'peak', 'children'],
+  ...['ranks', 'mpi', 'classes', 'bytes', 'allReduceMs'],
   ...['scaling', 'fixed', 'points', 'x', 'elements', 'copyMs', 'endedEarly'],
 ];
 

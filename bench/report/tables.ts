@@ -8,6 +8,7 @@ import type {
   CaseResult,
   MemoryResult,
   PeerTimes,
+  RanksResult,
   Saved,
   ScalingResult,
   SimdResult,
@@ -39,12 +40,13 @@ export function machineText(machine: Machine): string {
 
 /** The tables of what there is. */
 export function tables(found: Partial<Saved>, threads: number): string[] {
-  const { results = [], peers = [], memory = [], scaling = [] } = found;
+  const { results = [], peers = [], memory = [], scaling = [], ranks = [] } = found;
   return [
     ...results.map(timesText),
     ...(peers.length > 0 ? [peersText(peers)] : []),
     ...(memory.length > 0 ? [memoryText(memory, threads)] : []),
     ...(scaling.length > 0 ? [scalingText(scaling, threads)] : []),
+    ...(ranks.length > 0 ? [ranksText(ranks)] : []),
   ];
 }
 
@@ -144,6 +146,26 @@ function scalingText(results: readonly ScalingResult[], threads: number): string
     }
   }
   return `\nScaling of valueAndGrad, float32, labels, ${threads} threads except where they vary.\n${rows}`;
+}
+
+function ranksText(results: readonly RanksResult[]): string {
+  const head = ['ranks', 'classes', 'all-reduce us', 'valueAndGrad ms', 'share', 'bytes'];
+  const rows = table(head, 2);
+  for (const { ranks, classes, bytes, allReduceMs, ms, skipped } of results) {
+    if (!allReduceMs || !ms) {
+      rows.push([ranks, { content: `skipped: ${skipped}`, colSpan: head.length - 1 }]);
+      continue;
+    }
+    const us = spread(allReduceMs, (x) => (1000 * x).toFixed(0));
+    const share = `${((100 * allReduceMs.median) / ms.median).toFixed(1)}%`;
+    rows.push([ranks, classes, us, spread(ms, figure), share, bytes]);
+  }
+  const mpi = results.find((result) => result.mpi)?.mpi ?? 'no MPI';
+  // Every algorithm that moves the fewest bytes has these, and one that has the fewest messages has more bytes.
+  const beyond = [2, 4, 8, 16].map(
+    (ranks) => `${ranks}: ${((2 * (ranks - 1)) / ranks).toFixed(2)}`,
+  );
+  return `\nRanks, ${mpi}: the all-reduce in valueAndGrad of 64^3 voxels a rank (16^3 with --quick), one thread a rank.\n${rows}\nBytes that a rank sends at least, over those of the message, by the number of ranks (not measured): ${beyond.join(', ')}.`;
 }
 
 export function targetsText(targets: readonly Target[]): string {

@@ -240,3 +240,13 @@ describe('the exit code', () => {
     expect(exitCode(found)).toBe(code);
   });
 });
+
+test('ranks: the share of the all-reduce, and why nothing was measured', () => {
+  const timed = { ranks: 2, mpi: 'Some MPI', classes: 20, bytes: 1792 };
+  const rows = [{ ...timed, allReduceMs: ms(0.05), ms: ms(2) }];
+  const [text = ''] = tables({ ranks: rows }, 2);
+  expect(text).toMatch(/Ranks, Some MPI/);
+  expect(text).toMatch(/2 .*20 .*50 \[50 51\].*2\.00.*2\.5%.*1792/);
+  const [none = ''] = tables({ ranks: [{ ranks: 2, skipped: 'mpirun is not there' }] }, 2);
+  expect(none).toMatch(/skipped: mpirun is not there/);
+});
