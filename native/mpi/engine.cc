@@ -161,6 +161,10 @@ void Engine::loop() {
     else pause(idle++);
   }
   if (aborts) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      phase_ = Phase::finalized;  // MPI_Abort may call exit(), which comes to end()
+    }
     library_->abort(status ? status : 1);
     std::_Exit(1);
   }
@@ -303,6 +307,7 @@ void Engine::end(int status) {
   ending_ = Ending::abort;
   wake_.notify_all();
   changed_.wait_for(lock, std::chrono::seconds(2), [] { return false; });  // MPI_Abort ends the process
+  phase_ = Phase::finalized;
   lock.unlock();
   library_->abort(status ? status : 1);
   std::_Exit(1);
