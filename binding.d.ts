@@ -56,6 +56,8 @@ export interface NativeLossOptions {
   /** Activation */
   activation: number;
   pooled: boolean;
+  /** Whether the sums of parts add up without rounding; for the CPU. Default false. */
+  reproducible?: boolean;
   background: boolean;
   squared: boolean;
   channelsLast: boolean;

@@ -28,6 +28,7 @@ import type {
 import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
 import { placeLinearGrad } from './place-linear-grad.js';
 import { bindInputs, bindLinear, emptyCall, type PreparedCall, release } from './prepared-call.js';
+import { refuseReproducible } from './reproducible.js';
 import { checkClasses, Geometry, isPerGroup, type ResolvedOptions } from './shapes.js';
 import type { Statistics } from './statistics.js';
 
@@ -62,6 +63,7 @@ export class Preparer {
     const predictions =
       linear?.features ?? toTensor(predictionsLike as TensorLike, names.predictions, floats);
     const { device } = predictions;
+    refuseReproducible(this.#options, device, linear !== undefined);
     const target = toTensorOn(device, targetLike, names.target, labelsOrFloats);
     const weight =
       options.weight === undefined

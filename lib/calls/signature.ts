@@ -1,6 +1,7 @@
 // The signature of statistics: a text with the options that change their meaning.
 import type { NativeLossOptions } from '../../binding.js';
 import { Activation, nameOf, Overlap } from '../native/codes.js';
+import { native } from '../native/load.js';
 
 const pooled = 'pooled';
 
@@ -20,6 +21,8 @@ export function signatureOf(options: NativeLossOptions): string {
   if (options.focalFactor) meaning.push(`focal ${options.focalGamma}`);
   if (options.overlap === Overlap.minimum) meaning.push('minimum');
   if (options.distances) meaning.push(`distances ${fingerprint(options.distances)}`);
+  // The sums of a run have other last bits with other instructions.
+  if (options.reproducible) meaning.push(`reproducible ${native.simdTarget()}`);
   return meaning.join(', ');
 }
 

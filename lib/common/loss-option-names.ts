@@ -20,4 +20,5 @@ export const lossOptionNames = [
   'focal',
   'overlapWeight',
   'allReduce',
+  'reproducible',
 ] as const;

@@ -13,6 +13,7 @@ import type {
 } from '../calls/options.js';
 import { Plan } from '../calls/plan.js';
 import { Preparer } from '../calls/prepare.js';
+import { runVoxels } from '../calls/reproducible.js';
 import {
   type DeferredCall,
   type LinearValueAndGrad,
@@ -157,6 +158,18 @@ export abstract class Loss {
     const most = 2 ** 24;
     checkInteger(classes, 'classes', 1, most);
     return this.#statistics.empty(classes, checkInteger(samples, 'samples', 1, most));
+  }
+
+  /**
+   * Where a volume may be cut into parts with the option `reproducible`: each part but the last has a multiple of so many voxels of
+   * a sample, counted in the order of the memory. 32768 / C, at least 1, rounded up to a multiple of 128.
+   *
+   * @throws TypeError, RangeError
+   * @example
+   * Loss.runVoxels(4); // 8192
+   */
+  static runVoxels(classes: number): number {
+    return runVoxels(checkInteger(classes, 'classes', 1, 2 ** 24));
   }
 
   /**

@@ -101,6 +101,14 @@ export interface LossOptions {
    * work; the function gets the sums on the host. Default: none.
    */
   allReduce?: AllReduce;
+  /**
+   * `true`: the same bits, of value and gradient, on any number of ranks and in any order of adding, on the CPU. The parts that are
+   * added are whole samples, or begin and end at multiples of {@link Loss.runVoxels} voxels of a sample (the last part of a sample ends where it ends), and all ranks
+   * run the same instruction set ({@link simdTarget}); another one is an error. Every sum of a run of voxels is rounded to a multiple
+   * of 2^-20, about 1e-6: such numbers add up without rounding while the sum is below 2^33, 8.6e9. Cannot be used with tensors on a
+   * GPU or with {@link linearLogits}. Default `false`.
+   */
+  reproducible?: boolean;
 }
 
 /**
@@ -176,7 +184,10 @@ export interface GeneralizedWassersteinDiceOptions
 
 /** What CrossEntropyLoss and FocalLoss have in common. Every option means what it means in {@link LossOptions}. */
 export interface PlainLossOptions
-  extends Pick<LossOptions, 'classWeights' | 'ignoreIndex' | 'reduction' | 'layout' | 'allReduce'> {
+  extends Pick<
+    LossOptions,
+    'classWeights' | 'ignoreIndex' | 'reduction' | 'layout' | 'allReduce' | 'reproducible'
+  > {
   /** `'softmax'` for exclusive classes (two or more), `'sigmoid'` for classes on their own. Default `'softmax'`. */
   activation?: 'softmax' | 'sigmoid';
 }

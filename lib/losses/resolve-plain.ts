@@ -10,7 +10,14 @@ import type {
 } from './options.js';
 import { checkFocalGamma, checkSmoothing, resolveOptions } from './resolve.js';
 
-const common = ['classWeights', 'ignoreIndex', 'reduction', 'layout', 'allReduce'] as const;
+const common = [
+  'classWeights',
+  'ignoreIndex',
+  'reduction',
+  'layout',
+  'allReduce',
+  'reproducible',
+] as const;
 
 export function resolveCrossEntropy(options: CrossEntropyLossOptions): ResolvedOptions {
   checkKeys(options, 'options', ['activation', 'labelSmoothing', ...common]);
@@ -26,11 +33,20 @@ export function resolveFocal(options: FocalLossOptions): ResolvedOptions {
 
 /** part: the loss, as a part of a compound one. */
 function resolvePlain(
-  { activation, classWeights, ignoreIndex, reduction, layout }: PlainLossOptions,
+  { activation, classWeights, ignoreIndex, reduction, layout, reproducible }: PlainLossOptions,
   part: Pick<LossOptions, 'crossEntropy' | 'focal'>,
 ): ResolvedOptions {
   const resolved = resolveOptions(
-    { activation, classWeights, ignoreIndex, reduction, layout, overlapWeight: 0, ...part },
+    {
+      activation,
+      classWeights,
+      ignoreIndex,
+      reduction,
+      layout,
+      reproducible,
+      overlapWeight: 0,
+      ...part,
+    },
     {
       kind: LossKind.dice,
       activations: ['softmax', 'sigmoid'],

@@ -85,6 +85,7 @@ export function resolveOptions(given: object, definition: Definition): ResolvedO
     activation: Activation[activation],
     reduction: Reduction[checkOneOf(options.reduction, 'reduction', reductions, 'mean')],
     pooled: checkFlag(options.batch, 'batch', false),
+    reproducible: checkFlag(options.reproducible, 'reproducible', false),
     background: checkFlag(options.background, 'background', true),
     channelsLast: checkLayout(options.layout) === 'channels-last',
     smoothNumerator: checkNonNegative(options.smoothNumerator, 'smoothNumerator', 0),

@@ -2,6 +2,7 @@
 //
 // The runs depend on the shape alone, and their sums are added in order: the same bits on any number of threads.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "cpu/engine.h"
@@ -19,12 +20,30 @@ Workspace& workspace() {
   return memory;
 }
 
+constexpr int64_t kMinElements = 32768;
+
 /// Partitions by the shape of one sample and not by N, because a call may be done in groups of samples (run.cc).
 Partition partition_of(const Inputs& in) {
-  constexpr int64_t kMinElements = 32768;
   constexpr int64_t kMaxRuns = 256;       // per sample: enough for large machines
   constexpr int64_t kMaxPartials = 8192;  // per sample: half a megabyte of sums
   return {in, kMinElements, std::clamp<int64_t>(kMaxPartials / in.classes, 16, kMaxRuns)};
+}
+
+/// Runs whose length follows from C alone. lib/calls/reproducible.ts knows it too.
+Partition fixed_partition_of(const Inputs& in) { return {in, kMinElements, int64_t{1} << 40}; }
+
+/// To a multiple of 2^-20: such numbers add up exactly while their sum is below 2^33.
+double rounded(double sum) {
+  constexpr double kUnits = 1 << 20;
+  return std::nearbyint(sum * kUnits) / kUnits;
+}
+
+void round(Sums* sums, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    Sums& s = sums[i];
+    s = {rounded(s.intersection), rounded(s.prediction),    rounded(s.target),  rounded(s.volume),
+         rounded(s.weight),       rounded(s.cross_entropy), rounded(s.uniform), rounded(s.focal)};
+  }
 }
 
 /// More samples' partial sums than fit here are made one group of samples after the other.
@@ -83,10 +102,14 @@ LabelFault check_target(const Inputs& in, int64_t* counts) {
   return faults;
 }
 
-LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities) {
-  const Partition partition = partition_of(in);
+LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities, bool reproducible) {
+  const Partition partition = reproducible ? fixed_partition_of(in) : partition_of(in);
   const int64_t N = in.samples, C = in.classes, runs = partition.runs_per_sample;
-  if (runs == 1) return compute_runs(in, partition, 0, N, sums, probabilities);  // its sums are the sample's
+  if (runs == 1) {
+    const LabelFault faults = compute_runs(in, partition, 0, N, sums, probabilities);  // its sums are the sample's
+    if (reproducible) round(sums, N * C);
+    return faults;
+  }
   // One partial per run, for so many samples at a time that they fit in kPartialBytes.
   const int64_t bytes_per_sample = runs * C * static_cast<int64_t>(sizeof(Sums));
   const int64_t at_once = std::clamp<int64_t>(kPartialBytes / bytes_per_sample, 1, N);
@@ -97,6 +120,7 @@ LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabili
   for (int64_t first = 0; first < N; first += at_once) {
     const int64_t count = std::min(at_once, N - first);
     faults.add(compute_runs(in, partition, first, count, partials, probabilities));
+    if (reproducible) round(partials, count * runs * C);
     for (int64_t n = 0; n < count; n++) add_runs(partials + n * runs * C, runs, C, sums + (first + n) * C);
   }
   return faults;

@@ -17,7 +17,10 @@ LabelFault check_target(const Inputs& in, int64_t* counts = nullptr);
 /// probabilities there, over the predictions when these share the memory. choose_strategy() knows when that memory can
 /// hold them. The results are the same bits either way, except for half-precision predictions with a float32 gradient:
 /// their last digits differ, because the two ways widen the halves in different loops.
-LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities = nullptr);
+/// reproducible: the runs have a length that follows from C alone, and their sums are rounded so that adding them is
+/// exact. Whoever adds the sums of parts that end where runs end gets the bits of the whole, in any order.
+LabelFault statistics(const Inputs& in, Sums* sums, const GradientOut* probabilities = nullptr,
+                      bool reproducible = false);
 
 /// Step 3. coefficients: [N*C], or [C] when `pooled`. reuses_probabilities: statistics() has written them to `out`.
 /// `out.data` may be exactly `in.predictions.data` when the dtypes agree.

@@ -111,7 +111,7 @@ LabelFault run_fused(const Call& call, const Strategy& strategy, const GradientO
     const Inputs part = slice(in, n, count);
     const GradientOut place = slice(out, in, n);
     const GradientOut* keep = strategy.reuses_probabilities ? &place : nullptr;
-    LabelFault faults = statistics(part, memory.sums + n * C, keep);
+    LabelFault faults = statistics(part, memory.sums + n * C, keep, call.reproducible);
     if (faults.count > 0) {
       faults.first_index += n * C * in.voxels;
       return faults;
@@ -159,7 +159,8 @@ LabelFault run(const Call& call, const Capabilities& capabilities) {
   if (computes) {
     LabelFault faults = check_target(in, memory.counts);
     if (faults.count > 0) return faults;
-    faults = strategy.fuses_steps ? run_fused(call, strategy, out, memory) : statistics(in, memory.sums);
+    faults = strategy.fuses_steps ? run_fused(call, strategy, out, memory)
+                                  : statistics(in, memory.sums, nullptr, call.reproducible);
     if (faults.count > 0) return faults;
     if (call.options.pooled) pool_over_batch(N, C, memory.sums);
     if (call.statistics) std::memcpy(call.statistics, memory.sums, statistics_bytes);

@@ -33,6 +33,7 @@ struct Call {
   LossOptions options;
   double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
   const double* upstream = nullptr;  // [value_count], for Reduction::none with a gradient
+  bool reproducible = false;         // step 1 gives sums that add up without rounding, on the CPU
   double scale = 1;                  // multiplies the gradients
   double* value = nullptr;           // written by kFinalize: [value_count]
   double* parts = nullptr;           // written by kFinalize: [value_count,3]; may be null

@@ -52,6 +52,7 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
     throw Napi::RangeError::New(env, "Expected an activation for a cross-entropy");
   }
   if (!(in.focal_gamma >= 0)) throw Napi::RangeError::New(env, "Expected focalGamma from 0");
+  reproducible = flag("reproducible");
   in.squared = flag("squared");
   in.channels_last = flag("channelsLast");
   in.has_ignore = from.Get("ignoreIndex").IsNumber();
@@ -122,6 +123,7 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   call.steps = info[kSteps].As<Napi::Number>().Uint32Value();
   call.options = setup->options;
   call.in = setup->in;
+  call.reproducible = setup->reproducible;
   call.in.samples = count(kSamples);
   call.in.classes = count(kClasses);
   call.in.voxels = count(kVoxels);

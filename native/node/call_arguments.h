@@ -82,6 +82,7 @@ constexpr std::array<const char*, aCount> kArrayNames = {
 struct LossSetup {
   LossOptions options;
   Inputs in;  // its flags; no shape, no arrays
+  bool reproducible = false;
   std::vector<double> class_weights, distances;
 
   LossSetup(Napi::Env env, const Napi::Object& from);

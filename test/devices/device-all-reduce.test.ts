@@ -151,3 +151,13 @@ emulatedOnly(
     expect(await loss.valueAsync(x, y)).toHaveProperty('value');
   },
 );
+
+test('reproducible: true is for the CPU', () => {
+  const loss = new DiceLoss({ ...options, reproducible: true });
+  const [x, y] = there(mine);
+  for (const call of [() => loss.value(x, y), () => loss.statistics(x, y), () => loss.plan(x, y)]) {
+    expect(call).toThrow(
+      /^reproducible: true cannot be combined with tensors on cuda:0 .*: it is for the CPU$/,
+    );
+  }
+});

@@ -191,9 +191,39 @@ async function checkMeaning(world) {
   assert.throws(() => world.allReduceSync(samples), { code: 'ERR_MPI_MISMATCH' });
 }
 
+/** reproducible: the very bits of one process, of value and gradient. */
+async function checkReproducible(world) {
+  const { rank, size } = world;
+  const run = warpdice.Loss.runVoxels(C);
+  const voxels = 4 * run + 77;
+  const logits = Float32Array.from({ length: voxels * C }, () => 6 * random() - 3);
+  const labels = Uint8Array.from({ length: voxels }, () => Math.floor(C * random()));
+  const cut = (from, to) => [
+    Tensor.from(logits.slice(from * C, to * C), [1, to - from, C]),
+    Tensor.from(labels.slice(from, to), [1, to - from]),
+  ];
+  const edge = (r) => (r === size ? voxels : run * Math.floor(5 * (r / size) ** 2));
+  const [from, to] = [edge(rank), edge(rank + 1)];
+  for (const name of ['DiceLoss', 'DiceCELoss', 'GeneralizedDiceLoss']) {
+    const options = { ...softmax, batch: true, reproducible: true };
+    const expected = new warpdice[name](options).valueAndGrad(...cut(0, voxels));
+    const loss = new warpdice[name]({ ...options, allReduce: world.allReduce });
+    if (from === to) {
+      const merged = await world.allReduce(loss.emptyStatistics(C));
+      assert.deepEqual(loss.fromStatistics(merged).value.data, expected.value.data);
+      continue;
+    }
+    const got = await loss.valueAndGradAsync(...cut(from, to));
+    assert.deepEqual(got.value.data, expected.value.data);
+    assert.deepEqual(got.perClass.data, expected.perClass.data);
+    assert.deepEqual(got.grad.data, expected.grad.data.slice(from * C, to * C));
+  }
+}
+
 export async function checkLosses(world) {
   for (const one of cases.filter((_, i) => every || i % 2 === 0)) await checkCase(world, one);
   await checkSamples(world);
+  await checkReproducible(world);
   await checkMetrics(world);
   await checkMeaning(world);
 }
