@@ -18,10 +18,10 @@ import { isRank, joinTeam, startRanks, type Team } from './ranks.js';
 import { train } from './train.js';
 
 // batch: true adds the sums over the batch, so a slice with little white matter weighs little.
-// With --ranks it adds the sums of all ranks inside the call: the loss of the whole batch.
+// With --ranks it adds the sums of all ranks inside the call: the loss of the whole batch, with the same bits on any number of ranks.
 const lossesOf = (team: Team | undefined) => {
   const options = { activation: 'softmax', batch: true } as const;
-  const all = team ? { ...options, allReduce: team.allReduce } : options;
+  const all = team ? { ...options, reproducible: true, allReduce: team.allReduce } : options;
   return {
     dice: { name: 'Dice loss', loss: new DiceLoss(all) },
     jaccard: { name: 'Jaccard loss', loss: new JaccardLoss(all) },
