@@ -8,6 +8,11 @@ namespace {
 
 constexpr size_t kPiece = size_t{1} << 24;  // elements: MPI counts in int
 
+/// Whether the sums of a call travel in its frame.
+bool fits_in_frame(const Operation& call) {
+  return call.kind == Kind::sum && call.type == Type::float64 && call.count > 0 && call.count <= Frame::kRoom;
+}
+
 size_t bytes_of(Type type) { return type == Type::byte ? 1 : type == Type::float32 ? 4 : 8; }
 
 }  // namespace
@@ -29,7 +34,7 @@ OperationPointer Communicator::begin() {
 
 OperationPointer Communicator::start_frame() {
   in_frame_ = true;
-  if (current_->kind == Kind::sum && current_->type == Type::float64 && current_->count <= Frame::kRoom) {
+  if (fits_in_frame(*current_)) {
     std::memcpy(current_->frame.room(), current_->data.data(), current_->count * sizeof(double));
   }
   const int error = library_.all_reduce(current_->frame.numbers(), Frame::kSize, Type::float64, handle_, request_);
@@ -73,7 +78,7 @@ OperationPointer Communicator::after_frame() {
       wants_block_ = true;
       return nullptr;
     case Kind::sum:
-      if (call.type != Type::float64 || call.count > Frame::kRoom) return next_piece();
+      if (!fits_in_frame(call)) return next_piece();
       std::memcpy(call.data.data(), call.frame.room(), call.count * sizeof(double));
       return end();
     default:
