@@ -25,9 +25,10 @@ const random = () => {
   seed = (seed * 1103515245 + 12345) % 2 ** 31;
   return seed / 2 ** 31;
 };
-const z = Float32Array.from({ length: N * S * C }, () => 6 * random() - 3);
+// float64: sums of float32 are short numbers, and add up without rounding by themselves.
+const z = Float64Array.from({ length: N * S * C }, () => 6 * random() - 3);
 const y = Uint8Array.from({ length: N * S }, () => Math.floor(C * random()));
-const w = Float32Array.from({ length: N * S }, random);
+const w = Float64Array.from({ length: N * S }, random);
 
 /** Voxels [from, to) of sample n. */
 function part(n: number, from: number, to: number) {
@@ -144,7 +145,7 @@ test('channels first, sigmoid: parts are arrays of their own', () => {
   const size = 2 * own + 5;
   const rows = (from: number, to: number) => {
     const row = (c: number) => z.subarray(c * size + from, c * size + to);
-    const x = new Float32Array(classes * (to - from));
+    const x = new Float64Array(classes * (to - from));
     x.set(row(0));
     x.set(row(1), to - from);
     return [
@@ -159,10 +160,10 @@ test('channels first, sigmoid: parts are arrays of their own', () => {
   const parts = [rows(own, size), rows(0, own)] as const;
   const sums = loss.statistics(...parts[0]).add(loss.statistics(...parts[1]));
   expectBits(loss.fromStatistics(sums).value, all.value);
-  const grad = loss.gradient(...parts[1], sums).data as Float32Array;
+  const grad = loss.gradient(...parts[1], sums).data as Float64Array;
   expect(
     Buffer.from(grad.slice(0, own).buffer).equals(
-      Buffer.from((all.grad.data as Float32Array).slice(0, own).buffer),
+      Buffer.from((all.grad.data as Float64Array).slice(0, own).buffer),
     ),
   ).toBe(true);
 });

@@ -1,6 +1,7 @@
 // warpdice/mpi: every number of ranks, and how a job ends.
+import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { implementations, mpirun } from '../support/mpirun.js';
+import { implementations, mpirun, mpirunOf } from '../support/mpirun.js';
 
 describe.each(implementations)('$name', (implementation) => {
   const whenInstalled = implementation.installed ? test : test.skip;
@@ -73,6 +74,16 @@ describe.each(implementations)('$name', (implementation) => {
     const { code, output } = await job(3, ['process.exit(0) in a call']);
     expect(output).not.toMatch(/abort/i);
     expect(code).toBe(0);
+  });
+
+  whenInstalled('examples/distributed: the same loss on any number of ranks', async () => {
+    const example = path.join(__dirname, '..', '..', 'examples/distributed/train.mjs');
+    const outputs = await Promise.all(
+      [1, 2].map((ranks) => mpirunOf(implementation, ranks, [example], { NO_COLOR: '1' })),
+    );
+    const steps = outputs.map(({ output }) => output.match(/step \d+: loss [\d.]+/g));
+    expect(steps[0]?.at(-1)).toBe('step 200: loss 0.186076');
+    expect(steps[1]).toEqual(steps[0]);
   });
 });
 

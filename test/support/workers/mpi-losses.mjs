@@ -196,7 +196,7 @@ async function checkReproducible(world) {
   const { rank, size } = world;
   const run = warpdice.Loss.runVoxels(C);
   const voxels = 4 * run + 77;
-  const logits = Float32Array.from({ length: voxels * C }, () => 6 * random() - 3);
+  const logits = Float64Array.from({ length: voxels * C }, () => 6 * random() - 3);
   const labels = Uint8Array.from({ length: voxels }, () => Math.floor(C * random()));
   const cut = (from, to) => [
     Tensor.from(logits.slice(from * C, to * C), [1, to - from, C]),
