@@ -109,4 +109,7 @@ void test_pool();
 /// Works that wait in line; in work_queue_test.cc.
 void test_work_queue();
 
+/// What warpdice/mpi needs no MPI for; in mpi_test.cc.
+void test_mpi();
+
 }  // namespace warpdice::test

@@ -12,6 +12,7 @@ int main() {
   test_paths();
   test_pool();
   test_work_queue();
+  test_mpi();
   std::printf("%s: %d checks, %zu cases of the engine, %d failed\n", warpdice::cpu::simd_target(), checks.load(), cases,
               failures.load());
   return failures == 0 ? 0 : 1;
