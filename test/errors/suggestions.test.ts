@@ -95,7 +95,15 @@ test('the table suggests options that exist', () => {
 });
 
 test('losses without an overlap loss have none of its options', () => {
-  const shared = ['activation', 'reduction', 'classWeights', 'ignoreIndex', 'layout', 'allReduce'];
+  const shared = [
+    'activation',
+    'reduction',
+    'classWeights',
+    'ignoreIndex',
+    'layout',
+    'allReduce',
+    'reproducible',
+  ];
   const unknown = (Class: typeof CrossEntropyLoss | typeof FocalLoss) =>
     ofLoss.filter((key) => {
       try {
