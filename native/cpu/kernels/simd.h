@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__)
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__x86_64__)
+#include <emmintrin.h>  // SSE2; a tenth of the lines
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
