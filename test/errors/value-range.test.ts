@@ -199,6 +199,67 @@ describe('no error', () => {
   });
 });
 
+// Their bits are large, as those of faults are: they make step 1 look at each value.
+describe.each(['float32', 'float64', 'float16', 'bfloat16'] as const)(
+  'beside -0, values just below 0 and NaN: %s',
+  (dtype) => {
+    const small = dtype === 'bfloat16' ? -0.0078125 : -0.00999;
+    const most = dtype === 'bfloat16' ? 1.0078125 : 1.009;
+    for (const S of [1, 33, 4099])
+      for (const C of [1, 3])
+        for (const weighted of [false, true])
+          test(`${S} voxels of ${C} classes, ${weighted ? 'with' : 'without'} weights`, () => {
+            const random = new Random(3);
+            const allowed = [-0, small, 0, 0.25, 1, most];
+            const values = random.array(
+              C * S,
+              () => allowed[random.integer(allowed.length)] as number,
+            );
+            const array = (own: ArrayLike<number>) => tensor(own, [1, C, S], dtype);
+            const without = random.integer(S);
+            const weight = full([1, S], 1, 'uint8');
+            if (weighted) weight.data[without] = 0;
+            const loss = new DiceLoss();
+            const call = (x: Typed, y: Typed) => loss.value(x, y, weighted ? { weight } : {}).value;
+            const good = array(values);
+            expect(call(good, good).itemSync()).not.toBeNaN();
+
+            // A NaN beside it, in any lane of a vector, hides no fault; the voxel of weight 0 has none.
+            const index = random.integer(values.length);
+            const faults = [-0.02, 1.02, 255, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+            const fault = faults[random.integer(faults.length)] as number;
+            const bad = array(
+              Array.from(values, (x, i) => (i === index ? fault : i % 16 === 5 ? Number.NaN : x)),
+            );
+            if (weighted && index % S === without) {
+              call(bad, good);
+              call(good, bad);
+              return;
+            }
+            const found = { count: 1, index };
+            expect(errorOf(() => call(bad, good))).toMatchObject({
+              ...found,
+              message: expect.stringContaining('for predictions'),
+            });
+            expect(errorOf(() => call(good, bad))).toMatchObject({
+              ...found,
+              message: expect.stringContaining('for target'),
+            });
+          });
+  },
+);
+
+test('float64 just beyond the tolerance', () => {
+  const call = (p: number, t: number) => () =>
+    new DiceLoss().value(tensor([p], [1], 'float64'), tensor([t], [1], 'float64'));
+  call(1.01, -0.01)();
+  call(-0.01, 1.01)();
+  for (const bad of [1.01 + 2e-16, -0.01 - 2e-18]) {
+    expect(call(bad, 1)).toThrow('for predictions');
+    expect(call(1, bad)).toThrow('for target');
+  }
+});
+
 test('the value and the statistics are not written; the next call works', () => {
   const loss = new DiceLoss();
   const out = { value: Tensor.empty([], 'float64') };

@@ -104,9 +104,6 @@ class Blocks {
     layout_.store(out, run_.n, block.s, block.voxels, staged, mode);
   }
 
-  /// Whether step 1 has seen a value outside [0, 1] that must be a probability.
-  bool outside_unit() const { return range_.outside_unit(); }
-
   /// T of whole steps without weights: how many voxels each class has, added to counts [C]. After with_steps().
   void count_labels(const Block& block, int64_t* counts) const;
 
@@ -125,7 +122,8 @@ class Blocks {
                                                   bool weigh) {
     const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
     const bool entropy = in_.cross_entropy || in_.uniform;
-    return {in_.classes, count, z, target, weigh ? weights_ : nullptr, in_.squared, entropy, in_.uniform, &range_};
+    seen_ = {};
+    return {in_.classes, count, z, target, weigh ? weights_ : nullptr, in_.squared, entropy, in_.uniform, &seen_};
   }
 
   /// Stages labels as int32, with -1 for a label that is no class. weigh: also gives ignored voxels weight 0. Passes
@@ -143,7 +141,7 @@ class Blocks {
   const Run& run_;
   alignas(64) int32_t labels_[kBlockSteps * kStep<T>];
   alignas(64) T weights_[kBlockSteps * kStep<T>];
-  Range<T> range_;
+  Extremes<T> seen_;  // in the block
 };
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -95,12 +95,6 @@ class Counter {
     return is_target ? ~((value >= kLeast) & (value <= kMost)) : (value < kLeast) | (value > kMost);
   }
 
-  static bool any(Mask<T> found) {
-    bool result = false;
-    for (int lane = 0; lane < Simd<T>::lanes; lane++) result |= found[lane] != 0;
-    return result;
-  }
-
   /// values: class c of a dense target begins at c * stride.
   void look_for_strange_targets(const T* values, int64_t stride, int count) {
     if (in_.target.dtype >= DType::uint8) return;

@@ -22,12 +22,13 @@ class EveryTerm {
 
   /// totals: [C], added to.
   void statistics(Steps<T, Target> steps, Totals* totals) const {
+    Extremes<T> seen;
     for (int64_t i = 0; i < steps.count; i++, steps.next()) {
       find(steps, false);
       for (int64_t c = 0; c < in_.classes; c++) {
         Vec<T> x[kUnroll];
-        if (!Target::kLabels) note(steps, [&](int u) { return steps.target.get(c, u); });
-        if (in_.activation == Activation::none) note(steps, [&](int u) { return p(c, u); });
+        if (!Target::kLabels) note(steps, seen, [&](int u) { return steps.target.get(c, u); });
+        if (in_.activation == Activation::none) note(steps, seen, [&](int u) { return p(c, u); });
         overlap(steps, c, x);
         add_any(steps, x, totals[c].intersection);
         add_each(steps, totals[c].prediction, [&](int u) { return in_.squared ? square(p(c, u)) : p(c, u); });
@@ -49,6 +50,7 @@ class EveryTerm {
         }
       }
     }
+    steps.seen->add(seen);
   }
 
   /// dL/dz. coefficients, slopes: [C]; the latter without the overlap unless it is the product. dp: [C][kUnroll].
@@ -280,12 +282,12 @@ class EveryTerm {
     add_any(steps, x, total);
   }
 
+  /// Notes values that must be probabilities, as 0 where the weight is 0.
   template <class Value>
-  static WARPDICE_INLINE void note(const Steps<T, Target>& steps, Value value) {
-    Vec<T> x[kUnroll];
-    for (int u = 0; u < kUnroll; u++) x[u] = value(u);
-    if (steps.weight) note_range<T, true>(steps, x);
-    else note_range<T, false>(steps, x);
+  static WARPDICE_INLINE void note(const Steps<T, Target>& steps, Extremes<T>& seen, Value value) {
+    for (int u = 0; u < kUnroll; u++) {
+      seen.note(u, steps.weight ? only_weighted<T, true>(steps, u, value(u)) : value(u));
+    }
   }
 
   static void add_any(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {

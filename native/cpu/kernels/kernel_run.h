@@ -22,7 +22,7 @@ class KernelRun {
   /// every_term: the passes are those of every_term.h.
   KernelRun(const Inputs& in, const Run& run, Workspace& workspace, bool every_term);
 
-  /// keep: null, or where step 3 will find the probabilities. Returns whether there may be a find_outside_unit().
+  /// keep: null, or where step 3 will find the probabilities. Returns whether there is a find_outside_unit().
   bool statistics(Sums* sums, const GradientOut* keep);
 
   /// The values that step 1 takes for probabilities and that are outside [0, 1].
@@ -77,6 +77,9 @@ class KernelRun {
   }
 
   // Of statistics().
+  /// Whether a value of the steps, which have been added, must be a probability and is none.
+  template <class Target, class From>
+  bool outside_unit(const Steps<T, Target, From>& steps) const;
   template <class Target, class From>
   void add(const Steps<T, Target, From>& steps, const Sink<T>& probabilities);
   void finish(const Vec<double>& weight, double unweighted_voxels, Sums* sums) const;

@@ -3,7 +3,7 @@
 // target once and hands out the runs. The files:
 //   kernels (the table), kernel_run, statistics, gradient, target_gradient: cut a run into blocks and call the passes
 //   gradient_path: where passes read and write; blocks, layout, rows: staging, layouts, dtypes
-//   softmax, pointwise, every_term (with odds): the passes; steps: what they share
+//   softmax, pointwise, every_term (with odds): the passes; steps: what they share; unit_range: values from 0 to 1
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
 //   product: what the logits of a head need
 //   simd, elementary, dispatch: vectors, exponentials and logarithms, types for dtypes and options

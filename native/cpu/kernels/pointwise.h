@@ -98,24 +98,30 @@ WARPDICE_INLINE void add_entropy(const Steps<T, Target, From>& steps, int64_t i,
 }
 
 /// Step 1 without activation. totals: [C], added to. k and the presence of weights are constants here: this pass does
-/// so little else that asking for them in the loop takes up to 7% more time with AVX2.
-template <class T, bool kSquared, bool kWeighted, class Target, class From>
-void plain_statistics(Steps<T, Target, From> steps, Totals* totals) {
+/// so little else that asking for them in the loop takes up to 7% more time with AVX2. Seen: Extremes, except in the
+/// benchmark.
+template <class T, bool kSquared, bool kWeighted, class Target, class From, class Seen>
+void plain_statistics(Steps<T, Target, From> steps, Totals* totals, Seen* all_seen) {
+  // What is smaller, or staged, is in the second-level cache or soon there.
+  constexpr int64_t kSmallBytes = 256 << 10;
+  const bool prefetches = steps.classes * steps.z.class_stride * static_cast<int64_t>(sizeof(From)) > kSmallBytes;
+  Seen seen;
   for (int64_t i = 0; i < steps.count; i++, steps.next()) {
     for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll];
-      steps.z.prefetch(c);
+      if (prefetches) steps.z.prefetch(c);
       for (int u = 0; u < kUnroll; u++) p[u] = steps.z.get(c, u);
-      note_range<T, kWeighted>(steps, p);
-      add_terms<T, kSquared, kWeighted>(steps, c, p, totals[c]);
+      add_terms<T, kSquared, kWeighted, true>(steps, c, p, totals[c], seen);
     }
   }
+  all_seen->add(seen);
 }
 
 /// Step 1 of sigmoid. totals: [C], added to. excess: [C], scratch. kKeep: probabilities go to `probabilities`, see
 /// Sink. kEntropy: E, or U, is made.
 template <class T, bool kKeep, bool kEntropy, class Target, class From>
 void sigmoid_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* totals, Sink<T> probabilities) {
+  Extremes<T> seen;
   for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
     for (int64_t c = 0; c < steps.classes; c++) {
       Vec<T> p[kUnroll], kept[kUnroll], e[kUnroll];
@@ -129,9 +135,10 @@ void sigmoid_statistics(Steps<T, Target, From> steps, Vec<T>* excess, Totals* to
         p[u] = Sigmoid<T>(smaller, z).p;
       }
       if constexpr (kKeep) probabilities.put(c, kept);
-      add_step(steps, c, p, totals[c]);
+      add_step(steps, c, p, totals[c], seen);
     }
   }
+  if constexpr (!Target::kLabels) steps.seen->add(seen);
 }
 
 /// dL/dz of E and U under a sigmoid is dE*(p-t) + dU*(p-1/2) = (dE+dU)*(p-t) + dU*(t-1/2). The second term, which few

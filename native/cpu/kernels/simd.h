@@ -91,21 +91,13 @@ WARPDICE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
   return a > b ? a : b;
 #endif
 }
-WARPDICE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return a > b ? a : b; }
-
-/// The smaller; `b` where either is NaN.
-WARPDICE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) {
-#if defined(__AVX512F__)
-  return (Vec<float>)_mm512_min_ps((__m512)a, (__m512)b);
-#elif defined(__AVX2__)
-  return (Vec<float>)_mm256_min_ps((__m256)a, (__m256)b);
-#elif defined(__x86_64__)
-  return (Vec<float>)_mm_min_ps((__m128)a, (__m128)b);
+WARPDICE_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
+#if defined(__x86_64__) && !defined(__AVX2__)
+  return (Vec<double>)_mm_max_pd((__m128d)a, (__m128d)b);
 #else
-  return a < b ? a : b;
+  return a > b ? a : b;
 #endif
 }
-WARPDICE_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return a < b ? a : b; }
 
 WARPDICE_INLINE Vec<float> magnitude(Vec<float> v) { return (Vec<float>)((Mask<float>)v & INT32_MAX); }
 WARPDICE_INLINE Vec<double> magnitude(Vec<double> v) { return (Vec<double>)((Mask<double>)v & INT64_MAX); }
@@ -190,6 +182,42 @@ WARPDICE_INLINE bool any_above(Words words, int16_t limit) {
   return any;
 #endif
 }
+
+/// Whether any lane of a mask is set.
+template <class M>
+WARPDICE_INLINE bool any(M mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  return _mm256_testz_si256((__m256i)mask, (__m256i)mask) == 0;
+#elif defined(__x86_64__)
+  return _mm_movemask_epi8((__m128i)mask) != 0;
+#else
+  return vmaxvq_u32((uint32x4_t)mask) != 0;
+#endif
+}
+
+#if defined(__AVX512F__)
+
+/// Which of as many bytes as Vec<T> has lanes are `byte`.
+template <class T>
+WARPDICE_INLINE auto equal_bytes(const uint8_t* from, char byte) {
+  __m128i bytes = _mm_setzero_si128();
+  memcpy(&bytes, from, Simd<T>::lanes);
+  const __mmask16 equal = _mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8(byte));
+  if constexpr (sizeof(T) == sizeof(float)) return equal;
+  else return static_cast<__mmask8>(equal);
+}
+
+/// `here` in the lanes of the mask, else `elsewhere`.
+WARPDICE_INLINE Vec<float> blend(__mmask16 mask, Vec<float> here, Vec<float> elsewhere) {
+  return (Vec<float>)_mm512_mask_blend_ps(mask, (__m512)elsewhere, (__m512)here);
+}
+WARPDICE_INLINE Vec<double> blend(__mmask8 mask, Vec<double> here, Vec<double> elsewhere) {
+  return (Vec<double>)_mm512_mask_blend_pd(mask, (__m512d)elsewhere, (__m512d)here);
+}
+
+#endif
 
 /// Adds neighbouring halves of a float vector as doubles: half as many lanes, nothing lost.
 WARPDICE_INLINE Vec<double> widen_sum(Vec<float> v) {

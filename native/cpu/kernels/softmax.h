@@ -190,7 +190,8 @@ bool reads_ahead(int64_t classes, const View<T>& z) {
 /// and is finite where p is 0.
 template <class T, bool kKeep, bool kEntropy, class Target, class From>
 WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Softmax<T>& shared,
-                                 const Vec<T>* numerators, Totals* totals, const Sink<T>& probabilities) {
+                                 const Vec<T>* numerators, Totals* totals, const Sink<T>& probabilities,
+                                 Extremes<T>& seen) {
   Vec<T> inverse[kUnroll], log_sum[kUnroll];
   for (int u = 0; u < kUnroll; u++) {
     inverse[u] = static_cast<T>(1) / shared.sum[u];
@@ -210,7 +211,7 @@ WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Soft
     Vec<T> p[kUnroll];
     for (int u = 0; u < kUnroll; u++) p[u] = numerators[c * kUnroll + u] * inverse[u];
     if constexpr (kKeep) probabilities.put(c, p);
-    add_step(steps, c, p, totals[c]);
+    add_step(steps, c, p, totals[c], seen);
   }
 }
 
@@ -219,12 +220,13 @@ WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Soft
 template <class T, bool kKeep, class Target, class From>
 __attribute__((noinline)) void prefetching_statistics(Steps<T, Target, From> steps, Vec<T>* numerators,
                                                       Vec<T>* next_logits, Totals* totals, Sink<T> probabilities) {
+  Extremes<T> seen;  // labels are no probabilities
   PrefetchingSoftmax<T> prefetching(steps.classes, steps.z, numerators, next_logits);
   for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
     View<T> next = steps.z;
     if (i + 1 < steps.count) next.data += kStep<T>;  // else the last, again
     const Softmax<T> shared = prefetching.step(next);
-    add_softmax<T, kKeep, false>(steps, shared, prefetching.numerators(), totals, probabilities);
+    add_softmax<T, kKeep, false>(steps, shared, prefetching.numerators(), totals, probabilities, seen);
   }
 }
 
@@ -238,10 +240,12 @@ void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* numerators, Vec<T>
       return prefetching_statistics<T, kKeep>(steps, numerators, next_logits, totals, probabilities);
     }
   }
+  Extremes<T> seen;
   for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
     const Softmax<T> shared = softmax<T>(steps.classes, steps.z, numerators, kEntropy);
-    add_softmax<T, kKeep, kEntropy>(steps, shared, numerators, totals, probabilities);
+    add_softmax<T, kKeep, kEntropy>(steps, shared, numerators, totals, probabilities, seen);
   }
+  if constexpr (!Target::kLabels) steps.seen->add(seen);
 }
 
 /// q_c = w*(dE_c*t_c + dU_c) of one class and vector.

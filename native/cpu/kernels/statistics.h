@@ -7,6 +7,21 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
+/// Whether a value of some steps is outside_unit() and has a weight. weight: of the first step, or null.
+template <class T, class From>
+__attribute__((noinline)) bool any_outside_unit(View<T, From> view, const T* weight, int64_t classes, int64_t count) {
+  Mask<T> found = {};
+  for (int64_t i = 0; i < count; i++, view.data += kStep<T>, weight += weight ? kStep<T> : 0) {
+    for (int64_t c = 0; c < classes; c++) {
+      for (int u = 0; u < kUnroll; u++) {
+        const Mask<T> outside = outside_unit<T>(view.get(c, u));
+        found |= weight ? outside & (load<Vec<T>>(weight + u * Simd<T>::lanes) != Vec<T>{}) : outside;
+      }
+    }
+  }
+  return any(found);
+}
+
 template <class T>
 bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
   memset(static_cast<void*>(totals_), 0, in_.classes * sizeof(Totals));
@@ -14,6 +29,7 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
   const Sink<T> keeps_nothing = {nullptr, 0, false};
   Vec<double> weight = {};
   double unweighted_voxels = 0;
+  bool outside = false;
   const Read read = choose_read(in_, keep != nullptr, kWidensQuickly);
   const bool direct = read == Read::halves || (read == Read::direct && blocks_.direct_target());
   for (int64_t s = run_.begin; s < run_.end;) {
@@ -21,7 +37,10 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
     s += block.voxels;
     if (read == Read::halves && !block.partial) {
       blocks_.with_halves(block, [&](auto z) {
-        blocks_.with_steps(z, block, false, staged_target_, [&](auto steps) { add(steps, keeps_nothing); });
+        blocks_.with_steps(z, block, false, staged_target_, [&](auto steps) {
+          add(steps, keeps_nothing);
+          outside = outside || outside_unit(steps);
+        });
       });
       blocks_.count_labels(block, counts_);
       unweighted_voxels += block.voxels;
@@ -38,15 +57,13 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
         unweighted_voxels += block.voxels;
         if (in_.labels) blocks_.count_labels(block, counts_);
       }
-      if constexpr (decltype(steps.target)::kStaged) {
-        if (every_term_) return add_every_term<T>(in_, scratch_.every_term, steps, totals_);
-      }
       add(steps, sink);
+      outside = outside || outside_unit(steps);
     });
     if (keep && block.partial) keep_partial(*keep, block);
   }
   finish(weight, unweighted_voxels, sums);
-  return blocks_.outside_unit();
+  return outside;
 }
 
 template <class T>
@@ -60,7 +77,7 @@ LabelFault KernelRun<T>::find_outside_unit() {
     blocks_.with_steps(z, block, true, staged_target_, [&](const auto& steps) {
       const auto look = [&](FaultKind kind, const View<T>& x, int64_t c, int64_t j) {
         const T value = x.data[c * x.class_stride + j];
-        if (steps.weight[j] == 0 || !outside_unit(value)) return;
+        if (steps.weight[j] == 0 || !warpdice::outside_unit(value)) return;
         const int64_t first = layout.offset(run_.n, block.s);
         faults.add({1, first + (layout.channels_last ? j * in_.classes + c : c * in_.voxels + j), value, kind});
       };
@@ -93,11 +110,26 @@ void KernelRun<T>::finish(const Vec<double>& weight, double unweighted_voxels, S
 
 template <class T>
 template <class Target, class From>
+bool KernelRun<T>::outside_unit(const Steps<T, Target, From>& steps) const {
+  const bool predictions = in_.activation == Activation::none;
+  if ((Target::kLabels && !predictions) || !steps.seen->suspicious()) return false;
+  const T* const weight = steps.weighted() ? steps.weight : nullptr;
+  if constexpr (!Target::kLabels) {
+    if (any_outside_unit(steps.target.view, weight, steps.classes, steps.count)) return true;
+  }
+  return predictions && any_outside_unit(steps.z, weight, steps.classes, steps.count);
+}
+
+template <class T>
+template <class Target, class From>
 void KernelRun<T>::add(const Steps<T, Target, From>& steps, const Sink<T>& probabilities) {
+  if constexpr (Target::kStaged && !kHalf<From>) {
+    if (every_term_) return add_every_term<T>(in_, scratch_.every_term, steps, totals_);
+  }
   if (in_.activation == Activation::none) {
     return with_flag<Steps<T, Target, From>::kWeighable>(steps.weighted(), [&](auto weighted) {
       with_flag(steps.squared, [&](auto squared) {
-        plain_statistics<T, decltype(squared)::value, decltype(weighted)::value>(steps, totals_);
+        plain_statistics<T, decltype(squared)::value, decltype(weighted)::value>(steps, totals_, steps.seen);
       });
     });
   }

@@ -7,6 +7,7 @@
 // rounding errors would all point the same way) stay exact.
 #include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/elementary.h"
+#include "cpu/kernels/unit_range.h"
 #include "math/slope.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
@@ -47,6 +48,12 @@ struct LabelTarget {
     return widen_labels<T>(labels + u * Simd<T>::lanes) == static_cast<typename Simd<T>::Int>(c + base);
   }
   WARPDICE_INLINE Vec<T> select(int64_t c, int u, Vec<T> here, Vec<T> elsewhere) const {
+#if defined(__AVX512F__)
+    // Compared as bytes, labels need not be widened.
+    if constexpr (sizeof(Label) == 1) {
+      return blend(equal_bytes<T>(labels + u * Simd<T>::lanes, static_cast<char>(c + base)), here, elsewhere);
+    }
+#endif
     return is(c, u) ? here : elsewhere;
   }
   WARPDICE_INLINE Vec<T> get(int64_t c, int u) const { return select(c, u, splat<T>(1), Vec<T>{}); }
@@ -88,37 +95,6 @@ WARPDICE_INLINE Slope<T> slope_of(const Inputs& in, const Coefficients& d) {
           static_cast<T>(d.cross_entropy + d.uniform)};
 }
 
-/// The least and the largest of the values that must be probabilities, lane by lane: those of a dense target and,
-/// without an activation, the predictions. A NaN, which gives NaN, may hide its neighbours.
-template <class T>
-struct Range {
-  Vec<T> least = {}, largest = {};
-
-  /// As a tree: one step after the other would wait for the result before.
-  WARPDICE_INLINE void note(const Vec<T> (&x)[kUnroll]) {
-    Vec<T> low[kUnroll / 2], high[kUnroll / 2];
-    for (int u = 0; u < kUnroll / 2; u++) {
-      low[u] = min(x[u], x[u + kUnroll / 2]);
-      high[u] = max(x[u], x[u + kUnroll / 2]);
-    }
-    for (int half = kUnroll / 4; half > 0; half /= 2) {
-      for (int u = 0; u < half; u++) {
-        low[u] = min(low[u], low[u + half]);
-        high[u] = max(high[u], high[u + half]);
-      }
-    }
-    least = min(low[0], least);
-    largest = max(high[0], largest);
-  }
-
-  bool outside_unit() const {
-    bool any = false;
-    for (int i = 0; i < Simd<T>::lanes; i++)
-      any |= warpdice::outside_unit(least[i]) || warpdice::outside_unit(largest[i]);
-    return any;
-  }
-};
-
 /// The data that a pass works on. It advances by whole steps.
 template <class T, class Target, class From = T>
 struct Steps {
@@ -129,11 +105,11 @@ struct Steps {
   int64_t count;    // steps
   View<T, From> z;  // logits or probabilities
   Target target;
-  const T* weight;  // one per voxel, or null
-  bool squared;     // k = 2 instead of 1
-  bool entropy;     // make the sum E, or U
-  bool uniform;     // make the sum U
-  Range<T>* range;  // what step 1 has seen
+  const T* weight;    // one per voxel, or null
+  bool squared;       // k = 2 instead of 1
+  bool entropy;       // make the sum E, or U
+  bool uniform;       // make the sum U
+  Extremes<T>* seen;  // step 1: of values that must be probabilities
 
   WARPDICE_INLINE bool weighted() const { return kWeighable && weight; }
 
@@ -175,10 +151,10 @@ WARPDICE_INLINE Vec<double> tree_sum(const Vec<T> (&x)[kUnroll]) {
 }
 
 /// Adds one class of one step to its totals. T of labels without weights is counted elsewhere (KernelRun), V apart from
-/// T only where t^k is not t.
-template <class T, bool kSquared, bool kWeighted, class Target, class From>
+/// T only where t^k is not t. seen: notes t of a dense target and, with kNotesP, p, both as 0 where the weight is 0.
+template <class T, bool kSquared, bool kWeighted, bool kNotesP, class Target, class From, class Seen>
 WARPDICE_INLINE void add_terms(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
-                               Totals& totals) {
+                               Totals& totals, Seen& seen) {
   constexpr bool kVolume = kSquared && !Target::kLabels;
   Vec<T> intersection[kUnroll], prediction[kUnroll], target[kUnroll], volume[kUnroll], t[kUnroll];
   const Vec<T> zero = {};
@@ -192,6 +168,7 @@ WARPDICE_INLINE void add_terms(const Steps<T, Target, From>& steps, int64_t c, c
       prediction[u] = kSquared ? w * pu * pu : w * pu;
       target[u] = kSquared ? w * t[u] * t[u] : w * t[u];
       if constexpr (kVolume) volume[u] = w * t[u];
+      if constexpr (kNotesP) seen.note(u, pu);
     } else {
       intersection[u] = steps.target.times(c, u, p[u]);
       prediction[u] = kSquared ? p[u] * p[u] : p[u];
@@ -200,24 +177,25 @@ WARPDICE_INLINE void add_terms(const Steps<T, Target, From>& steps, int64_t c, c
         target[u] = kSquared ? t[u] * t[u] : t[u];
         if constexpr (kVolume) volume[u] = t[u];
       }
+      if constexpr (kNotesP) seen.note(u, p[u]);
     }
+    if constexpr (!Target::kLabels) seen.note(u, t[u]);
   }
   totals.intersection += tree_sum<T>(intersection);
   totals.prediction += tree_sum<T>(prediction);
-  if constexpr (!Target::kLabels) steps.range->note(t);
   if constexpr (kWeighted || !Target::kLabels) totals.target += tree_sum<T>(target);
   if constexpr (kVolume) totals.volume += tree_sum<T>(volume);
 }
 
 template <class T, class Target, class From>
 WARPDICE_INLINE void add_step(const Steps<T, Target, From>& steps, int64_t c, const Vec<T> (&p)[kUnroll],
-                              Totals& totals) {
+                              Totals& totals, Extremes<T>& seen) {
   if constexpr (Steps<T, Target, From>::kWeighable) {
-    if (steps.weight && steps.squared) return add_terms<T, true, true>(steps, c, p, totals);
-    if (steps.weight) return add_terms<T, false, true>(steps, c, p, totals);
+    if (steps.weight && steps.squared) return add_terms<T, true, true, false>(steps, c, p, totals, seen);
+    if (steps.weight) return add_terms<T, false, true, false>(steps, c, p, totals, seen);
   }
-  if (steps.squared) add_terms<T, true, false>(steps, c, p, totals);
-  else add_terms<T, false, false>(steps, c, p, totals);
+  if (steps.squared) add_terms<T, true, false, false>(steps, c, p, totals, seen);
+  else add_terms<T, false, false, false>(steps, c, p, totals, seen);
 }
 
 /// x to w*x, and to 0 where w is 0 even if x is NaN. weight: of the step.
@@ -236,13 +214,6 @@ WARPDICE_INLINE Vec<T> only_weighted(const Steps<T, Target, From>& steps, int u,
   if constexpr (!kWeighted) return g;
   const Vec<T> zero = {};
   return load<Vec<T>>(steps.weight + u * Simd<T>::lanes) == zero ? zero : g;
-}
-
-/// Notes values that must be probabilities, of one class of one step, except where the weight is 0.
-template <class T, bool kWeighted, class Target, class From>
-WARPDICE_INLINE void note_range(const Steps<T, Target, From>& steps, Vec<T> (&x)[kUnroll]) {
-  for (int u = 0; u < kUnroll; u++) x[u] = only_weighted<T, kWeighted>(steps, u, x[u]);
-  steps.range->note(x);
 }
 
 /// Adds x of one class of one step, weighed where there are weights.
