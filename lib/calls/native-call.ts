@@ -1,7 +1,10 @@
 // A call for the addon, as a record. Only this file of lib/ knows the order of the addon's arguments.
 import type { InOrder, NativeCall, NativeMemory } from '../../binding.js';
+import { WarpDiceError } from '../common/errors.js';
 import { DTypeCode } from '../native/codes.js';
-import type { Tensor } from '../tensors/tensor.js';
+import type { DeviceStorage } from '../tensors/device-storage.js';
+import { Tensor } from '../tensors/tensor.js';
+import type { TypedArray } from '../tensors/typed-array.js';
 
 /** A call of these steps without inputs and results. */
 export function blankCall(steps: number): NativeCall {
@@ -108,6 +111,11 @@ export function withInputs(
   };
 }
 
-/** The memory of a tensor as the addon takes it. */
-export const memoryOf = (tensor: Tensor): NativeMemory =>
-  tensor.device.kind === 'cpu' ? tensor.data : tensor.storage.buffer;
+/** The memory of a tensor as the addon takes it. That an array still has its elements is checked before, and by the addon. */
+export function memoryOf(tensor: Tensor): NativeMemory {
+  const memory = Tensor.memoryOf(tensor);
+  if (memory === undefined) {
+    throw new WarpDiceError('ERR_DISPOSED', 'Expected a live tensor but received a disposed one');
+  }
+  return tensor.device.kind === 'cpu' ? (memory as TypedArray) : (memory as DeviceStorage).buffer;
+}

@@ -3,7 +3,7 @@ import { WarpDiceError } from '../common/errors.js';
 import { guard, notByNew } from '../common/own.js';
 import type { LinearGrad } from '../head/linear-grad.js';
 import { LinearLogits, type Predictions } from '../head/linear-logits.js';
-import { toTensor, toTensorOn } from '../tensors/argument.js';
+import { expectLive, expectMemory, toTensorOn } from '../tensors/argument.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { bindInputs, bindLinear, type PreparedCall } from './prepared-call.js';
 
@@ -81,8 +81,14 @@ export class Plan<Grad extends Tensor | LinearGrad = Tensor> implements Disposab
    */
   execute(): this {
     this.#mustBeLive('execute()');
-    expectLive(this.#call);
-    this.#runner.execute(this.#call);
+    const call = this.#call;
+    forTensors(call, expectLive);
+    try {
+      this.#runner.execute(call);
+    } catch (error) {
+      forTensors(call, expectMemory); // the addon has refused a detached array
+      throw error;
+    }
     return this;
   }
 
@@ -147,24 +153,24 @@ export class Plan<Grad extends Tensor | LinearGrad = Tensor> implements Disposab
   }
 }
 
-/** Throws when a tensor of the call was disposed or its ArrayBuffer detached. Allocates nothing. */
-function expectLive(call: PreparedCall): void {
-  const { names, gradScale } = call;
-  check(call.predictions, names.predictions);
-  check(call.target, names.target);
-  check(call.weight, 'weight');
-  check(call.upstream, 'upstream');
-  if (typeof gradScale === 'object') check(gradScale, 'gradScale');
-  check(call.value, names.out.value);
-  check(call.perClass, names.out.perClass);
-  check(call.parts, names.out.parts);
-  check(call.grad, names.out.grad);
-  const { linear, linearGrad } = call;
+/** Calls `visit` with each tensor of a call and its name. Allocates nothing. */
+function forTensors(call: PreparedCall, visit: (tensor: Tensor, name: string) => void): void {
+  const { names, predictions, target, weight, upstream, gradScale } = call;
+  const { value, perClass, parts, grad, linear, linearGrad } = call;
+  visit(predictions as Tensor, names.predictions);
+  visit(target as Tensor, names.target);
+  if (weight !== undefined) visit(weight, 'weight');
+  if (upstream !== undefined) visit(upstream, 'upstream');
+  if (typeof gradScale === 'object') visit(gradScale, 'gradScale');
+  visit(value as Tensor, names.out.value);
+  visit(perClass as Tensor, names.out.perClass);
+  if (parts !== undefined) visit(parts, names.out.parts);
+  if (grad !== undefined) visit(grad, names.out.grad);
   if (linear === undefined) return;
-  check(linear.weight, 'weight of linearLogits');
-  check(linear.bias, 'bias of linearLogits');
-  check(linearGrad?.weight ?? undefined, 'out.grad.weight');
-  check(linearGrad?.bias ?? undefined, 'out.grad.bias');
+  visit(linear.weight, 'weight of linearLogits');
+  if (linear.bias !== undefined) visit(linear.bias, 'bias of linearLogits');
+  if (linearGrad?.weight) visit(linearGrad.weight, 'out.grad.weight');
+  if (linearGrad?.bias) visit(linearGrad.bias, 'out.grad.bias');
 }
 
 /** The linearLogits that a plan made with `like` is bound to; undefined: new features only. */
@@ -185,10 +191,6 @@ function linearFor(
     );
   }
   return predictions;
-}
-
-function check(tensor: Tensor | undefined, name: string): void {
-  if (tensor !== undefined) toTensor(tensor, name);
 }
 
 /** Throws when a plan that was made with `like` cannot read `tensor`. */

@@ -3,36 +3,44 @@ import { checkKeys, isPromise, sameShape, showShape, typeError } from '../common
 import { WarpDiceError } from '../common/errors.js';
 import { isOfAnotherCopy } from '../common/own.js';
 import type { Device } from '../devices/device.js';
-import { DeviceStorage } from './device-storage.js';
 import type { DType } from './dtype.js';
 import { Tensor, type TensorLike } from './tensor.js';
-import { lengthOf } from './typed-array.js';
+import { lengthOf, type TypedArray } from './typed-array.js';
 
 /** The tensor that an argument stands for, checked to still have its memory. takes: the dtypes of the argument. */
 export function toTensor(value: TensorLike, name: string, takes?: readonly DType[]): Tensor {
-  if (!(value instanceof Tensor)) {
-    if (!describesTensor(value)) throw notATensor(value, name);
-    checkKeys(value, name, ['data', 'shape', 'dtype']);
-    return Tensor.fromNamed(value.data, value.shape, value.dtype, name, takes);
+  if (Tensor.isWhole(value)) {
+    expectMemory(value, name);
+    return value;
   }
-  if (!Tensor.isWhole(value)) {
+  if (value instanceof Tensor) {
     throw new TypeError(
       `Expected a Tensor for ${name} but received a Proxy of one, or its prototype alone: pass the Tensor itself`,
     );
   }
-  const { memory } = value;
-  if (memory === undefined) {
-    throw new WarpDiceError(
-      'ERR_DISPOSED',
-      `Expected a live tensor for ${name} but received a disposed one`,
-    );
-  }
-  if (!(memory instanceof DeviceStorage) && lengthOf(memory) !== value.size) {
-    throw new TypeError(
-      `Expected ${value.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${lengthOf(memory)}`,
-    );
-  }
-  return value;
+  if (!describesTensor(value)) throw notATensor(value, name);
+  checkKeys(value, name, ['data', 'shape', 'dtype']);
+  return Tensor.fromNamed(value.data, value.shape, value.dtype, name, takes);
+}
+
+/** Throws for a disposed tensor. */
+export function expectLive(tensor: Tensor, name: string): void {
+  if (Tensor.memoryOf(tensor) !== undefined) return;
+  throw new WarpDiceError(
+    'ERR_DISPOSED',
+    `Expected a live tensor for ${name} but received a disposed one`,
+  );
+}
+
+/** Throws for a tensor that was disposed, or whose array has another number of elements by now. */
+export function expectMemory(tensor: Tensor, name: string): void {
+  expectLive(tensor, name);
+  if (tensor.device.kind !== 'cpu') return;
+  const length = lengthOf(Tensor.memoryOf(tensor) as TypedArray);
+  if (length === tensor.size) return;
+  throw new TypeError(
+    `Expected ${tensor.size} elements for ${name} but its ArrayBuffer was detached or resized and holds ${length}`,
+  );
 }
 
 /** Whether the value looks like { data, shape }, even with wrong parts. An array of numbers does not. */

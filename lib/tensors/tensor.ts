@@ -213,13 +213,13 @@ export class Tensor implements Disposable {
   }
 
   /** Whether `value` really has memory: a Proxy of a tensor has none. @internal */
-  static isWhole(value: object): boolean {
-    return #memory in value;
+  static isWhole(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #memory in value;
   }
 
-  /** The typed array or the GPU memory; undefined after dispose(). @internal */
-  get memory(): TypedArray | DeviceStorage | undefined {
-    return this.#memory;
+  /** The typed array or the GPU memory of a whole tensor; undefined after dispose(). Static, as it needs no guard. @internal */
+  static memoryOf(tensor: Tensor): TypedArray | DeviceStorage | undefined {
+    return tensor.#memory;
   }
 
   /** The typed array of a tensor on the host. @throws TypeError on a GPU; WarpDiceError ERR_DISPOSED */

@@ -5,7 +5,7 @@ import { DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
 import { callOptions, gradOptions, makeCase, type Spec } from '../support/cases.js';
 import { expectSameBits } from '../support/compare.js';
 import { named } from '../support/named.js';
-import { full, type Typed, tensor } from '../support/tensors.js';
+import { detach, full, type Typed, tensor } from '../support/tensors.js';
 
 const disposed = (name: string) =>
   new WarpDiceError(
@@ -158,6 +158,15 @@ describe('after dispose()', () => {
     const { plan } = setUp();
     plan[name].dispose();
     expect(() => plan.execute()).toThrow(disposed(`out.${name}`));
+  });
+
+  test.each([...names, ...results])('of the ArrayBuffer of %s, execute() is an error', (name) => {
+    const { given, plan } = setUp();
+    const isResult = name === 'value' || name === 'perClass' || name === 'grad';
+    const { data, size } = isResult ? plan[name] : given[name];
+    detach(data as Typed['data']);
+    const message = `Expected ${size} elements for ${isResult ? 'out.' : ''}${name} but its ArrayBuffer was detached or resized and holds 0`;
+    expect(() => plan.execute()).toThrow(new TypeError(message));
   });
 
   test('bind() refuses disposed tensors and replaces them', () => {
