@@ -140,9 +140,9 @@ export interface NativeCall {
 
 export interface NativeLoss {
   /**
-   * Throws `{ code: 'ERR_LABEL_RANGE', count, index, value, ofFloats }`. For invalid labels ofFloats is undefined, and nothing is
-   * written. It is 'target' or 'predictions' for floats of these outside [0, 1]: then the gradient is of no use, and the
-   * statistics and the value are not written.
+   * Throws `{ code: 'ERR_LABEL_RANGE', count, index, value, argument }`; argument, 'target' or 'predictions', holds the values.
+   * For integers nothing is written. For floats outside [0, 1] the gradient is of no use, and the statistics and the value are
+   * not written.
    */
   run(...call: InOrder<NativeCall>): void;
   /** Throws what run would before it computes anything: arrays too small, or outputs that overlap others. */
@@ -191,8 +191,8 @@ export interface NativeCount {
  */
 export interface NativeCounts {
   /**
-   * Counts a batch. Throws `{ code: 'ERR_LABEL_RANGE', predictions, count, index, value }` or `{ code: 'ERR_ONE_HOT' }`; then
-   * nothing is counted.
+   * Counts a batch. Throws `{ code: 'ERR_LABEL_RANGE', count, index, value, argument }`, as a loss does, or
+   * `{ code: 'ERR_ONE_HOT' }`; then nothing is counted.
    */
   count(...count: InOrder<NativeCount>): void;
   /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */

@@ -1,6 +1,7 @@
 // Runs a checked call in the addon: at once or off the event loop, with the allReduce hook between its steps.
 import type { NativeCall, NativeLoss, NativeLossOptions } from '../../binding.js';
-import { toUserError } from '../native/label-error.js';
+import { isFloatCode } from '../native/codes.js';
+import { argumentOf, toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative, callNativeAsync } from '../native/translate-error.js';
 import {
@@ -150,14 +151,13 @@ export class CallRunner {
 
   /** The user's error for one that the addon has thrown. */
   toUserError(error: unknown, call: NativeCall, { predictions, target }: Names): unknown {
-    const { classes, targetIsLabels: indices } = call;
-    const { ofFloats } = error as { ofFloats?: 'target' | 'predictions' };
-    const logits = ofFloats === 'predictions';
+    const { classes, targetIsLabels: indices, targetType } = call;
+    const logits = argumentOf(error) === 'predictions';
     return toUserError(error, {
       name: logits ? predictions : target,
       classes,
       indices,
-      probabilities: ofFloats !== undefined,
+      probabilities: logits || isFloatCode(targetType),
       logits,
       ignoreIndex: this.#options.ignoreIndex,
     });

@@ -5,8 +5,8 @@ import type { CallOptions } from '../calls/options.js';
 import { checkWeightDType, Geometry } from '../calls/shapes.js';
 import { checkKeys, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
 import type { Device } from '../devices/device.js';
-import { Decision, DTypeCode } from '../native/codes.js';
-import { toUserError } from '../native/label-error.js';
+import { Decision, isFloatCode } from '../native/codes.js';
+import { argumentOf, toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
 import { callNative, callNativeAsync } from '../native/translate-error.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
@@ -134,13 +134,13 @@ export class BatchCounter {
       );
     }
     const { classes, ignoreIndex, decision } = this.#options;
-    const ofPredictions = (error as { predictions?: boolean }).predictions === true;
+    const ofPredictions = argumentOf(error) === 'predictions';
     const type = ofPredictions ? call.predictionsType : call.targetType;
     return toUserError(error, {
       name: ofPredictions ? 'predictions' : 'target',
       classes,
       indices: ofPredictions ? decision === 'labels' : call.targetIsLabels,
-      probabilities: type <= DTypeCode.bfloat16,
+      probabilities: isFloatCode(type),
       ignoreIndex,
     });
   }

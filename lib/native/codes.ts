@@ -15,6 +15,9 @@ export const DTypeCode = {
   uint16: 8,
 } as const;
 
+/** Whether a dtype's number is that of a float dtype. */
+export const isFloatCode = (code: number): boolean => code <= DTypeCode.bfloat16;
+
 export const LossKind = {
   dice: 0,
   jaccard: 1,

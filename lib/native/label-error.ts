@@ -16,6 +16,10 @@ interface Labels {
   ignoreIndex: number | undefined;
 }
 
+/** The argument that holds the values: what the addon says of an error for values out of range. */
+export const argumentOf = (error: unknown): 'predictions' | 'target' | undefined =>
+  (error as { argument?: 'predictions' | 'target' }).argument;
+
 /** The error that users see. */
 export function toUserError(error: unknown, labels: Labels): unknown {
   const { code, count, index, value } = error as WarpDiceError;

@@ -1,5 +1,5 @@
 import { rangeError, show, typeError } from '../common/check.js';
-import { DTypeCode, namesOf } from '../native/codes.js';
+import { DTypeCode, isFloatCode, namesOf } from '../native/codes.js';
 import {
   type Float16Like,
   hasFloat16Array,
@@ -61,7 +61,7 @@ export const dtypes: readonly DType[] = namesOf(DTypeCode);
 
 export const codeOf = (dtype: DType): number => DTypeCode[dtype];
 export const bytesOf = (dtype: DType): number => elementBytes[dtype];
-export const isFloat = (dtype: DType): boolean => DTypeCode[dtype] <= DTypeCode.bfloat16;
+export const isFloat = (dtype: DType): boolean => isFloatCode(DTypeCode[dtype]);
 export const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
 export const isInteger = (dtype: DType): boolean => DTypeCode[dtype] >= DTypeCode.uint8;
 

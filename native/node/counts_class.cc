@@ -42,9 +42,7 @@ void throw_refusal(Napi::Env env, const Refusal& refusal) {
   const bool predictions = refusal.faults.predictions.count > 0;
   const LabelFault& fault = predictions ? refusal.faults.predictions : refusal.faults.target;
   if (fault.count == 0) return;
-  Napi::Error error = label_error(env, fault);
-  error.Value().Set("predictions", predictions);
-  throw error;
+  throw label_error(env, fault, predictions ? "predictions" : "target");
 }
 
 /// Adds a batch, unless it is refused.

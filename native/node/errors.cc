@@ -43,15 +43,13 @@ napi_value caught_error(napi_env env) noexcept {
   }
 }
 
-Napi::Error label_error(Napi::Env env, const LabelFault& fault) {
+Napi::Error label_error(Napi::Env env, const LabelFault& fault, const char* argument) {
   Napi::Error error(env, make_error(env, "ERR_LABEL_RANGE", "Values are out of range"));
   Napi::Object object = error.Value();
   object.Set("count", Napi::Number::New(env, static_cast<double>(fault.count)));
   object.Set("index", Napi::Number::New(env, static_cast<double>(fault.first_index)));
   object.Set("value", Napi::Number::New(env, fault.first_value));
-  if (fault.kind != FaultKind::label) {
-    object.Set("ofFloats", Napi::String::New(env, fault.kind == FaultKind::target ? "target" : "predictions"));
-  }
+  object.Set("argument", Napi::String::New(env, argument));
   return error;
 }
 
