@@ -15,6 +15,16 @@ export interface Passes {
   exponentials(to: Float32Array, from: Float32Array, streaming: boolean): void;
   /** The sum of the 32-bit words modulo 2^32, the last padded with zeros. */
   read(from: ArrayBufferView): number;
+  /**
+   * Step 1 of a Dice loss without an activation on [C, S], on one thread. target: uint8 labels, or as many floats. checks: whether
+   * it looks for values outside [0, 1], as calls do.
+   */
+  plainSums(
+    p: Float32Array,
+    target: Uint8Array | Float32Array,
+    classes: number,
+    checks: boolean,
+  ): number;
 }
 
 const file = path.join(root, 'build', 'benchmark', 'warpdice_benchmark.node');

@@ -101,3 +101,23 @@ test('the addon of the package exports none of them', () => {
 test('a SIMD target that is not there is refused', () => {
   expect(() => passes.use('mmx', 2)).toThrow('Expected a SIMD target but received mmx');
 });
+
+// With and without the check they are the same sums, to the bit: the check reads and writes nothing else.
+test.each([1, 3, 4])('sums without an activation, of %d classes', (C) => {
+  const S = 2176;
+  const p = new Float32Array(C * S).map((_, i) => ((i * 37) % 251) / 251);
+  const labels = new Uint8Array(S).map((_, s) => (s * 7) % Math.max(C, 2));
+  const dense = new Float32Array(C * S).map((_, i) => ((i * 29) % 241) / 241);
+  const first = (s: number) => Number(labels[s] === (C === 1 ? 1 : 0));
+  const sum = (t: (s: number) => number) =>
+    p.subarray(0, S).reduce((total, x, s) => total + x * t(s), 0);
+  for (const checks of [false, true]) {
+    expect(passes.plainSums(p, labels, C, checks)).toBeCloseTo(sum(first), 3);
+    expect(passes.plainSums(p, dense, C, checks)).toBeCloseTo(
+      sum((s) => Number(dense[s])),
+      3,
+    );
+  }
+  dense[C * S - 1] = 2; // is seen: one more
+  expect(passes.plainSums(p, dense, C, true) - passes.plainSums(p, dense, C, false)).toBe(1);
+});

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "cpu/kernels/elementary.h"
+#include "cpu/kernels/pointwise.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 namespace {
@@ -67,12 +67,39 @@ uint32_t read_sum(const void* from, size_t size_bytes) {
   return total;
 }
 
+/// In place of Extremes.
+struct Nothing {
+  WARPDICE_INLINE void note(int /*u*/, Vec<float> /*x*/) {}
+  WARPDICE_INLINE void add(const Nothing& /*other*/) {}
+};
+
+double plain_sums(const float* p, const uint8_t* labels, const float* t, int64_t C, int64_t S, bool checks) {
+  constexpr int64_t kMostClasses = 8, kBlock = 16 * kStep<float>;
+  Totals totals[kMostClasses] = {};
+  Extremes<float> seen;
+  Nothing nothing;
+  const auto add = [&](const auto& steps) {
+    if (checks) plain_statistics<float, true, false>(steps, totals, &seen);
+    else plain_statistics<float, true, false>(steps, totals, &nothing);
+  };
+  for (int64_t s = 0; s < S && C <= kMostClasses; s += kBlock) {
+    const int64_t count = (S - s < kBlock ? S - s : kBlock) / kStep<float>;
+    const View<float> z = {p + s, S};
+    const auto steps_of = [&](auto target) {
+      return Steps<float, decltype(target)>{C, count, z, target, nullptr, true, false, false, &seen};
+    };
+    if (t) add(steps_of(DenseTarget<float>{{t + s, S}}));
+    else add(steps_of(LabelTarget<float, uint8_t>{labels + s, C == 1 ? 1 : 0}));
+  }
+  return sum_lanes(totals[0].intersection) + (seen.suspicious() ? 1 : 0);
+}
+
 }  // namespace
 
 extern const Passes passes;
 const Passes passes = {
 #define WARPDICE_STRING(name) #name
 #define WARPDICE_NAME(name) WARPDICE_STRING(name)
-    WARPDICE_NAME(WARPDICE_TARGET), stream_copy, stream_fill, exponentials, read_sum};
+    WARPDICE_NAME(WARPDICE_TARGET), stream_copy, stream_fill, exponentials, read_sum, plain_sums};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

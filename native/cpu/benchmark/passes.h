@@ -1,6 +1,7 @@
 #pragma once
-// Passes over memory that compute nothing, or one exponential per element. The benchmark compares calls with them. They
-// are compiled once per SIMD target, like the kernels, but into an addon of their own, which the package does not have.
+// Passes over memory that compute nothing, or one exponential per element, and a pass of the kernels without a part of
+// it. The benchmark compares calls with them. They are compiled once per SIMD target, like the kernels, but into an
+// addon of their own, which the package does not have.
 #include <cstddef>
 #include <cstdint>
 
@@ -18,6 +19,11 @@ struct Passes {
 
   /// The sum of all 32-bit words modulo 2^32, the last one padded with zeros. The sum forces the pass to read them all.
   uint32_t (*read_sum)(const void* from, size_t size_bytes);
+
+  /// Step 1 of a Dice loss without an activation on [C, S], up to the sums. C: at most 8. S: a multiple of 128. t:
+  /// the dense target, or null for the labels. checks: whether it also looks for values outside [0, 1], as calls do.
+  /// Returns the first class's I, so that nothing is left out.
+  double (*plain_sums)(const float* p, const uint8_t* labels, const float* t, int64_t C, int64_t S, bool checks);
 };
 
 }  // namespace warpdice::cpu

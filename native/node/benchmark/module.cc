@@ -106,12 +106,32 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), sum);
 }
 
+/// plainSums(p, target, classes, checks): one thread. target: labels in bytes, or as many floats as p has.
+Napi::Value plain_sums(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const cpu::Passes& own = passes(env);
+  const Memory p = memory_of(env, info[0], "p"), target = memory_of(env, info[1], "target");
+  const int64_t classes = info[2].ToNumber().Int64Value();
+  const auto values = static_cast<int64_t>(p.size_bytes / sizeof(float));
+  const int64_t voxels = classes > 0 ? values / classes : 0;
+  const bool dense = target.size_bytes == p.size_bytes;
+  const bool fits = voxels > 0 && voxels * classes == values && voxels % 128 == 0 && classes <= 8;
+  if (!fits || (!dense && target.size_bytes != static_cast<size_t>(voxels))) {
+    throw Napi::RangeError::New(env, "Expected up to 8 classes of as many voxels, a multiple of 128");
+  }
+  const double sum =
+      own.plain_sums(static_cast<const float*>(p.data), static_cast<const uint8_t*>(target.data),
+                     dense ? static_cast<const float*>(target.data) : nullptr, classes, voxels, info[3].ToBoolean());
+  return Napi::Number::New(env, sum);
+}
+
 Napi::Object init_benchmark(Napi::Env env, Napi::Object exports) {
   exports.Set("use", Napi::Function::New<use>(env, "use"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
   exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
   exports.Set("read", Napi::Function::New<read>(env, "read"));
+  exports.Set("plainSums", Napi::Function::New<plain_sums>(env, "plainSums"));
   return exports;
 }
 
