@@ -2,7 +2,7 @@
  * The private contract between lib/ and the addon (native/node/). Numbers and arrays, because it is called every training
  * step. Every array is checked for its byte length, and outputs for overlaps; lib/ checks what arguments mean.
  *
- * A call takes the values of a record (NativeCall, NativeCount, NativeResampling) one by one, in an order that is written
+ * A call takes the values of a record (NativeCall, NativeCount, NativeResampling, NativePrediction) one by one, in an order that is written
  * down once on each side: in the function of lib/ that calls the addon with the record, and in the addon's list of names,
  * which a test compares. Words are codes: those of lib/native/codes.ts, of which the addon has the same table.
  */
@@ -15,7 +15,7 @@ export type InOrder<Fields> = Fields[keyof Fields][];
 
 export interface NativeContract {
   /** The names of the values that a call takes, in order. */
-  arguments: { call: string[]; count: string[]; resampling: string[] };
+  arguments: { call: string[]; count: string[]; resampling: string[]; prediction: string[] };
   /** Codes by table and name. */
   codes: Record<string, Record<string, number>>;
 }
@@ -183,6 +183,34 @@ export interface NativeCount {
   counts: NativeMemory | undefined;
   /** On a device only. */
   stream: NativeStream | undefined;
+  /** As in NativeCall. */
+  channels: number;
+  headWeight: NativeMemory | undefined;
+  headBias: NativeMemory | undefined;
+  headType: number;
+}
+
+/** What linear logits predict. */
+export interface NativePrediction {
+  samples: number;
+  classes: number;
+  voxels: number;
+  channels: number;
+  channelsLast: boolean;
+  /** [N,K,S] or [N,S,K] */
+  features: NativeMemory;
+  featuresType: number;
+  headWeight: NativeMemory;
+  headBias: NativeMemory | undefined;
+  headType: number;
+  /** Activation; not read for the classes of the largest logits. */
+  activation: number;
+  /** The classes whose probabilities are wanted; undefined: the class of the largest logit. */
+  chosen: Int32Array | undefined;
+  /** Written: probabilities [N,chosen,S] or [N,S,chosen], float64 for float64 features, else float32; or classes [N,S]. */
+  out: NativeMemory;
+  /** Of classes: uint8 or uint16. */
+  outType: number;
 }
 
 /**
@@ -353,6 +381,7 @@ export interface Binding {
   Loss: new (options: NativeLossOptions) => NativeLoss;
   Counts: new (decision: number, classes: number, bySample: boolean) => NativeCounts;
   resampleNearest(...resampling: InOrder<NativeResampling>): void;
+  predictLinear(...prediction: InOrder<NativePrediction>): void;
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;

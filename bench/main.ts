@@ -1,5 +1,6 @@
 // npm run bench: measures the parts that are asked for, or reads a saved run, prints tables, and ends with the exit code.
 import path from 'node:path';
+import type { HeadMessage } from './measure/head-child.js';
 import { describeMachine, root } from './measure/machine.js';
 import { measureMemory } from './measure/memory.js';
 import type { PeersMessage } from './measure/peers-child.js';
@@ -9,7 +10,7 @@ import type { ScalingMessage } from './measure/scaling-child.js';
 import { measureTimes } from './measure/times.js';
 import { extentOf, help, type Options, readOptions } from './options.js';
 import { exitCode, hasFigures } from './report/exit-code.js';
-import type { PeerTimes, Saved, ScalingResult } from './report/results.js';
+import type { HeadResult, PeerTimes, Saved, ScalingResult } from './report/results.js';
 import { readSaved, writeSaved } from './report/saved.js';
 import { machineText, tables, targetsText } from './report/tables.js';
 import { targetsOf } from './report/targets.js';
@@ -68,8 +69,15 @@ async function measure(options: Options): Promise<Saved | undefined> {
   if (parts.includes('ranks')) console.error('ranks');
   const ranks = parts.includes('ranks') ? await measureRanks(quick) : [];
   show({ ranks }, threads);
+  const head: HeadResult[] = [];
+  if (parts.includes('head')) {
+    console.error('head');
+    const receive = (message: HeadMessage) => void head.push(...message.head);
+    await runChild('measure/head-child.js', ofPart, receive);
+  }
+  show({ head }, threads);
   const stated = { quick, all, parts, filter, threads, simd };
-  return { machine, options: stated, results, peers, memory, scaling, ranks, endedEarly };
+  return { machine, options: stated, results, peers, memory, scaling, ranks, head, endedEarly };
 }
 
 /** Of one shape, or of a peer. */

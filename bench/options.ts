@@ -7,8 +7,8 @@ export const help = `npm run bench -- [options]
 
   --quick          under 2 minutes: fewer rounds, one visit of each shape, the first SIMD target there is,
                    no peer that takes seconds a call, memory of the first case of each shape
-  --all            more shapes, the scaling and the ranks, too
-  --parts LIST     times, peers, memory, scaling, ranks, by commas (default times,peers,memory; peers and memory need no times)
+  --all            more shapes, the scaling, the ranks and linearLogits, too
+  --parts LIST     times, peers, memory, scaling, ranks, head, by commas (default times,peers,memory; peers and memory need no times)
   --filter TEXT    only cases whose shape and name hold TEXT, such as "4,4,512", "float16" or "Jaccard"
   --simd LIST      SIMD targets, by commas: avx512, avx2, baseline, neon (default avx512,avx2; neon on arm64)
   --threads N      default 2, for which the targets are stated
@@ -18,7 +18,7 @@ export const help = `npm run bench -- [options]
 
 bench/README.md says what each number means. npm run bench:charts draws the newest JSON file.`;
 
-const partNames = ['times', 'peers', 'memory', 'scaling', 'ranks'] as const;
+const partNames = ['times', 'peers', 'memory', 'scaling', 'ranks', 'head'] as const;
 const simdNames = ['avx512', 'avx2', 'baseline', 'neon'] as const;
 
 export interface Options {

@@ -21,6 +21,7 @@ export { Device, type DeviceMemory, Stream, StreamEvent } from './devices/device
 export { getThreads, setThreads, simdTarget } from './devices/threads.js';
 export type { LinearAccumulate, LinearGrad, LinearGradOut } from './head/linear-grad.js';
 export { type LinearLogits, linearLogits, type Predictions } from './head/linear-logits.js';
+export type { ArgmaxOptions, ProbabilitiesOptions } from './head/predict.js';
 export { CrossEntropyLoss } from './losses/cross-entropy.js';
 export { DeepSupervision } from './losses/deep-supervision.js';
 export { DiceLoss } from './losses/dice.js';

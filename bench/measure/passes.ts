@@ -25,6 +25,8 @@ export interface Passes {
     classes: number,
     checks: boolean,
   ): number;
+  /** Fused multiply-adds in float32 on every thread, nothing else. Returns the operations, two for each. */
+  multiplyAdds(rounds: number): number;
 }
 
 const file = path.join(root, 'build', 'benchmark', 'warpdice_benchmark.node');

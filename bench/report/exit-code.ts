@@ -16,12 +16,13 @@ function faultsOf({ results, peers, scaling, endedEarly = [] }: Saved): string[]
 }
 
 /** Is anything timed or measured? */
-export function hasFigures({ results, peers, memory, scaling, ranks = [] }: Saved): boolean {
+export function hasFigures({ results, peers, memory, scaling, ranks = [], head = [] }: Saved): boolean {
   return (
     results.some(({ cases }) => cases.some(({ calls }) => calls.length > 0)) ||
     peers.some(({ ms }) => ms) ||
     memory.some(({ resident }) => resident !== undefined) ||
     scaling.some(({ points }) => points.some(({ ms }) => ms)) ||
-    ranks.some(({ ms }) => ms)
+    ranks.some(({ ms }) => ms) ||
+    head.some(({ ms }) => ms)
   );
 }

@@ -95,6 +95,23 @@ export interface RanksResult {
   readonly skipped?: string;
 }
 
+/** valueAndGrad of linearLogits for one shape: timed, or why it was not. */
+export interface HeadResult {
+  readonly name: string;
+  readonly classes: number;
+  /** 10^9 operations of the four products: 8*N*S*C*K. */
+  readonly gflop?: number;
+  readonly ms?: Summary;
+  /** Our loss of logits that are in memory, in turns with it: without any product. */
+  readonly aloneMs?: Summary;
+  /** Nothing but so many multiply-adds. */
+  readonly peakMs?: Summary;
+  readonly peakGflop?: number;
+  /** Operations a second over those of multiply-adds alone, within each round. */
+  readonly shareOfPeak?: Spread;
+  readonly skipped?: string;
+}
+
 /** All of a run. */
 export interface Saved {
   readonly machine: Machine;
@@ -112,6 +129,8 @@ export interface Saved {
   readonly memory: readonly MemoryResult[];
   readonly scaling: readonly ScalingResult[];
   readonly ranks?: readonly RanksResult[];
+  /** Missing in files of before there were linearLogits. */
+  readonly head?: readonly HeadResult[];
   /** Processes that ended before their work was done. */
   readonly endedEarly?: readonly string[];
 }

@@ -15,6 +15,7 @@ const fields = [
   ...['memory', 'call', 'resident', 'peak', 'children'],
   ...['ranks', 'mpi', 'classes', 'bytes', 'allReduceMs'],
   ...['scaling', 'fixed', 'points', 'x', 'elements', 'copyMs', 'endedEarly'],
+  ...['head', 'classes', 'gflop', 'aloneMs', 'peakMs', 'peakGflop', 'shareOfPeak'],
 ];
 
 /** Into the folder, named after processor, date and extent; returns the file. */

@@ -6,6 +6,7 @@ import type { Machine } from '../measure/machine.js';
 import type { Spread, Summary } from '../measure/timing.js';
 import type {
   CaseResult,
+  HeadResult,
   MemoryResult,
   PeerTimes,
   RanksResult,
@@ -40,13 +41,14 @@ export function machineText(machine: Machine): string {
 
 /** The tables of what there is. */
 export function tables(found: Partial<Saved>, threads: number): string[] {
-  const { results = [], peers = [], memory = [], scaling = [], ranks = [] } = found;
+  const { results = [], peers = [], memory = [], scaling = [], ranks = [], head = [] } = found;
   return [
     ...results.map(timesText),
     ...(peers.length > 0 ? [peersText(peers)] : []),
     ...(memory.length > 0 ? [memoryText(memory, threads)] : []),
     ...(scaling.length > 0 ? [scalingText(scaling, threads)] : []),
     ...(ranks.length > 0 ? [ranksText(ranks)] : []),
+    ...(head.length > 0 ? [headText(head, threads)] : []),
   ];
 }
 
@@ -166,6 +168,33 @@ function ranksText(results: readonly RanksResult[]): string {
     (ranks) => `${ranks}: ${((2 * (ranks - 1)) / ranks).toFixed(2)}`,
   );
   return `\nRanks, ${mpi}: the all-reduce in valueAndGrad of 64^3 voxels a rank (16^3 with --quick), one thread a rank.\n${rows}\nBytes that a rank sends at least, over those of the message, by the number of ranks (not measured): ${beyond.join(', ')}.`;
+}
+
+function headText(results: readonly HeadResult[], threads: number): string {
+  const head = [
+    'N, K -> C, voxels',
+    'ms',
+    'GFLOP/s',
+    'peak GFLOP/s',
+    '% of peak',
+    'loss alone, ms',
+  ];
+  const rows = table(head, 1);
+  for (const { name, gflop, ms, aloneMs, peakMs, peakGflop, shareOfPeak, skipped } of results) {
+    if (!ms || !aloneMs || !peakMs || !gflop || !peakGflop || !shareOfPeak) {
+      rows.push([name, { content: `skipped: ${skipped}`, colSpan: head.length - 1 }]);
+      continue;
+    }
+    rows.push([
+      name,
+      spread(ms, figure),
+      figure((gflop / ms.median) * 1e3),
+      figure((peakGflop / peakMs.median) * 1e3),
+      spread(shareOfPeak, (share) => (100 * share).toFixed(0)),
+      figure(aloneMs.median),
+    ]);
+  }
+  return `\nvalueAndGrad of linearLogits, float32, ${threads} threads; FLOP: 8*N*S*C*K. Peak: multiply-adds alone. Loss alone: of logits in memory, without the products.\n${rows}`;
 }
 
 export function targetsText(targets: readonly Target[]): string {

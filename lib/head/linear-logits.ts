@@ -4,6 +4,7 @@ import { guard, notByNew } from '../common/own.js';
 import { toTensor } from '../tensors/argument.js';
 import { type DType, floats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
+import { type ArgmaxOptions, argmax, type ProbabilitiesOptions, probabilities } from './predict.js';
 
 /** The most features of a voxel. */
 const maxChannels = 1024;
@@ -18,7 +19,7 @@ export interface Shaped {
 }
 
 /**
- * Logits that are never in memory, made by {@link linearLogits}. Losses take them for predictions.
+ * Logits that are never in memory, made by {@link linearLogits}. Losses and metrics take them for predictions.
  */
 export class LinearLogits {
   /** [N, K, ...spatial] or, with channels last, [N, ...spatial, K]. */
@@ -64,6 +65,36 @@ export class LinearLogits {
     checkWeight(x, w);
     if (b !== undefined) checkBias(w, b);
     return new LinearLogits(x, w, b);
+  }
+
+  /**
+   * Computes the class of the largest logit of each voxel, [N, ...spatial], without logits in memory: the lowest class at a
+   * tie; NaN is never the largest. uint8 up to 256 classes, else uint16. It computes before it returns.
+   *
+   * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_DISPOSED
+   * @example
+   * const features = Tensor.from(Float32Array.of(1, -1, 0, 2), [1, 2, 2]); // voxels (1, 0) and (-1, 2)
+   * const weight = Tensor.from(Float32Array.of(1, 0, 0, 1), [2, 2]); // logits: the features themselves
+   * linearLogits(features, weight).argmax().data; // [0, 1]
+   */
+  argmax(options?: ArgmaxOptions): Tensor {
+    return argmax(this, options);
+  }
+
+  /**
+   * Computes the probabilities of some classes, [N, classes.length, ...spatial] or, with channels last, [N, ...spatial,
+   * classes.length], without logits in memory. A softmax is over all classes. float64 for float64 features, else float32. It
+   * computes before it returns.
+   *
+   * @param classes Class indices, in the order of the result
+   * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_DISPOSED
+   * @example
+   * const features = Tensor.from(Float64Array.of(Math.log(3)), [1, 1, 1]);
+   * const weight = Tensor.from(Float64Array.of(1, 0), [2, 1]); // logits log 3 and 0
+   * linearLogits(features, weight).probabilities([1]).data; // [1/4]
+   */
+  probabilities(classes: readonly number[], options?: ProbabilitiesOptions): Tensor {
+    return probabilities(this, classes, options);
   }
 
   /** Whether `value` really is one: a Proxy of one is not. @internal */

@@ -3,8 +3,16 @@ import type { NativeCount, NativeCounts } from '../../binding.js';
 import { memoryOf } from '../calls/native-call.js';
 import type { CallOptions } from '../calls/options.js';
 import { checkWeightDType, Geometry } from '../calls/shapes.js';
-import { checkKeys, rangeError, sameShape, sameShapeWithout, showShape } from '../common/check.js';
+import {
+  cannotCombine,
+  checkKeys,
+  rangeError,
+  sameShape,
+  sameShapeWithout,
+  showShape,
+} from '../common/check.js';
 import type { Device } from '../devices/device.js';
+import { LinearLogits, type Predictions, type Shaped } from '../head/linear-logits.js';
 import { Decision, isFloatCode } from '../native/codes.js';
 import { argumentOf, toUserError } from '../native/label-error.js';
 import { native } from '../native/load.js';
@@ -56,7 +64,7 @@ export class BatchCounter {
     });
   }
 
-  count(x: TensorLike, y: TensorLike, options: CallOptions): void {
+  count(x: Predictions, y: TensorLike, options: CallOptions): void {
     const prepared = this.#prepare(x, y, options);
     const { native: call, device } = prepared;
     try {
@@ -68,7 +76,7 @@ export class BatchCounter {
   }
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
-  countAsync(x: TensorLike, y: TensorLike, options: CallOptions): Promise<void> {
+  countAsync(x: Predictions, y: TensorLike, options: CallOptions): Promise<void> {
     const prepared = this.#prepare(x, y, options);
     const { native: call, device } = prepared;
     const start = () =>
@@ -78,19 +86,27 @@ export class BatchCounter {
     return callNativeAsync(start, (error) => this.#toUserError(error, prepared));
   }
 
-  #prepare(predictions: TensorLike, target: TensorLike, options: CallOptions): PreparedCount {
+  #prepare(predictions: Predictions, target: TensorLike, options: CallOptions): PreparedCount {
     checkKeys(options, 'options', ['weight']);
     const { decision } = this.#options;
     const maps = decision === 'labels';
-    const x = toTensor(predictions, 'predictions', maps ? labelDTypes : floatsOrLabels);
+    const linear = predictions instanceof LinearLogits ? predictions : undefined;
+    if (linear !== undefined) {
+      if (maps) throw cannotCombine('linearLogits', "decision 'labels'", "use 'argmax'");
+      linear.expectLive('predictions');
+    }
+    const x =
+      linear?.features ??
+      toTensor(predictions as TensorLike, 'predictions', maps ? labelDTypes : floatsOrLabels);
     const { device } = x;
     const y = toTensorOn(device, target, 'target', maps ? labelDTypes : labelsOrFloats);
     const w =
       options.weight === undefined
         ? undefined
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
-    const { samples, voxels, labels } = this.#fit(x, y, w);
     const { classes, layout, threshold = 0, ignoreIndex, aggregate } = this.#options;
+    const shaped = linear?.shaped(layout === 'channels-last', 'predictions');
+    const { samples, voxels, labels } = this.#fit(shaped ?? x, x, y, w);
     const native: NativeCount = {
       decision: Decision[decision],
       threshold,
@@ -110,18 +126,22 @@ export class BatchCounter {
       bySample: aggregate === 'samples',
       counts: undefined,
       stream: undefined,
+      channels: linear?.channels ?? 0,
+      headWeight: linear && memoryOf(linear.weight),
+      headBias: linear?.bias && memoryOf(linear.bias),
+      headType: linear === undefined ? 0 : codeOf(linear.weight.dtype),
     };
-    return { native, device, shape: x.shape };
+    return { native, device, shape: (shaped ?? x).shape };
   }
 
-  #fit(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
+  #fit(shaped: Shaped, x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
     const { classes, decision } = this.#options;
     if (decision === 'labels') return fitMaps(x, y, w);
-    this.#geometry.fit(x, y, w);
+    this.#geometry.fit(shaped, y, w);
     if (isInteger(x.dtype)) this.#checkMasks(x);
     if (this.#geometry.classes !== classes) {
       throw new RangeError(
-        `Expected ${classes} classes for predictions but received ${this.#geometry.classes} in shape ${showShape(x.shape)}`,
+        `Expected ${classes} classes for predictions but received ${this.#geometry.classes} in shape ${showShape(shaped.shape)}`,
       );
     }
     return this.#geometry;

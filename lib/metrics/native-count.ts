@@ -25,5 +25,9 @@ export function callCount<
     count.bySample,
     count.counts,
     count.stream,
+    count.channels,
+    count.headWeight,
+    count.headBias,
+    count.headType,
   ) as ReturnType<Addon[Method]>;
 }

@@ -12,6 +12,7 @@ import {
 } from '../common/check.js';
 import { checkJsonSize } from '../common/json.js';
 import { guard } from '../common/own.js';
+import type { Predictions } from '../head/linear-logits.js';
 import { callNative } from '../native/translate-error.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
@@ -84,7 +85,7 @@ export class SegmentationMetrics {
   /**
    * Counts a batch. Nothing is counted when it throws. Tensors on a GPU are counted there; the call waits for the result.
    *
-   * @param predictions Logits or probabilities: [S], [N, C, ...spatial] or, with channels last, [N, ...spatial, C]; float32,
+   * @param predictions {@link linearLogits}, counted without logits in memory. Or logits or probabilities: [S], [N, C, ...spatial] or, with channels last, [N, ...spatial, C]; float32,
    *   float64, float16 or bfloat16. Or masks of the same shapes, of 0 and 1 in any integer dtype (uint8 on a GPU): with
    *   `'argmax'` a voxel where all are 0 has no predicted class. For decision `'labels'` class indices: [S] or [N,
    *   ...spatial]; any integer dtype.
@@ -96,7 +97,7 @@ export class SegmentationMetrics {
    * @throws TypeError, RangeError for arguments that do not fit, such as one-hot masks for decision `'labels'`; WarpDiceError
    *   ERR_LABEL_RANGE, ERR_DISPOSED
    */
-  update(predictions: TensorLike, target: TensorLike, options: CallOptions = none): this {
+  update(predictions: Predictions, target: TensorLike, options: CallOptions = none): this {
     this.#counter.count(predictions, target, options);
     return this;
   }
@@ -109,7 +110,7 @@ export class SegmentationMetrics {
    * reject the promise.
    */
   updateAsync(
-    predictions: TensorLike,
+    predictions: Predictions,
     target: TensorLike,
     options: CallOptions = none,
   ): Promise<this> {

@@ -171,7 +171,7 @@ class Counting {
   std::mutex mutex_;
 };
 
-CountFaults count(const CountInputs& inputs, Counts& counts) {
+CountFaults count_runs(const CountInputs& inputs, Counts& counts, const CountRun& count_run) {
   constexpr int64_t kMinElements = 65536;
   Counting counting(inputs, counts);
   Inputs read = inputs.in;
@@ -179,15 +179,21 @@ CountFaults count(const CountInputs& inputs, Counts& counts) {
   if (inputs.decision == Decision::labels) read.classes = std::min<int64_t>(read.classes, 4);
   const Partition partition(read, kMinElements, inputs.in.voxels);  // no upper limit on the number of runs
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
-    static thread_local Workspace workspace;
-    const TrimmedAtEnd trimmed(workspace);
     const Run run = partition.run(inputs.in, i);
-    RunCounts counted;
-    const CountFaults faults = kernels().count(inputs, run, workspace, counted);
-    counting.add(faults);
-    counting.add(run.n, counted);
+    counting.add(count_run(run, [&](const RunCounts& piece) { counting.add(run.n, piece); }));
   });
   return counting.finish();
+}
+
+CountFaults count(const CountInputs& inputs, Counts& counts) {
+  return count_runs(inputs, counts, [&](const Run& run, const AddCounts& add) {
+    static thread_local Workspace workspace;
+    const TrimmedAtEnd trimmed(workspace);
+    RunCounts counted;
+    const CountFaults faults = kernels().count(inputs, run, workspace, counted);
+    add(counted);
+    return faults;
+  });
 }
 
 }  // namespace warpdice::cpu

@@ -1,5 +1,6 @@
 #pragma once
 // Hard metrics on the CPU: what was counted, and counting.
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -63,6 +64,13 @@ class Counts {
   PairTable sparse_;            // where dense_ is empty
   std::vector<int64_t> rows_;   // [samples,C,4]
 };
+
+/// Counts a run of voxels in one or more pieces, each of which it passes on.
+using AddCounts = std::function<void(const RunCounts& piece)>;
+using CountRun = std::function<CountFaults(const Run& run, const AddCounts& add)>;
+
+/// Counts a batch run by run. For the rest see count().
+CountFaults count_runs(const CountInputs& inputs, Counts& counts, const CountRun& count_run);
 
 /// Counts a batch into `counts`, which are new. When there are faults they are of no use.
 CountFaults count(const CountInputs& inputs, Counts& counts);

@@ -9,6 +9,7 @@
 #include "node/counts_class.h"
 #include "node/loss_class.h"
 #include "node/napi_util.h"
+#include "node/predict_function.h"
 #include "node/resample_function.h"
 
 namespace warpdice {
@@ -87,6 +88,7 @@ void init(Napi::Env env, Napi::Object exports) {
   exports.Set("Loss", make_loss_class(env, async));
   exports.Set("Counts", make_counts_class(env, async));
   exports.Set("resampleNearest", Napi::Function::New<resample_nearest>(env, "resampleNearest"));
+  exports.Set("predictLinear", Napi::Function::New<predict_linear>(env, "predictLinear"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));

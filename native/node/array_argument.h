@@ -61,6 +61,9 @@ inline Array bind_array(Napi::Env env, napi_value value, const char* name, DType
   throw Napi::TypeError::New(env, std::string("Expected an array of the given dtype for ") + name);
 }
 
+/// The product of a head's channels and classes is counted in an int.
+constexpr int64_t kMaxHeadSize = 32768;
+
 inline bool overlap(const Array& a, const Array& b) {
   if (a.used_bytes == 0 || b.used_bytes == 0) return false;
   const char *a0 = static_cast<const char*>(a.memory.data), *b0 = static_cast<const char*>(b.memory.data);

@@ -3,9 +3,6 @@
 namespace warpdice {
 namespace {
 
-/// The product of a head's channels and classes is counted in an int.
-constexpr int64_t kMaxHeadSize = 32768;
-
 /// A Float64Array of the options, or nothing.
 std::vector<double> numbers(Napi::Env env, const Napi::Object& from, const char* name) {
   const Napi::Value value = from.Get(name);

@@ -3,6 +3,7 @@
 #include "node/call_arguments.h"
 #include "node/codes.h"
 #include "node/count_arguments.h"
+#include "node/predict_function.h"
 #include "node/resample_function.h"
 
 namespace warpdice {
@@ -29,6 +30,7 @@ Napi::Object make_contract(Napi::Env env) {
   arguments.Set("call", to_array(env, kArgumentNames));
   arguments.Set("count", to_array(env, BoundCount::kArgumentNames));
   arguments.Set("resampling", to_array(env, BoundResample::kArgumentNames));
+  arguments.Set("prediction", to_array(env, BoundPrediction::kArgumentNames));
   Napi::Object codes = Napi::Object::New(env);
   codes.Set("Step", to_object(env, kStepCodes));
   codes.Set("DTypeCode", to_object(env, kDTypeCodes));

@@ -22,6 +22,8 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   in.target.dtype = to_dtype(env, info[kTargetType]);
   in.weight.dtype = to_dtype(env, info[kWeightType]);
   const DType p = in.predictions.dtype;
+  head.channels = size(kChannels);
+  if (head.channels) check_head(env, maps, to_dtype(env, info[kHeadType]));
   const bool fits = (!maps || (is_label(p) && in.labels)) && operands_fit(in);
   if (!fits || C < 1 || C > kMaxClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 
@@ -29,7 +31,11 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   const auto take = [&](Argument argument, const char* name, DType dtype, int64_t a, int64_t b, int64_t c) {
     return bind_array(env, info[argument], name, dtype, bytes_of(env, {a, b, c}, size_of(dtype)), memory);
   };
-  predictions = take(kPredictions, "predictions", p, N, maps ? 1 : C, S);
+  predictions = take(kPredictions, "predictions", p, N, maps ? 1 : head.channels ? head.channels : C, S);
+  if (head.channels) {
+    head_weight = take(kHeadWeight, "predictions.weight", head.weight.dtype, C, head.channels, 1);
+    if (!info[kHeadBias].IsUndefined()) head_bias = take(kHeadBias, "predictions.bias", head.bias.dtype, C, 1, 1);
+  }
   target = take(kTarget, "target", in.target.dtype, N, in.labels ? 1 : C, S);
   if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", in.weight.dtype, N, 1, S);
   connect();
@@ -39,6 +45,18 @@ void BoundCount::connect() {
   inputs.in.predictions.data = predictions.memory.data;
   inputs.in.target.data = target.memory.data;
   inputs.in.weight.data = weight.memory.data;
+  head.weight.data = head_weight.memory.data;
+  head.bias.data = head_bias.memory.data;
+}
+
+void BoundCount::check_head(Napi::Env env, bool maps, DType dtype) {
+  const DType x = inputs.in.predictions.dtype;
+  head.weight.dtype = head.bias.dtype = dtype;
+  const bool fits = !maps && is_float(x) && (dtype == x || dtype == DType::float32);
+  if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
+  if (head.channels < 1 || head.channels > kMaxHeadSize || inputs.in.classes > kMaxHeadSize) {
+    throw Napi::RangeError::New(env, "Expected from 1 to 32768 channels and classes for a head");
+  }
 }
 
 }  // namespace warpdice

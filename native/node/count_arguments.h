@@ -1,6 +1,7 @@
 #pragma once
 // One call of the function `count` of binding.d.ts. lib/ checks the meaning of arguments; this file checks only what
 // memory safety needs.
+#include "math/call.h"
 #include "math/counts.h"
 #include "node/argument_list.h"
 #include "node/array_argument.h"
@@ -26,7 +27,11 @@ namespace warpdice {
   X(kMayBeOneHot, mayBeOneHot)         \
   X(kBySample, bySample)               \
   X(kCounts, counts)                   \
-  X(kStream, stream)
+  X(kStream, stream)                   \
+  X(kChannels, channels)               \
+  X(kHeadWeight, headWeight)           \
+  X(kHeadBias, headBias)               \
+  X(kHeadType, headType)
 
 struct BoundCount {
   enum Argument : size_t { WARPDICE_COUNT_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
@@ -37,12 +42,16 @@ struct BoundCount {
 
   CountInputs inputs;
   bool may_be_one_hot = false;
-  Array predictions, target, weight;
+  Head head;
+  Array predictions, target, weight, head_weight, head_bias;
 
   explicit BoundCount(const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
 
   /// Points the inputs at the arrays' memory.
   void connect();
+
+ private:
+  void check_head(Napi::Env env, bool maps, DType dtype);
 };
 
 }  // namespace warpdice

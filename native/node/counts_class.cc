@@ -3,6 +3,7 @@
 #include "node/counts_class.h"
 
 #include "cpu/counts.h"
+#include "cpu/head/count.h"
 #include "node/async_array.h"
 #include "node/async_queue.h"
 #include "node/count_arguments.h"
@@ -54,7 +55,8 @@ Refusal add_batch(SharedCounts& shared, const cpu::Counts& batch, const CountFau
 
 Refusal count_batch(SharedCounts& shared, const BoundCount& bound) {
   cpu::Counts batch = shared.empty();
-  const CountFaults faults = cpu::count(bound.inputs, batch);
+  const CountFaults faults =
+      bound.head.channels ? cpu::head::count(bound.inputs, bound.head, batch) : cpu::count(bound.inputs, batch);
   return add_batch(shared, batch, faults, bound.may_be_one_hot);
 }
 
@@ -121,12 +123,13 @@ class CountWork : public CountsWork {
  public:
   CountWork(const Napi::CallbackInfo& info, CountsObject& object, const BoundCount& bound,
             std::shared_ptr<SharedCounts> shared, AsyncQueue& queue)
-      : CountsWork(
-            info, object, std::move(shared), queue,
-            OwnCopy::bytes_of(bound.predictions) + OwnCopy::bytes_of(bound.target) + OwnCopy::bytes_of(bound.weight)),
+      : CountsWork(info, object, std::move(shared), queue,
+                   OwnCopy::bytes_of(bound.predictions) + OwnCopy::bytes_of(bound.target) +
+                       OwnCopy::bytes_of(bound.weight) + OwnCopy::bytes_of(bound.head_weight) +
+                       OwnCopy::bytes_of(bound.head_bias)),
         bound_(bound) {
-    Array* inputs[] = {&bound_.predictions, &bound_.target, &bound_.weight};
-    for (size_t i = 0; i < 3; i++) copies_[i].take(*inputs[i], true);
+    Array* inputs[] = {&bound_.predictions, &bound_.target, &bound_.weight, &bound_.head_weight, &bound_.head_bias};
+    for (size_t i = 0; i < 5; i++) copies_[i].take(*inputs[i], true);
     bound_.connect();
   }
 
@@ -137,7 +140,7 @@ class CountWork : public CountsWork {
   }
 
   BoundCount bound_;
-  OwnCopy copies_[3];
+  OwnCopy copies_[5];
 };
 
 class AddWork : public CountsWork {

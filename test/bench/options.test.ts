@@ -56,7 +56,7 @@ test.each([
   ],
   [
     ['--parts', 'times,rest'],
-    'Expected some of times, peers, memory, scaling, ranks for --parts but received "rest"',
+    'Expected some of times, peers, memory, scaling, ranks, head for --parts but received "rest"',
   ],
   [['--filter', 'zzz'], 'Expected text that a case holds for --filter but received "zzz"'],
   [

@@ -1,8 +1,9 @@
 // Both sides of the seam know the same names: the values of a call, in order, and the code of every word.
 import { expect, test } from '@jest/globals';
-import type { NativeCall, NativeCount, NativeResampling } from '../../binding.js';
+import type { NativeCall, NativeCount, NativePrediction, NativeResampling } from '../../binding.js';
 import { blankCall, callLoss } from '../../lib/calls/native-call.js';
 import { callResample } from '../../lib/calls/resample.js';
+import { callPredict } from '../../lib/head/predict.js';
 import { callCount } from '../../lib/metrics/native-count.js';
 import { codes } from '../../lib/native/codes.js';
 import { native } from '../../lib/native/load.js';
@@ -20,7 +21,8 @@ test('a call passes its values in the order of the addon', () => {
   callLoss({ run: take }, 'run', named<NativeCall>(names.call));
   callCount({ count: take }, 'count', named<NativeCount>(names.count));
   callResample({ resampleNearest: take }, named<NativeResampling>(names.resampling));
-  expect(passed).toEqual([names.call, names.count, names.resampling]);
+  callPredict({ predictLinear: take }, named<NativePrediction>(names.prediction));
+  expect(passed).toEqual([names.call, names.count, names.resampling, names.prediction]);
 });
 
 test('a blank call has every value, and no other', () => {
@@ -33,6 +35,7 @@ test('a call of fewer values is refused', () => {
   expect(() => loss.run(...names.call.slice(1).map(() => 1))).toThrow(refusal);
   const counts = new native.Counts(0, 2, false);
   expect(() => counts.count(...names.count.slice(1).map(() => 1))).toThrow(refusal);
+  expect(() => native.predictLinear(...names.prediction.slice(1).map(() => 1))).toThrow(refusal);
   expect(() => native.resampleNearest(...names.resampling.slice(1).map(() => 1))).toThrow(refusal);
 });
 

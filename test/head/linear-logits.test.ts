@@ -13,6 +13,7 @@ import {
   Tensor,
 } from '../../lib/index.js';
 import { activationsOf, cells, entryOf } from '../support/losses.js';
+import { runWell } from '../support/process.js';
 import {
   type DType,
   type FloatDType,
@@ -565,4 +566,15 @@ describe('wrong arguments name both sides', () => {
     );
     expect(softmax.value(logits, target).value.itemSync()).toBeGreaterThan(0);
   });
+});
+
+const testOnLinux = process.platform === 'linux' ? test : test.skip;
+testOnLinux.each([
+  [8, 200, 2 ** 17], // logits of 105 MB
+  [64, 20, 2 ** 18],
+])('%d features, %d classes, %d voxels: nothing grows with the logits', async (K, C, S) => {
+  const grown = Number(await runWell('linear-memory.mjs', { args: [K, C, S].map(String) }));
+  const parts = 16 * C * (K + 15) * 4; // of the weight's gradient
+  expect(grown).toBeGreaterThan(0);
+  expect(grown).toBeLessThan(2 * (2 << 20) + parts + (2 << 20)); // two threads; sums of runs; what Node itself takes
 });

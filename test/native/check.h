@@ -106,6 +106,9 @@ void test_paths();
 /// Where the pool's threads run; in pool_test.cc.
 void test_pool();
 
+/// Calls with a head; in head_test.cc.
+void test_head();
+
 /// Works that wait in line; in work_queue_test.cc.
 void test_work_queue();
 

@@ -11,6 +11,7 @@ int main() {
   test_counts();
   test_paths();
   test_pool();
+  test_head();
   test_work_queue();
   test_mpi();
   std::printf("%s: %d checks, %zu cases of the engine, %d failed\n", warpdice::cpu::simd_target(), checks.load(), cases,

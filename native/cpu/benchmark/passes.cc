@@ -94,12 +94,27 @@ double plain_sums(const float* p, const uint8_t* labels, const float* t, int64_t
   return sum_lanes(totals[0].intersection) + (seen.suspicious() ? 1 : 0);
 }
 
+double multiply_adds(int64_t rounds, float* to) {
+  constexpr int kChains = 12, kLanes = Simd<float>::lanes;
+  Vec<float> x[kChains];
+  for (int i = 0; i < kChains; i++) x[i] = splat(to[0] + static_cast<float>(i));
+  const Vec<float> a = splat(to[1]), b = splat(to[2]);
+  for (int64_t round = 0; round < rounds; round++) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; i++) x[i] = x[i] * a + b;
+  }
+  Vec<float> sum = {};
+  for (int i = 0; i < kChains; i++) sum += x[i];
+  store(to, sum);
+  return static_cast<double>(rounds) * kChains * kLanes * 2;
+}
+
 }  // namespace
 
 extern const Passes passes;
 const Passes passes = {
 #define WARPDICE_STRING(name) #name
 #define WARPDICE_NAME(name) WARPDICE_STRING(name)
-    WARPDICE_NAME(WARPDICE_TARGET), stream_copy, stream_fill, exponentials, read_sum, plain_sums};
+    WARPDICE_NAME(WARPDICE_TARGET), stream_copy, stream_fill, exponentials, read_sum, plain_sums, multiply_adds};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -5,10 +5,7 @@
 #include <cstring>
 
 #include "cpu/engine.h"
-#include "cpu/head/tile.h"
-#include "cpu/memory/workspace.h"
-#include "cpu/partition.h"
-#include "cpu/pool.h"
+#include "cpu/head/tiles.h"
 
 namespace warpdice::cpu::head {
 namespace {
@@ -16,32 +13,11 @@ namespace {
 /// The weights' gradients of so many parts of the batch are added in order, whatever the number of threads.
 constexpr int64_t kMaxParts = 16;
 
-/// Runs by the shape of one sample.
-Partition partition_of(const Inputs& in) {
-  constexpr int64_t kMinElements = 32768, kMaxRuns = 64;
-  return {in, kMinElements, kMaxRuns};
-}
-
-/// Memory of the calling thread, for numbers that all threads share.
-template <class Element>
-Element* reserve(Workspace& workspace, int64_t count) {
-  return count == 0 ? nullptr : static_cast<Element*>(workspace.reserve(static_cast<size_t>(count) * sizeof(Element)));
-}
-
-/// Visits the tiles of a run.
-template <class T, class Visit>
-void for_tiles(Tile<T>& tile, int64_t tile_size, const Run& run, Visit visit) {
-  for (int64_t s = run.begin; s < run.end; s += tile_size) {
-    tile.make_logits(run.n, s, static_cast<int>(std::min(tile_size, run.end - s)));
-    visit();
-  }
-}
-
 template <class T>
 class HeadRun {
  public:
   HeadRun(const Call& call, const Weights<T>& weights)
-      : call_(call), weights_(weights), partition_(partition_of(call.in)), tile_(tile_voxels(call)) {}
+      : call_(call), weights_(weights), partition_(partition_of(call.in)) {}
 
   /// Writes sums [N,C].
   LabelFault statistics(Sums* sums) const {
@@ -86,7 +62,7 @@ class HeadRun {
       for (int64_t i = part * partition_.runs / parts; i < (part + 1) * partition_.runs / parts; i++) {
         const Run run = partition_.run(call_.in, i);
         const Coefficients* of_sample = coefficients + (pooled ? 0 : run.n * C);
-        for_tiles(tile, tile_, run, [&] {
+        for_tiles(tile, run, [&](int64_t, int64_t) {
           if (call_.steps & kTargetGradient) tile.target_gradient(of_sample);
           if (!differentiates) return;
           tile.differentiate(of_sample);
@@ -108,7 +84,8 @@ class HeadRun {
       std::fill(of_run, of_run + call_.in.classes, Sums{});
       LabelFault fault;
       Tile<T> tile(call_, weights_);
-      for_tiles(tile, tile_, partition_.run(call_.in, first + i), [&] { fault.add(tile.add_statistics(of_run)); });
+      for_tiles(tile, partition_.run(call_.in, first + i),
+                [&](int64_t, int64_t) { fault.add(tile.add_statistics(of_run)); });
       if (fault.count == 0) return;
       std::lock_guard<std::mutex> lock(mutex);
       faults.add(fault);
@@ -123,7 +100,7 @@ class HeadRun {
     const Rows whole = {1, rows * columns, false};
     static thread_local Workspace memory;
     const TrimmedAtEnd trimmed(memory);
-    T* sums = reserve<T>(memory, (columns + kRunAlignment) * 1);
+    T* sums = reserve<T>(memory, columns + kRunAlignment);
     for (int64_t r = 0; r < rows; r++) {
       for (int64_t c = 0; c < columns; c++) {
         double sum = 0;
@@ -137,18 +114,7 @@ class HeadRun {
   const Call& call_;
   const Weights<T>& weights_;
   const Partition partition_;
-  const int64_t tile_;
 };
-
-/// `operand` as T: itself, or a copy.
-template <class T>
-const T* in_type(const Operand& operand, int64_t count, Workspace& memory) {
-  if (!operand.data) return nullptr;
-  if (operand.dtype == (sizeof(T) == 8 ? DType::float64 : DType::float32)) return static_cast<const T*>(operand.data);
-  T* copy = reserve<T>(memory, count + kRunAlignment);
-  products<T>().load(operand, {1, count, false}, {0, 0, static_cast<int>(count)}, copy, 0, nullptr);
-  return copy;
-}
 
 /// [N,C] to [C], in the order of the samples.
 void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
@@ -158,17 +124,14 @@ void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
 }
 
 template <class T>
-LabelFault run_as(const Call& call) {
+LabelFault run_as(const Call& call, const Weights<T>& weights) {
   const Inputs& in = call.in;
   const int64_t N = in.samples, C = in.classes, groups = call.groups();
   const bool computes = call.steps & kStatistics, differentiates = call.steps & (kGradient | kTargetGradient);
-  static thread_local Workspace memories[4];
-  const TrimmedAtEnd trimmed[] = {TrimmedAtEnd(memories[0]), TrimmedAtEnd(memories[1]), TrimmedAtEnd(memories[2]),
-                                  TrimmedAtEnd(memories[3])};
-  Sums* sums = reserve<Sums>(memories[0], std::max(computes ? N * C : 0, groups * C));
-  Coefficients* coefficients = reserve<Coefficients>(memories[1], differentiates ? groups * C : 0);
-  const Weights<T> weights = {in_type<T>(call.head.weight, C * call.head.channels, memories[2]),
-                              in_type<T>(call.head.bias, C, memories[3])};
+  static thread_local Workspace of_sums, of_coefficients;
+  const TrimmedAtEnd trimmed(of_sums), also_trimmed(of_coefficients);
+  Sums* sums = reserve<Sums>(of_sums, std::max(computes ? N * C : 0, groups * C));
+  Coefficients* coefficients = reserve<Coefficients>(of_coefficients, differentiates ? groups * C : 0);
   const HeadRun<T> head(call, weights);
   const size_t statistics_bytes = static_cast<size_t>(groups * C) * sizeof(Sums);
   if (computes) {
@@ -194,7 +157,7 @@ LabelFault run_as(const Call& call) {
 }  // namespace
 
 LabelFault run(const Call& call) {
-  return call.in.predictions.dtype == DType::float64 ? run_as<double>(call) : run_as<float>(call);
+  return with_weights(call, [&](const auto& weights) { return run_as(call, weights); });
 }
 
 }  // namespace warpdice::cpu::head

@@ -1,7 +1,7 @@
 #include "cpu/head/tile.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 
 #include "cpu/memory/workspace.h"
 
@@ -18,7 +18,7 @@ Workspace& kernel_memory() {
   return memory;
 }
 
-constexpr int64_t kLineBytes = 64;
+constexpr int64_t kLineBytes = 64, kMaxVoxels = 1024;
 
 /// Copies `count` voxels of all classes between an array [C,S] or [S,C] and a tile [C][stride].
 template <class Bits>
@@ -47,6 +47,14 @@ class Places {
   size_t used_ = 0;
 };
 
+/// Voxels of a whole tile: its logits fill a part of the L2 cache.
+int64_t tile_voxels(const Call& call) {
+  constexpr int64_t kTileBytes = 256 << 10;
+  const int64_t element_bytes = call.in.predictions.dtype == DType::float64 ? 8 : 4;
+  const int64_t fit = kTileBytes / (element_bytes * std::max(call.in.classes, call.head.channels));
+  return std::clamp(fit / kRunAlignment * kRunAlignment, kRunAlignment, kMaxVoxels);
+}
+
 bool reads_dense(const Call& call) { return call.reads() && !call.in.labels; }
 
 }  // namespace
@@ -58,13 +66,6 @@ const Products<float>& products<float>() {
 template <>
 const Products<double>& products<double>() {
   return *kernels().products64;
-}
-
-int64_t tile_voxels(const Call& call) {
-  constexpr int64_t kTileBytes = 256 << 10, kMaxVoxels = 1024;
-  const int64_t element_bytes = call.in.predictions.dtype == DType::float64 ? 8 : 4;
-  const int64_t fit = kTileBytes / (element_bytes * std::max(call.in.classes, call.head.channels));
-  return std::clamp(fit / kRunAlignment * kRunAlignment, kRunAlignment, kMaxVoxels);
 }
 
 template <class T>
@@ -177,11 +178,44 @@ template <class T>
 LabelFault Tile<T>::add_statistics(Sums* sums) {
   LabelFault fault = kernels().statistics(in_, {0, 0, count_}, kernel_memory(), sums_, nullptr);
   for (int64_t c = 0; c < classes_; c++) add(sums[c], sums_[c]);
-  if (fault.count > 0) {  // from the tile's index to that of the caller's target
-    const int64_t c = fault.first_index / stride_, s = s_ + fault.first_index % stride_, S = call_.in.voxels;
-    fault.first_index = call_.in.channels_last ? (n_ * S + s) * classes_ + c : (n_ * classes_ + c) * S + s;
-  }
+  move_index(fault);
   return fault;
+}
+
+/// From the tile's index of a dense array to that of the caller's.
+template <class T>
+void Tile<T>::move_index(LabelFault& fault) const {
+  if (fault.count == 0) return;
+  const int64_t c = fault.first_index / stride_, s = s_ + fault.first_index % stride_, S = call_.in.voxels;
+  fault.first_index = call_.in.channels_last ? (n_ * S + s) * classes_ + c : (n_ * classes_ + c) * S + s;
+}
+
+template <class T>
+void Tile<T>::make_probabilities() {
+  // Step 1 keeps the probabilities for step 3. Its sums are of no use, and so may be its labels.
+  static constexpr uint8_t kLabels[kMaxVoxels] = {};
+  Inputs in = in_;
+  in.labels = true;
+  in.target = {kLabels, DType::uint8};
+  const GradientOut keep = {logits_, in_.predictions.dtype, false, false};
+  kernels().statistics(in, {0, 0, count_}, kernel_memory(), sums_, &keep);
+  if (in.activation != Activation::sigmoid) return;
+  // Of a sigmoid it keeps the smaller one of p and 1-p, with the sign of the logit.
+  for (int64_t c = 0; c < classes_; c++) {
+    T* const row = logits_ + c * stride_;
+    for (int v = 0; v < count_; v++) row[v] = std::signbit(row[v]) ? -row[v] : 1 - row[v];
+  }
+}
+
+template <class T>
+CountFaults Tile<T>::count(const CountInputs& inputs, RunCounts& counted) {
+  CountInputs of_tile = inputs;
+  of_tile.in = in_;
+  CountFaults faults = kernels().count(of_tile, {0, 0, count_}, kernel_memory(), counted);
+  move_index(faults.predictions);
+  if (!in_.labels) move_index(faults.target);
+  else faults.target.first_index += n_ * call_.in.voxels + s_;
+  return faults;
 }
 
 template <class T>

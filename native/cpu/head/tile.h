@@ -15,9 +15,6 @@ struct Weights {
   const T* bias;    // [C] or null
 };
 
-/// Voxels of a whole tile: its logits fill a part of the L2 cache.
-int64_t tile_voxels(const Call& call);
-
 /// Elements of a row of a part of the weight's gradient.
 inline int64_t padded_channels(int64_t channels) { return (channels + 15) / 16 * 16; }
 
@@ -36,9 +33,17 @@ class Tile {
   /// [C][stride()]
   const T* logits() const { return logits_; }
   int64_t stride() const { return stride_; }
+  /// Of a whole tile.
+  int64_t voxels() const { return voxels_; }
 
   /// Step 1: adds to sums [C]. Returns values of a dense target that are out of range.
   LabelFault add_statistics(Sums* sums);
+
+  /// Replaces the logits by the activation's probabilities.
+  void make_probabilities();
+
+  /// Counts hard metrics.
+  CountFaults count(const CountInputs& inputs, RunCounts& counted);
 
   /// Step 3 for the target. coefficients: [C].
   void target_gradient(const Coefficients* coefficients);
@@ -54,6 +59,7 @@ class Tile {
   void store_feature_gradient();
 
  private:
+  void move_index(LabelFault& fault) const;
   void copy_target(bool from_tile, const void* from, void* to) const;
   Rows features() const;
 

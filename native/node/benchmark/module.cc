@@ -125,11 +125,25 @@ Napi::Value plain_sums(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, sum);
 }
 
+/// multiplyAdds(rounds): on every thread. Returns the operations of all.
+Napi::Value multiply_adds(const Napi::CallbackInfo& info) {
+  const cpu::Passes& own = passes(info.Env());
+  const int64_t rounds = info[0].ToNumber().Int64Value();
+  const int threads = cpu::Pool::instance().threads();
+  std::atomic<int64_t> operations{0};
+  cpu::Pool::instance().parallel_for(threads, 1, [&](int64_t i) {
+    float numbers[16] = {static_cast<float>(i), 0.999f, 1e-3f};
+    operations += static_cast<int64_t>(own.multiply_adds(rounds, numbers));
+  });
+  return Napi::Number::New(info.Env(), static_cast<double>(operations));
+}
+
 Napi::Object init_benchmark(Napi::Env env, Napi::Object exports) {
   exports.Set("use", Napi::Function::New<use>(env, "use"));
   exports.Set("copy", Napi::Function::New<copy>(env, "copy"));
   exports.Set("fill", Napi::Function::New<fill>(env, "fill"));
   exports.Set("exponentials", Napi::Function::New<exponentials>(env, "exponentials"));
+  exports.Set("multiplyAdds", Napi::Function::New<multiply_adds>(env, "multiplyAdds"));
   exports.Set("read", Napi::Function::New<read>(env, "read"));
   exports.Set("plainSums", Napi::Function::New<plain_sums>(env, "plainSums"));
   return exports;

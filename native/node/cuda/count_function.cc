@@ -11,6 +11,7 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
   return guarded(env, [&] {
     const auto& stream = to_stream(info, BoundCount::kStream);
     const BoundCount bound(info, memory_of_buffer);
+    if (bound.head.channels) throw Napi::TypeError::New(env, "Expected no head in a call on a GPU");
     cuda::DeviceCount count;
     static_cast<CountInputs&>(count) = bound.inputs;
     if (count.predicts_masks() && count.in.predictions.dtype != DType::uint8) {
