@@ -2,13 +2,14 @@
 // the package that it uses (tfjs, tfjs-node or tfjs-core), so a program never loads a second copy.
 import { type Names, outNames } from './calls/argument-names.js';
 import './common/disposable.js';
-import { cut, sameShape, show, showShape, typeError } from './common/check.js';
+import { cut, rangeError, sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
+import { linearLogits } from './head/linear-logits.js';
 import { Loss } from './losses/loss.js';
 import type { LossOptions } from './losses/options.js';
 import { makeArray } from './tensors/allocate.js';
 import { kindFor, type TypedArray } from './tensors/dtype.js';
-import type { TensorLike } from './tensors/tensor.js';
+import type { Tensor, TensorLike } from './tensors/tensor.js';
 import { kindOf } from './tensors/typed-array.js';
 
 /** The part of a TensorFlow.js tensor that {@link tfLoss} uses. */
@@ -136,6 +137,116 @@ export function tfLoss<T extends TfTensor, S extends T, O extends LossOptions | 
   return Object.defineProperty(tfjsLoss, 'name', { value: name });
 }
 
+/**
+ * Makes a TensorFlow.js loss of the last layer's input and weights, a 1x1 convolution whose logits are never in memory: see
+ * {@link linearLogits}. With many classes they and their gradient would be the largest tensors of a training step.
+ *
+ *     logits     features * kernel + bias
+ *     value      L(logits, yTrue), rounded to float32
+ *     gradient   dy * dL/d of features, kernel and bias; zeros for yTrue, which is held constant
+ *
+ * features [N, ...spatial, K] is the output of the layer before the last. kernel is [..., K, C], with axes of one element before
+ * these, as conv2d and conv3d layers have it, or [K, C]; bias is [C] or left out. All float32. yTrue is that of {@link tfLoss}.
+ * Arguments, result and errors are those of {@link tfLoss}, but the loss needs an activation.
+ *
+ * ```ts
+ * const last = model.layers.at(-1); // conv2d({ filters: C, kernelSize: 1 }), without an activation
+ * const backbone = tf.model({ inputs: model.inputs, outputs: last.input });
+ * const [kernel, bias] = last.trainableWeights.map((weight) => weight.val);
+ * const loss = headLoss(tf, DiceLoss, { activation: 'softmax' });
+ * optimizer.minimize(() => loss(labels, backbone.apply(images), kernel, bias));
+ * ```
+ *
+ * @example
+ * const loss = headLoss(tf, DiceLoss, { activation: 'softmax', denominator: 'linear', smoothDenominator: 0 });
+ * const labels = tf.tensor2d([0, 1], [1, 2], 'int32');
+ * const features = tf.tensor3d([1, 0, 0, 1], [1, 2, 2]); // (1, 0) and (0, 1)
+ * const kernel = tf.tensor2d([Math.log(3), 0, 0, 0], [2, 2]); // logits (log 3, 0) and (0, 0)
+ * loss(labels, features, kernel).dataSync()[0]; // 1 - (1.5 / (1.25 + 1) + 1 / (0.75 + 1)) / 2 = 0.380952...
+ */
+export function headLoss<T extends TfTensor, S extends T, O extends LossOptions | undefined>(
+  tf: TensorFlow<T, S>,
+  LossClass: LossClass<O>,
+  options: NoInfer<O> & { reduction: 'none' },
+): (yTrue: T, features: T, kernel: T, bias?: T) => T;
+export function headLoss<T extends TfTensor, S extends T, O extends LossOptions | undefined>(
+  tf: TensorFlow<T, S>,
+  LossClass: LossClass<O>,
+  options?: NoInfer<O>,
+): (yTrue: T, features: T, kernel: T, bias?: T) => S;
+export function headLoss<T extends TfTensor, S extends T, O extends LossOptions | undefined>(
+  tf: TensorFlow<T, S>,
+  LossClass: LossClass<O>,
+  options?: O,
+): (yTrue: T, features: T, kernel: T, bias?: T) => T {
+  checkTensorFlow(tf);
+  checkLossClass(LossClass);
+  const all = withLayout(options);
+  const loss = new LossClass(all as O);
+  loss.useNames({ ...names, predictions: 'head' });
+  const unreduced = all.reduction === 'none';
+
+  return (yTrue: T, features: T, kernel: T, bias?: T): T => {
+    checkTensor(yTrue, 'yTrue', Object.keys(arrays));
+    checkTensor(features, 'features', ['float32']);
+    checkTensor(kernel, 'kernel', ['float32']);
+    if (bias !== undefined) checkTensor(bias, 'bias', ['float32']);
+    const [K, C] = checkKernel(kernel);
+
+    const differentiable = tf.customGrad(() => {
+      // The gradient below reuses these arrays, so a GPU backend downloads them only once.
+      const logits = linearLogits(
+        { data: read(features), shape: features.shape },
+        { data: transposed(read(kernel), K, C), shape: [C, K] },
+        bias && { data: read(bias), shape: bias.shape },
+      );
+      const { shape } = logits.shaped(all.layout === 'channels-last', 'head');
+      const target = { data: targetData(yTrue, { shape }, all.layout), shape: yTrue.shape };
+      const statistics = loss.mergedSync(loss.statistics(logits, target));
+      const { value } = loss.fromStatistics(statistics);
+
+      const gradFunc = (dy: T): T[] => {
+        const data = read(dy);
+        const scaled = unreduced
+          ? { upstream: { data, shape: dy.shape } }
+          : { gradScale: { data, shape: [] } };
+        const grad = loss.gradient(logits, target, statistics, scaled);
+        const floats = (part: Tensor | null) => part?.data as Float32Array;
+        const ofKernel = transposed(floats(grad.weight), C, K);
+        const made = [
+          tf.zeros(yTrue.shape),
+          tf.tensor(floats(grad.features), features.shape, 'float32'),
+          tf.tensor(ofKernel, kernel.shape, 'float32'),
+        ];
+        if (bias !== undefined) made.push(tf.tensor(floats(grad.bias), bias.shape, 'float32'));
+        return made;
+      };
+      const values = Float32Array.from(value.data as Float64Array);
+      return { value: tf.tensor(values, [...value.shape], 'float32'), gradFunc };
+    });
+
+    const inputs = [yTrue, features, kernel];
+    return differentiable(...(bias === undefined ? inputs : [...inputs, bias]));
+  };
+}
+
+/** K and C of a kernel [..., K, C]. */
+function checkKernel({ shape }: TfTensor): [number, number] {
+  if (shape.length >= 2 && shape.slice(0, -2).every((size) => size === 1)) {
+    return shape.slice(-2) as [number, number];
+  }
+  throw rangeError('[K, C], or [1, 1, K, C] of a 1x1 convolution,', 'the shape of kernel', shape);
+}
+
+/** [rows, columns] to [columns, rows] */
+function transposed(from: Read, rows: number, columns: number): Float32Array {
+  const to = makeArray('float32', rows * columns) as Float32Array;
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c] as number;
+  }
+  return to;
+}
+
 // --- checks, with messages in TensorFlow.js' terms --------------------------------------------------------
 
 /** Names and advice for the loss's messages, in TensorFlow.js' terms. */
@@ -210,7 +321,11 @@ type Read = Float32Array | Int32Array | Uint8Array;
 const arrays = { float32: 'float32', int32: 'int32', bool: 'uint8' } as const;
 
 /** The values of yTrue in a dtype that the loss takes. It does not take a dense int32 target, which becomes uint8. */
-function targetData(yTrue: TfTensor, yPred: TfTensor, layout: string): TypedArray {
+function targetData(
+  yTrue: TfTensor,
+  yPred: { readonly shape: readonly number[] },
+  layout: string,
+): TypedArray {
   const data = read(yTrue);
   const { shape } = yPred;
   const classes = shape[layout === 'channels-last' ? shape.length - 1 : 1];
