@@ -21,6 +21,7 @@ const conditions = {
   'no-avx512': !/\bavx512vl\b/.test(cpuinfo),
   'no-neon': process.arch !== 'arm64',
   'no-x86': process.arch !== 'x64',
+  'no-linux': process.platform !== 'linux',
   'no-huge-pages': !existsSync('/sys/kernel/mm/transparent_hugepage'),
   'no-python': !onPath('python3'),
   'less-than-12-gib': totalmem() < 12 * 2 ** 30,
