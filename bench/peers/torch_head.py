@@ -1,9 +1,10 @@
 """A 1x1 convolution and the Dice loss of its softmax in PyTorch on the CPU, eager and compiled: what linearLogits is compared with.
 
-    python bench/peers/torch_head.py N K C S threads eager|compiled
+    python bench/peers/torch_head.py N K C S threads eager|compiled|products
 
 Prints a line of JSON: the milliseconds of a call and those of the processor (medians), the memory beyond inputs and gradients
-(the largest growth of the resident memory in 10^6 bytes), and the value. linear_logits.mjs does the same for ours.
+(the largest growth of the resident memory in 10^6 bytes). linear_logits.mjs does the same for ours. `products` makes the three
+products alone, without any loss: the logits, and the gradients of features and weights from a gradient of logits that is there.
 """
 
 import json
@@ -36,16 +37,30 @@ for leaf in (x, w, b):
 
 name = sys.argv[6]
 version = torch.compile(dice) if name == "compiled" else dice
+
+
+def products(x, w, z, dz, dx, dw):
+    torch.matmul(w, x, out=z)
+    torch.matmul(w.t(), dz, out=dx)
+    torch.matmul(dz, x.transpose(1, 2), out=dw)
+    return dw.sum(0), dz.sum((0, 2))
+
+
+with torch.no_grad():
+    arrays = [x, w, *(torch.ones(shape) for shape in ((N, C, S), (N, C, S), (N, K, S), (N, C, K)))] if name == "products" else []
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 ms, cpu_ms = [], []
 while len(ms) < 4 or (sum(ms[1:]) < 2000 and len(ms) < 50):
     start, cpu_start = time.perf_counter(), time.process_time()
-    for leaf in (x, w, b):
-        leaf.grad.zero_()
-    value = version(x, w, b, y)
-    value.backward()
+    if name == "products":
+        with torch.no_grad():
+            products(*arrays)
+    else:
+        for leaf in (x, w, b):
+            leaf.grad.zero_()
+        version(x, w, b, y).backward()
     ms.append((time.perf_counter() - start) * 1e3)
     cpu_ms.append((time.process_time() - cpu_start) * 1e3)
 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
 median = lambda numbers: sorted(numbers[1:])[len(numbers[1:]) // 2]
-print(json.dumps({"version": name, "torch": torch.__version__, "ms": median(ms), "cpuMs": median(cpu_ms), "mb": grown, "value": value.item()}))
+print(json.dumps({"version": name, "torch": torch.__version__, "ms": median(ms), "cpuMs": median(cpu_ms), "mb": grown}))
