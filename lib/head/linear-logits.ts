@@ -197,8 +197,7 @@ function checkBias(w: Tensor, b: Tensor): void {
  * results are those of logits in memory, to rounding.
  *
  * The loss must have an activation (sigmoid or softmax). All tensors are on the CPU. The arrays are not copied: a later call
- * reads what they hold then. A voxel of weight 0 must have finite features, as in a framework: its gradient is 0, but 0 times
- * NaN in the weight's gradient is NaN.
+ * reads what they hold then. A voxel of weight 0 contributes nothing, even when its features are NaN.
  *
  * @param features [N, K, ...spatial] or, for a loss with channels last, [N, ...spatial, K]; K from 1 to 1024. float32, float64,
  *   float16 or bfloat16.

@@ -152,6 +152,34 @@ describe('every kind of input', () => {
     expectLikeComposed(ignoring, { ...small, ignore: 255, voxelWeights: true, bias: false });
     expectLikeComposed(diceCE, { ...dense, voxelWeights: true });
   });
+  test('a voxel of weight 0 contributes nothing, even when its features are NaN', () => {
+    const of: HeadCase = { ...small, ignore: 255, voxelWeights: true };
+    const data = makeData(of);
+    const ignoring = new DiceCELoss({ activation: 'softmax', ignoreIndex: 255 });
+    const options = { weight: data.voxelWeight as Typed };
+    const run = () => {
+      const logits = linearLogits(data.features, data.weight, data.bias);
+      return ignoring.valueAndGrad(logits, data.target, options);
+    };
+    const wanted = run();
+    const [x, w, y] = [data.features, options.weight, data.target].map(
+      ({ data }) => data as Float32Array,
+    );
+    const S = 63;
+    let without = 0;
+    for (let i = 0; i < 2 * S; i++) {
+      if (w?.[i] !== 0 && y?.[i] !== 255) continue;
+      without++;
+      const [n, s] = [Math.floor(i / S), i % S];
+      for (let k = 0; k < of.K; k++) (x as Float32Array)[(n * of.K + k) * S + s] = Number.NaN;
+    }
+    expect(without).toBeGreaterThan(10);
+    const got = run();
+    expect(got.value.data).toEqual(wanted.value.data);
+    for (const part of parts) {
+      expectNear(numbers(got.grad[part] as never), numbers(wanted.grad[part] as never), 1e-6, part);
+    }
+  });
   test('a weight of a 1x1 convolution', () => {
     const data = makeData(small);
     const weight = { ...data.weight, shape: [...data.weight.shape, 1, 1] };

@@ -239,6 +239,7 @@ void Tile<T>::add_weight_gradients(T* weight, double* bias) {
   if (!weight) return;
   const GradientOut out = {transposed_, in_.predictions.dtype, false, false};
   products_.store(out, {channels_, count_, true}, {0, 0, count_}, features_, stride_, scratch_);
+  if (call_.in.weighted()) clear_unweighted();
   Product<T> product = {};
   product.rows = classes_;
   product.inner = count_;
@@ -252,6 +253,19 @@ void Tile<T>::add_weight_gradients(T* weight, double* bias) {
   product.to_row = padded_channels(channels_);
   product.adds = true;
   products_.multiply(product);
+}
+
+/// Of voxels whose gradient is 0, such as those of weight 0, the features become 0: NaN times 0 would be NaN.
+template <class T>
+void Tile<T>::clear_unweighted() {
+  bool any[kMaxVoxels] = {};
+  for (int64_t c = 0; c < classes_; c++) {
+    const T* const row = logits_ + c * stride_;
+    for (int v = 0; v < count_; v++) any[v] |= row[v] != 0;
+  }
+  for (int v = 0; v < count_; v++) {
+    if (!any[v]) std::fill(transposed_ + v * channels_, transposed_ + (v + 1) * channels_, T{0});
+  }
 }
 
 template <class T>

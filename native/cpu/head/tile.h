@@ -60,6 +60,7 @@ class Tile {
 
  private:
   void move_index(LabelFault& fault) const;
+  void clear_unweighted();
   void copy_target(bool from_tile, const void* from, void* to) const;
   Rows features() const;
 
