@@ -16,7 +16,14 @@ function faultsOf({ results, peers, scaling, endedEarly = [] }: Saved): string[]
 }
 
 /** Is anything timed or measured? */
-export function hasFigures({ results, peers, memory, scaling, ranks = [], head = [] }: Saved): boolean {
+export function hasFigures({
+  results,
+  peers,
+  memory,
+  scaling,
+  ranks = [],
+  head = [],
+}: Saved): boolean {
   return (
     results.some(({ cases }) => cases.some(({ calls }) => calls.length > 0)) ||
     peers.some(({ ms }) => ms) ||

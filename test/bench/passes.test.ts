@@ -98,6 +98,7 @@ test('the addon of the package exports none of them', () => {
     'copy',
     'exponentials',
     'fill',
+    'multiplyAdds',
     'plainSums',
     'read',
     'use',

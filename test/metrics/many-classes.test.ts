@@ -107,6 +107,10 @@ describe('updateAsync leaves nothing to do for the event loop', () => {
       false,
       undefined,
       undefined,
+      0,
+      undefined,
+      undefined,
+      0,
     );
     expect(settled).toBeUndefined();
     expect(counts.read()).toBe(N);
