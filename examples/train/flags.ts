@@ -10,6 +10,7 @@ export interface Flags {
   seed: number;
   out: string;
   compare: boolean;
+  head: boolean;
   ranks: number | undefined;
 }
 
@@ -26,6 +27,7 @@ export const help = `Trains a small U-Net on slices of a macaque brain MRI and t
   --seed N         any whole number from 0; the same seed gives the same figures (default 1)
   --out FOLDER     where the pictures go (default out)
   --compare        train a second time, with plain cross-entropy
+  --head           the loss computes the last layer, so that the logits are never in memory (not ce)
   --ranks N        train by N processes over MPI, each with its part of every batch (docs/distributed.md)
   --help           this text
 
@@ -44,15 +46,18 @@ export function readFlags(args: string[]): Flags | undefined {
     throw new FlagError(`Expected a multiple of 20 for --size but received ${size}.`);
   }
   const batch = wholeNumber('batch', values.batch, 1, 64);
+  const loss = oneOf('loss', values.loss, ['dice', 'jaccard', 'ce'] as const);
+  if (values.head && loss === 'ce') throw new FlagError('--head needs --loss dice or jaccard.');
   return {
     steps: wholeNumber('steps', values.steps, 1, 100_000),
     batch,
     size,
-    loss: oneOf('loss', values.loss, ['dice', 'jaccard', 'ce']),
+    loss,
     device: oneOf('device', values.device, ['auto', 'cpu', 'cuda']),
     seed: wholeNumber('seed', values.seed, 0, 2 ** 32 - 1),
     out: values.out,
     compare: values.compare,
+    head: values.head,
     ranks: ranksOf(values, batch),
   };
 }
@@ -85,6 +90,7 @@ function parse(args: string[]) {
         seed: { type: 'string', default: '1' },
         out: { type: 'string', default: 'out' },
         compare: { type: 'boolean', default: false },
+        head: { type: 'boolean', default: false },
         ranks: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },

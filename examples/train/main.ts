@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { init, numpy as np } from '@jax-js/jax';
 import Table from 'cli-table3';
-import { Device, DiceLoss, getThreads, JaccardLoss } from 'warpdice';
+import { Device, DiceLoss, getThreads, JaccardLoss, Loss } from 'warpdice';
 import { chooseThresholds, classify } from './baseline.js';
 import { CrossEntropy } from './cross-entropy.js';
 import { heldOut, loadSlices, type Slices } from './data.js';
@@ -85,7 +85,7 @@ async function main(flags: Flags, team?: Team): Promise<number> {
 
 async function runOne(
   which: Flags['loss'],
-  { steps, batch, seed }: Flags,
+  { steps, batch, seed, head }: Flags,
   data: { training: Slices; heldOut: Slices },
   untrained: number,
   signal: AbortSignal,
@@ -108,6 +108,7 @@ async function runOne(
   const { weights, lossSeconds } = await train(data.training, {
     ...{ loss, steps, batch, seed, signal, learningRate },
     ...(team && { team }),
+    ...(head && loss instanceof Loss && { head: loss }),
     onStep(step, value, current) {
       curve.loss.push(value);
       progress.update(step, value);

@@ -50,8 +50,20 @@ export function toParams(weights: Weights): Params {
   );
 }
 
+/** Features of a pixel, from which the last layer makes the logits. */
+export const featureCount = layers.logits[1];
+
 /** Images [N, H, W] to logits [N, C, H, W]. H and W are multiples of 4: two poolings. */
 export function unet(params: Params, images: np.Array): np.Array {
+  return convolve(allButLast(params, images), params, 'logits').transpose([1, 0, 2, 3]);
+}
+
+/** The same without the last layer, whose parameters `params` must not have: [N, features, H, W]. */
+export function backbone(params: Params, images: np.Array): np.Array {
+  return allButLast(params, images).transpose([1, 0, 2, 3]);
+}
+
+function allButLast(params: Params, images: np.Array): np.Array {
   const [n, h, w] = images.shape;
   const conv = (x: np.Array, name: string) => convolve(neighbours(x), params, name);
   // Brightness tells the tissues apart, so nothing is normalised at full resolution.
@@ -66,8 +78,7 @@ export function unet(params: Params, images: np.Array): np.Array {
   // the image itself as more channels.
   const halfUp = below(half.add(double(convolve(quarter, params, 'toHalf'))), 'half3');
   const all = np.concatenate([image, full, double(convolve(halfUp, params, 'toFull'))]);
-  const fullUp = nn.relu(convolve(all, params, 'full3'));
-  return convolve(fullUp, params, 'logits').transpose([1, 0, 2, 3]);
+  return nn.relu(convolve(all, params, 'full3'));
 }
 
 /** [C, N, H, W] to [outputs, N, H, W]: a matrix product over the channels, plus the bias. */

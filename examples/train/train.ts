@@ -1,11 +1,26 @@
 // Trains a small U-Net. jax-js runs the network forward and backward; warpdice computes the loss
-// from the logits, and the gradient with which the backward pass begins.
+// from the logits, and the gradient with which the backward pass begins. With `head` the loss takes
+// the last layer too: the logits are then never in memory.
 import { setImmediate } from 'node:timers/promises';
 import { numpy as np, vjp } from '@jax-js/jax';
-import type { LossValueAndGrad, TensorLike, ValueAndGradOptions } from 'warpdice';
+import {
+  type Loss,
+  type LossValueAndGrad,
+  linearLogits,
+  type TensorLike,
+  type ValueAndGradOptions,
+} from 'warpdice';
 import { Adam } from './adam.js';
 import { type Slices, sampler } from './data.js';
-import { classNames, initialWeights, toParams, unet, type Weights } from './model.js';
+import {
+  backbone,
+  classNames,
+  featureCount,
+  initialWeights,
+  toParams,
+  unet,
+  type Weights,
+} from './model.js';
 import { seededRandom } from './random.js';
 import type { Team } from './ranks.js';
 
@@ -19,6 +34,7 @@ interface TrainLoss {
 
 interface TrainOptions {
   loss: TrainLoss; // new DiceLoss({ activation: 'softmax' }), or one called like it
+  head?: Loss | undefined; // in its place: takes the features and the last layer
   steps: number;
   batch: number;
   seed: number;
@@ -29,7 +45,7 @@ interface TrainOptions {
 }
 
 export async function train(slices: Slices, options: TrainOptions) {
-  const { loss, steps, batch, seed, learningRate, signal, onStep, team } = options;
+  const { loss, head, steps, batch, seed, learningRate, signal, onStep, team } = options;
   const { height, width } = slices;
   const random = seededRandom(seed);
   const weights = initialWeights(random);
@@ -46,33 +62,46 @@ export async function train(slices: Slices, options: TrainOptions) {
   const images = wholeImages.subarray(first * area, end * area);
   const labelData = wholeLabels.subarray(first * area, end * area);
   const labels = { data: labelData, shape: [end - first, height, width] };
-  const classes = classNames.length;
-  const shape = [end - first, classes, height, width];
-  const out = {
-    value: { data: new Float64Array(1), shape: [] },
-    grad: { data: new Float32Array(classes * images.length), shape },
-  };
+  const channels = head ? featureCount : classNames.length; // of what the network gives
+  const shape = [end - first, channels, height, width];
+  const value = { data: new Float64Array(1), shape: [] };
+  const grad = { data: new Float32Array(channels * images.length), shape };
+  const { 'logits.weight': weight, 'logits.bias': bias, ...others } = weights;
+  const last = [weight, { data: bias.data, shape: [classNames.length] }] as const;
+  const lastGrad = last.map(({ data, shape }) => ({ data: new Float32Array(data.length), shape }));
+  const network = head ? backbone : unet;
 
   for (let step = 1; step <= steps && !signal.aborted; step++) {
     nextBatch(wholeImages, wholeLabels); // every rank draws the same slices
     const x = np.array(images).reshape(labels.shape);
-    const [logits, backward] = vjp((params) => unet(params, x), [toParams(weights)]);
+    const params = toParams(head ? others : weights);
+    const [output, backward] = vjp((params) => network(params, x), [params]);
 
-    const logitData = logits.dataSync();
+    const data = output.dataSync();
     const start = performance.now();
-    loss.valueAndGrad({ data: logitData, shape }, labels, { out });
+    if (head) {
+      const [weight, bias] = lastGrad;
+      const out = { value, grad: { features: grad, weight, bias } };
+      head.valueAndGrad(linearLogits({ data, shape }, ...last), labels, { out });
+    } else {
+      loss.valueAndGrad({ data, shape }, labels, { out: { value, grad } });
+    }
     lossSeconds += (performance.now() - start) / 1000;
 
-    const [ownGradients] = backward(np.array(out.grad.data).reshape(shape));
+    const [ownGradients] = backward(np.array(grad.data).reshape(shape));
     backward.dispose();
     const gradients = read(ownGradients);
+    if (head) {
+      gradients['logits.weight'] = lastGrad[0].data;
+      gradients['logits.bias'] = lastGrad[1].data;
+    }
     if (team) addUp(gradients, team);
     adam.update(
       (name) => gradients[name],
       learningRate * Math.min(step / 10, 1 - (step - 1) / steps),
     );
 
-    onStep(step, out.value.data[0], weights);
+    onStep(step, value.data[0], weights);
     await setImmediate(); // lets the handler of Ctrl-C run
   }
   return { weights, lossSeconds };
