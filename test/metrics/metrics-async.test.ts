@@ -9,7 +9,7 @@ import {
 import { Random } from '../support/random.js';
 import { copyOf, detach, full, onShared, type Typed, tensor } from '../support/tensors.js';
 
-const [N, C, S] = [2, 3, 400_007];
+const [N, C, S] = [2, 3, 200_003];
 
 /** Random logits, labels and weights; large enough that calls are under way together. */
 function make(seed: number): { x: Typed; y: Typed; weight: Typed } {
