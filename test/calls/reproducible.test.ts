@@ -168,6 +168,25 @@ test('channels first, sigmoid: parts are arrays of their own', () => {
   ).toBe(true);
 });
 
+test('many classes: runs stay short where those of other calls become longer with the volume', () => {
+  const loss = new DiceLoss(pooled);
+  const classes = 600;
+  const own = Loss.runVoxels(classes);
+  const size = 40 * own;
+  const logits = Float64Array.from({ length: size * classes }, (_, i) => z[i % z.length] as number);
+  const labels = Uint16Array.from({ length: size }, (_, i) => (7 * i) % classes);
+  const rows = (from: number, to: number) =>
+    [
+      Tensor.from(logits.subarray(from * classes, to * classes), [1, to - from, classes]),
+      Tensor.from(labels.subarray(from, to), [1, to - from], { dtype: 'uint16' }),
+    ] as const;
+  const all = loss.valueAndGrad(...rows(0, size));
+  const [first, second] = [rows(0, 7 * own), rows(7 * own, size)];
+  const sums = loss.statistics(...second).add(loss.statistics(...first));
+  expectBits(loss.fromStatistics(sums).value, all.value);
+  expectBits(loss.gradient(...second, sums), all.grad, 7 * own * classes);
+});
+
 test('any number of threads', () => {
   const [, loss] = losses[4];
   const before = getThreads();
