@@ -1,11 +1,13 @@
 // What Node calls when it loads the addon: the only file that knows whether there is CUDA.
 #include "node/addon.h"
+#include "platform/keep_loaded.h"
 
 #ifdef WARPDICE_CUDA
 #include "node/cuda/classes.h"
 #endif
 
 static Napi::Object init_warpdice(Napi::Env env, Napi::Object exports) {
+  warpdice::keep_loaded();
   warpdice::init(env, exports);
 #ifdef WARPDICE_CUDA
   warpdice::device::export_devices(env, exports);

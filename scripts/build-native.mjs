@@ -26,7 +26,9 @@ function onPath(program) {
 function checkTools() {
   const { platform, arch } = process;
   if (platform === 'win32') {
-    throw new BuildError('Windows is not supported: use WSL 2, where warpdice runs as linux-x64.');
+    throw new BuildError(
+      'the addon cannot be compiled on Windows: use the prebuilt one of win32-x64, or WSL 2, where warpdice runs as linux-x64.',
+    );
   }
   if (arch !== 'x64' && arch !== 'arm64') {
     throw new BuildError(

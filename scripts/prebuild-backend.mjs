@@ -1,23 +1,44 @@
 #!/usr/bin/env node
 // prebuildify knows node-gyp only. It calls this in its place as
 //   rebuild --target=<version> --devdir=<folder> --arch=<arch> --release
-// and then moves build/Release/*.node to prebuilds/. The build has its own folder, so that the
-// options of a published binary do not mix with those of build/. WARPDICE_PREBUILT_FOLDER=build takes what is
-// compiled there, for a machine that has compiled it with these options already.
-import { cpSync, rmSync } from 'node:fs';
+// in the build's folder, and then moves build/Release/*.node there to prebuilds/. Each platform has a folder of its own, so that
+// the options of a published binary do not mix with those of build/. WARPDICE_PREBUILT_FOLDER=build takes what is compiled
+// there, for a machine that has compiled it with these options already.
+// WARPDICE_PLATFORM names the platform; scripts/prebuilds.mjs sets it, and has brought the tools.
+import { cpSync } from 'node:fs';
+import path from 'node:path';
 import { buildNative, reportBuildErrors } from './build-native.mjs';
+import { platforms, prebuiltMpiFile, thisPlatform } from './platforms.mjs';
+import { makeImportLibrary, sysrootOf, zigProgram } from './prebuild-tools.mjs';
+
+const root = path.dirname(import.meta.dirname);
+const name = process.env.WARPDICE_PLATFORM ?? thisPlatform();
+const platform = platforms[name];
+
+/** What CMake is told of the compiler. */
+function definesOf({ compiler, cxx, system, processor, target }) {
+  const defines = ['-DWARPDICE_PREBUILT=ON'];
+  if (system)
+    defines.push(`-DCMAKE_SYSTEM_NAME=${system}`, `-DCMAKE_SYSTEM_PROCESSOR=${processor}`);
+  if (system && cxx) defines.push(`-DCMAKE_CXX_COMPILER=${cxx}`);
+  if (compiler === 'gcc') return [...defines, `-DWARPDICE_SYSROOT=${sysrootOf(name)}`];
+  defines.push('-DCMAKE_TOOLCHAIN_FILE=cmake/zig.cmake', `-DWARPDICE_ZIG=${zigProgram()}`);
+  defines.push(`-DWARPDICE_ZIG_TARGET=${target}`);
+  if (system === 'Windows') defines.push(`-DCMAKE_JS_LIB=${makeImportLibrary()}`);
+  return defines;
+}
 
 await reportBuildErrors(async () => {
   // ON unless said otherwise: a CPU-only published binary would leave GPU users on the CPU.
+  if (!platform.cuda) process.env.WARPDICE_CUDA = 'OFF';
   process.env.WARPDICE_CUDA ||= 'ON';
   // A kernel that spills registers, on any of the GPUs, would be published slow and unseen.
   process.env.WARPDICE_WERROR ||= 'ON';
-  const folder = process.env.WARPDICE_PREBUILT_FOLDER ?? 'build-prebuilt';
-  await buildNative({ out: folder, defines: ['-DWARPDICE_PREBUILT=ON'] });
+  const folder = process.cwd();
+  await buildNative({ out: folder, defines: definesOf(platform) });
+  const addon = 'Release/warpdice.node';
+  cpSync(path.join(folder, addon), path.join(folder, 'build', addon));
   // prebuildify takes the main addon alone.
-  const prebuilds = `prebuilds/${process.platform}-${process.arch}/mpi`;
-  cpSync(`${folder}/Release/mpi`, prebuilds, { recursive: true });
-  if (folder === 'build') return;
-  rmSync('build/Release', { recursive: true, force: true });
-  cpSync(`${folder}/Release`, 'build/Release', { recursive: true });
+  const mpi = prebuiltMpiFile(name);
+  if (mpi) cpSync(path.join(folder, 'Release/mpi/warpdice_mpi.node'), path.join(root, mpi));
 });

@@ -26,7 +26,10 @@ const steps = [
   ['CUDA kernels through nvcc for every architecture', 'node scripts/check-cuda.mjs'],
   // .ci/run: with PTX for one architecture.
   ['prebuilt binary for every architecture', 'npm run -s prebuilds', { WARPDICE_CUDA: 'ON' }],
-  ['its needs, exports and size', 'npm run -s check:binary'],
+  ['it runs on an older C library', 'npm run -s try:prebuilt'],
+  ['it runs on Node 20 to 26, Bun and Deno', 'npm run -s try:prebuilt -- --runtimes'],
+  ['prebuilt binaries of the other platforms', 'npm run -s prebuilds -- --others'],
+  ['they run, where a program here runs them', 'npm run -s try:prebuilt -- --others'],
   ['tarball without a compiler, on Node 20, 22 and 24', 'bash .ci/package'],
   // .ci/run: a part of the cases; of the faults, those that change values or stop the emulator.
   ['CUDA kernels in the emulator, order 1, every case', `${emulator} 1 1`],

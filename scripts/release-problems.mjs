@@ -1,10 +1,8 @@
 // What keeps a release from being whole: one sentence for each thing that is missing or wrong.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-
-/** The prebuilt binaries that a release must hold; on other platforms the package compiles itself. */
-const platforms = [{ name: 'linux-x64', cuda: true }];
+import { platforms, prebuiltFile, prebuiltMpiFile } from './platforms.mjs';
 
 const read = (root, file) => readFileSync(path.join(root, file), 'utf8');
 
@@ -16,42 +14,35 @@ function git(root, ...args) {
 /** What `npm publish` would pack: the built library and a prebuilt binary for each platform. */
 export function problemsOfPackage(root) {
   const problems = [];
-  const { main } = JSON.parse(read(root, 'package.json'));
+  const { main, prebuiltPlatforms } = JSON.parse(read(root, 'package.json'));
   if (!existsSync(path.join(root, main))) problems.push(`${main} is missing: npm run build:ts`);
-  for (const { name, cuda } of platforms) {
-    const folder = path.join(root, 'prebuilds', name);
-    const file = existsSync(folder) && readdirSync(folder).find((one) => one.endsWith('.node'));
-    if (!file) {
-      problems.push(`prebuilds/${name} holds no binary: npm run prebuilds`);
-      continue;
+  // On other platforms the package compiles itself.
+  for (const name of prebuiltPlatforms) {
+    for (const file of [prebuiltFile(name), prebuiltMpiFile(name)].filter(Boolean)) {
+      if (existsSync(path.join(root, file))) problems.push(...problemsOfBinary(root, name, file));
+      else problems.push(`${file} is missing: npm run prebuilds -- --platform ${name}`);
     }
-    problems.push(...problemsOfBinary(root, path.join(folder, file), { name, cuda }));
-    const mpi = path.join(folder, 'mpi', 'warpdice_mpi.node');
-    if (existsSync(mpi)) problems.push(...problemsOfBinary(root, mpi, { name: `${name}/mpi` }));
-    else problems.push(`prebuilds/${name}/mpi holds no binary: npm run prebuilds`);
   }
   return problems;
 }
 
-function problemsOfBinary(root, file, { name, cuda }) {
+function problemsOfBinary(root, name, short) {
   const problems = [];
+  const file = path.join(root, short);
   const check = path.join(import.meta.dirname, 'check-binary.mjs');
-  const { status, stderr } = spawnSync(process.execPath, [check, file], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, [check, name, file], { encoding: 'utf8' });
   if (status !== 0) {
     const details = stderr.trim().split('\n').slice(0, 5);
-    problems.push(
-      `prebuilds/${name} is no binary to publish: ${details.map((s) => s.trim()).join(', ')}`,
-    );
+    problems.push(`${short} is no binary to publish: ${details.map((s) => s.trim()).join(', ')}`);
   }
   const sections = spawnSync('readelf', ['-SW', file], { encoding: 'utf8' }).stdout ?? '';
-  if (cuda && !sections.includes('.nv_fatbin')) {
-    problems.push(
-      `prebuilds/${name} holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc`,
-    );
+  const mustHoldKernels = platforms[name].cuda && short === prebuiltFile(name);
+  if (mustHoldKernels && !sections.includes('.nv_fatbin')) {
+    problems.push(`${short} holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc`);
   }
   const newest = git(root, 'log', '-1', '--format=%ct', '--', 'native', 'cmake', 'CMakeLists.txt');
   if (newest && statSync(file).mtimeMs < Number(newest) * 1000) {
-    problems.push(`prebuilds/${name} is older than the sources: npm run prebuilds`);
+    problems.push(`${short} is older than the sources: npm run prebuilds -- --platform ${name}`);
   }
   return problems;
 }

@@ -15,7 +15,7 @@ namespace warpdice::cpu {
 namespace {
 
 constexpr int kMaxThreads = 256;
-constexpr int kUnknown = -2;  // of Worker::avoids: its affinity must be set again
+[[maybe_unused]] constexpr int kUnknown = -2;  // of Worker::avoids: its affinity must be set again
 
 /// How long an idle thread watches for the next job before it sleeps. The two passes of a training step follow each
 /// other within this time, and waking a sleeping thread costs as much.

@@ -5,6 +5,10 @@
 #include "cpu/engine.h"
 #include "cpu/kernels/kernels.h"
 
+#if defined(WARPDICE_X86)
+#include <cpuid.h>
+#endif
+
 namespace warpdice::cpu {
 
 #if defined(WARPDICE_X86)
@@ -25,20 +29,39 @@ extern const Kernels kernels;
 
 namespace {
 
+#if defined(WARPDICE_X86)
+struct Features {
+  bool avx2 = false, avx512 = false;
+};
+
+/// What the processor has and the system saves. Not __builtin_cpu_supports: it answers from the compiler's runtime, and
+/// that of Zig says no to everything.
+Features features() {
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return {};
+  const bool fma = c & bit_FMA, half = c & bit_F16C;
+  unsigned saved, high;
+  asm volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+  constexpr unsigned kVectors = 0x06, kVectors512 = 0xe6;  // bits of XCR0
+  if ((saved & kVectors) != kVectors || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return {};
+  constexpr unsigned kAvx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+  Features found;
+  found.avx2 = (b & bit_AVX2) && fma && half;
+  found.avx512 = found.avx2 && (saved & kVectors512) == kVectors512 && (b & kAvx512) == kAvx512;
+  return found;
+}
+#endif
+
 /// The best target that this CPU runs, or the one that WARPDICE_SIMD names if it can.
 const Kernels& choose_kernels() {
 #if defined(WARPDICE_X86)
-  __builtin_cpu_init();
-  // Clang 14 has no name for F16C here; every CPU with AVX2 has it.
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const Features has = features();
   const char* forced = std::getenv("WARPDICE_SIMD");
   const std::string name = forced ? forced : "";
   if (name == "baseline") return baseline::kernels;
-  if (name == "avx2" && has_avx2) return avx2::kernels;
-  if (has_avx512 && name != "avx2") return avx512::kernels;
-  return has_avx2 ? avx2::kernels : baseline::kernels;
+  if (name == "avx2" && has.avx2) return avx2::kernels;
+  if (has.avx512 && name != "avx2") return avx512::kernels;
+  return has.avx2 ? avx2::kernels : baseline::kernels;
 #else
   return neon::kernels;
 #endif

@@ -26,19 +26,23 @@ const manifest = {
   name: 'small',
   version: '1.2.3',
   main: './dist/index.js',
+  prebuiltPlatforms: ['linux-x64'],
   scripts: { 'release:check': 'echo release-check' },
 };
 
-/** The addon of this build as prebuilds has it: stripped, and with a section where nvcc puts its kernels. */
+/** A small addon, linked and stripped as those of prebuilds are, and with a section where nvcc puts its kernels. */
 function prebuilt(name: string, withCuda: boolean) {
   const kernels = path.join(made, 'kernels');
   writeFileSync(kernels, 'machine code');
-  const section = withCuda ? ['--add-section', `.nv_fatbin=${kernels}`] : [];
-  const addon = path.join(root, 'build/Release/warpdice.node');
-  execFileSync('objcopy', ['--strip-unneeded', ...section, addon, path.join(made, name)]);
+  const source = path.join(made, 'addon.c');
+  writeFileSync(source, 'void* napi_register_module_v1(void* env, void* e) { return e; }\n');
+  const addon = path.join(made, name);
+  const linked = ['-s', '-Wl,-z,nodelete', '-Wl,-z,now', '-nostdlib', '-o', addon];
+  execFileSync('cc', ['-shared', '-fPIC', source, ...linked]);
+  if (withCuda) execFileSync('objcopy', ['--add-section', `.nv_fatbin=${kernels}`, addon]);
 }
 
-const binary = () => path.join(folder, 'prebuilds/linux-x64/warpdice.node');
+const binary = () => path.join(folder, 'prebuilds/linux-x64/warpdice.glibc.node');
 const mpiBinary = () => path.join(folder, 'prebuilds/linux-x64/mpi/warpdice_mpi.node');
 
 function release(...args: string[]) {
@@ -72,7 +76,7 @@ beforeEach(() => {
   folder = path.join(made, 'tried');
   cpSync(path.join(made, 'whole'), folder, { recursive: true });
   cpSync(path.join(made, 'with-cuda.node'), binary());
-  cpSync(path.join(root, 'build/Release/mpi/warpdice_mpi.node'), mpiBinary());
+  cpSync(path.join(made, 'without-cuda.node'), mpiBinary());
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 afterAll(() => rmSync(made, { recursive: true }));
@@ -90,7 +94,8 @@ test('a clean clone without binaries is not published', () => {
   const { status, problems } = release('--check-package');
   expect(problems).toEqual([
     'release: ./dist/index.js is missing: npm run build:ts',
-    'release: prebuilds/linux-x64 holds no binary: npm run prebuilds',
+    'release: prebuilds/linux-x64/warpdice.glibc.node is missing: npm run prebuilds -- --platform linux-x64',
+    'release: prebuilds/linux-x64/mpi/warpdice_mpi.node is missing: npm run prebuilds -- --platform linux-x64',
   ]);
   expect(status).toBe(1);
 });
@@ -163,17 +168,17 @@ const packageFaults: typeof faults = [
   [
     'a binary without CUDA',
     () => cpSync(path.join(made, 'without-cuda.node'), binary()),
-    /prebuilds\/linux-x64 holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc/,
+    /linux-x64\/warpdice\.glibc\.node holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc/,
   ],
   [
     'something that is no addon',
     () => cpSync(path.join(root, 'package.json'), binary()),
-    /prebuilds\/linux-x64 is no binary to publish/,
+    /linux-x64\/warpdice\.glibc\.node is no binary to publish/,
   ],
   [
     'a binary older than the sources',
     () => utimesSync(binary(), 1000, 1000),
-    /prebuilds\/linux-x64 is older than the sources: npm run prebuilds/,
+    /linux-x64\/warpdice\.glibc\.node is older than the sources: npm run prebuilds -- --platform linux-x64/,
   ],
 ];
 

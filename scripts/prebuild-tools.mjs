@@ -1,0 +1,185 @@
+// Brings what a prebuilt binary of another platform is compiled with: an old glibc's libraries from npm, Zig from PyPI.
+// They are kept in a cache folder outside the tree (WARPDICE_CI_CACHE); what Debian's packages bring is only named.
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { BuildError } from './build-native.mjs';
+import { platforms } from './platforms.mjs';
+
+const require = createRequire(import.meta.url);
+const { WARPDICE_CI_CACHE, XDG_CACHE_HOME } = process.env;
+const cache =
+  WARPDICE_CI_CACHE ??
+  path.join(XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'warpdice-ci');
+const zigVersion = '0.17.1';
+
+function run(program, ...args) {
+  const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status === 0) return stdout;
+  throw new BuildError(`${program} ${args.join(' ')} failed: ${error?.message ?? stderr.trim()}`);
+}
+
+/** Whether a program can be started. */
+export const has = (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+
+const sysrootFolder = ({ triple, package: spec }) =>
+  path.join(cache, `sysroot-${triple}-${spec.split('@').at(-1)}`);
+
+/** The folder of the old glibc's libraries for a platform. */
+export const sysrootOf = (name) =>
+  path.join(
+    sysrootFolder(platforms[name].sysroot),
+    `${platforms[name].sysroot.triple}-unknown-linux-gnu/sysroot`,
+  );
+
+/** Fetches the libraries: only they are used, at link time, and nothing of the package is run. */
+function bringSysroot({ triple, package: spec }) {
+  const folder = sysrootFolder({ triple, package: spec });
+  if (existsSync(path.join(folder, 'whole'))) return;
+  console.log(`prebuilds: fetching ${spec}`);
+  rmSync(folder, { recursive: true, force: true }); // half made, by a run that was ended
+  mkdirSync(folder, { recursive: true });
+  run('npm', 'pack', '--silent', '--pack-destination', folder, spec);
+  const tarball = readdirSync(folder).find((file) => file.endsWith('.tgz'));
+  run('tar', '-xf', path.join(folder, tarball), '-C', folder);
+  const root = `./${triple}-unknown-linux-gnu/sysroot`;
+  const archive = path.join(folder, `package/${triple}-unknown-linux-gnu.tar.xz`);
+  run('tar', '-xf', archive, '-C', folder, `${root}/lib`, `${root}/usr/lib`);
+  // Its linker scripts name these.
+  for (const lib of ['lib', 'usr/lib']) symlinkSync('lib', path.join(folder, root, `${lib}64`));
+  rmSync(path.join(folder, tarball));
+  rmSync(path.join(folder, 'package'), { recursive: true });
+  writeFileSync(path.join(folder, 'whole'), '');
+}
+
+const zigFolder = path.join(cache, `zig-${zigVersion}`);
+
+/** Zig's program, once it is there. */
+export function zigProgram() {
+  const lib = path.join(zigFolder, 'lib');
+  return path.join(lib, readdirSync(lib)[0], 'site-packages/ziglang/zig');
+}
+
+function bringZig() {
+  if (existsSync(path.join(zigFolder, 'whole'))) return;
+  console.log(`prebuilds: fetching Zig ${zigVersion}`);
+  rmSync(zigFolder, { recursive: true, force: true });
+  run('python3', '-m', 'venv', zigFolder);
+  const pip = path.join(zigFolder, 'bin/pip');
+  run(pip, 'install', '--quiet', '--disable-pip-version-check', `ziglang==${zigVersion}`);
+  writeFileSync(path.join(zigFolder, 'whole'), '');
+}
+
+/** The import library of node.exe: which of its functions an addon may call. Returns the file. */
+export function makeImportLibrary() {
+  const folder = path.join(cache, 'node-import-library');
+  mkdirSync(folder, { recursive: true });
+  const { def_paths: definitions } = require('node-api-headers');
+  const names = [definitions.js_native_api_def, definitions.node_api_def].flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split(/\r?\n/)
+      .filter((line) => /^\s*napi_|^\s*node_api_/.test(line)),
+  );
+  const definition = path.join(folder, 'node.def');
+  writeFileSync(definition, `NAME NODE.EXE\nEXPORTS\n${names.join('\n')}\n`);
+  const library = path.join(folder, 'libnode.a');
+  run(zigProgram(), 'dlltool', '-m', 'i386:x86-64', '-d', definition, '-l', library);
+  return library;
+}
+
+/** Fetches a package of npm's and returns its folder. Nothing of it is run. */
+export function npmPackage(spec) {
+  const folder = path.join(cache, spec.replaceAll('/', '+'));
+  if (!existsSync(path.join(folder, 'whole'))) {
+    console.log(`prebuilds: fetching ${spec}`);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    run('npm', 'pack', '--silent', '--pack-destination', folder, spec);
+    const tarball = path.join(
+      folder,
+      readdirSync(folder).find((file) => file.endsWith('.tgz')),
+    );
+    run('tar', '-xf', tarball, '-C', folder);
+    rmSync(tarball);
+    writeFileSync(path.join(folder, 'whole'), '');
+  }
+  return path.join(folder, 'package');
+}
+
+/** Fetches a wheel of PyPI's and returns the folder of its files. */
+export function wheel(name, platform) {
+  const folder = path.join(cache, `${name}-${platform}`);
+  if (!existsSync(path.join(folder, 'whole'))) {
+    console.log(`prebuilds: fetching ${name} for ${platform}`);
+    rmSync(folder, { recursive: true, force: true });
+    const of = ['--no-deps', '--only-binary', ':all:', '--platform', platform, '--target', folder];
+    run('python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...of, name);
+    writeFileSync(path.join(folder, 'whole'), '');
+  }
+  return folder;
+}
+
+/** Fetches a package of a later or an earlier Debian, from where this system gets its own, and returns its files' folder. */
+export function debianPackage(name, suite) {
+  const folder = path.join(cache, `${suite}-${name}`);
+  if (existsSync(path.join(folder, 'whole'))) return folder;
+  console.log(`prebuilds: fetching ${name} of Debian ${suite}`);
+  rmSync(folder, { recursive: true, force: true });
+  const lists = path.join(folder, 'lists');
+  mkdirSync(path.join(lists, 'partial'), { recursive: true });
+  const sources = path.join(folder, 'sources.list');
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  writeFileSync(sources, `deb [signed-by=${keys}] ${debianMirror()} ${suite} main\n`);
+  const options = [
+    `Dir::Etc::SourceList=${sources}`,
+    'Dir::Etc::SourceParts=-',
+    `Dir::State::Lists=${lists}`,
+    'Dir::State::Status=/dev/null', // or only what is newer than what is installed is seen
+    'APT::Sandbox::User=root',
+  ].flatMap((option) => ['-o', option]);
+  run('apt-get', ...options, '-qq', 'update');
+  run(
+    'sh',
+    '-c',
+    'cd "$1" && shift && exec apt-get "$@"',
+    'sh',
+    folder,
+    ...options,
+    '-qq',
+    'download',
+    name,
+  );
+  const deb = readdirSync(folder).find((file) => file.endsWith('.deb'));
+  run('dpkg-deb', '-x', path.join(folder, deb), folder);
+  writeFileSync(path.join(folder, 'whole'), '');
+  return folder;
+}
+
+function debianMirror() {
+  const repositories = run('apt-get', 'indextargets', '--format', '$(REPO_URI)').split('\n');
+  const mirror = repositories.find((uri) => /\/debian\/?$/.test(uri));
+  if (mirror === undefined) throw new BuildError('this system has no sources of Debian packages.');
+  return mirror;
+}
+
+/** Brings the tools of a platform; throws a BuildError that names what is lacking. */
+export function bringTools(name) {
+  const { compiler, cxx, debian, sysroot } = platforms[name];
+  if (compiler === 'zig') return bringZig();
+  if (!has(cxx)) {
+    throw new BuildError(
+      `${name} needs ${cxx}${debian ? ` (on Debian: apt-get install ${debian})` : ''}.`,
+    );
+  }
+  bringSysroot(sysroot);
+}
