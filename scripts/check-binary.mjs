@@ -38,7 +38,8 @@ function check(file) {
   const [platform, arch] = name.split('-');
   if (machine !== machines[`${platform}-${arch}`]) problems.push(`is for ${machine}`);
   for (const library of needs) {
-    if (!libraries[platforms[name].libc ?? platform].test(library)) problems.push(`needs ${library}`);
+    if (!libraries[platforms[name].libc ?? platform].test(library))
+      problems.push(`needs ${library}`);
   }
   // Of glibc 2.18, which the sysroot's 2.17 does not know yet: libstdc++ asks for it.
   const alsoThere = glibc ? ['__cxa_thread_atexit_impl'] : [];
