@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import * as warpdice from '../../lib/index.js';
-import { tfLoss } from '../../lib/tfjs.js';
+import { headLoss, tfLoss } from '../../lib/tfjs.js';
 import * as tf from '../support/tensorflow.js';
 
 beforeAll(() => {
@@ -15,7 +15,7 @@ beforeAll(() => {
 });
 
 const lib = path.join(__dirname, '..', '..', 'lib');
-const scope: Record<string, unknown> = { ...warpdice, tf, tfLoss };
+const scope: Record<string, unknown> = { ...warpdice, tf, tfLoss, headLoss };
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
 interface Example {
