@@ -31,8 +31,10 @@ export interface NativeLossOptions {
   alpha?: number;
   /** Tversky: weight of false negatives. Default 0.5. */
   beta?: number;
-  /** Weighting, of generalized Dice. Default square. */
+  /** Weighting, of generalized Dice; plusOne: of the Wasserstein loss. Default square. */
   weighting?: number;
+  /** The largest of distances, where the loss measures from it. Default 0: from the distance to the background. */
+  largestDistance?: number;
   /** AbsentPolicy. Default formula. */
   absent?: number;
   /** lambda_overlap. Default 1. */
@@ -41,10 +43,16 @@ export interface NativeLossOptions {
   crossEntropyFactor?: number;
   /** From 0 to 1. Default 0. */
   labelSmoothing?: number;
+  /** [C], of the cross-entropy in place of classWeights. */
+  entropyWeights?: Float64Array | undefined;
+  /** [C] or [1], with sigmoid: multiplies the terms t*-log p of the cross-entropy. */
+  positiveWeight?: Float64Array | undefined;
   /** lambda_focal; not 0 needs an activation. Default 0. */
   focalFactor?: number;
   /** At least 0. Default 2. */
   focalGamma?: number;
+  /** [C] or [1], alpha: multiplies the terms of t in the focal loss; with sigmoid 1 - alpha multiplies those of 1 - t. */
+  focalAlpha?: Float64Array | undefined;
   /** Overlap; wasserstein for that kind, and only there. Default product. */
   overlap?: number;
   /** [C,C], of overlap wasserstein: M[c,j] from the target's class c to the predicted class j. */
@@ -81,9 +89,10 @@ export interface NativeCall {
   target: NativeMemory | undefined;
   targetType: number;
   targetIsLabels: boolean;
-  /** [N,S] */
+  /** [N,S]; weightOfClasses: a number per class and voxel, in the layout of the predictions. */
   weight: NativeMemory | undefined;
   weightType: number;
+  weightOfClasses: boolean;
   /**
    * float64 [groups,C,8]: `Sums` of native/math/sums.h. Written by step statistics (optional then), else read: groups is
    * then statisticsSamples, or 1 when pooled.
@@ -168,9 +177,13 @@ export interface NativeCount {
   targetType: number;
   targetIsLabels: boolean;
   ignoreIndex: number | undefined;
-  /** [N,S]: voxels of weight 0 are left out. */
+  /**
+   * [N,S]: voxels of weight 0 are left out. weightOfClasses, for decision threshold: a number per class and voxel, in the
+   * layout of the predictions.
+   */
   weight: NativeMemory | undefined;
   weightType: number;
+  weightOfClasses: boolean;
   /** Whether label maps have the shape of masks with a class axis. Such that can only be one-hot masks are refused. */
   mayBeOneHot: boolean;
   /** On a device only, where no Counts know it: whether each sample is counted by itself too. */

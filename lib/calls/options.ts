@@ -11,6 +11,14 @@ export interface CallOptions {
    * the activation. A voxel of weight 0 is not read: it contributes nothing and gets gradient 0, whatever its predictions and
    * its target are (NaN, a label that is no class). Weights should be >= 0; this is not checked. A NaN weight makes the loss
    * NaN. Default ones.
+   *
+   * In the shape of the predictions it is a weight w_c of each class of each voxel, for labels that say nothing about some
+   * classes (partial annotation). Each sum of class c then has w_c in place of w, wherever a formula has a w: with softmax the
+   * cross-entropy and the focal loss of a voxel have the weight of the target's class, and all classes still share the
+   * softmax. The weights of a voxel that `ignoreIndex` leaves out are 0. A class of weight 0 adds nothing to the sums. Its
+   * gradient is 0 unless it is mixed with classes that count, by softmax or the distances of
+   * {@link GeneralizedWassersteinDiceLoss}; then its predictions must not be NaN. {@link SegmentationMetrics} takes such
+   * weights for decision `'threshold'`.
    */
   weight?: TensorLike;
 }

@@ -87,6 +87,7 @@ export class Preparer {
       call.weight = weight;
       native.weight = memoryOf(weight);
       native.weightType = codeOf(weight.dtype);
+      native.weightOfClasses = geometry.weightOfClasses;
     }
     try {
       if (operation.steps === Step.statistics) this.#placeStatistics(call, options.out);

@@ -102,12 +102,13 @@ function checkWeight(
   channelsLast: boolean,
 ): void {
   const samples = first[0] as number;
+  const classes = first[channelsLast ? first.length - 1 : 1] as number;
   const wanted = [samples, ...full];
-  const withClass = channelsLast ? [...wanted, 1] : [samples, 1, ...full];
-  const oneClass = first[channelsLast ? first.length - 1 : 1] === 1;
-  if (sameShape(shape, wanted) || (oneClass && sameShape(shape, withClass))) return;
+  const ofClasses = channelsLast ? [...wanted, classes] : [samples, classes, ...full];
+  if (sameShape(shape, wanted) || sameShape(shape, ofClasses)) return;
   const name = `weight, with a target of shape ${showShape(target.shape)},`;
-  throw rangeError(`shape ${showShape(wanted)}`, name, shape);
+  const either = classes > 1 ? ` or ${showShape(ofClasses)}` : '';
+  throw rangeError(`shape ${showShape(wanted)}${either}`, name, shape);
 }
 
 /** The spatial axes. */

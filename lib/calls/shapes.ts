@@ -10,9 +10,22 @@ import { layoutAdvice } from './layout-advice.js';
 
 /** The options of a loss that shapes are checked against. */
 type GeometryOptions = Pick<NativeLossOptions, 'channelsLast' | 'ignoreIndex'> &
-  Partial<Pick<NativeLossOptions, 'activation' | 'background' | 'classWeights' | 'distances'>> & {
+  Partial<
+    Pick<
+      NativeLossOptions,
+      | 'activation'
+      | 'background'
+      | 'classWeights'
+      | 'entropyWeights'
+      | 'positiveWeight'
+      | 'focalAlpha'
+      | 'distances'
+    >
+  > & {
     /** Whether predictions may also be masks of integers. */
     masks?: boolean;
+    /** See ResolvedOptions. Without it, options of the parts are those of the loss itself. */
+    hasParts?: boolean;
   };
 
 /** The options of a loss as calls need them: those for the addon, and whether its results show the parts of the value. */
@@ -33,11 +46,8 @@ export function isPerGroup(options: NativeLossOptions): boolean {
 }
 
 /** Throws when a loss cannot have this number of classes. where: the argument that has them, for messages. */
-export function checkClasses(
-  { activation, background, classWeights, distances }: GeometryOptions,
-  classes: number,
-  where: () => string,
-): void {
+export function checkClasses(options: GeometryOptions, classes: number, where: () => string): void {
+  const { activation, background, distances } = options;
   if (classes === 1 && activation === Activation.softmax) {
     throw new RangeError(
       `Expected 2 or more classes for activation 'softmax' but received 1, in ${where()}: use 'sigmoid'`,
@@ -48,19 +58,39 @@ export function checkClasses(
       `Expected 2 or more classes for background: false but received 1, in ${where()}`,
     );
   }
-  if (classWeights !== undefined && classWeights.length !== classes) {
-    throw rangeError(
-      `${classes} numbers, one per class,`,
-      'classWeights',
-      classWeights.length > 16 ? classWeights : [...classWeights],
-      `the classes are counted in ${where()}`,
-    );
+  const [entropy, focal] = options.hasParts ? partsOfCompound : partsAlone;
+  const { positiveWeight, focalAlpha } = options;
+  expectPerClass(options.classWeights, '', 'classWeights', classes, where);
+  expectPerClass(options.entropyWeights, entropy, 'classWeights', classes, where);
+  if (positiveWeight?.length !== 1) {
+    expectPerClass(positiveWeight, entropy, 'positiveWeight', classes, where);
   }
+  if (focalAlpha?.length !== 1) expectPerClass(focalAlpha, focal, 'alpha', classes, where);
   if (distances !== undefined && distances.length !== classes ** 2) {
     throw new RangeError(
       `Expected ${classes} rows, one per class, for distances but received ${Math.sqrt(distances.length)}: the classes are counted in ${where()}`,
     );
   }
+}
+
+const partsOfCompound = ['crossEntropy.', 'focal.'] as const;
+const partsAlone = ['', ''] as const;
+
+/** part: before the option's name in messages. */
+function expectPerClass(
+  numbers: Float64Array | undefined,
+  part: string,
+  option: string,
+  classes: number,
+  where: () => string,
+): void {
+  if (numbers === undefined || numbers.length === classes) return;
+  throw rangeError(
+    `${classes} numbers, one per class,`,
+    part + option,
+    numbers.length > 16 ? numbers : [...numbers],
+    `the classes are counted in ${where()}`,
+  );
 }
 
 /** N, C, S of a call and the kind of its target. A loss has one Geometry, which every call overwrites. */
@@ -69,6 +99,8 @@ export class Geometry {
   classes = 0;
   voxels = 0;
   labels = false;
+  /** Whether the weight, if there is one, is a number per class and voxel. */
+  weightOfClasses = false;
   #axis = -1; // of the classes; -1 for rank 1
   #shape: readonly number[] = []; // of the predictions
 
@@ -160,15 +192,13 @@ export class Geometry {
   #checkWeight(predictions: Shaped, weight: Tensor): void {
     checkWeightDType(weight);
     const { shape } = predictions;
-    const fits =
-      this.#axis < 0
-        ? sameShape(weight.shape, shape)
-        : sameShapeWithout(weight.shape, shape, this.#axis) ||
-          (this.classes === 1 && sameShape(weight.shape, shape));
-    if (fits) return;
+    const same = sameShape(weight.shape, shape);
+    this.weightOfClasses = same && this.classes > 1;
+    if (same || (this.#axis >= 0 && sameShapeWithout(weight.shape, shape, this.#axis))) return;
     const wanted = shape.filter((_, axis) => axis !== this.#axis);
+    const either = this.classes > 1 ? ` or ${showShape(shape)}` : '';
     throw new RangeError(
-      `Expected shape ${showShape(wanted)} for weight, with ${this.#names.predictions} of shape ${showShape(shape)}, but received ${showShape(weight.shape)}`,
+      `Expected shape ${showShape(wanted)}${either} for weight, with ${this.#names.predictions} of shape ${showShape(shape)}, but received ${showShape(weight.shape)}`,
     );
   }
 }

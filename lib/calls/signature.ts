@@ -16,9 +16,14 @@ export function signatureOf(options: NativeLossOptions): string {
     `activation ${nameOf(Activation, options.activation)}`,
   ];
   if (options.crossEntropyFactor) {
+    const { positiveWeight } = options;
     meaning.push(options.labelSmoothing ? 'smoothed cross-entropy' : 'cross-entropy');
+    if (positiveWeight) meaning.push(`positive weight ${fingerprint(positiveWeight)}`);
   }
-  if (options.focalFactor) meaning.push(`focal ${options.focalGamma}`);
+  if (options.focalFactor) {
+    meaning.push(`focal ${options.focalGamma}`);
+    if (options.focalAlpha) meaning.push(`alpha ${fingerprint(options.focalAlpha)}`);
+  }
   if (options.overlap === Overlap.minimum) meaning.push('minimum');
   if (options.distances) meaning.push(`distances ${fingerprint(options.distances)}`);
   // The sums of a run have other last bits with other instructions.

@@ -40,6 +40,9 @@ export interface StatisticsJson {
  *     crossEntropy E = sum w*-t*log p    uniform U = sum w*-log p    (sigmoid: of p and 1-p, see CrossEntropyOptions)
  *     focal F = sum w*t*(1-p)^gamma*-log p    (sigmoid: of p and 1-p, see FocalOptions)
  *
+ * w is the weight of the voxel or, with a weight per class, the class's own. The options `positiveWeight` of a cross-entropy
+ * and `alpha` of a focal loss are factors in E, U and F.
+ *
  * With overlap `'minimum'`, I = sum w*min(p, t). k is 2 for the squared denominator and 1 for the linear one. A sum that the
  * loss does not need is 0. Statistics are small and always float64. They add up: the sums of the parts of a volume, added,
  * are the sums of the volume.

@@ -112,14 +112,14 @@ export interface LossOptions {
 }
 
 /**
- * The cross-entropy, with the class weights k_c and the label smoothing s. The sums are over the voxels and classes of the
+ * The cross-entropy, with the class weights k_c, the label smoothing s and, with sigmoid, the positive weight a_c. The sums are over the voxels and classes of the
  * whole batch, and the divisor is that of PyTorch. With softmax:
  *
  *     CE = sum w*k_c*t'_c*-log p_c / sum w*k_c*t_c        t' = (1-s)*t + s/C
  *
  * With sigmoid it is the binary cross-entropy:
  *
- *     CE = sum w*k_c*-(t'*log p + (1-t')*log(1-p)) / sum w*k_c        t' = (1-s)*t + s/2
+ *     CE = sum w*k_c*-(a_c*t'*log p + (1-t')*log(1-p)) / sum w*k_c        t' = (1-s)*t + s/2
  *
  * log p is computed from the logits (log-sum-exp), never from a rounded p, so that also large logits give an exact value: up to
  * 1e37 in magnitude in float32, where differences of larger ones may overflow to Infinity, and up to 1e305 in float64.
@@ -130,22 +130,40 @@ export interface CrossEntropyOptions {
   weight?: number;
   /** The label smoothing s, from 0 to 1. Default 0. */
   labelSmoothing?: number;
+  /**
+   * k_c of the cross-entropy alone, in place of the loss's `classWeights`: one number per class, finite and >= 0. With softmax
+   * they are what `torch.nn.CrossEntropyLoss` calls `weight`, and the mean divides by them. Default: the loss's `classWeights`.
+   */
+  classWeights?: readonly number[] | Float64Array;
+  /**
+   * a_c, which multiplies the terms of the target 1: one number, or one per class, finite and >= 0. Only with sigmoid. It is
+   * what `torch.nn.BCEWithLogitsLoss` calls `pos_weight`: the mean does not divide by it. Default 1.
+   */
+  positiveWeight?: number | readonly number[] | Float64Array;
 }
 
 /**
- * The focal loss of Lin et al. 2017, arXiv 1708.02002, with the class weights k_c and the exponent g. The sums are over
- * voxels and classes. With softmax:
+ * The focal loss of Lin et al. 2017, arXiv 1708.02002, with the class weights k_c, the exponent g and the balance alpha. The
+ * sums are over voxels and classes. With softmax:
  *
- *     focal = sum w*k_c*t_c*(1-p_c)^g*-log p_c / sum w*k_c
+ *     focal = sum w*k_c*alpha_c*t_c*(1-p_c)^g*-log p_c / sum w*k_c
  *
- * With sigmoid it is the binary focal loss, whose terms are t*(1-p)^g*-log p + (1-t)*p^g*-log(1-p). Value and gradient are
- * finite at every p > 0 and for every g. Reduction `'sum'` does not divide; `'none'` gives the mean within each sample.
+ * With sigmoid it is the binary focal loss, whose terms are alpha*t*(1-p)^g*-log p + (1-alpha)*(1-t)*p^g*-log(1-p). Without
+ * alpha these factors are ones. Value and gradient are finite at every p > 0 and for every g. Reduction `'sum'` does not
+ * divide; `'none'` gives the mean within each sample.
  */
 export interface FocalOptions {
   /** The weight of the focal loss in the value, finite and > 0. Default 1. */
   weight?: number;
   /** The exponent g, finite and >= 0. With 0 it is the cross-entropy with another divisor. Default 2. */
   gamma?: number;
+  /**
+   * The balance alpha, by which the mean does not divide. With sigmoid one number from 0 to 1, or one per class: the weight of
+   * the target 1, where 1 - alpha is that of the target 0, as in the paper and in torchvision, MONAI and smp. With softmax one
+   * number per class, finite and >= 0; MONAI and kornia make [1 - a, a, a, ...] of one number a. Default: no factors, which is
+   * twice the loss of alpha 0.5.
+   */
+  alpha?: number | readonly number[] | Float64Array;
 }
 
 /** The options of {@link TverskyLoss}. */
@@ -180,6 +198,18 @@ export interface GeneralizedWassersteinDiceOptions
   distances: readonly (readonly number[] | Float64Array)[];
   /** The background class b. A voxel of class c that is predicted as background has the distance M[c][b]. Default 0. */
   backgroundIndex?: number;
+  /**
+   * The weights of the classes: `'default'` those of the paper, k_c for all classes but b in A; `'GDL'` k_c/(V_c + 1) for all
+   * classes, b included, in A and in the sum of I_c beside it. Default `'default'`.
+   */
+  weighting?: 'default' | 'GDL';
+  /**
+   * The distance D_c from which A measures how near a prediction is to class c: `'background'` M[c][b], so that a voxel taken for
+   * background adds 0; `'largest'` the largest number of M, as in the authors' later program and in MONAI. Both are the same
+   * where every class is at the largest distance from b. Default `'background'`; `'largest'` for weighting `'GDL'`, which
+   * has no other.
+   */
+  measuredFrom?: 'background' | 'largest';
 }
 
 /** What CrossEntropyLoss and FocalLoss have in common. Every option means what it means in {@link LossOptions}. */
@@ -195,7 +225,7 @@ export interface PlainLossOptions
 /** The options of {@link CrossEntropyLoss}. */
 export interface CrossEntropyLossOptions
   extends PlainLossOptions,
-    Pick<CrossEntropyOptions, 'labelSmoothing'> {}
+    Pick<CrossEntropyOptions, 'labelSmoothing' | 'positiveWeight'> {}
 
 /** The options of {@link FocalLoss}. */
-export interface FocalLossOptions extends PlainLossOptions, Pick<FocalOptions, 'gamma'> {}
+export interface FocalLossOptions extends PlainLossOptions, Pick<FocalOptions, 'gamma' | 'alpha'> {}

@@ -8,7 +8,13 @@ import type {
   LossOptions,
   PlainLossOptions,
 } from './options.js';
-import { checkFocalGamma, checkSmoothing, resolveOptions } from './resolve.js';
+import { resolveOptions } from './resolve.js';
+import {
+  checkFocalAlpha,
+  checkFocalGamma,
+  checkPositiveWeight,
+  checkSmoothing,
+} from './resolve-likelihood.js';
 
 const common = [
   'classWeights',
@@ -20,15 +26,20 @@ const common = [
 ] as const;
 
 export function resolveCrossEntropy(options: CrossEntropyLossOptions): ResolvedOptions {
-  checkKeys(options, 'options', ['activation', 'labelSmoothing', ...common]);
+  checkKeys(options, 'options', ['activation', 'labelSmoothing', 'positiveWeight', ...common]);
+  const { activation = 'softmax', positiveWeight } = options;
   const labelSmoothing = checkSmoothing(options.labelSmoothing, 'labelSmoothing');
-  return resolvePlain(options, { crossEntropy: { labelSmoothing } });
+  checkPositiveWeight(positiveWeight, 'positiveWeight', activation);
+  const crossEntropy = { labelSmoothing, ...(positiveWeight !== undefined && { positiveWeight }) };
+  return resolvePlain(options, { crossEntropy });
 }
 
 export function resolveFocal(options: FocalLossOptions): ResolvedOptions {
-  checkKeys(options, 'options', ['activation', 'gamma', ...common]);
+  checkKeys(options, 'options', ['activation', 'gamma', 'alpha', ...common]);
+  const { activation = 'softmax', alpha } = options;
   const gamma = checkFocalGamma(options.gamma, 'gamma');
-  return resolvePlain(options, { focal: { gamma } });
+  checkFocalAlpha(alpha, 'alpha', activation);
+  return resolvePlain(options, { focal: { gamma, ...(alpha !== undefined && { alpha }) } });
 }
 
 /** part: the loss, as a part of a compound one. */

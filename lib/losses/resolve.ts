@@ -32,14 +32,8 @@ import {
   Weighting,
 } from '../native/codes.js';
 import { makeArray } from '../tensors/allocate.js';
-import type {
-  CrossEntropyOptions,
-  FocalOptions,
-  GeneralizedDiceOptions,
-  GeneralizedWassersteinDiceOptions,
-  LossOptions,
-  TverskyOptions,
-} from './options.js';
+import type { GeneralizedWassersteinDiceOptions, LossOptions, TverskyOptions } from './options.js';
+import { checkClassWeights, crossEntropyOf, focalOf } from './resolve-likelihood.js';
 
 /** What distinguishes one loss class from the others. */
 export interface Definition {
@@ -57,13 +51,14 @@ export interface Definition {
 
 /** Every option of every class. */
 type Options = LossOptions &
-  TverskyOptions &
-  Pick<GeneralizedDiceOptions, 'weighting'> &
-  Partial<Pick<GeneralizedWassersteinDiceOptions, 'distances' | 'backgroundIndex'>>;
+  TverskyOptions & { weighting?: unknown } & Partial<
+    Pick<GeneralizedWassersteinDiceOptions, 'distances' | 'backgroundIndex' | 'measuredFrom'>
+  >;
 
 const activations = namesOf(Activation);
 const reductions = namesOf(Reduction);
-const weightings = namesOf(Weighting);
+const weightings = ['square', 'simple', 'uniform'] as const;
+const wassersteinWeightings = ['default', 'GDL'] as const;
 const overlaps = ['product', 'minimum'] as const;
 const denominators = ['squared', 'linear'] as const;
 const transforms = ['none', 'log', 'log-cosh'] as const;
@@ -91,16 +86,16 @@ export function resolveOptions(given: object, definition: Definition): ResolvedO
     smoothNumerator: checkNonNegative(options.smoothNumerator, 'smoothNumerator', 0),
     smoothDenominator: checkNonNegative(options.smoothDenominator, 'smoothDenominator', 1e-7),
     ignoreIndex: checkIgnoreIndex(options.ignoreIndex),
-    classWeights: checkClassWeights(options.classWeights),
+    classWeights: checkClassWeights(options.classWeights, 'classWeights'),
     alpha: checkNonNegative(options.alpha, 'alpha', 0.5),
     beta: checkNonNegative(options.beta, 'beta', 0.5),
-    weighting: Weighting[checkOneOf(options.weighting, 'weighting', weightings, 'square')],
     ...overlapOf(options, definition),
     ...transformOf(options, definition),
     ...crossEntropyOf(
       options.crossEntropy === undefined ? defaults.crossEntropy : options.crossEntropy,
+      activation,
     ),
-    ...focalOf(options.focal === undefined ? defaults.focal : options.focal),
+    ...focalOf(options.focal === undefined ? defaults.focal : options.focal, activation),
   };
   const hasParts = isCompound(resolved);
   if (hasParts) {
@@ -120,10 +115,11 @@ export function resolveOptions(given: object, definition: Definition): ResolvedO
 function overlapOf(
   options: Options,
   { kind, defaults = {} }: Definition,
-): Pick<NativeLossOptions, 'squared' | 'overlap' | 'distances' | 'backgroundIndex'> {
+): Pick<NativeLossOptions, 'squared' | 'overlap' | 'weighting'> & Partial<WassersteinOptions> {
   if (kind === LossKind.wasserstein) {
-    return { squared: false, overlap: Overlap.wasserstein, ...distancesOf(options) };
+    return { squared: false, overlap: Overlap.wasserstein, ...wassersteinOf(options) };
   }
+  const weighting = checkOneOf(options.weighting, 'weighting', weightings, 'square');
   const overlap = checkOneOf(options.overlap, 'overlap', overlaps, 'product');
   const minimum = overlap === 'minimum';
   const denominator = checkOneOf(
@@ -135,7 +131,35 @@ function overlapOf(
   if (minimum && denominator !== 'linear') {
     throw cannotCombine("denominator 'squared'", "overlap 'minimum'", "use 'linear'");
   }
-  return { squared: denominator === 'squared', overlap: Overlap[overlap] };
+  return {
+    squared: denominator === 'squared',
+    overlap: Overlap[overlap],
+    weighting: Weighting[weighting],
+  };
+}
+
+type WassersteinOptions = Required<
+  Pick<NativeLossOptions, 'distances' | 'backgroundIndex' | 'largestDistance' | 'weighting'>
+>;
+
+function wassersteinOf(options: Options): WassersteinOptions {
+  const weighting = checkOneOf(options.weighting, 'weighting', wassersteinWeightings, 'default');
+  const [least, most] = ['background', 'largest'] as const;
+  const from = checkOneOf(
+    options.measuredFrom,
+    'measuredFrom',
+    [least, most],
+    weighting === 'GDL' ? most : least,
+  );
+  if (weighting === 'GDL' && from === least) {
+    throw cannotCombine("measuredFrom 'background'", "weighting 'GDL'", "use 'largest'");
+  }
+  const found = distancesOf(options);
+  return {
+    ...found,
+    largestDistance: from === most ? found.distances.reduce((a, b) => Math.max(a, b)) : 0,
+    weighting: weighting === 'GDL' ? Weighting.plusOne : Weighting.square,
+  };
 }
 
 function distancesOf({
@@ -190,42 +214,3 @@ function transformOf(
 }
 
 const isOfMetrics = (absent: unknown): boolean => absent === 'agree' || absent === 'skip-agreed';
-
-function crossEntropyOf(
-  options: CrossEntropyOptions | undefined,
-): Pick<NativeLossOptions, 'crossEntropyFactor' | 'labelSmoothing'> {
-  if (options === undefined) return {};
-  checkKeys(options, 'crossEntropy', ['weight', 'labelSmoothing']);
-  const labelSmoothing = checkSmoothing(options.labelSmoothing, 'crossEntropy.labelSmoothing');
-  return {
-    crossEntropyFactor: checkPositive(options.weight, 'crossEntropy.weight', 1),
-    labelSmoothing,
-  };
-}
-
-export function checkSmoothing(value: unknown, name: string): number {
-  const smoothing = checkNonNegative(value, name, 0);
-  if (smoothing > 1) throw rangeError('a number from 0 to 1', name, smoothing);
-  return smoothing;
-}
-
-function focalOf(
-  options: FocalOptions | undefined,
-): Pick<NativeLossOptions, 'focalFactor' | 'focalGamma'> {
-  if (options === undefined) return {};
-  checkKeys(options, 'focal', ['weight', 'gamma']);
-  return {
-    focalFactor: checkPositive(options.weight, 'focal.weight', 1),
-    focalGamma: checkFocalGamma(options.gamma, 'focal.gamma'),
-  };
-}
-
-export const checkFocalGamma = (value: unknown, name: string): number =>
-  checkNonNegative(value, name, 2);
-
-function checkClassWeights(value: unknown): Float64Array | undefined {
-  if (value === undefined) return undefined;
-  const weights = checkNumbers(value, 'classWeights');
-  if (weights.length === 0) throw rangeError('one weight per class', 'classWeights', value);
-  return weights;
-}

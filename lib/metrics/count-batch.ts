@@ -33,7 +33,7 @@ import { callCount } from './native-count.js';
 import type { ResolvedMetrics } from './options.js';
 
 /** N, S and the kind of the target. */
-type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels'>;
+type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels' | 'weightOfClasses'>;
 
 interface PreparedCount {
   native: NativeCount;
@@ -106,7 +106,7 @@ export class BatchCounter {
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const { classes, layout, threshold = 0, ignoreIndex, aggregate } = this.#options;
     const shaped = linear?.shaped(layout === 'channels-last', 'predictions');
-    const { samples, voxels, labels } = this.#fit(shaped ?? x, x, y, w);
+    const { samples, voxels, labels, weightOfClasses } = this.#fit(shaped ?? x, x, y, w);
     const native: NativeCount = {
       decision: Decision[decision],
       threshold,
@@ -122,6 +122,7 @@ export class BatchCounter {
       ignoreIndex,
       weight: w && memoryOf(w),
       weightType: w === undefined ? 0 : codeOf(w.dtype),
+      weightOfClasses: w !== undefined && weightOfClasses,
       mayBeOneHot: decision === 'labels' && hasClassAxis(x.shape, classes),
       bySample: aggregate === 'samples',
       counts: undefined,
@@ -142,6 +143,15 @@ export class BatchCounter {
     if (this.#geometry.classes !== classes) {
       throw new RangeError(
         `Expected ${classes} classes for predictions but received ${this.#geometry.classes} in shape ${showShape(shaped.shape)}`,
+      );
+    }
+    if (w !== undefined && this.#geometry.weightOfClasses && decision !== 'threshold') {
+      const name = `weight, as decision is '${decision}',`;
+      throw rangeError(
+        'one weight per voxel',
+        name,
+        w.shape,
+        "one per class needs decision 'threshold'",
       );
     }
     return this.#geometry;
@@ -213,5 +223,5 @@ function fitMaps(x: Tensor, y: Tensor, w: Tensor | undefined): Fit {
     );
   }
   const samples = x.shape.length === 1 ? 1 : (x.shape[0] as number);
-  return { samples, voxels: x.size / samples, labels: true };
+  return { samples, voxels: x.size / samples, labels: true, weightOfClasses: false };
 }

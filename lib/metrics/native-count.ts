@@ -21,6 +21,7 @@ export function callCount<
     count.ignoreIndex,
     count.weight,
     count.weightType,
+    count.weightOfClasses,
     count.mayBeOneHot,
     count.bySample,
     count.counts,

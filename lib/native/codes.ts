@@ -30,7 +30,7 @@ export const Reduction = { none: 0, mean: 1, sum: 2 } as const;
 export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;
 export const Overlap = { product: 0, minimum: 1, wasserstein: 2 } as const;
 export const Transform = { none: 0, power: 1, log: 2, 'log-cosh': 3 } as const;
-export const Weighting = { square: 0, simple: 1, uniform: 2 } as const;
+export const Weighting = { square: 0, simple: 1, uniform: 2, plusOne: 3 } as const;
 export const AbsentPolicy = { formula: 0, skip: 1, perfect: 2, worst: 3 } as const;
 /** How predictions become classes in the metrics. */
 export const Decision = { argmax: 0, threshold: 1, labels: 2 } as const;

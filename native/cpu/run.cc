@@ -60,6 +60,7 @@ Inputs slice(const Inputs& in, int64_t n, int64_t count) {
   part.predictions = from_element(in.predictions, n * per_sample);
   part.target = from_element(in.target, n * (in.labels ? in.voxels : per_sample));
   part.weight = from_element(in.weight, n * in.voxels);
+  part.class_weight = from_element(in.class_weight, n * per_sample);
   return part;
 }
 

@@ -9,8 +9,8 @@ namespace {
 bool divisor_varies(const Call& call) {
   const LossOptions& options = call.options;
   if (options.reduction != Reduction::mean) return false;
-  const bool each_voxel_once = !call.in.weight.data && !call.in.has_ignore;
-  const bool one_class_each = call.in.labels && !options.class_weights;
+  const bool each_voxel_once = !call.in.weighted();
+  const bool one_class_each = call.in.labels && !options.class_weights && !options.entropy_weights;
   const bool generalized = options.kind == LossKind::generalized;
   if (options.absent == Absent::skip || (generalized && options.absent != Absent::formula)) return true;
   if (options.focal_factor != 0 && !each_voxel_once) return true;
@@ -46,7 +46,7 @@ bool reads_faster_than_computes(const Call& call, const Capabilities& capabiliti
 Strategy choose_strategy(const Call& call, const Capabilities& capabilities) {
   const Inputs& in = call.in;
   const bool computes = call.steps & kStatistics, differentiates = call.steps & kGradient;
-  const bool varies = divisor_varies(call), countable = in.labels && !in.weight.data;
+  const bool varies = divisor_varies(call), countable = in.labels && !in.weight.data && !in.class_weight.data;
   const int64_t held = samples_in_cache(call, capabilities.cache_bytes);
   const bool fits = in.samples <= held;
   Strategy strategy;

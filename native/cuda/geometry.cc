@@ -11,9 +11,7 @@ constexpr int64_t kMaxClasses = 1 << 24;
 
 constexpr const char* kTooManyClasses = "So many classes do not fit the shared memory of every GPU.";
 
-bool needs_every_term(const Inputs& in) {
-  return !in.labels || in.overlap != Overlap::product || in.cross_entropy || in.uniform || in.focal;
-}
+bool needs_every_term(const Inputs& in) { return !in.labels || !in.plain() || in.cross_entropy || in.uniform; }
 
 /// Whether the classes of a voxel lie beside each other. Of a single voxel they do in both layouts.
 bool is_interleaved(const Inputs& in) { return in.classes > 1 && (in.channels_last || in.voxels == 1); }
@@ -22,7 +20,9 @@ int max_in_registers(const Inputs& in) { return needs_every_term(in) ? kMaxInReg
 
 bool is_tiled(const Inputs& in) {
   const bool needs_all_classes = in.activation == Activation::softmax && in.classes > max_in_registers(in);
-  return needs_all_classes || in.overlap == Overlap::wasserstein || is_interleaved(in);
+  // What is rare has no code in register.cuh, where it would take registers of every call.
+  const bool rare = in.class_weight.data || in.positive_weight.factors || in.focal_alpha.factors;
+  return needs_all_classes || rare || in.overlap == Overlap::wasserstein || is_interleaved(in);
 }
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }

@@ -26,7 +26,8 @@ constexpr int64_t cells_of(Decision decision, int64_t classes) {
 }
 
 struct CountInputs {
-  Inputs in;  // weight: voxels of weight 0 are left out, others count once. The sums' options are not read
+  Inputs in;  // voxels of weight 0 are left out, others count once; class_weight: for Decision::threshold. The sums'
+              // options are not read
   Decision decision = Decision::argmax;
   double threshold = 0.5;  // rounded to float32 unless the predictions are float64
   bool by_sample = false;  // whether each sample has a row

@@ -52,7 +52,7 @@ WARPDICE_HOST_DEVICE inline ClassTerm class_term(const LossOptions& options, int
   const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
     const double factor = mean_factor(options, over.cross_entropy_weight);
-    const double scale = options.cross_entropy_factor * k * factor;
+    const double scale = options.cross_entropy_factor * options.entropy_weight(c) * factor;
     result.d.cross_entropy = scale * (1 - options.label_smoothing);
     result.d.uniform = scale * uniform_share(options, classes);
     const bool weight_varies = !options.sigmoid && options.reduction != Reduction::sum;

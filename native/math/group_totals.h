@@ -57,8 +57,9 @@ WARPDICE_HOST_DEVICE inline bool counted(const LossOptions& options, const Sums&
   return options.absent != Absent::skip && (options.kind != LossKind::generalized || options.absent == Absent::formula);
 }
 
-/// 1/V^2, 1/V or 1, with V taken as at least one voxel: a trace of a class must not outweigh all others.
+/// 1/V^2, 1/V or 1, with V taken as at least one voxel: a trace of a class must not outweigh all others. Or 1/(V+1).
 WARPDICE_HOST_DEVICE inline double volume_weight(const LossOptions& options, double volume) {
+  if (options.weighting == Weighting::plus_one) return 1 / (volume + 1);
   const double V = volume < 1 ? 1 : volume;
   if (options.weighting == Weighting::uniform) return 1;
   return options.weighting == Weighting::simple ? 1 / V : 1 / (V * V);
@@ -66,6 +67,7 @@ WARPDICE_HOST_DEVICE inline double volume_weight(const LossOptions& options, dou
 
 /// d volume_weight / dV.
 WARPDICE_HOST_DEVICE inline double volume_weight_slope(const LossOptions& options, double volume) {
+  if (options.weighting == Weighting::plus_one) return -1 / ((volume + 1) * (volume + 1));
   if (volume < 1 || options.weighting == Weighting::uniform) return 0;
   return options.weighting == Weighting::simple ? -1 / (volume * volume) : -2 / (volume * volume * volume);
 }
@@ -76,6 +78,22 @@ WARPDICE_HOST_DEVICE inline double absent_weight(const GroupTotals& group) {
   return group.largest_weight > 0 ? group.largest_weight : 1;
 }
 
+/// Class c in the Wasserstein loss: its weights in A and beside it, where 2A + sum_c I_c has I_c, and the distance from
+/// which A measures. A weight in the form of generalized Dice is that of both, and counts the background b too.
+struct WassersteinClass {
+  double in_a, beside_a, distance;
+};
+
+WARPDICE_HOST_DEVICE inline WassersteinClass wasserstein_class(const LossOptions& options, int64_t classes, int64_t c,
+                                                               double volume) {
+  const int64_t b = options.background_index;
+  const double k = options.class_weight(c);
+  const double distance = options.largest_distance > 0 ? options.largest_distance : options.distances[c * classes + b];
+  if (options.weighting != Weighting::plus_one) return {c == b ? 0 : k, 1, distance};
+  const double w = k * volume_weight(options, volume);
+  return {w, w, distance};
+}
+
 /// The factor of U in the smoothed cross-entropy (1-s)*E + share*U.
 WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int64_t classes) {
   return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
@@ -83,17 +101,18 @@ WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int
 
 /// Adds class c to the totals of its group. sums: of this group and class.
 ///
-/// CE of Reduction::mean: sum_c k_c*((1-s)*E_c + s/C*U_c) / sum_c k_c*V_c over the whole batch, k_c the class weight;
-/// sigmoid: sum_c k_c*((1-s)*E_c + s*U_c) / sum_c k_c*W_c. Focal: sum_c k_c*F_c / sum_c k_c*W_c, which without class
-/// weights is the mean over all voxels and classes.
+/// CE of Reduction::mean: sum_c k_c*((1-s)*E_c + s/C*U_c) / sum_c k_c*V_c over the whole batch, k_c the class weight,
+/// or that of the cross-entropy; sigmoid: sum_c k_c*((1-s)*E_c + s*U_c) / sum_c k_c*W_c. Focal: sum_c k_c*F_c / sum_c
+/// k_c*W_c, which without class weights is the mean over all voxels and classes.
 WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
                                            GroupTotals& group) {
   GroupTotals part = {};
   const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
     const double smoothed = weighted(uniform_share(options, classes), sums.uniform);
-    part.cross_entropy = weighted(k, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
-    part.cross_entropy_weight = k * (options.sigmoid ? sums.weight : sums.volume);
+    const double of_entropy = options.entropy_weight(c);
+    part.cross_entropy = weighted(of_entropy, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
+    part.cross_entropy_weight = of_entropy * (options.sigmoid ? sums.weight : sums.volume);
   }
   if (options.focal_factor != 0) {
     part.focal = weighted(k, sums.focal);
@@ -112,9 +131,9 @@ WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t c
       part.denominator = weighted(k * part.largest_weight, sums.prediction + sums.target);
     }
   } else if (counts && options.kind == LossKind::wasserstein) {
-    const int64_t b = options.background_index;
-    if (c != b) part.numerator = 2 * k * (options.distances[c * classes + b] * sums.volume - sums.intersection);
-    part.denominator = part.numerator + sums.intersection;
+    const WassersteinClass of = wasserstein_class(options, classes, c, sums.volume);
+    part.numerator = weighted(2 * of.in_a, of.distance * sums.volume - sums.intersection);
+    part.denominator = part.numerator + weighted(of.beside_a, sums.intersection);
   }
   add(group, part);
 }

@@ -6,9 +6,11 @@
 //   Tversky   r = (I + s_n) / (I + alpha*(P-I) + beta*(T-I) + s_d)        Salehi 2017, arXiv 1706.05721
 //   generalized Dice          r = (2 sum_c w_c*I_c + s_n) / (sum_c w_c*(P_c+T_c) + s_d)       Sudre 2017, 1707.03237
 //   generalized Wasserstein   r = (2A + s_n) / (2A + sum_c I_c + s_d),
-//                             A = sum_{c != b} (M[c,b]*V_c - I_c), I by Overlap::wasserstein  Fidon 2017, 1707.00478
-//                             The authors' NiftyNet has M[c,b]*(1 - W) per voxel in A and their later program 1 - W
-//                             instead of M[c,b] - W: the same where every class is at distance 1 from b.
+//                             A = sum_{c != b} (D_c*V_c - I_c), I by Overlap::wasserstein     Fidon 2017, 1707.00478
+//                             with D_c = M[c,b]. The authors' NiftyNet has M[c,b]*(1 - W) per voxel in A and their
+//                             later program 1 - W, which is D_c = max M: the same where every class is at the largest
+//                             distance from b. Weighting::plus_one, of that program: the sums in r, over all classes,
+//                             have the weights 1/(V_c + 1).
 //
 // Where nothing is left to compare, and no smoothing either, r is 0/0: everything is ignored, or p = t = 0. Then r
 // counts as 0 and its derivatives as 0, so that L = f(0), which is what a tiny s_d gives.
@@ -100,10 +102,14 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   if (nothing || !counted(options, sums, c)) return loss;
   const double dA = f.slope / B, dB = -f.slope * (r / B), k = options.class_weight(c);
   if (options.kind == LossKind::wasserstein) {
-    const int64_t b = options.background_index;
-    const double at_distance = c == b ? 0 : 2 * k * (dA + dB);  // of M[c,b]*V_c - I_c
-    loss.d.intersection = dB - at_distance;
-    loss.d.volume = c == b ? 0 : options.distances[c * classes + b] * at_distance;
+    const WassersteinClass of = wasserstein_class(options, classes, c, sums.volume);
+    const double at_distance = 2 * of.in_a * (dA + dB);  // of D_c*V_c - I_c
+    loss.d.intersection = of.beside_a * dB - at_distance;
+    loss.d.volume = of.distance * at_distance;
+    if (options.weighting == Weighting::plus_one) {
+      const double dw = 2 * (dA + dB) * (of.distance * sums.volume - sums.intersection) + dB * sums.intersection;
+      loss.d.volume += k * dw * volume_weight_slope(options, sums.volume);
+    }
     return loss;
   }
   const bool present = sums.volume != 0;

@@ -18,8 +18,8 @@ enum class Transform : uint8_t {
   log_cosh,  // log cosh(1 - r), Jadon 2020, 2006.14822
 };
 
-/// The weight w_c of a class of volume V in generalized Dice.
-enum class Weighting : uint8_t { square, simple, uniform };  // 1/V^2, 1/V, 1
+/// The weight w_c of a class of volume V in generalized Dice; plus_one is one of the Wasserstein loss.
+enum class Weighting : uint8_t { square, simple, uniform, plus_one };  // 1/V^2, 1/V, 1, 1/(V+1)
 
 /// How a class with no target voxels (V = 0) is treated. Generalized Dice gives it the largest weight of the present
 /// classes (formula) or leaves it out (else); the Wasserstein loss needs no rule.
@@ -41,17 +41,23 @@ struct LossOptions {
   bool sigmoid = false;    // each class has a cross-entropy of its own
   double smooth_numerator = 0;
   double smooth_denominator = 1e-7;
-  double alpha = 0.5, beta = 0.5;         // Tversky: weights of false positives and of false negatives
-  double gamma = 1;                       // of the transform, above 0
-  double overlap_factor = 1;              // lambda_overlap
-  double cross_entropy_factor = 0;        // lambda_ce
-  double focal_factor = 0;                // lambda_focal
-  double label_smoothing = 0;             // s: the target becomes (1-s)*t + s/C; sigmoid (1-s)*t + s/2
-  int64_t background_index = 0;           // b of the Wasserstein loss
-  const double* distances = nullptr;      // M [C,C] of the Wasserstein loss
-  const double* class_weights = nullptr;  // [C], or null for ones
+  double alpha = 0.5, beta = 0.5;           // Tversky: weights of false positives and of false negatives
+  double gamma = 1;                         // of the transform, above 0
+  double overlap_factor = 1;                // lambda_overlap
+  double cross_entropy_factor = 0;          // lambda_ce
+  double focal_factor = 0;                  // lambda_focal
+  double label_smoothing = 0;               // s: the target becomes (1-s)*t + s/C; sigmoid (1-s)*t + s/2
+  int64_t background_index = 0;             // b of the Wasserstein loss
+  const double* distances = nullptr;        // M [C,C] of the Wasserstein loss
+  double largest_distance = 0;              // of M, where that loss measures from it; 0: from M[c,b]
+  const double* class_weights = nullptr;    // [C], or null for ones
+  const double* entropy_weights = nullptr;  // [C]: those of the cross-entropy, or null for class_weights
 
   WARPDICE_HOST_DEVICE double class_weight(int64_t c) const { return class_weights ? class_weights[c] : 1.0; }
+
+  WARPDICE_HOST_DEVICE double entropy_weight(int64_t c) const {
+    return entropy_weights ? entropy_weights[c] : class_weight(c);
+  }
 
   /// Whether a group has one overlap loss instead of one per class.
   WARPDICE_HOST_DEVICE bool sums_over_classes() const {

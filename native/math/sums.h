@@ -12,7 +12,8 @@
 namespace warpdice {
 
 /// The statistics of one sample and class, or of one class when pooled over the batch. A sum that a loss does not need
-/// (see Inputs) is 0.
+/// (see Inputs) is 0. w is the voxel's weight, or the class's own. Inputs can have factors in E, U (of -log p under a
+/// sigmoid: positive_weight) and F (focal_alpha).
 struct Sums {
   double intersection;   // I = sum w*p*t; Overlap says what else it can be
   double prediction;     // P = sum w*p^k

@@ -66,6 +66,14 @@ enum class Overlap : uint8_t {
   wasserstein,  // sum w*t_c*sum_j M[c,j]*p_j, with a matrix M of distances between classes
 };
 
+/// A factor for each class; without factors they are ones.
+struct ClassFactors {
+  const double* factors = nullptr;  // [C], or [1]
+  bool shared = false;              // one factor for all classes
+
+  WARPDICE_ALWAYS_INLINE double at(int64_t c) const { return factors ? factors[shared ? 0 : c] : 1; }
+};
+
 /// An array that the caller owns, dense in memory.
 struct Operand {
   const void* data = nullptr;
@@ -86,19 +94,27 @@ struct Inputs {
   Overlap overlap = Overlap::product;
   int64_t ignore_index = 0;
   double focal_gamma = 2;             // g of F, at least 0
+  ClassFactors focal_alpha;           // alpha of F: of its term t; under a sigmoid 1-alpha is that of the term 1-t
+  ClassFactors positive_weight;       // of the terms t of E and U, under a sigmoid
   const double* distances = nullptr;  // M [C,C], for Overlap::wasserstein
   Operand predictions;                // logits or probabilities; any float dtype
   Operand target;                     // labels: any integer dtype. dense: uint8 (0 or 1) or any float dtype
   Operand weight;                     // [N,S], uint8 or any float dtype; data is null when every voxel counts once
+  Operand class_weight;               // instead of it: a weight for each class of a voxel, laid out as the predictions
 
   /// Whether the classes of a voxel are neighbours in memory. With one class or one voxel both layouts are the same.
   bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }
 
-  /// Whether the sums are only those of Overlap::product, E and U.
-  bool plain() const { return overlap == Overlap::product && !focal; }
+  /// Whether the passes for the commonest calls can do it: the sums of Overlap::product, E and U, one weight per voxel.
+  bool plain() const { return overlap == Overlap::product && !focal && !class_weight.data && !positive_weight.factors; }
+
+  /// Whether the gradient of a class depends on the other classes of the voxel.
+  WARPDICE_ALWAYS_INLINE bool mixes_classes() const {
+    return activation == Activation::softmax || overlap == Overlap::wasserstein;
+  }
 
   /// Whether voxels have weights; an ignore index gives some voxels weight 0.
-  bool weighted() const { return weight.data || has_ignore; }
+  bool weighted() const { return weight.data || class_weight.data || has_ignore; }
 };
 
 /// Where step 3 writes, in the layout of the predictions.

@@ -77,7 +77,8 @@ inline bool is_float_or_uint8(DType dtype) { return is_float(dtype) || dtype == 
 /// Whether target and weight have allowed dtypes.
 inline bool operands_fit(const Inputs& in) {
   const DType target = in.target.dtype;
-  return (in.labels ? is_label(target) : is_float_or_uint8(target)) && is_float_or_uint8(in.weight.dtype);
+  const bool weights = is_float_or_uint8(in.weight.dtype) && is_float_or_uint8(in.class_weight.dtype);
+  return (in.labels ? is_label(target) : is_float_or_uint8(target)) && weights;
 }
 
 }  // namespace warpdice

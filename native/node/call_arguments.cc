@@ -39,6 +39,7 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   options.background = flag("background");
   options.smooth_numerator = number("smoothNumerator");
   options.smooth_denominator = number("smoothDenominator");
+  options.largest_distance = number_or("largestDistance", options.largest_distance);
   in.overlap = code("overlap", kOverlapCodes);
   in.activation = code("activation", kActivationCodes);
   distances = numbers(env, from, "distances");
@@ -56,6 +57,12 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   if (in.has_ignore) in.ignore_index = from.Get("ignoreIndex").As<Napi::Number>().Int64Value();
   class_weights = numbers(env, from, "classWeights");
   if (!class_weights.empty()) options.class_weights = class_weights.data();
+  entropy_weights = numbers(env, from, "entropyWeights");
+  if (!entropy_weights.empty()) options.entropy_weights = entropy_weights.data();
+  positive_weight = numbers(env, from, "positiveWeight");
+  if (!positive_weight.empty()) in.positive_weight = {positive_weight.data(), positive_weight.size() == 1};
+  focal_alpha = numbers(env, from, "focalAlpha");
+  if (!focal_alpha.empty()) in.focal_alpha = {focal_alpha.data(), focal_alpha.size() == 1};
   if ((options.kind == LossKind::wasserstein) != (in.overlap == Overlap::wasserstein)) {
     throw Napi::RangeError::New(env, "Expected the overlap wasserstein for the kind wasserstein, and for no other");
   }
@@ -85,7 +92,7 @@ BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::Callback
 void BoundCall::connect() {
   call.in.predictions.data = arrays[aPredictions].memory.data;
   call.in.target.data = arrays[aTarget].memory.data;
-  call.in.weight.data = arrays[aWeight].memory.data;
+  weight().data = arrays[aWeight].memory.data;
   call.statistics = static_cast<double*>(arrays[aStatistics].memory.data);
   call.upstream = static_cast<const double*>(arrays[aUpstream].memory.data);
   call.value = static_cast<double*>(arrays[aValue].memory.data);
@@ -127,7 +134,8 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   call.in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
   call.in.target.dtype = to_dtype(env, info[kTargetType]);
   call.in.labels = info[kTargetIsLabels].ToBoolean();
-  call.in.weight.dtype = to_dtype(env, info[kWeightType]);
+  weight_of_classes_ = info[kWeightOfClasses].ToBoolean();
+  weight().dtype = to_dtype(env, info[kWeightType]);
   call.scale = info[kScale].As<Napi::Number>().DoubleValue();
   call.grad.dtype = to_dtype(env, info[kGradType]);
   call.grad.accumulate = call.target_grad.accumulate = info[kAccumulate].ToBoolean();
@@ -145,9 +153,15 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   if (!inside || (!whole && (call.steps & kStatistics))) {
     throw Napi::RangeError::New(env, "Expected the samples of the call to be among those of the statistics");
   }
-  if (!setup->class_weights.empty() && static_cast<int64_t>(setup->class_weights.size()) != C) {
-    throw Napi::RangeError::New(env, "Expected one class weight per class");
-  }
+  const auto check_count = [&](const std::vector<double>& numbers, bool may_be_one, const char* name) {
+    const auto size = static_cast<int64_t>(numbers.size());
+    if (size == 0 || size == C || (may_be_one && size == 1)) return;
+    throw Napi::RangeError::New(env, std::string("Expected one number per class for ") + name);
+  };
+  check_count(setup->class_weights, false, "classWeights");
+  check_count(setup->entropy_weights, false, "entropyWeights");
+  check_count(setup->positive_weight, true, "positiveWeight");
+  check_count(setup->focal_alpha, true, "focalAlpha");
   const auto distances = static_cast<double>(setup->distances.size());
   if (call.in.overlap == Overlap::wasserstein && static_cast<double>(C) * static_cast<double>(C) != distances) {
     throw Napi::RangeError::New(env, "Expected a distance for each pair of classes");
@@ -190,7 +204,8 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
   if (call.reads()) {
     needs[aPredictions] = bytes_of(env, {N, K, S}, size_of(call.in.predictions.dtype));
     needs[aTarget] = bytes_of(env, {N, call.in.labels ? 1 : C, S}, target_element);
-    if (given(kWeight)) needs[aWeight] = bytes_of(env, {N, S}, size_of(call.in.weight.dtype));
+    const Operand& weight = weight_of_classes_ ? call.in.class_weight : call.in.weight;
+    if (given(kWeight)) needs[aWeight] = bytes_of(env, {N, weight_of_classes_ ? C : 1, S}, size_of(weight.dtype));
   }
   if (!(call.steps & kStatistics) || given(kStatisticsArray))
     needs[aStatistics] = bytes_of(env, {kSumCount}, per_class);
@@ -225,7 +240,7 @@ DType BoundCall::dtype_of(size_t array, DType upstream) const {
     case aTargetGrad:
       return call.in.target.dtype;
     case aWeight:
-      return call.in.weight.dtype;
+      return weight_of_classes_ ? call.in.class_weight.dtype : call.in.weight.dtype;
     case aUpstream:
       return upstream;
     case aGrad:

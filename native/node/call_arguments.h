@@ -24,6 +24,7 @@ namespace warpdice {
   X(kTargetIsLabels, targetIsLabels)       \
   X(kWeight, weight)                       \
   X(kWeightType, weightType)               \
+  X(kWeightOfClasses, weightOfClasses)     \
   X(kStatisticsArray, statistics)          \
   X(kStatisticsSamples, statisticsSamples) \
   X(kSampleOffset, sampleOffset)           \
@@ -83,7 +84,7 @@ struct LossSetup {
   LossOptions options;
   Inputs in;  // its flags; no shape, no arrays
   bool reproducible = false;
-  std::vector<double> class_weights, distances;
+  std::vector<double> class_weights, entropy_weights, positive_weight, focal_alpha, distances;
 
   LossSetup(Napi::Env env, const Napi::Object& from);
 };
@@ -110,10 +111,13 @@ struct BoundCall {
   void read_arguments(const Napi::CallbackInfo& info);
   void read_head(const Napi::CallbackInfo& info);
   std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream) const;
+  Operand& weight() { return weight_of_classes_ ? call.in.class_weight : call.in.weight; }
   DType dtype_of(size_t array, DType upstream) const;
   void check_types(Napi::Env env) const;
   void check_overlaps(Napi::Env env) const;
   const char* name_of(size_t array) const;
+
+  bool weight_of_classes_ = false;
 };
 
 }  // namespace warpdice

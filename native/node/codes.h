@@ -35,8 +35,10 @@ constexpr Code<Overlap> kOverlapCodes[] = {
     {"product", Overlap::product}, {"minimum", Overlap::minimum}, {"wasserstein", Overlap::wasserstein}};
 constexpr Code<Transform> kTransformCodes[] = {
     {"none", Transform::none}, {"power", Transform::power}, {"log", Transform::log}, {"log-cosh", Transform::log_cosh}};
-constexpr Code<Weighting> kWeightingCodes[] = {
-    {"square", Weighting::square}, {"simple", Weighting::simple}, {"uniform", Weighting::uniform}};
+constexpr Code<Weighting> kWeightingCodes[] = {{"square", Weighting::square},
+                                               {"simple", Weighting::simple},
+                                               {"uniform", Weighting::uniform},
+                                               {"plusOne", Weighting::plus_one}};
 constexpr Code<Absent> kAbsentPolicyCodes[] = {
     {"formula", Absent::formula}, {"skip", Absent::skip}, {"perfect", Absent::perfect}, {"worst", Absent::worst}};
 constexpr Code<Decision> kDecisionCodes[] = {

@@ -20,11 +20,15 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   const bool maps = inputs.decision == Decision::labels;
   in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
   in.target.dtype = to_dtype(env, info[kTargetType]);
-  in.weight.dtype = to_dtype(env, info[kWeightType]);
+  weight_of_classes_ = info[kWeightOfClasses].ToBoolean();
+  weight_operand().dtype = to_dtype(env, info[kWeightType]);
   const DType p = in.predictions.dtype;
   head.channels = size(kChannels);
   if (head.channels) check_head(env, maps, to_dtype(env, info[kHeadType]));
   const bool fits = (!maps || (is_label(p) && in.labels)) && operands_fit(in);
+  if (weight_of_classes_ && inputs.decision != Decision::threshold) {
+    throw Napi::TypeError::New(env, "Expected decision threshold for weights of the classes");
+  }
   if (!fits || C < 1 || C > kMaxClasses) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 
   // Of at least a * b * c elements, which are sizes from 1.
@@ -37,14 +41,16 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
     if (!info[kHeadBias].IsUndefined()) head_bias = take(kHeadBias, "predictions.bias", head.bias.dtype, C, 1, 1);
   }
   target = take(kTarget, "target", in.target.dtype, N, in.labels ? 1 : C, S);
-  if (!info[kWeight].IsUndefined()) weight = take(kWeight, "weight", in.weight.dtype, N, 1, S);
+  if (!info[kWeight].IsUndefined()) {
+    weight = take(kWeight, "weight", weight_operand().dtype, N, weight_of_classes_ ? C : 1, S);
+  }
   connect();
 }
 
 void BoundCount::connect() {
   inputs.in.predictions.data = predictions.memory.data;
   inputs.in.target.data = target.memory.data;
-  inputs.in.weight.data = weight.memory.data;
+  weight_operand().data = weight.memory.data;
   head.weight.data = head_weight.memory.data;
   head.bias.data = head_bias.memory.data;
 }

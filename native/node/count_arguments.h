@@ -24,6 +24,7 @@ namespace warpdice {
   X(kIgnoreIndex, ignoreIndex)         \
   X(kWeight, weight)                   \
   X(kWeightType, weightType)           \
+  X(kWeightOfClasses, weightOfClasses) \
   X(kMayBeOneHot, mayBeOneHot)         \
   X(kBySample, bySample)               \
   X(kCounts, counts)                   \
@@ -52,6 +53,9 @@ struct BoundCount {
 
  private:
   void check_head(Napi::Env env, bool maps, DType dtype);
+  Operand& weight_operand() { return weight_of_classes_ ? inputs.in.class_weight : inputs.in.weight; }
+
+  bool weight_of_classes_ = false;
 };
 
 }  // namespace warpdice

@@ -10,7 +10,7 @@ import { callOptions, makeCase, type Spec } from '../support/cases.js';
 import { expectClose } from '../support/compare.js';
 import { emulatedOnly, fake, gpu, held, onDevice, solveOn } from '../support/device.js';
 import { inThisRun } from '../support/in-this-run.js';
-import { activationsOf, type Cell, cells } from '../support/losses.js';
+import { activationsOf, type Cell, cells, termFactors } from '../support/losses.js';
 import { type FloatDType, full, numbers } from '../support/tensors.js';
 import { gradTolerance } from '../support/tolerance.js';
 
@@ -73,6 +73,7 @@ test.each(cells)('the gradient of the target: $key $variant', async (cell: Cell)
       C: seed % 4 === 3 && key !== 'wasserstein' ? 19 : 3,
       spatial: [seed % 2 ? 37 : 11],
       ...(seed % 3 === 1 && { missing: 2 }),
+      ...(seed % 4 > 1 && { weight: 'float32', weightOfClasses: true }),
       seed: seed++,
       options: {
         ...variant,
@@ -82,11 +83,39 @@ test.each(cells)('the gradient of the target: $key $variant', async (cell: Cell)
       },
     });
     const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
-    const grad = await c.loss.targetGradientAsync(x, y, c.loss.statistics(x, y));
+    const options = c.weight ? { weight: onDevice(gpu, c.weight) } : {};
+    const sums = c.loss.statistics(x, y, options);
+    const grad = await c.loss.targetGradientAsync(x, y, sums, options);
     const expected = reference(c.problem).targetGradient;
     const data = (await grad.read()) as Float32Array;
     expectClose('targetGrad', data, expected, gradTolerance('float32', expected));
   }
+});
+
+test.each(['sigmoid', 'softmax'] as const)('with factors of terms, %s', async (activation) => {
+  for (const part of termFactors[activation]) {
+    const c = makeCase({ target: 'dense', dtype: 'float64', options: { activation, ...part } });
+    const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
+    const grad = c.loss.targetGradient(x, y, c.loss.statistics(x, y));
+    const expected = reference(c.problem).targetGradient;
+    expectClose('targetGrad', (await grad.read()) as Float32Array, expected, 1e-6);
+  }
+});
+
+test('is 0 where a mask of one class has the value to ignore', async () => {
+  const options = { activation: 'sigmoid', ignoreIndex: 255 } as const;
+  const c = makeCase({ C: 1, target: 'dense', ignored: 0.3, options });
+  const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
+  const grad = await c.loss.targetGradient(x, y, c.loss.statistics(x, y)).read();
+  const expected = reference(c.problem).targetGradient;
+  expect([...expected]).toContain(0);
+  expectClose('targetGrad', grad as Float32Array, expected, gradTolerance('float32', expected));
+  const here = c.loss.targetGradient(
+    c.predictions,
+    c.target,
+    c.loss.statistics(c.predictions, c.target),
+  );
+  expectClose('here', numbers(here), expected, gradTolerance('float32', expected));
 });
 
 describe('a call of targetGradient', () => {

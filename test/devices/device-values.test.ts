@@ -9,10 +9,18 @@ import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, SegmentationMetrics, Tensor } from '../../lib/index.js';
 import type { ReferenceOptions } from '../reference/reference.js';
 import { makeCase, type Spec } from '../support/cases.js';
-import { gpu, solveOn } from '../support/device.js';
+import { expectClose } from '../support/compare.js';
+import { gpu, onDevice, solveOn } from '../support/device.js';
 import { inThisRun } from '../support/in-this-run.js';
-import { activationsOf, type Cell, cells, entryOf, lossKeys } from '../support/losses.js';
-import { tensor } from '../support/tensors.js';
+import {
+  activationsOf,
+  type Cell,
+  cells,
+  entryOf,
+  lossKeys,
+  termFactors,
+} from '../support/losses.js';
+import { full, tensor } from '../support/tensors.js';
 
 const dtypes = ['float32', 'float64', 'float16', 'bfloat16'] as const;
 const reductions = ['mean', 'none', 'sum'] as const;
@@ -32,7 +40,7 @@ function turn(i: number): Spec & { options: ReferenceOptions } {
     N: 1 + (i % 3),
     spatial: [i % 2 ? 31 : 33],
     ...targets[i % 5],
-    ...(i % 7 < 3 && { weight: 'float32' }),
+    ...(i % 7 < 3 && { weight: 'float32', weightOfClasses: i % 7 === 1 }),
     gradDtype: dtype === 'float64' ? 'float64' : 'float32',
     seed: i,
     options: {
@@ -61,6 +69,57 @@ test.each(cells)('$key $variant', async (cell: Cell) => {
       loss: cell.key,
       options: { ...options, ...cell.variant, activation },
     });
+  }
+});
+
+test.each(['sigmoid', 'softmax'] as const)('factors of terms, %s', async (activation) => {
+  for (const part of termFactors[activation]) {
+    for (const spatial of [[33], [4099]]) {
+      const { options, ...spec } = turn(i++);
+      await solve({ ...spec, spatial, options: { ...options, ...part, activation } });
+    }
+  }
+});
+
+test.each(['uint8', ...dtypes] as const)('a %s weight per class and voxel', async (weight) => {
+  for (const [i, dtype] of dtypes.entries())
+    for (const activation of ['none', 'sigmoid', 'softmax'] as const) {
+      const C = [2, 3, 19, 300][i] as number;
+      const layout = i % 2 ? 'channels-last' : 'channels-first';
+      const compound = activation === 'none' ? {} : { crossEntropy: {}, focal: {} };
+      const options = { activation, layout, ...compound } as const;
+      await solve({
+        C,
+        dtype,
+        spatial: [C > 99 ? 9 : 131],
+        weight,
+        weightOfClasses: true,
+        options,
+      });
+    }
+});
+
+test('labels of voxels of which no class has a weight are not read', async () => {
+  for (const C of [3, 19]) {
+    const c = makeCase({ C, spatial: [600], options: { activation: 'softmax', crossEntropy: {} } });
+    const weight = full(c.predictions.shape, 1, 'uint8');
+    const labels = { ...c.target, data: c.target.data.slice() as Uint8Array };
+    const some = full(c.predictions.shape, 1, 'uint8');
+    for (let s = 0; s < 600; s += 7) {
+      labels.data[s] = 255;
+      for (let k = 0; k < C; k++) weight.data[k * 600 + s] = 0;
+      some.data[s] = 0;
+    }
+    const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, labels)];
+    const there = (w: typeof weight) => ({ weight: onDevice(gpu, w) });
+    const { value, grad } = c.loss.valueAndGrad(x, y, there(weight));
+    const here = c.loss.valueAndGrad(c.predictions, c.target, { weight });
+    expect(await value.item()).toBeCloseTo(here.value.itemSync(), 6);
+    const slopes = (await grad.read()) as Float32Array;
+    expectClose('grad', slopes, here.grad.data as Float32Array, 1e-6);
+    await expect(c.loss.value(x, y, there(some)).value.item()).rejects.toThrow(
+      'received 86 other values',
+    );
   }
 });
 

@@ -87,7 +87,8 @@ test.each<[string, readonly string[], string[]]>([
 });
 
 test('the table suggests options that exist', () => {
-  const all = [...ofLoss, ...ofCall, 'decision', 'distances', 'labelSmoothing', 'value'];
+  const ofClasses = ['distances', 'weighting', 'labelSmoothing', 'positiveWeight'];
+  const all = [...ofLoss, ...ofCall, ...ofClasses, 'decision', 'value'];
   for (const names of Object.values(foreignNames)) {
     if (typeof names !== 'string') for (const name of names) expect(all).toContain(name);
   }
@@ -138,12 +139,12 @@ describe('where options are taken', () => {
     [
       'of another loss',
       () => new DiceLoss({ alpha: 1 } as Any),
-      "Unknown option 'alpha': TverskyLoss has it; to weigh the classes use classWeights",
+      "Unknown option 'alpha': TverskyLoss has it, and focal: { alpha }; to weigh the classes use classWeights",
     ],
     [
       'of another loss',
       () => new TverskyLoss({ weighting: 'simple' } as Any),
-      "Unknown option 'weighting': GeneralizedDiceLoss has it",
+      "Unknown option 'weighting': GeneralizedDiceLoss and GeneralizedWassersteinDiceLoss have it",
     ],
     [
       'of most losses',
@@ -183,7 +184,7 @@ describe('where options are taken', () => {
     [
       'of Dice, given to the focal loss',
       () => new FocalLoss({ denominator: 'linear' } as Any),
-      "Unknown option 'denominator': the options are activation, gamma, classWeights, ignoreIndex, reduction, layout, allReduce",
+      "Unknown option 'denominator': the options are activation, gamma, alpha, classWeights, ignoreIndex, reduction, layout, allReduce",
     ],
     [
       'of the cross-entropy, given to Dice',

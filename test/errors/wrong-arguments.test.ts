@@ -265,12 +265,17 @@ describe('weight', () => {
     ['null', null, TypeError, /weight.*null/],
     ['a number', 2, TypeError, /weight.*2/],
     [
-      'the shape of the predictions',
-      like('float32', shape),
+      'another shape',
+      like('float32', [2, 20]),
       RangeError,
-      /\[2, 4, 5\].*weight.*\[2, 3, 4, 5\]/,
+      /\[2, 4, 5\] or \[2, 3, 4, 5\] for weight, with .*, but received \[2, 20\]/,
     ],
-    ['another shape', like('float32', [2, 20]), RangeError, /\[2, 4, 5\].*weight.*\[2, 20\]/],
+    [
+      'the shape of the predictions in the other layout',
+      like('float32', [2, 4, 5, 3]),
+      RangeError,
+      /\[2, 4, 5\] or \[2, 3, 4, 5\] for weight.*\[2, 4, 5, 3\]/,
+    ],
     ['int32', tensor(new Float64Array(40), [2, 4, 5], 'int32'), TypeError, /weight.*int32/],
     ['int64', tensor(new Float64Array(40), [2, 4, 5], 'int64'), TypeError, /weight.*int64/],
   ];

@@ -9,6 +9,7 @@ import {
   GeneralizedDiceLoss,
   GeneralizedWassersteinDiceLoss,
   JaccardLoss,
+  type Loss,
   type LossOptions,
   TverskyLoss,
 } from '../../lib/index.js';
@@ -19,7 +20,12 @@ import { full, tensor } from '../support/tensors.js';
 type Any = any;
 
 const Wasserstein = GeneralizedWassersteinDiceLoss;
-const softmax = { activation: 'softmax' };
+const softmax = { activation: 'softmax' } as const;
+const sigmoid = { activation: 'sigmoid' } as const;
+const two = [
+  [0, 1],
+  [1, 0],
+];
 const cases: [new (options: Any) => object, Any, typeof TypeError | typeof RangeError, string][] = [
   [TverskyLoss, { alpha: -1 }, RangeError, 'a finite number >= 0 for alpha but received -1'],
   [TverskyLoss, { beta: NaN }, RangeError, 'a finite number >= 0 for beta but received NaN'],
@@ -66,19 +72,19 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     DiceLoss,
     { ...softmax, crossEntropy: 1 },
     TypeError,
-    'Expected { weight, labelSmoothing } for crossEntropy',
+    'Expected { weight, labelSmoothing, classWeights, positiveWeight } for crossEntropy',
   ],
   [
     DiceLoss,
     { ...softmax, crossEntropy: null },
     TypeError,
-    'Expected { weight, labelSmoothing } for crossEntropy',
+    'Expected { weight, labelSmoothing, classWeights, positiveWeight } for crossEntropy',
   ],
   [
     DiceLoss,
     { ...softmax, crossEntropy: { gamma: 2 } },
     TypeError,
-    "Unknown key 'gamma' of crossEntropy: the keys are weight, labelSmoothing",
+    "Unknown key 'gamma' of crossEntropy: the keys are weight, labelSmoothing, classWeights, positiveWeight",
   ],
   [
     DiceLoss,
@@ -157,7 +163,86 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
   [FocalLoss, { gamma: -1 }, RangeError, 'a finite number >= 0 for gamma but received -1'],
   [FocalLoss, { gamma: '2' }, TypeError, "a number for gamma but received '2'"],
   [FocalLoss, { allReduce: 1 }, TypeError, 'for allReduce but received 1'],
-  [DiceFocalLoss, { focal: 2 }, TypeError, 'Expected { weight, gamma } for focal but received 2'],
+  [
+    DiceFocalLoss,
+    { focal: 2 },
+    TypeError,
+    'Expected { weight, gamma, alpha } for focal but received 2',
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { alpha: 0.25 } },
+    TypeError,
+    "Expected an array of numbers, one per class, as activation is 'softmax', for focal.alpha but received 0.25: other libraries take 0.25 as [1 - 0.25, 0.25, ...]",
+  ],
+  [
+    DiceFocalLoss,
+    { ...sigmoid, focal: { alpha: 1.5 } },
+    RangeError,
+    "Expected numbers from 0 to 1, as activation is 'sigmoid', for focal.alpha but received 1.5",
+  ],
+  [
+    DiceFocalLoss,
+    { ...sigmoid, focal: { alpha: [0.5, -1] } },
+    RangeError,
+    'a finite number >= 0 for focal.alpha[1] but received -1',
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { alpha: [1] } },
+    RangeError,
+    'Expected one number for each of 2 or more classes for focal.alpha but received [1]',
+  ],
+  [
+    DiceFocalLoss,
+    { focal: { alpha: 'balanced' } },
+    TypeError,
+    "Expected an array of numbers for focal.alpha but received 'balanced'",
+  ],
+  [
+    FocalLoss,
+    { alpha: 0.25 },
+    TypeError,
+    "one per class, as activation is 'softmax', for alpha but received 0.25",
+  ],
+  [FocalLoss, { ...sigmoid, alpha: -1 }, RangeError, '>= 0 for alpha but received -1'],
+  [
+    DiceCELoss,
+    { crossEntropy: { positiveWeight: 2 } },
+    TypeError,
+    "crossEntropy.positiveWeight needs activation 'sigmoid'",
+  ],
+  [
+    DiceCELoss,
+    { ...sigmoid, crossEntropy: { positiveWeight: -2 } },
+    RangeError,
+    'a finite number >= 0 for crossEntropy.positiveWeight but received -2',
+  ],
+  [
+    DiceCELoss,
+    { crossEntropy: { classWeights: [] } },
+    RangeError,
+    'Expected one weight per class for crossEntropy.classWeights but received []',
+  ],
+  [CrossEntropyLoss, { positiveWeight: 2 }, TypeError, "positiveWeight needs activation 'sigmoid'"],
+  [
+    Wasserstein,
+    { distances: two, weighting: 'square' },
+    RangeError,
+    "one of 'default', 'GDL' for weighting but received 'square'",
+  ],
+  [
+    Wasserstein,
+    { distances: two, measuredFrom: 'nearest' },
+    RangeError,
+    "one of 'background', 'largest' for measuredFrom but received 'nearest'",
+  ],
+  [
+    Wasserstein,
+    { distances: two, measuredFrom: 'background', weighting: 'GDL' },
+    TypeError,
+    "measuredFrom 'background' cannot be combined with weighting 'GDL': use 'largest'",
+  ],
   [Wasserstein, undefined, TypeError, 'an array of rows for distances but received undefined'],
   [Wasserstein, null, TypeError, 'an object for options but received null'],
   [
@@ -239,12 +324,37 @@ test.each([
   [JaccardLoss, ['alpha', 'weighting']],
   [TverskyLoss, ['weighting']],
   [GeneralizedDiceLoss, ['alpha', 'beta', 'distances']],
-  [Wasserstein, ['background', 'denominator', 'overlap', 'absent', 'weighting']],
+  [Wasserstein, ['background', 'denominator', 'overlap', 'absent', 'alpha']],
 ] as [new (options: Any) => object, string[]][])('%p has no option of another', (Loss, keys) => {
   for (const key of keys) {
     const make = () => new Loss({ [key]: 1 });
     expect(make).toThrow(TypeError);
     expect(make).toThrow(`Unknown option '${key}': `);
+  }
+});
+
+test('numbers per class of another number of classes', () => {
+  const z = tensor([0, 0, 0, 0, 0, 0], [1, 3, 2]);
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const where = 'the classes are counted in predictions of shape [1, 3, 2] (channels-first)';
+  const cases: [Loss, string, string][] = [
+    [
+      new DiceCELoss({ crossEntropy: { classWeights: [1, 2] } }),
+      'crossEntropy.classWeights',
+      '[1, 2]',
+    ],
+    [new DiceFocalLoss({ focal: { alpha: [0.25, 1] } }), 'focal.alpha', '[0.25, 1]'],
+    [
+      new DiceCELoss({ ...sigmoid, crossEntropy: { positiveWeight: [1, 2] } }),
+      'crossEntropy.positiveWeight',
+      '[1, 2]',
+    ],
+    [new FocalLoss({ ...sigmoid, alpha: [0, 1] }), 'alpha', '[0, 1]'],
+    [new CrossEntropyLoss({ ...sigmoid, positiveWeight: [0, 1] }), 'positiveWeight', '[0, 1]'],
+  ];
+  for (const [loss, name, received] of cases) {
+    const message = `Expected 3 numbers, one per class, for ${name} but received ${received}: ${where}`;
+    expect(() => loss.value(z, y)).toThrow(new RangeError(message));
   }
 });
 

@@ -49,7 +49,10 @@ function problem(random, anyDevice = true) {
     mask,
     predictions: asInput(data, shape),
     target: asInput(labels, mask),
-    weight: () => asInput(new Float32Array(labels.length).fill(1), mask),
+    weight: () =>
+      random.chance(0.7)
+        ? asInput(new Float32Array(labels.length).fill(1), mask)
+        : asInput(new Float32Array(data.length).fill(1), shape),
     grad: () => asInput(new Float32Array(data.length), shape),
   };
 }
@@ -108,17 +111,26 @@ const entries = {
     const Loss = random.pick(losses);
     const options = lossOptions(p, random);
     if (/CE|Focal/.test(Loss.name) && options.activation === 'none') options.activation = 'sigmoid';
+    const likelihood = options.activation !== 'none' && random.chance(0.3);
+    if (likelihood && options.activation === 'sigmoid') {
+      options.crossEntropy = { positiveWeight: 2 };
+      options.focal = { alpha: 0.25 };
+    } else if (likelihood) {
+      options.crossEntropy = { classWeights: new Array(p.classes).fill(2) };
+      options.focal = { alpha: new Array(p.classes).fill(2) };
+    }
     if (Loss === warpdice.GeneralizedDiceLoss) delete options.absent;
     return { args: [options], call: (_by, given) => new Loss(given) };
   },
-  wasserstein() {
+  wasserstein(random) {
     const distances = [
       [0, 1],
       [1, 0],
     ];
     const Loss = warpdice.GeneralizedWassersteinDiceLoss;
+    const more = random.chance(0.5) ? { weighting: 'GDL' } : { measuredFrom: 'largest' };
     return {
-      args: [{ distances, activation: 'softmax' }],
+      args: [{ distances, activation: 'softmax', ...more }],
       call: (_by, options) => new Loss(options),
     };
   },

@@ -17,7 +17,8 @@ export interface HeadCase {
   labels?: DType;
   dense?: DType;
   ignore?: number;
-  voxelWeights?: boolean;
+  /** 'classes': one for each class of a voxel. */
+  voxelWeights?: boolean | 'classes';
   seed?: number;
 }
 
@@ -37,6 +38,7 @@ export function makeData(of: HeadCase): HeadData {
   const S = product(size);
   const withChannels = (channels: number) =>
     channelsLast ? [N, ...size, channels] : [N, channels, ...size];
+  const ofClasses = of.voxelWeights === 'classes';
   const normal = () => random.normal();
   const label = () =>
     of.ignore !== undefined && random.uniform() < 0.2 ? of.ignore : random.integer(Math.max(C, 2));
@@ -61,8 +63,10 @@ export function makeData(of: HeadCase): HeadData {
     target,
     voxelWeight: of.voxelWeights
       ? tensor(
-          random.array(N * S, () => (random.uniform() < 0.2 ? 0 : random.uniform())),
-          [N, ...size],
+          random.array(N * S * (ofClasses ? C : 1), () =>
+            random.uniform() < 0.2 ? 0 : random.uniform(),
+          ),
+          ofClasses ? withChannels(C) : [N, ...size],
         )
       : undefined,
   };

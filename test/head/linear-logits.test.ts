@@ -151,6 +151,9 @@ describe('every kind of input', () => {
     const ignoring = new DiceCELoss({ activation: 'softmax', ignoreIndex: 255 });
     expectLikeComposed(ignoring, { ...small, ignore: 255, voxelWeights: true, bias: false });
     expectLikeComposed(diceCE, { ...dense, voxelWeights: true });
+    expectLikeComposed(ignoring, { ...small, ignore: 255, voxelWeights: 'classes' });
+    const last = new DiceCELoss({ activation: 'softmax', layout: 'channels-last' });
+    expectLikeComposed(last, { ...dense, voxelWeights: 'classes', channelsLast: true });
   });
   test('a voxel of weight 0 contributes nothing, even when its features are NaN', () => {
     const of: HeadCase = { ...small, ignore: 255, voxelWeights: true };

@@ -231,7 +231,7 @@ describe('scales that cannot belong together', () => {
           'a weight of the wrong size',
           [[2, 3, 8, 8], [2, 3, 4, 4]], // biome-ignore format: a line
           [2, 8, 8],
-          'Expected shape [2, 8, 8] for weight, with a target of shape [2, 8, 8], but received [2, 4, 4]',
+          'Expected shape [2, 8, 8] or [2, 3, 8, 8] for weight, with a target of shape [2, 8, 8], but received [2, 4, 4]',
           { weight: [2, 4, 4] },
         ],
         [

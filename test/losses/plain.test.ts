@@ -7,12 +7,15 @@ import {
   FocalLoss,
   type Loss,
   type PlainLossOptions,
-  type Tensor,
+  Tensor,
 } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
 import { gradOptions, makeCase, type Spec } from '../support/cases.js';
+import { check } from '../support/check.js';
 import { close } from '../support/closeness.js';
 import { expectSameBits as sameBits } from '../support/compare.js';
+import { termFactors } from '../support/losses.js';
+import { Random } from '../support/random.js';
 import { numbers, type Typed, tensor } from '../support/tensors.js';
 import { expectSolution } from '../support/tolerance.js';
 
@@ -36,6 +39,12 @@ const pairs: {
     name: 'smoothed cross-entropy',
     make: (options) => new CrossEntropyLoss({ ...options, labelSmoothing: 0.2 }),
     part: { crossEntropy: { labelSmoothing: 0.2 } },
+  },
+  {
+    name: 'cross-entropy with own class weights',
+    make: ({ classWeights: _, ...options }) =>
+      new CrossEntropyLoss({ ...options, classWeights: [2, 0.5, 1] }),
+    part: { crossEntropy: { classWeights: [2, 0.5, 1] } },
   },
   { name: 'focal', make: (options) => new FocalLoss(options), part: { focal: {} } },
   {
@@ -131,6 +140,70 @@ describe.each(pairs)('$name', ({ make, part }) => {
   });
 });
 
+describe.each(['sigmoid', 'softmax'] as const)('factors of terms, %s', (activation) => {
+  const rows = termFactors[activation].map((part) => [JSON.stringify(part), part] as const);
+
+  test.each(rows)('%s', (_, part) => {
+    for (const dtype of ['float64', 'float32', 'float16'] as const)
+      for (const spec of specs(dtype)) {
+        if (spec.options?.activation !== activation) continue;
+        check({ ...spec, options: { ...spec.options, ...part } });
+        check({ ...spec, options: { ...spec.options, ...part, overlapWeight: 0, batch: true } });
+      }
+  });
+
+  test.each(rows)('%s: finite differences of predictions and target', (_, part) => {
+    const options = { activation, ...part, overlapWeight: 0.5 };
+    const loss = new DiceLoss(options as object);
+    const z = Array.from({ length: 12 }, (_, i) => 2 * Math.sin(5 * i));
+    const t = Array.from({ length: 12 }, (_, i) => 0.5 + 0.4 * Math.cos(3 * i));
+    const on = (numbers: number[]) => tensor(numbers, [1, 3, 4], 'float64');
+    const at = (z: number[], t: number[]) => loss.value(on(z), on(t)).value.itemSync();
+    const { grad } = loss.valueAndGrad(on(z), on(t));
+    const ofTarget = loss.targetGradient(on(z), on(t), loss.statistics(on(z), on(t)));
+    const h = 1e-5;
+    for (let i = 0; i < 12; i++) {
+      const moved = (x: number[], by: number) => x.map((y, j) => (j === i ? y + by : y));
+      const dz = (at(moved(z, h), t) - at(moved(z, -h), t)) / (2 * h);
+      const dt = (at(z, moved(t, h)) - at(z, moved(t, -h))) / (2 * h);
+      expect(Math.abs(dz - (numbers(grad)[i] as number))).toBeLessThan(1e-9);
+      expect(Math.abs(dt - (numbers(ofTarget)[i] as number))).toBeLessThan(1e-9);
+    }
+  });
+});
+
+test('a factor of 0 hides an infinite term', () => {
+  const forbidden = tensor([0, -Infinity], [2], 'float64');
+  const mask = tensor([1, 1], [2], 'uint8');
+  const sigmoid = { activation: 'sigmoid' } as const;
+  for (const loss of [
+    new CrossEntropyLoss({ ...sigmoid, positiveWeight: 0 }),
+    new FocalLoss({ ...sigmoid, alpha: 0 }),
+  ]) {
+    const { value, grad } = loss.valueAndGrad(forbidden, mask);
+    expect([value.itemSync(), ...numbers(grad)]).toEqual([0, 0, 0].map(() => expect.closeTo(0)));
+  }
+});
+
+test('statistics of other factors cannot be mixed', () => {
+  const x = tensor([0, 1], [2], 'float64');
+  const mask = tensor([0, 1], [2], 'uint8');
+  const sigmoid = { activation: 'sigmoid' } as const;
+  const [one, other] = [0.25, 0.5].map((alpha) => new FocalLoss({ ...sigmoid, alpha }));
+  const [two, three] = [2, 3].map(
+    (positiveWeight) => new CrossEntropyLoss({ ...sigmoid, positiveWeight }),
+  );
+  for (const [a, b] of [
+    [one, other],
+    [two, three],
+    [two, new CrossEntropyLoss(sigmoid)],
+  ] as [Loss, Loss][]) {
+    const sums = a.statistics(x, mask);
+    expect(() => b.fromStatistics(sums)).toThrow(/Expected statistics/);
+    expect(a.fromStatistics(sums).value.itemSync()).toBe(a.value(x, mask).value.itemSync());
+  }
+});
+
 describe('by hand', () => {
   // p = (1/2, 1/2), (1/4, 3/4), (1/2, 1/2); the last voxel is ignored.
   const z = tensor([0, 0, 0, 0, log(3), 0], [1, 2, 3], 'float64');
@@ -162,6 +235,64 @@ describe('by hand', () => {
     const value = (loss: Loss) => numbers(loss.value(x, mask).value);
     close(value(new CrossEntropyLoss(binary)), (log(2) + log(4 / 3)) / 2);
     close(value(new FocalLoss(binary)), (log(2) / 4 + log(4 / 3) / 16) / 2);
+  });
+
+  test('class weights of the cross-entropy alone leave the Dice loss as it is', () => {
+    const options = { activation: 'softmax', ignoreIndex: 255 } as const;
+    const loss = new DiceLoss({ ...options, crossEntropy: { classWeights: [1, 3] } });
+    const { parts } = loss.value(z, y) as { parts: Tensor };
+    const dice = new DiceLoss(options).value(z, y).value.itemSync();
+    close(numbers(parts), dice, (log(2) + 3 * log(4 / 3)) / 4, 0);
+    const both = new DiceLoss({ ...options, crossEntropy: {}, classWeights: [1, 3] });
+    expect(both.value(z, y).parts?.data[0]).not.toBeCloseTo(dice, 3);
+  });
+
+  test('sigmoid: positiveWeight and alpha do not change the divisor', () => {
+    const x = tensor([0, log(3)], [2], 'float64'); // p = 1/2, 3/4
+    const mask = tensor([0, 1], [2], 'uint8');
+    const sigmoid = { activation: 'sigmoid' } as const;
+    const value = (loss: Loss) => numbers(loss.value(x, mask).value);
+    close(
+      value(new CrossEntropyLoss({ ...sigmoid, positiveWeight: 3 })),
+      (log(2) + 3 * log(4 / 3)) / 2,
+    );
+    close(
+      value(new FocalLoss({ ...sigmoid, alpha: 0.25 })),
+      ((0.75 * log(2)) / 4 + (0.25 * log(4 / 3)) / 16) / 2,
+    );
+  });
+
+  test('softmax: alpha is a number per class', () => {
+    const value = of(new FocalLoss({ alpha: [0.75, 0.25], ignoreIndex: 255 }));
+    close(value, ((0.75 * log(2)) / 4 + (0.25 * log(4 / 3)) / 16) / 4);
+  });
+
+  test('a value per voxel: each voxel is a sample', () => {
+    const random = new Random(3);
+    const [N, H, W, C] = [2, 3, 5, 3];
+    const z = Tensor.from(
+      Float64Array.from({ length: N * H * W * C }, () => random.normal()),
+      [N, H, W, C],
+    );
+    const y = Tensor.from(
+      Uint8Array.from({ length: N * H * W }, () => random.integer(C)),
+      [N, H, W],
+    );
+    const voxels = N * H * W;
+    for (const Plain of [CrossEntropyLoss, FocalLoss]) {
+      const each = new Plain({ reduction: 'none' });
+      const rows = z.view([voxels, C]);
+      const upstream = Tensor.from(new Float64Array(voxels).fill(1 / voxels), [voxels]);
+      const { value, grad } = each.valueAndGrad(rows, y.view([voxels]), { upstream });
+      const mean = new Plain({ layout: 'channels-last' }).valueAndGrad(z, y);
+      const sum = numbers(value).reduce((a, b) => a + b, 0);
+      expect(sum / voxels).toBeCloseTo(mean.value.itemSync(), 14);
+      numbers(grad).forEach((g, i) => {
+        expect(g).toBeCloseTo(numbers(mean.grad)[i] as number, 14);
+      });
+      const one = each.value(rows.view([1, C], 7 * C), y.view([1], 7)).value.data[0];
+      expect(value.data[7]).toBe(one);
+    }
   });
 
   test('perClass is the Dice loss of each class', () => {

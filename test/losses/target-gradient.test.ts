@@ -29,7 +29,7 @@ describe.each(cells)('$key $variant', (cell) => {
             target: 'dense',
             targetDtype,
             spatial: [seed % 2 ? 37 : 11],
-            ...(seed % 4 < 2 && { weight: 'float32' }),
+            ...(seed % 4 < 2 && { weight: 'float32', weightOfClasses: seed % 4 === 1 }),
             ...(seed % 7 === 3 && { missing: seed % 2 }),
             seed: seed++,
             options: {

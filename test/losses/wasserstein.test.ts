@@ -15,6 +15,27 @@ const probabilities = labels.map(() => {
   return p.map((x) => x / sum);
 });
 
+/**
+ * The authors' later program (GeneralizedWassersteinDiceLoss, github.com/LucasFidon), which MONAI has too: M divided by its
+ * largest number; alpha 1 and 0 for the background, or with 'GDL' 1/(volume + 1) for all classes, in both sums.
+ */
+function laterProgram(M: number[][], weighting: 'default' | 'GDL') {
+  const largest = Math.max(...M.flat());
+  const volumes = Array.from({ length: C }, (_, c) => labels.filter((y) => y === c).length);
+  let found = 0;
+  let error = 0;
+  labels.forEach((y, s) => {
+    const W = (M[y] as number[]).reduce(
+      (sum, d, c) => sum + (d / largest) * (probabilities[s]?.[c] as number),
+      0,
+    );
+    const alpha = weighting === 'GDL' ? 1 / ((volumes[y] as number) + 1) : y === 0 ? 0 : 1;
+    found += alpha * (1 - W);
+    error += weighting === 'GDL' ? alpha * W : W;
+  });
+  return 1 - (2 * found) / (2 * found + error);
+}
+
 /** Symmetric, the distances to class 0 given. */
 const matrix = (toBackground: number[]) => [
   [0, ...toBackground],
@@ -23,8 +44,13 @@ const matrix = (toBackground: number[]) => [
   [toBackground[2] as number, 0.2, 0.7, 0],
 ];
 
-const ours = (distances: number[][]) =>
-  new GeneralizedWassersteinDiceLoss({ distances, smoothDenominator: 0, layout: 'channels-last' })
+const ours = (distances: number[][], options: object = {}) =>
+  new GeneralizedWassersteinDiceLoss({
+    distances,
+    smoothDenominator: 0,
+    layout: 'channels-last',
+    ...options,
+  })
     .value(tensor(probabilities.flat(), [1, S, C], 'float64'), tensor(labels, [1, S], 'uint8'))
     .value.itemSync();
 
@@ -53,6 +79,20 @@ describe('a class that is nearer to the background', () => {
     );
     expect(ours(M)).toBeCloseTo(loss(found.ours), 14);
     expect(loss(found.ours)).toBeGreaterThan(loss(found.theirs) + 0.05);
+  });
+
+  test('measured from the largest distance, and with GDL weights, it is the later program', () => {
+    const larger = M.map((row) => row.map((d) => 8 * d));
+    for (const distances of [M, larger]) {
+      const later = ours(distances, { measuredFrom: 'largest' });
+      expect(later).toBeCloseTo(laterProgram(M, 'default'), 14);
+      expect(later).toBeLessThan(ours(M) - 0.05);
+      expect(ours(distances, { weighting: 'GDL' })).toBeCloseTo(laterProgram(M, 'GDL'), 14);
+    }
+    const equal = matrix([1, 1, 1]);
+    expect(ours(equal, { measuredFrom: 'largest' })).toBeCloseTo(ours(equal), 14);
+    const same = ours(M, { weighting: 'GDL', measuredFrom: 'largest' });
+    expect(same).toBe(ours(M, { weighting: 'GDL' }));
   });
 
   test('distances of another scale are the same loss', () => {

@@ -105,6 +105,7 @@ describe('updateAsync leaves nothing to do for the event loop', () => {
       0,
       false,
       false,
+      false,
       undefined,
       undefined,
       0,

@@ -63,6 +63,24 @@ describe('counts are those of a loop over the voxels', () => {
   });
 });
 
+test('a weight per class and voxel hides values that are no probabilities; argmax has no use for it', () => {
+  const p = tensor([0.9, 7, 0.2, 0.8], [1, 2, 2]);
+  const t = tensor([1, 5, 0, 1], [1, 2, 2]);
+  const weight = tensor([1, 0, 1, 1], [1, 2, 2], 'uint8');
+  const metrics = new SegmentationMetrics({ classes: 2, decision: 'threshold', threshold: 0.5 });
+  expect(metrics.update(p, t, { weight }).counts()).toEqual([
+    { tp: 1, fp: 0, fn: 0, tn: 0 },
+    { tp: 1, fp: 0, fn: 0, tn: 1 },
+  ]);
+  const all = tensor([1, 1, 1, 1], [1, 2, 2], 'uint8');
+  expect(() => metrics.update(p, t, { weight: all })).toThrow(/7|5/);
+  const argmax = new SegmentationMetrics({ classes: 2 });
+  const message =
+    "Expected one weight per voxel for weight, as decision is 'argmax', but received [1, 2, 2]: one per class needs decision 'threshold'";
+  expect(() => argmax.update(p, t, { weight })).toThrow(message);
+  expect(() => argmax.updateAsync(p, t, { weight })).toThrow(message);
+});
+
 test('dense float targets: the largest is the class, none where all are 0', () => {
   const p = tensor([1, 1, 1, 0, 0, 0], [1, 2, 3]);
   const t = tensor([0.6, 0, 0.2, 0.4, 0, 0.8], [1, 2, 3]);

@@ -8,10 +8,13 @@ function solve({ loss, options, float32, shape, x, labels, mask }) {
   const [samples, , ...spatial] = shape;
   const FloatArray = float32 ? Float32Array : Float64Array;
   const map = [samples, ...spatial];
+  const ofClasses = mask?.length === x.length;
   const { value, grad } = new (Reflect.get(warpdice, loss))(options).valueAndGrad(
     { data: FloatArray.from(x), shape },
     { data: Uint8Array.from(labels), shape: map },
-    mask === null ? {} : { weight: { data: Uint8Array.from(mask), shape: map } },
+    mask === null
+      ? {}
+      : { weight: { data: Uint8Array.from(mask), shape: ofClasses ? shape : map } },
   );
   return { value: value.itemSync(), gradient: grad.data };
 }

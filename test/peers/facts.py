@@ -14,6 +14,7 @@ from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.helpers import softmax_helper_dim1
 from segmentation_models_pytorch.metrics import get_stats, iou_score
+from torchvision.ops import sigmoid_focal_loss
 
 
 class Problem:
@@ -204,6 +205,23 @@ def kornia_takes_the_mean_over_the_present_classes_of_a_sample_first(p):
     both = slice(None)
     assert close(loss(both), (loss([0]) + loss([1])) / 2)
     assert loss([0]) != loss([1])
+
+
+def cross_entropy_of_probabilities_divides_by_the_voxels(p):
+    k = torch.tensor([1.0, 2.0, 3.0])
+    each = F.cross_entropy(p.logits, p.labels[:, 0], weight=k, reduction='none')
+    assert close(torch.nn.CrossEntropyLoss(weight=k)(p.logits, p.onehot), each.mean())
+
+
+def bce_does_not_divide_by_its_weights(p):
+    k = torch.tensor([1.0, 2.0, 3.0])[:, None, None]
+    each = F.binary_cross_entropy_with_logits(p.logits, p.onehot, reduction='none')
+    assert close(torch.nn.BCEWithLogitsLoss(weight=k)(p.logits, p.onehot), (each * k).mean())
+
+
+def torchvision_focal_has_alpha_and_does_not_reduce(p):
+    found, given, plain = (sigmoid_focal_loss(p.logits, p.onehot, **a) for a in ({}, {'alpha': 0.25}, {'alpha': -1}))
+    assert found.shape == p.logits.shape and torch.equal(found, given) and not torch.equal(found, plain)
 
 
 def check(problem):

@@ -198,6 +198,76 @@ def kornia_losses(case):
     return 'GeneralizedDiceLoss', lambda x: kornia.DiceLoss('micro')(x, target)
 
 
+def torch_cross_entropy(case):
+    if case.classes == 1:
+        return None
+    case.activation('softmax')
+    kwargs = {'label_smoothing': case.number(0, 1)}
+    case.options['labelSmoothing'] = kwargs['label_smoothing']
+    weights = case.options['classWeights'] = [case.number(0.1, 3) for _ in range(case.classes)]
+    if case.flag():
+        kwargs['reduction'] = case.options['reduction'] = 'sum'
+    if case.flag():
+        case.labels = np.where(case.random.rand(*case.labels.shape) < 0.2, 255, case.labels)
+        case.labels[:, 0, 0] = 0
+        kwargs['ignore_index'] = case.options['ignoreIndex'] = 255
+    loss = torch.nn.CrossEntropyLoss(weight=case.tensor(weights), **kwargs)
+    return 'CrossEntropyLoss', lambda x: loss(x, torch.tensor(case.labels))
+
+
+def torch_binary_cross_entropy(case):
+    case.activation('sigmoid')
+    positive = [case.number(0.1, 3) for _ in range(case.classes)]
+    case.options['positiveWeight'] = positive if case.flag() else positive[0]
+    kwargs = {'pos_weight': case.tensor(case.options['positiveWeight']).reshape(-1, 1, 1)}
+    if case.flag():  # a mean divides by the weights only here
+        case.mask = case.random.randint(0, 4, case.shape)
+        kwargs |= {'weight': case.tensor(case.mask), 'reduction': 'sum'}
+        case.options['reduction'] = 'sum'
+    loss = torch.nn.BCEWithLogitsLoss(**kwargs)
+    return 'CrossEntropyLoss', lambda x: loss(x, case.onehot())
+
+
+def torchvision_focal(case):
+    case.activation('sigmoid')
+    case.options |= {'gamma': case.number(0.5, 4), 'alpha': case.number(0, 1)}
+    given = dict(case.options)
+    given.pop('activation')
+    return 'FocalLoss', lambda x: theirs.facts.sigmoid_focal_loss(x, case.onehot(), reduction='mean', **given)
+
+
+def softmax_focal(case):
+    if case.classes == 1:
+        return None
+    case.activation('softmax')
+    case.float32 = True  # as MONAI computes
+    gamma, alpha = case.number(1, 4), case.number(0, 1)
+    case.options |= {'gamma': gamma, 'alpha': [1 - alpha] + [alpha] * (case.classes - 1)}
+    if case.flag():
+        loss = kornia.FocalLoss(alpha, gamma, 'mean')
+        return 'FocalLoss', lambda x: loss(x, torch.tensor(case.labels))
+    loss = monai.FocalLoss(gamma=gamma, alpha=alpha, use_softmax=True)
+    return 'FocalLoss', lambda x: loss(x, case.onehot())
+
+
+def monai_wasserstein(case):
+    if case.classes == 1:
+        return None
+    case.activation('softmax')
+    matrix = np.round(case.random.rand(case.classes, case.classes) + 0.1, 3)
+    np.fill_diagonal(matrix, 0)
+    case.float32 = True  # as its matrix is
+    matrix /= matrix.max()
+    kwargs = case.smoothing()
+    if case.flag():
+        kwargs['weighting_mode'] = case.options['weighting'] = 'GDL'
+    else:
+        case.options['measuredFrom'] = 'largest'
+    case.options['distances'] = matrix.tolist()
+    loss = monai.GeneralizedWassersteinDiceLoss(matrix, **kwargs)
+    return 'GeneralizedWassersteinDiceLoss', lambda x: loss(x, case.class_indices())
+
+
 makers = [
     monai_dice,
     monai_masked,
@@ -208,6 +278,11 @@ makers = [
     nnunet,
     smp_pooled,
     kornia_losses,
+    torch_cross_entropy,
+    torch_binary_cross_entropy,
+    torchvision_focal,
+    softmax_focal,
+    monai_wasserstein,
 ]
 
 

@@ -132,7 +132,16 @@ def keras_loss(call, used):
 def kornia_loss(call, used):
     loss = eval(call, {**vars(kornia.losses), 'torch': torch})
     labels = tensor(problem[used['labels']])
-    return lambda x: loss(x, labels)
+    return lambda x: loss(x, labels[:, None].double() if 'Binary' in call else labels)
+
+
+def torch_loss(call, used):
+    loss = eval(call, {**vars(torch.nn), 'torch': torch})
+    labels = tensor(problem[used['labels']])
+    if 'BCE' not in call:
+        return lambda x: loss(x, labels)
+    target = labels[:, None].double() if used['x'] == 'logits1' else tensor(onehot[used['labels']])
+    return lambda x: loss(x, target)
 
 
 def by_torch(make):
@@ -188,6 +197,7 @@ libraries = {
     'Keras': ('keras', by_torch(keras_loss)),
     'optax': ('optax', optax_loss),
     'kornia': ('kornia', by_torch(kornia_loss)),
+    'PyTorch': ('torch', by_torch(torch_loss)),
 }
 
 

@@ -4,7 +4,8 @@
 //   r   Dice (2I + sn) / (P + T + sd)          Jaccard (I + sn) / (P + T - I + sd)
 //       Tversky TP = I, FP = P - I, FN = T - I: (TP + sn) / (TP + alpha FP + beta FN + sd)
 //       generalized Dice, of a group: (2 sum_c k w I + sn) / (sum_c k w (P + T) + sd), w = 1/V^2, 1/V, 1
-//       Wasserstein, of a group: (2A + sn) / (2A + sum_c I + sd), A = sum_c k (M[c][b] V - I), c not b
+//       Wasserstein, of a group: (2A + sn) / (2A + sum_c I + sd), A = sum_c k (D V - I), c not b, D = M[c][b] or max M;
+//       GDL: (2A + sn) / (2A + sum_c u I + sd), A = sum_c u (D V - I) with u = k / (V + 1), all c
 //       Without a denominator, and without smoothing, nothing is left to compare: r counts as 0.
 //   L   (1 - r)^(1/gamma), (-log r)^gamma or log cosh(1 - r)
 //   value   overlapWeight * L reduced + weight * cross-entropy + weight * focal
@@ -199,15 +200,19 @@ function volumeWeight({ weighting = 'square' }: ReferenceOptions, V: Variable): 
 
 function wasserstein(options: ReferenceOptions, group: readonly Sums<Variable>[]): Variable {
   const { smoothNumerator: sn = 0, smoothDenominator: sd = 1e-7, classWeights } = options;
-  const { distances = [], backgroundIndex: b = 0 } = options;
-  const A = sum(
-    ...group.map(({ I, V }, c) => {
-      if (c === b) return 0;
-      const most = product((distances[c] as ArrayLike<number>)[b] as number, V);
-      return product(classWeights?.[c] ?? 1, difference(most, I));
-    }),
-  );
-  const errors = sum(...group.map(({ I }) => I));
+  const { distances = [], backgroundIndex: b = 0, weighting, measuredFrom } = options;
+  const largest = Math.max(...distances.flatMap((row) => Array.from(row)));
+  const all = weighting === 'GDL';
+  const terms = group.map(({ I, V }, c) => {
+    const toBackground = (distances[c] as ArrayLike<number>)[b] as number;
+    const D = all || measuredFrom === 'largest' ? largest : toBackground;
+    const k = classWeights?.[c] ?? 1;
+    const u = all ? quotient(k, sum(V, 1)) : 1;
+    const found = c === b && !all ? 0 : product(all ? u : k, difference(product(D, V), I));
+    return { found, error: product(u, I) };
+  });
+  const A = sum(...terms.map(({ found }) => found));
+  const errors = sum(...terms.map(({ error }) => error));
   return ratio(sum(product(2, A), sn), sum(product(2, A), errors, sd));
 }
 
@@ -234,8 +239,9 @@ function crossEntropyOf(
 ): Variable {
   const { activation, classWeights, crossEntropy } = options;
   const s = crossEntropy?.labelSmoothing ?? 0;
+  const weights = crossEntropy?.classWeights ?? classWeights;
   const all = scope.flatMap((group) =>
-    group.map((sums, c) => ({ ...sums, k: classWeights?.[c] ?? 1, C: group.length })),
+    group.map((sums, c) => ({ ...sums, k: weights?.[c] ?? 1, C: group.length })),
   );
   const total = sum(
     ...all.map(({ E, U, k, C }) => {

@@ -5,9 +5,9 @@ import type { LossName } from './reference-value.js';
 
 const { abs, exp, expm1, log, log1p, max, min } = Math;
 
-/** Weight, predictions, probabilities and target of the classes of one voxel. */
+/** Weights, predictions, probabilities and target of the classes of one voxel. */
 export interface Voxel {
-  w: number;
+  w: Float64Array;
   z: Float64Array;
   p: Float64Array;
   t: Float64Array;
@@ -16,7 +16,7 @@ export interface Voxel {
 /** The overlap of class c at a voxel, and what the loss changes by, through the overlaps of all classes. */
 interface Overlap {
   of: (voxel: Voxel, c: number) => number;
-  /** d loss / d p_c, given d loss / d I. */
+  /** d loss / d p_c, given d loss / d I, with the weights of the classes whose I it changes. */
   slope: (voxel: Voxel, dI: Float64Array, c: number) => number;
   /** d loss / d t_c. */
   targetSlope: (voxel: Voxel, dI: Float64Array, c: number) => number;
@@ -29,7 +29,8 @@ export function overlapOf(loss: LossName, { overlap, distances = [] }: Reference
       p.reduce((sum, pj, j) => sum + M(c, j) * pj, 0);
     return {
       of: ({ p, t }, c) => (t[c] as number) * distance(p, c),
-      slope: ({ t }, dI, c) => t.reduce((sum, tj, j) => sum + (dI[j] as number) * tj * M(j, c), 0),
+      slope: ({ w, t }, dI, c) =>
+        t.reduce((sum, tj, j) => sum + (w[j] as number) * (dI[j] as number) * tj * M(j, c), 0),
       targetSlope: ({ p }, dI, c) => (dI[c] as number) * distance(p, c),
     };
   }
@@ -37,13 +38,14 @@ export function overlapOf(loss: LossName, { overlap, distances = [] }: Reference
     const less = (a: number, b: number) => (a < b ? 1 : a === b ? b : 0);
     return {
       of: ({ p, t }, c) => min(p[c] as number, t[c] as number),
-      slope: ({ p, t }, dI, c) => (dI[c] as number) * less(p[c] as number, t[c] as number),
+      slope: ({ w, p, t }, dI, c) =>
+        (w[c] as number) * (dI[c] as number) * less(p[c] as number, t[c] as number),
       targetSlope: ({ p, t }, dI, c) => (dI[c] as number) * less(t[c] as number, p[c] as number),
     };
   }
   return {
     of: ({ p, t }, c) => (p[c] as number) * (t[c] as number),
-    slope: ({ t }, dI, c) => (dI[c] as number) * (t[c] as number),
+    slope: ({ w, t }, dI, c) => (w[c] as number) * (dI[c] as number) * (t[c] as number),
     targetSlope: ({ p }, dI, c) => (dI[c] as number) * (p[c] as number),
   };
 }
@@ -60,22 +62,44 @@ interface Likelihoods {
   dFocal: (j: number, c: number) => number;
 }
 
-/** gamma: of the focal loss. */
-export function likelihoods(activation: string, gamma: number): (voxel: Voxel) => Likelihoods {
+/** The numbers of class c that are factors of some terms. */
+interface Factors {
+  gamma: number;
+  /** Of the term of t in the binary cross-entropy. */
+  positive: (c: number) => number;
+  /** Of the terms of t and 1 - t in the focal loss. */
+  alpha: (c: number) => number;
+  rest: (c: number) => number;
+}
+
+export function likelihoods({
+  activation,
+  crossEntropy,
+  focal,
+}: ReferenceOptions): (voxel: Voxel) => Likelihoods {
+  const of = (numbers: number | ArrayLike<number> | undefined, c: number) =>
+    typeof numbers === 'object' ? (numbers[c] as number) : (numbers ?? 1);
+  const alpha = focal?.alpha;
+  const factors: Factors = {
+    gamma: focal?.gamma ?? 2,
+    positive: (c) => of(crossEntropy?.positiveWeight, c),
+    alpha: (c) => of(alpha, c),
+    rest: (c) => (alpha === undefined ? 1 : 1 - of(alpha, c)),
+  };
   return activation === 'softmax'
-    ? (voxel) => categorical(voxel, gamma)
-    : (voxel) => binary(voxel, gamma);
+    ? (voxel) => categorical(voxel, factors)
+    : (voxel) => binary(voxel, factors);
 }
 
 /** l = -log p by the log-sum-exp; 1 - p = 1 - e^-l. */
-function categorical({ z, p, t }: Voxel, gamma: number): Likelihoods {
+function categorical({ z, p, t }: Voxel, { gamma, alpha }: Factors): Likelihoods {
   const largest = z.reduce((a, b) => max(a, b));
   const lse = largest + log(z.reduce((sum, x) => sum + exp(x - largest), 0));
   const l = z.map((x) => lse - x);
   const rest = l.map((x) => -expm1(-x));
   const at = (x: Float64Array, c: number) => x[c] as number;
   const times = (tc: number, x: number) => (tc === 0 ? 0 : tc * x); // no class, no loss, even if l is infinite
-  const perTarget = l.map((x, c) => times(at(rest, c) ** gamma, x));
+  const perTarget = l.map((x, c) => times(alpha(c) * at(rest, c) ** gamma, x));
   const dl = (j: number, c: number) => at(p, c) - (j === c ? 1 : 0);
   return {
     crossEntropy: t.map((tc, c) => times(tc, at(l, c))),
@@ -87,39 +111,41 @@ function categorical({ z, p, t }: Voxel, gamma: number): Likelihoods {
     dUniform: dl,
     dFocal: (j, c) => {
       const [pj, q] = [at(p, j), at(rest, j)];
-      if (at(t, j) === 0 || q === 0) return gamma === 0 ? at(t, j) * dl(j, c) : 0;
+      if (at(t, j) === 0 || q === 0) return gamma === 0 ? alpha(j) * at(t, j) * dl(j, c) : 0;
       // d (q^gamma l) = q^gamma dl + gamma q^(gamma-1) l dq, and dq = p dl.
       const growth = pj === 0 ? 0 : gamma * q ** (gamma - 1) * at(l, j) * pj;
-      return at(t, j) * dl(j, c) * (q ** gamma + growth);
+      return alpha(j) * at(t, j) * dl(j, c) * (q ** gamma + growth);
     },
   };
 }
 
 /** Each class on its own: -log p = log(1 + e^-z), -log(1 - p) = log(1 + e^z). */
-function binary({ z, p, t }: Voxel, gamma: number): Likelihoods {
+function binary({ z, p, t }: Voxel, { gamma, positive, alpha, rest: other }: Factors): Likelihoods {
   const softplus = (x: number) => max(x, 0) + log1p(exp(-abs(x)));
   const times = (a: number, b: number) => (a === 0 ? 0 : a * b);
   const [yes, no] = [z.map((x) => softplus(-x)), z.map(softplus)];
   const rest = z.map((x) => 1 / (1 + exp(x)));
   const at = (x: Float64Array, c: number) => x[c] as number;
-  const focalYes = yes.map((l, c) => times(at(rest, c) ** gamma, l));
-  const focalNo = no.map((l, c) => times(at(p, c) ** gamma, l));
+  const found = yes.map((l, c) => times(positive(c), l));
+  const focalYes = yes.map((l, c) => times(alpha(c) * at(rest, c) ** gamma, l));
+  const focalNo = no.map((l, c) => times(other(c) * at(p, c) ** gamma, l));
   const own = (f: (c: number) => number) => (j: number, c: number) => (j === c ? f(c) : 0);
   const mixed = (a: Float64Array, b: Float64Array) =>
     t.map((tc, c) => times(tc, at(a, c)) + times(1 - tc, at(b, c)));
   return {
-    crossEntropy: mixed(yes, no),
-    uniform: yes.map((l, c) => (l + at(no, c)) / 2),
+    crossEntropy: mixed(found, no),
+    uniform: found.map((l, c) => (l + at(no, c)) / 2),
     focal: mixed(focalYes, focalNo),
-    crossEntropyPerTarget: z.map((x) => -x),
+    crossEntropyPerTarget: z.map((x, c) => (positive(c) === 1 ? -x : at(found, c) - at(no, c))),
     focalPerTarget: focalYes.map((l, c) => l - at(focalNo, c)),
-    dCrossEntropy: own((c) => (1 - at(t, c)) * at(p, c) - at(t, c) * at(rest, c)), // p - t, with its digits
-    dUniform: own((c) => at(p, c) - 0.5),
+    // p - t, with its digits, where positive is 1.
+    dCrossEntropy: own((c) => (1 - at(t, c)) * at(p, c) - positive(c) * at(t, c) * at(rest, c)),
+    dUniform: own((c) => (at(p, c) - positive(c) * at(rest, c)) / 2),
     dFocal: own((c) => {
       const [pc, qc, tc] = [at(p, c), at(rest, c), at(t, c)];
       const up = qc ** (gamma + 1) + gamma * times(pc * qc ** gamma, at(yes, c));
       const down = pc ** (gamma + 1) + gamma * times(qc * pc ** gamma, at(no, c));
-      return (1 - tc) * down - tc * up;
+      return other(c) * (1 - tc) * down - alpha(c) * tc * up;
     }),
   };
 }

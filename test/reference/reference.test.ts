@@ -291,6 +291,8 @@ describe('the family', () => {
   const random = new Random(8);
   const weight = random.array(N * S, () => 0.5 + random.uniform());
   weight[3] = 0;
+  const weightOfClasses = random.array(N * C * S, () => 0.5 + random.uniform());
+  weightOfClasses.fill(0, 4, 8);
   /** Class 2 has no voxel in sample 0. */
   const labels = [0, 1, 1, 0, 1, 2, 1, 0, 2, 2];
   const soft = random.array(N * C * S, () => 0.05 + 0.9 * random.uniform());
@@ -339,7 +341,7 @@ describe('the family', () => {
                   activation === 'none' ? 0.05 + 0.9 * random.uniform() : 2 * random.normal(),
                 ),
                 labels,
-                weight: seed % 2 ? weight : undefined,
+                weight: [undefined, weight, weightOfClasses][seed % 3],
                 upstream: reduction === 'none' ? upstream : undefined,
                 gradScale: 3,
                 options,

@@ -4,7 +4,7 @@
 //   N samples, C classes, S voxels per sample; groups are the N samples, or one group when statistics are pooled over the batch.
 //
 //   1. probabilities  p = activation(predictions), and -log p from the logits
-//   2. statistics     I = sum w p t    P = sum w p^k    T = sum w t^k         k = 2 squared, 1 linear
+//   2. statistics     I = sum w p t    P = sum w p^k    T = sum w t^k         k = 2 squared, 1 linear; w may be the class's
 //                     V = sum w t      W = sum w        E, U, F: cross-entropy, that of a uniform target, focal loss
 //   3. losses, 4. value: reference-value.ts
 //   5. gradient       d value / d statistics, then p's own derivatives, then the activation's
@@ -26,7 +26,8 @@ export interface ReferenceOptions {
   readonly transform?: 'none' | 'log' | 'log-cosh';
   readonly gamma?: number;
   readonly absent?: 'formula' | 'skip' | 'perfect' | 'worst';
-  readonly weighting?: 'square' | 'simple' | 'uniform';
+  readonly weighting?: 'square' | 'simple' | 'uniform' | 'default' | 'GDL';
+  readonly measuredFrom?: 'background' | 'largest';
   readonly distances?: readonly ArrayLike<number>[];
   readonly backgroundIndex?: number;
   readonly reduction?: 'none' | 'mean' | 'sum';
@@ -35,8 +36,17 @@ export interface ReferenceOptions {
   readonly classWeights?: ArrayLike<number>;
   readonly ignoreIndex?: number;
   readonly layout?: 'channels-first' | 'channels-last';
-  readonly crossEntropy?: { readonly weight?: number; readonly labelSmoothing?: number };
-  readonly focal?: { readonly weight?: number; readonly gamma?: number };
+  readonly crossEntropy?: {
+    readonly weight?: number;
+    readonly labelSmoothing?: number;
+    readonly classWeights?: ArrayLike<number>;
+    readonly positiveWeight?: number | ArrayLike<number>;
+  };
+  readonly focal?: {
+    readonly weight?: number;
+    readonly gamma?: number;
+    readonly alpha?: number | ArrayLike<number>;
+  };
   readonly overlapWeight?: number;
 }
 
@@ -51,7 +61,7 @@ export interface Problem {
   readonly labels?: ArrayLike<number | bigint> | undefined;
   /** A target per voxel and class, laid out as the predictions. */
   readonly dense?: ArrayLike<number> | undefined;
-  /** A weight per voxel, [N, S]; 1 when absent. */
+  /** A weight per voxel, [N, S], or per class and voxel, laid out as the predictions; 1 when absent. */
   readonly weight?: ArrayLike<number> | undefined;
   /** dL/dvalue for reduction 'none', in the shape of the value; 1 when absent. */
   readonly upstream?: ArrayLike<number> | undefined;
@@ -96,11 +106,12 @@ export function reference(problem: Problem): Solution {
     return label === c ? 1 : 0;
   };
 
-  // The weight of a voxel; a voxel that does not count has weight 0 and is then skipped, whatever else it holds.
-  const weight = (n: number, s: number): number => {
+  // The weight of a class at a voxel. What does not count has weight 0 and is then skipped, whatever else it holds.
+  const ofClasses = problem.weight !== undefined && problem.weight.length !== N * S;
+  const weight = (n: number, c: number, s: number): number => {
     const mark = C === 1 ? target(n, 0, s) : toNumber(labels?.[n * S + s]);
     if (ignoreIndex !== undefined && mark === ignoreIndex) return 0;
-    return problem.weight ? (problem.weight[n * S + s] as number) : 1;
+    return problem.weight ? (problem.weight[ofClasses ? at(n, c, s) : n * S + s] as number) : 1;
   };
 
   // 1. Probabilities.
@@ -116,14 +127,14 @@ export function reference(problem: Problem): Solution {
 
   // What a voxel holds of every class; the arrays are used again. False where it does not count.
   const voxel: Voxel = {
-    w: 0,
+    w: new Float64Array(C),
     z: new Float64Array(C),
     p: new Float64Array(C),
     t: new Float64Array(C),
   };
   const read = (n: number, s: number): boolean => {
-    voxel.w = weight(n, s);
-    if (voxel.w === 0) return false;
+    for (let c = 0; c < C; c++) voxel.w[c] = weight(n, c, s);
+    if (voxel.w.every((w) => w === 0)) return false;
     for (let c = 0; c < C; c++) {
       const i = at(n, c, s);
       voxel.z[c] = predictions[i] as number;
@@ -135,13 +146,15 @@ export function reference(problem: Problem): Solution {
 
   // 2. Statistics.
   const sums = Array.from({ length: groups * C }, () => each(() => new Sum()));
-  const entropies = crossEntropy || focal ? likelihoods(activation, focal?.gamma ?? 2) : undefined;
+  const entropies = crossEntropy || focal ? likelihoods(options) : undefined;
   for (let i = 0; i < N * S; i++) {
     const n = floor(i / S);
     if (!read(n, i % S)) continue;
-    const { w, p, t } = voxel;
+    const { p, t } = voxel;
     const L = entropies?.(voxel);
     for (let c = 0; c < C; c++) {
+      const w = voxel.w[c] as number;
+      if (w === 0) continue;
       const tc = t[c] as number;
       const { I, P, T, V, W, E, U, F } = sums[group(n) * C + c] as Sums<Sum>;
       I.add(w * overlap.of(voxel, c));
@@ -169,16 +182,18 @@ export function reference(problem: Problem): Solution {
   const targetGradient = new Float64Array(dense ? N * C * S : 0);
   const dp = new Float64Array(C);
   const dI = new Float64Array(C);
+  const mixes = activation === 'softmax' || loss === 'wasserstein'; // a class counts through others
   for (let i = 0; i < N * S; i++) {
     const [n, s] = [floor(i / S), i % S];
     if (!read(n, s)) continue;
-    const { w, z, p, t } = voxel;
+    const { z, p, t } = voxel;
+    const w = (c: number) => voxel.w[c] as number;
     const d = (c: number) => slopes[group(n) * C + c] as Sums<number>;
     for (let c = 0; c < C; c++) dI[c] = d(c).I;
     let mean = 0; // softmax only: sum over classes of p dL/dp
     for (let c = 0; c < C; c++) {
       const pc = p[c] as number;
-      dp[c] = w * (overlap.slope(voxel, dI, c) + d(c).P * (k === 2 ? 2 * pc : 1));
+      dp[c] = overlap.slope(voxel, dI, c) + w(c) * d(c).P * (k === 2 ? 2 * pc : 1);
       mean += pc * (dp[c] as number);
     }
     const L = entropies?.(voxel);
@@ -190,16 +205,16 @@ export function reference(problem: Problem): Solution {
       if (activation === 'softmax') dz = pc * (dz - mean);
       for (let j = 0; L && j < C; j++) {
         const { E, U, F } = d(j);
-        if (crossEntropy) dz += w * (E * L.dCrossEntropy(j, c) + U * L.dUniform(j, c));
-        if (focal) dz += w * F * L.dFocal(j, c);
+        if (crossEntropy) dz += w(j) * (E * L.dCrossEntropy(j, c) + U * L.dUniform(j, c));
+        if (focal) dz += w(j) * F * L.dFocal(j, c);
       }
-      gradient[at(n, c, s)] = gradScale * dz;
-      if (!dense) continue;
+      if (mixes || w(c) !== 0) gradient[at(n, c, s)] = gradScale * dz;
+      if (!dense || w(c) === 0) continue;
       let dt = overlap.targetSlope(voxel, dI, c) + d(c).T * (k === 2 ? 2 * tc : 1) + d(c).V;
       // Of a class of weight 0 both slopes are 0, and the rest may be infinite.
       if (d(c).E !== 0 && L) dt += d(c).E * (L.crossEntropyPerTarget[c] as number);
       if (d(c).F !== 0 && L) dt += d(c).F * (L.focalPerTarget[c] as number);
-      targetGradient[at(n, c, s)] = gradScale * w * dt;
+      targetGradient[at(n, c, s)] = gradScale * w(c) * dt;
     }
   }
   return { ...outcome, statistics, gradient, targetGradient };

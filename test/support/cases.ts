@@ -24,6 +24,8 @@ export interface Spec {
   gradScale?: number;
   /** The chance that a voxel is ignored; options.ignoreIndex says what marks it. */
   ignored?: number;
+  /** Whether the weight is one per class and voxel. */
+  weightOfClasses?: boolean;
   /** A class that no voxel has. */
   missing?: number;
   seed?: number;
@@ -81,13 +83,14 @@ export function makeCase(spec: Spec): Case {
   }
 
   const weightDtype = spec.weight;
+  const weightShape = spec.weightOfClasses ? shape : [N, ...spatial];
   const weight =
     weightDtype &&
     tensor(
-      random.array(N * S, () =>
+      random.array(sizeOf(weightShape), () =>
         weightDtype === 'uint8' ? random.integer(4) : 2 * random.uniform(),
       ),
-      [N, ...spatial],
+      weightShape,
       weightDtype,
     );
   const groups = valueShape(loss, options, N, C);

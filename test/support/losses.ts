@@ -103,10 +103,26 @@ export const losses = {
     variants: [
       { distances },
       { distances, backgroundIndex: 2, transform: 'log-cosh' },
+      { distances, measuredFrom: 'largest' },
+      { distances, backgroundIndex: 1, weighting: 'GDL', classWeights: [2, 1, 0.5] },
       { distances, crossEntropy: {}, focal: {} },
     ],
   },
 } as const satisfies Record<string, Entry>;
+
+/** Options of the parts that need one activation, or mean something else under another; for three classes. */
+export const termFactors = {
+  sigmoid: [
+    { crossEntropy: { positiveWeight: 3 } },
+    { crossEntropy: { positiveWeight: [0.5, 2, 0], labelSmoothing: 0.3, classWeights: [1, 2, 3] } },
+    { focal: { alpha: 0.25 } },
+    { focal: { alpha: [0.25, 0.5, 1], gamma: 0.5 }, crossEntropy: { positiveWeight: 2 } },
+  ],
+  softmax: [
+    { focal: { alpha: [0.25, 0.75, 2] } },
+    { focal: { alpha: [1, 0, 3], gamma: 1 }, crossEntropy: { classWeights: [3, 0, 1] } },
+  ],
+} as const;
 
 export type LossKey = keyof typeof losses;
 

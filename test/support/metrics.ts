@@ -20,7 +20,8 @@ export interface Case {
   dense: boolean;
   dtype: FloatDType;
   labelDtype: 'uint8' | 'int32' | 'int64';
-  weighted: boolean;
+  /** 'classes': each class of a voxel has a weight of its own. */
+  weighted: boolean | 'classes';
   ignoreIndex?: number;
   NaNs: boolean;
 }
@@ -64,8 +65,11 @@ export function make(k: Case, seed = 1) {
   }
   const bits = random.array(N * C * S, () => random.integer(2));
   const target = k.dense ? tensor(bits, shape, 'uint8') : tensor(labels, [N, S], k.labelDtype);
-  const weights = random.array(N * S, () => (random.integer(3) === 0 ? 0 : 0.25));
-  const weight = k.weighted ? tensor(weights, [N, S], 'float32') : undefined;
+  const ofClasses = k.weighted === 'classes';
+  const weights = random.array(N * S * (ofClasses ? C : 1), () =>
+    random.integer(3) === 0 ? 0 : 0.25,
+  );
+  const weight = k.weighted ? tensor(weights, ofClasses ? shape : [N, S], 'float32') : undefined;
 
   const counts = Array.from({ length: N }, () =>
     Array.from({ length: C }, (): Sample => ({ tp: 0, fp: 0, fn: 0, tn: 0 })),
@@ -76,7 +80,7 @@ export function make(k: Case, seed = 1) {
   for (let n = 0; n < N; n++)
     for (let s = 0; s < S; s++) {
       const voxel = n * S + s;
-      if (k.weighted && weights[voxel] === 0) continue;
+      if (k.weighted === true && weights[voxel] === 0) continue;
       if (!k.dense && labels[voxel] === k.ignoreIndex) continue;
       const across = (from: Float64Array) => classes.map((c) => from[at(n, c, s)] as number);
       const p =
@@ -89,6 +93,7 @@ export function make(k: Case, seed = 1) {
         if (k.decision === 'argmax') t = t.map((bit, c) => bit && c === t.indexOf(true));
       }
       for (let c = 0; c < C; c++) {
+        if (ofClasses && weights[at(n, c, s)] === 0) continue;
         const one = (counts[n] as Sample[])[c] as Sample;
         if (t[c] && p[c]) one.tp++;
         if (!t[c] && p[c]) one.fp++;
@@ -151,12 +156,13 @@ export function checkCounts(k: Case, place: (tensor: Typed) => Typed | Tensor = 
 export function* combinations() {
   for (const decision of ['argmax', 'threshold', 'labels'] as const)
     for (const dense of [false, true])
-      for (const weighted of [false, true])
+      for (const weighted of [false, true, 'classes'] as const)
         for (const ignoreIndex of [undefined, 255, 1])
           for (const NaNs of [false, true])
             for (const last of [false, true]) {
               if (dense && (ignoreIndex !== undefined || decision === 'labels')) continue;
               if (decision === 'labels' && ignoreIndex === 1) continue;
+              if (decision !== 'threshold' && weighted === 'classes') continue;
               const ignore = ignoreIndex === undefined ? {} : { ignoreIndex };
               yield { decision, dense, weighted, NaNs, last, ...ignore };
             }

@@ -89,6 +89,8 @@ Tile<T>::Tile(const Call& call, const Weights<T>& weights)
   const size_t scratch = places.take(call.in.channels_last ? channels_ * products_.step * kElement : 0);
   const size_t target = places.take(target_bytes);
   const size_t target_grad = places.take(call.steps & kTargetGradient ? target_bytes : 0);
+  const bool of_classes = call.reads() && call.in.class_weight.data;
+  const size_t class_weight = places.take(of_classes ? classes_ * stride_ * size_of(call.in.class_weight.dtype) : 0);
   const size_t sums = places.take(classes_ * static_cast<int64_t>(sizeof(Sums)));
   char* memory = static_cast<char*>(tile_memory().reserve(places.used()));
   logits_ = reinterpret_cast<T*>(memory + logits);
@@ -97,6 +99,7 @@ Tile<T>::Tile(const Call& call, const Weights<T>& weights)
   scratch_ = reinterpret_cast<T*>(memory + scratch);
   target_ = memory + target;
   target_grad_ = memory + target_grad;
+  class_weight_ = memory + class_weight;
   sums_ = reinterpret_cast<Sums*>(memory + sums);
 
   in_.samples = 1;
@@ -145,14 +148,18 @@ void Tile<T>::make_logits(int64_t n, int64_t s, int count) {
   if (in.labels) {
     in_.target.data = static_cast<const char*>(in.target.data) + first * static_cast<int64_t>(size_of(in.target.dtype));
   } else {
-    copy_target(false, in.target.data, target_);
+    copy_dense(in.target.dtype, false, in.target.data, target_);
     in_.target.data = target_;
+  }
+  if (in.class_weight.data) {
+    copy_dense(in.class_weight.dtype, false, in.class_weight.data, class_weight_);
+    in_.class_weight.data = class_weight_;
   }
 }
 
-/// Between a dense array like the target and the tile's own.
+/// Between an array in the shape of the logits and the tile's own.
 template <class T>
-void Tile<T>::copy_target(bool from_tile, const void* from, void* to) const {
+void Tile<T>::copy_dense(DType dtype, bool from_tile, const void* from, void* to) const {
   const Inputs& in = call_.in;
   const int64_t class_step = in.channels_last ? 1 : in.voxels, voxel_step = in.channels_last ? classes_ : 1;
   const int64_t first = n_ * in.voxels * classes_ + s_ * voxel_step;
@@ -162,7 +169,7 @@ void Tile<T>::copy_target(bool from_tile, const void* from, void* to) const {
     Bits *const array = (from_tile ? b : a) + first, *const tile = from_tile ? a : b;
     copy_voxels(!from_tile, array, tile, classes_, count_, class_step, voxel_step, stride_);
   };
-  switch (size_of(in.target.dtype)) {
+  switch (size_of(dtype)) {
     case 1:
       return copy(uint8_t{});
     case 2:
@@ -221,10 +228,10 @@ CountFaults Tile<T>::count(const CountInputs& inputs, RunCounts& counted) {
 template <class T>
 void Tile<T>::target_gradient(const Coefficients* coefficients) {
   GradientOut out = call_.target_grad;
-  if (out.accumulate) copy_target(false, out.data, target_grad_);
+  if (out.accumulate) copy_dense(out.dtype, false, out.data, target_grad_);
   out.data = target_grad_;
   kernels().target_gradient(in_, {0, 0, count_}, kernel_memory(), coefficients, out);
-  copy_target(true, target_grad_, call_.target_grad.data);
+  copy_dense(out.dtype, true, target_grad_, call_.target_grad.data);
 }
 
 template <class T>

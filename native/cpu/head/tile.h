@@ -61,7 +61,7 @@ class Tile {
  private:
   void move_index(LabelFault& fault) const;
   void clear_unweighted();
-  void copy_target(bool from_tile, const void* from, void* to) const;
+  void copy_dense(DType dtype, bool from_tile, const void* from, void* to) const;
   Rows features() const;
 
   const Call& call_;
@@ -72,7 +72,7 @@ class Tile {
   int count_ = 0;
   Inputs in_;  // of the tile
   T *features_, *transposed_, *scratch_, *logits_;
-  char *target_, *target_grad_;
+  char *target_, *target_grad_, *class_weight_;
   Sums* sums_;
 };
 

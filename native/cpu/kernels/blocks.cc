@@ -53,6 +53,15 @@ void Blocks<T>::load_weights(int64_t s, int count) {
 }
 
 template <class T>
+void Blocks<T>::load_class_weights(const Block& block) {
+  layout_.load(in_.class_weight, run_.n, block.s, block.voxels, staged_weight_);
+  for (int64_t c = 0; c < in_.classes && in_.has_ignore; c++) {
+    T* row = staged_weight_ + c * layout_.stride;
+    for (int j = 0; j < block.voxels; j++) row[j] = weights_[j] == 0 ? T(0) : row[j];
+  }
+}
+
+template <class T>
 void Blocks<T>::ignore_dense(const View<T>& t, int count) {
   const T ignored = static_cast<T>(in_.ignore_index);
   for (int j = 0; j < count; j++) {

@@ -38,14 +38,18 @@ constexpr bool kWidensQuickly = kVectorBytes >= 32;  // halves and bytes, by an 
 template <class T>
 class Blocks {
  public:
-  /// scratch: [C][kStep<T>], used within view() and store_staged() only.
-  Blocks(const Inputs& in, const Run& run, T* scratch)
-      : layout_{in.classes, in.voxels, in.interleaved(), scratch, staged_stride<T>(in.classes)}, in_(in), run_(run) {}
+  /// scratch: [C][kStep<T>], used within view() and store_staged() only. staged_weight: for a block of class weights.
+  Blocks(const Inputs& in, const Run& run, T* scratch, T* staged_weight)
+      : layout_{in.classes, in.voxels, in.interleaved(), scratch, staged_stride<T>(in.classes)},
+        in_(in),
+        run_(run),
+        staged_weight_(staged_weight) {}
 
   const LayoutConverter<T>& layout() const { return layout_; }
 
-  /// Whether a dense target is read in place. Labels are always staged, which is quick.
-  bool direct_target() const { return in_.labels || is_direct(in_, in_.target.dtype); }
+  /// Whether the arrays beside the predictions are read in place. Labels are always staged, which is quick; so are
+  /// class weights, which is rare.
+  bool direct_operands() const { return !in_.class_weight.data && (in_.labels || is_direct(in_, in_.target.dtype)); }
 
   /// direct: nothing is staged class by class.
   Block next_block(int64_t s, int64_t end, bool direct) const {
@@ -121,9 +125,12 @@ class Blocks {
   WARPDICE_INLINE Steps<T, Target, From> steps_of(const View<T, From>& z, const Block& block, const Target& target,
                                                   bool weigh) {
     const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
-    const bool entropy = in_.cross_entropy || in_.uniform;
+    const bool entropy = in_.cross_entropy || in_.uniform, of_classes = in_.class_weight.data;
+    if (of_classes) load_class_weights(block);
+    const T* weight = of_classes ? staged_weight_ : weigh ? weights_ : nullptr;
+    const int64_t weight_stride = of_classes ? layout_.stride : 0;
     seen_ = {};
-    return {in_.classes, count, z, target, weigh ? weights_ : nullptr, in_.squared, entropy, in_.uniform, &seen_};
+    return {in_.classes, count, z, target, weight, weight_stride, in_.squared, entropy, in_.uniform, &seen_};
   }
 
   /// Stages labels as int32, with -1 for a label that is no class. weigh: also gives ignored voxels weight 0. Passes
@@ -133,12 +140,16 @@ class Blocks {
   /// One weight per voxel, 0 in the padding.
   void load_weights(int64_t s, int count);
 
+  /// One weight per class and voxel, 0 where that of the voxel is.
+  void load_class_weights(const Block& block);
+
   /// The ignore index of a one-class mask that is stored as floats.
   void ignore_dense(const View<T>& t, int count);
 
   const LayoutConverter<T> layout_;
   const Inputs& in_;
   const Run& run_;
+  T* const staged_weight_;
   alignas(64) int32_t labels_[kBlockSteps * kStep<T>];
   alignas(64) T weights_[kBlockSteps * kStep<T>];
   Extremes<T> seen_;  // in the block

@@ -44,6 +44,22 @@ inline void mark_read(const Operand& weight, int64_t first, int count, uint8_t* 
   });
 }
 
+/// Whether value `index` of a target is read: its class has a weight of its own there or, of a label, any class has
+/// one.
+inline bool has_class_weight(const Inputs& in, int64_t index) {
+  bool has = false;
+  with_elements(in.class_weight, [&](const auto* weights) {
+    if (!in.labels) {
+      has = !is_zero(weights[index]);
+      return;
+    }
+    const int64_t C = in.classes, S = in.voxels, n = index / S, s = index % S;
+    for (int64_t c = 0; c < C && !has; c++)
+      has = !is_zero(weights[in.interleaved() ? index * C + c : (n * C + c) * S + s]);
+  });
+  return has;
+}
+
 /// Values of one row of a target: `each` neighbouring ones for every voxel. first: the flat index of the first value.
 /// first_voxel: its voxel among [N,S].
 struct Row {
@@ -68,7 +84,9 @@ void note_faults(const Inputs& in, const LabelRule<Value>& rule, const Value* va
     if (row.each == 1 && found == 0) continue;
     for (int j = 0; j < count; j++) {
       for (int64_t i = j * row.each; read[j] && i < (j + 1) * row.each; i++) {
-        if (rule.is_fault(block[i])) note_fault(block[i], row.first + s * row.each + i, faults);
+        const int64_t index = row.first + s * row.each + i;
+        if (!rule.is_fault(block[i]) || (in.class_weight.data && !has_class_weight(in, index))) continue;
+        note_fault(block[i], index, faults);
       }
     }
   }

@@ -25,15 +25,17 @@ class Counter {
     const size_t step_bytes = static_cast<size_t>(in_.classes) * kStep<T> * sizeof(T);
     const size_t counted_bytes = tabled ? static_cast<size_t>(inputs.cells()) * sizeof(int64_t)
                                         : static_cast<size_t>(run.end - run.begin) * sizeof(PairCount);
-    char* memory = static_cast<char*>(workspace.reserve(3 * step_bytes + counted_bytes));
+    const size_t staged_bytes = (in_.class_weight.data ? 4 : 3) * step_bytes;
+    char* memory = static_cast<char*>(workspace.reserve(staged_bytes + counted_bytes));
     staged_ = reinterpret_cast<T*>(memory);
     staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
     layout_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step_bytes)};
+    if (in_.class_weight.data) staged_weight_ = reinterpret_cast<T*>(memory + 3 * step_bytes);
     if (tabled) {
-      table_ = reinterpret_cast<int64_t*>(memory + 3 * step_bytes);
+      table_ = reinterpret_cast<int64_t*>(memory + staged_bytes);
       memset(table_, 0, counted_bytes);
     } else {
-      pairs_ = reinterpret_cast<PairCount*>(memory + 3 * step_bytes);
+      pairs_ = reinterpret_cast<PairCount*>(memory + staged_bytes);
     }
   }
 
@@ -117,10 +119,23 @@ class Counter {
           const T value = row[0];
           const bool inside = value >= -kProbabilityTolerance && value <= 1 + kProbabilityTolerance;
           if (inside || (value != value && !is_target) || truth_[i] == codes_.uncounted()) continue;
+          if (!has_class_weight(at)) continue;
           faults.add({1, at, static_cast<double>(value)});
         }
       }
     });
+  }
+
+  /// Whether the class of an element of the predictions counts there: its own weight is not 0.
+  bool has_class_weight(int64_t at) const {
+    bool has = true;
+    with_elements(in_.class_weight, [&](const auto* weights) {
+      alignas(64) T row[kStep<T>];
+      if (!weights) return;
+      load_row<T>(weights + at, 1, row);
+      has = row[0] != 0;
+    });
+    return has;
   }
 
   /// Whether a value of a float mask, which has one class, is to be ignored.
@@ -215,7 +230,7 @@ class Counter {
   /// Decision threshold.
   void count_classes(int64_t s, int voxels) {
     int at = 0;
-    if (direct(in_.predictions) && (in_.labels || direct(in_.target))) {
+    if (direct(in_.predictions) && (in_.labels || direct(in_.target)) && !staged_weight_) {
       at = voxels / kStep<T> * kStep<T>;
       const int64_t from = layout_.offset(run_.n, s);
       count_above(static_cast<const T*>(in_.predictions.data) + from,
@@ -225,6 +240,7 @@ class Counter {
       const int left = voxels - at < kStep<T> ? voxels - at : kStep<T>;
       stage(in_.predictions, s + at, left, staged_);
       if (!in_.labels) stage(in_.target, s + at, left, staged_target_);
+      if (staged_weight_) stage(in_.class_weight, s + at, left, staged_weight_);
       count_above(staged_, in_.labels ? nullptr : staged_target_, kStep<T>, at, kStep<T>);
     }
   }
@@ -239,6 +255,9 @@ class Counter {
     mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted(); });
     Mask<T> predictions = {}, targets = {};  // strange ones
     for (int64_t c = 0; c < in_.classes; c++) {
+      if (const T* weights = staged_weight_) {  // as values, of one step
+        mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted() && weights[c * stride + i] != 0; });
+      }
       predictions |= mark_above<false>(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
       if (target) targets |= mark_above<true>(target + c * stride, T{0.5}, count, positive_);
       else mark(count, positive_, [&](int i) { return truth[i] == static_cast<Code>(c); });
@@ -287,6 +306,7 @@ class Counter {
   LayoutConverter<T> layout_;
   ClassCodes<Code> codes_;
   T *staged_, *staged_target_;  // [C][kStep<T>]
+  T* staged_weight_ = nullptr;  // the same of class weights, where there are some
   int64_t* table_ = nullptr;    // [cells()], or null
   PairCount* pairs_ = nullptr;  // where there is no table
   int64_t pair_count_ = 0;

@@ -26,27 +26,38 @@ class EveryTerm {
     for (int64_t i = 0; i < steps.count; i++, steps.next()) {
       find(steps, false);
       for (int64_t c = 0; c < in_.classes; c++) {
+        const T* w = weights(steps, c);
+        const TermFactors<T> factors = term_factors<T>(in_, c);
         Vec<T> x[kUnroll];
-        if (!Target::kLabels) note(steps, seen, [&](int u) { return steps.target.get(c, u); });
-        if (in_.activation == Activation::none) note(steps, seen, [&](int u) { return p(c, u); });
+        if (!Target::kLabels) note(w, seen, [&](int u) { return steps.target.get(c, u); });
+        if (in_.activation == Activation::none) note(w, seen, [&](int u) { return p(c, u); });
         overlap(steps, c, x);
-        add_any(steps, x, totals[c].intersection);
-        add_each(steps, totals[c].prediction, [&](int u) { return in_.squared ? square(p(c, u)) : p(c, u); });
-        if (!Target::kLabels || steps.weight) {  // unweighted labels are counted elsewhere (KernelRun)
+        add_any(w, x, totals[c].intersection);
+        add_each(w, totals[c].prediction, [&](int u) { return in_.squared ? square(p(c, u)) : p(c, u); });
+        if (!Target::kLabels || w) {  // unweighted labels are counted elsewhere (KernelRun)
           const auto t = [&](int u) { return steps.target.get(c, u); };
-          add_each(steps, totals[c].target, [&](int u) { return in_.squared ? square(t(u)) : t(u); });
-          add_each(steps, totals[c].volume, t);
+          add_each(w, totals[c].target, [&](int u) { return in_.squared ? square(t(u)) : t(u); });
+          add_each(w, totals[c].volume, t);
         }
+        if (has_own_weights(steps)) add_each(w, totals[c].weight, [&](int) { return splat<T>(1); });
         if (in_.cross_entropy) {
-          add_each(steps, totals[c].cross_entropy, [&](int u) { return shares(steps, c, u, entropy(c, u)); });
+          const auto value = [&](int u) { return shares(steps, c, u, entropy(c, u, factors)); };
+          add_each(w, totals[c].cross_entropy, value);
         }
         if (in_.uniform) {
-          const T half = static_cast<T>(0.5);
-          const auto even = [&](int u) { return sigmoid_ ? (l(c, u) + o(c, u)) * half : l(c, u); };
-          add_each(steps, totals[c].uniform, even);
+          const auto value = [&](int u) {
+            const Pair pair = entropy(c, u, factors);
+            return sigmoid_ ? (pair.target + pair.rest) * static_cast<T>(0.5) : pair.target;
+          };
+          add_each(w, totals[c].uniform, value);
         }
         if (in_.focal) {
-          add_each(steps, totals[c].focal, [&](int u) { return shares(steps, c, u, focal(steps, c, u, false)); });
+          const auto value = [&](int u) { return shares(steps, c, u, focal(steps, c, u, false)); };
+          const auto with_alpha = [&](int u) {
+            return shares(steps, c, u, balanced(factors, focal(steps, c, u, false)));
+          };
+          if (in_.focal_alpha.factors) add_each(w, totals[c].focal, with_alpha);
+          else add_each(w, totals[c].focal, value);
         }
       }
     }
@@ -56,18 +67,24 @@ class EveryTerm {
   /// dL/dz. coefficients, slopes: [C]; the latter without the overlap unless it is the product. dp: [C][kUnroll].
   void gradient(Steps<T, Target> steps, const Coefficients* coefficients, const Slope<T>* slopes, Vec<T>* dp,
                 Sink<T> sink) const {
-    const bool softmax = in_.activation == Activation::softmax;
+    const bool softmax = in_.activation == Activation::softmax, wasserstein = in_.overlap == Overlap::wasserstein;
     for (int64_t i = 0; i < steps.count; i++, steps.next(), sink.data += kStep<T>) {
       find(steps, true);
       Vec<T> mean[kUnroll] = {};  // sum_j p_j*dp_j - q_j
+      // A voxel's weight is multiplied in at the end, those of its classes before they are mixed.
+      const bool own = has_own_weights(steps);
+      Mask<T> counts[kUnroll] = {};  // where classes are mixed: some class has a weight
       for (int64_t c = 0; c < in_.classes; c++) {
+        const TermFactors<T> factors = term_factors<T>(in_, c);
         Vec<T> x[kUnroll];
         overlap_slope(steps, coefficients, c, x);
+        if (own && !wasserstein) weigh<T>(weights(steps, c), x);  // its x has the weights of the targets' classes
+        if (own) note_weights(steps, c, counts);
         for (int u = 0; u < kUnroll; u++) {
           const int64_t at = c * kUnroll + u;
           const Vec<T> difference = minus_target<T, true>(steps, c, u, p(c, u), -odds_.complement[at]);
-          dp[at] = x[u] + slope_at<T, false>(steps, slopes[c], c, u, difference);
-          const Vec<T> q = logit_slope(steps, coefficients[c], c, u);
+          const Vec<T> q = own_share(steps, c, u, logit_slope(steps, coefficients[c], c, u, factors));
+          dp[at] = x[u] + own_share(steps, c, u, slope_at<T, false>(steps, slopes[c], c, u, difference));
           mean[u] += p(c, u) * dp[at] - q;
           q_[at] = q;  // replaces l of this class, which is not needed any more
         }
@@ -80,7 +97,10 @@ class EveryTerm {
           else if (sigmoid_) g[u] = dp[at] * (p(c, u) * odds_.complement[at]) - q_[at];
           else g[u] = dp[at];
         }
-        put_any(steps, c, g, sink);
+        if (own && !in_.mixes_classes()) note_weights(steps, c, counts);
+        for (int u = 0; u < kUnroll && own; u++) g[u] = counts[u] ? g[u] : Vec<T>{};  // NaN there says nothing
+        if (!own && steps.weight) weigh<T>(steps.weight, g);
+        sink.put(c, g);
       }
     }
   }
@@ -91,6 +111,7 @@ class EveryTerm {
       find(steps, false);
       for (int64_t c = 0; c < in_.classes; c++) {
         const Coefficients& d = coefficients[c];
+        const TermFactors<T> factors = term_factors<T>(in_, c);
         const TargetSlope<T> slope = target_slope<T>(in_, d);
         // For a class of weight 0 they are 0, and stay 0 at p = 0, where the logarithms are infinite.
         const T entropy_slope = static_cast<T>(d.cross_entropy), focal_slope = static_cast<T>(d.focal);
@@ -99,13 +120,15 @@ class EveryTerm {
         for (int u = 0; u < kUnroll; u++) {
           g[u] += slope.at(steps.target.get(c, u));
           if (in_.cross_entropy && entropy_slope != 0) {
-            g[u] += entropy_slope * (entropy(c, u).target - entropy(c, u).rest);
+            const Pair pair = entropy(c, u, factors);
+            g[u] += entropy_slope * (pair.target - pair.rest);
           }
           if (!in_.focal || focal_slope == 0) continue;
-          const Pair pair = focal(steps, c, u, false);
+          const Pair pair = balanced(factors, focal(steps, c, u, false));
           g[u] += focal_slope * (pair.target - pair.rest);
         }
-        put_any(steps, c, g, sink);
+        if (const T* w = weights(steps, c)) weigh<T>(w, g);
+        sink.put(c, g);
       }
     }
   }
@@ -115,6 +138,33 @@ class EveryTerm {
   struct Pair {
     Vec<T> target, rest;
   };
+
+  static WARPDICE_INLINE bool has_own_weights(const Steps<T, Target>& steps) { return steps.weight_stride != 0; }
+
+  /// The weights of class c; null where there are none.
+  static WARPDICE_INLINE const T* weights(const Steps<T, Target>& steps, int64_t c) {
+    return steps.weight ? steps.weight + c * steps.weight_stride : nullptr;
+  }
+
+  static WARPDICE_INLINE Vec<T> weight_at(const Steps<T, Target>& steps, int64_t c, int u) {
+    return load<Vec<T>>(weights(steps, c) + u * Simd<T>::lanes);
+  }
+
+  /// x times the class's own weight, if it has one; 0 where that is 0.
+  static WARPDICE_INLINE Vec<T> own_share(const Steps<T, Target>& steps, int64_t c, int u, Vec<T> x) {
+    if (!has_own_weights(steps)) return x;
+    const Vec<T> w = weight_at(steps, c, u), zero = {};
+    return w == zero ? zero : w * x;
+  }
+
+  /// Adds the vectors where class c has a weight; unless the classes are mixed only these count for it.
+  WARPDICE_INLINE void note_weights(const Steps<T, Target>& steps, int64_t c, Mask<T> (&counts)[kUnroll]) const {
+    const Vec<T> zero = {};
+    for (int u = 0; u < kUnroll; u++) {
+      if (!in_.mixes_classes()) counts[u] = Mask<T>{};
+      counts[u] |= weight_at(steps, c, u) != zero;
+    }
+  }
 
   static WARPDICE_INLINE Vec<T> square(Vec<T> x) { return x * x; }
   WARPDICE_INLINE Vec<T> p(int64_t c, int u) const { return odds_.p[c * kUnroll + u]; }
@@ -146,22 +196,15 @@ class EveryTerm {
     return (t == zero ? zero : t * of.target) + (other == zero ? zero : other * of.rest);
   }
 
-  WARPDICE_INLINE Pair entropy(int64_t c, int u) const { return {l(c, u), sigmoid_ ? o(c, u) : Vec<T>{}}; }
-
-  /// x^g for x from 0 to 1. Whole powers are products; neg_log() is -log x for the others.
-  template <class NegLog>
-  WARPDICE_INLINE Vec<T> power(Vec<T> x, NegLog neg_log) const {
-    if (whole_gamma_ == 0) return exp_nonpositive(finite<T>(neg_log()) * -gamma_);
-    Vec<T> product = x;
-    for (int i = 1; i < whole_gamma_; i++) product *= x;
-    return product;
+  WARPDICE_INLINE Pair entropy(int64_t c, int u, const TermFactors<T>& factors) const {
+    return {scaled<T>(factors.entropy, l(c, u)), sigmoid_ ? o(c, u) : Vec<T>{}};
   }
 
   /// Softmax: (1-p)^g*l of the target, or h. With labels once per voxel, not per class.
   void find_focal(const Steps<T, Target>& steps, bool slope) const {
     const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l) {
       const Vec<T> one = splat<T>(1);
-      const Vec<T> rest = power(complement, [&] { return -log_positive(complement); });
+      const Vec<T> rest = power(complement, gamma_, whole_gamma_, [&] { return -log_positive(complement); });
       return rest * (slope ? one + gamma_ * p * finite<T>(l) / complement : l);
     };
     for (int u = 0; u < kUnroll; u++) {
@@ -183,12 +226,13 @@ class EveryTerm {
   }
 
   /// The focal loss's terms, or its parts of q, for t and for 1-t. With labels both are the term of the side where t
-  /// is 1.
+  /// is 1. Without the factors.
   WARPDICE_INLINE Pair focal(const Steps<T, Target>& steps, int64_t c, int u, bool slope) const {
     const int64_t i = c * kUnroll + u;
     if (!sigmoid_) return {focal_[Target::kLabels ? u : i], Vec<T>{}};
     const auto of = [&](Vec<T> p, Vec<T> complement, Vec<T> l, Vec<T> o) {
-      return power(complement, [&] { return o; }) * (slope ? gamma_ * p * finite<T>(l) + complement : l);
+      return power(complement, gamma_, whole_gamma_, [&] { return o; }) *
+             (slope ? gamma_ * p * finite<T>(l) + complement : l);
     };
     Pair pair;
     if constexpr (Target::kLabels) {
@@ -202,18 +246,27 @@ class EveryTerm {
     return pair;
   }
 
+  static WARPDICE_INLINE Pair balanced(const TermFactors<T>& factors, Pair of) {
+    return {scaled<T>(factors.focal, of.target), scaled<T>(factors.focal_rest, of.rest)};
+  }
+
   /// q of one class and vector.
-  WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Coefficients& d, int64_t c, int u) const {
+  WARPDICE_INLINE Vec<T> logit_slope(const Steps<T, Target>& steps, const Coefficients& d, int64_t c, int u,
+                                     const TermFactors<T>& factors) const {
     const Vec<T> pu = p(c, u), complement = odds_.complement[c * kUnroll + u], zero = {};
     Vec<T> q = zero;
     if (in_.cross_entropy) {
-      const Pair pair = {sigmoid_ ? complement : splat<T>(1), sigmoid_ ? -pu : zero};
+      const Pair pair = {sigmoid_ ? factors.entropy * complement : splat<T>(1), sigmoid_ ? -pu : zero};
       q += static_cast<T>(d.cross_entropy) * shares(steps, c, u, pair);
     }
     if (in_.uniform) {
-      q += static_cast<T>(d.uniform) * (sigmoid_ ? (complement - pu) * static_cast<T>(0.5) : splat<T>(1));
+      q += static_cast<T>(d.uniform) *
+           (sigmoid_ ? (factors.entropy * complement - pu) * static_cast<T>(0.5) : splat<T>(1));
     }
-    if (in_.focal) q += static_cast<T>(d.focal) * shares(steps, c, u, focal(steps, c, u, true));
+    if (!in_.focal) return q;
+    const Pair pair = focal(steps, c, u, true);
+    if (!in_.focal_alpha.factors) return q + static_cast<T>(d.focal) * shares(steps, c, u, pair);
+    q += static_cast<T>(d.focal) * shares(steps, c, u, balanced(factors, pair));
     return q;
   }
 
@@ -252,7 +305,7 @@ class EveryTerm {
     } else if (in_.overlap == Overlap::wasserstein) {
       for (int64_t j = 0; j < in_.classes; j++) {
         const T slope = static_cast<T>(d[j].intersection * in_.distances[j * in_.classes + c]);
-        for (int u = 0; u < kUnroll; u++) x[u] += slope * steps.target.get(j, u);
+        for (int u = 0; u < kUnroll; u++) x[u] += slope * own_share(steps, j, u, steps.target.get(j, u));
       }
     }
   }
@@ -276,28 +329,26 @@ class EveryTerm {
   }
 
   template <class Value>
-  static WARPDICE_INLINE void add_each(const Steps<T, Target>& steps, Vec<double>& total, Value value) {
+  static WARPDICE_INLINE void add_each(const T* weight, Vec<double>& total, Value value) {
     Vec<T> x[kUnroll];
     for (int u = 0; u < kUnroll; u++) x[u] = value(u);
-    add_any(steps, x, total);
+    add_any(weight, x, total);
   }
 
   /// Notes values that must be probabilities, as 0 where the weight is 0.
   template <class Value>
-  static WARPDICE_INLINE void note(const Steps<T, Target>& steps, Extremes<T>& seen, Value value) {
+  static WARPDICE_INLINE void note(const T* weight, Extremes<T>& seen, Value value) {
+    const Vec<T> zero = {};
     for (int u = 0; u < kUnroll; u++) {
-      seen.note(u, steps.weight ? only_weighted<T, true>(steps, u, value(u)) : value(u));
+      Vec<T> x = value(u);
+      if (weight) x = load<Vec<T>>(weight + u * Simd<T>::lanes) == zero ? zero : x;
+      seen.note(u, x);
     }
   }
 
-  static void add_any(const Steps<T, Target>& steps, Vec<T> (&x)[kUnroll], Vec<double>& total) {
-    if (steps.weight) weigh<T>(steps.weight, x);
+  static void add_any(const T* weight, Vec<T> (&x)[kUnroll], Vec<double>& total) {
+    if (weight) weigh<T>(weight, x);
     total += tree_sum<T>(x);
-  }
-
-  static void put_any(const Steps<T, Target>& steps, int64_t c, Vec<T> (&g)[kUnroll], const Sink<T>& sink) {
-    if (steps.weight) weigh<T>(steps.weight, g);
-    sink.put(c, g);
   }
 
   const Inputs& in_;

@@ -13,7 +13,7 @@ void KernelRun<T>::gradient(const Coefficients* coefficients, const GradientOut&
   const GradientPath path = choose_path(in_, run_, out, kept, kWidensQuickly);
   const bool streaming = path.write == Write::streamed || path.write == Write::staged_streamed;
   const bool stages = path.write == Write::staged || path.write == Write::staged_streamed;
-  const bool direct = path.read == Read::halves || (path.read != Read::staged && blocks_.direct_target() && !stages);
+  const bool direct = path.read == Read::halves || (path.read != Read::staged && blocks_.direct_operands() && !stages);
   for (int64_t s = run_.begin; s < run_.end;) {
     // Begins with the voxels before the first whole line, which cannot be streamed.
     const bool has_head = path.head > 0 && s == run_.begin && path.head < run_.end - s;

@@ -40,9 +40,12 @@ class KernelRun {
 
   T* reserve(Workspace& workspace) const {
     const size_t per_class = sizeof(Totals) + sizeof(int64_t) + sizeof(Slope<T>);
+    const size_t blocks = in_.class_weight.data ? 3 : 2;
     return static_cast<T*>(
-        workspace.reserve((steps() * step_ + 2 * staged_size_) * sizeof(T) + in_.classes * per_class));
+        workspace.reserve((steps() * step_ + blocks * staged_size_) * sizeof(T) + in_.classes * per_class));
   }
+
+  T* staged_block(size_t i) const { return memory_ + steps() * step_ + i * staged_size_; }
 
   Vec<T>* vectors(int64_t i) const { return reinterpret_cast<Vec<T>*>(memory_ + i * step_); }
 
@@ -113,13 +116,13 @@ KernelRun<T>::KernelRun(const Inputs& in, const Run& run, Workspace& workspace, 
       memory_(reserve(workspace)),
       // Arrays that are never used at the same time share memory. Layouts are converted before the passes load and
       // after they store; only step 3 uses dp, only step 1 the logits of the next step; a call has one kind of passes.
-      blocks_(in, run, memory_) {
+      blocks_(in, run, memory_, staged_block(2)) {
   scratch_.dp = scratch_.next_logits = vectors(0);
   scratch_.numerators = scratch_.excess = scratch_.every_term = vectors(1);
-  staged_ = memory_ + steps() * step_;
-  staged_target_ = staged_ + staged_size_;
+  staged_ = staged_block(0);
+  staged_target_ = staged_block(1);
   // In the order of their alignment.
-  totals_ = reinterpret_cast<Totals*>(staged_target_ + staged_size_);
+  totals_ = reinterpret_cast<Totals*>(staged_block(in.class_weight.data ? 3 : 2));
   counts_ = reinterpret_cast<int64_t*>(totals_ + in.classes);
   slopes_ = reinterpret_cast<Slope<T>*>(counts_ + in.classes);
 }

@@ -13,11 +13,38 @@ struct Odds {
   Vec<T>* neg_log_not_p;  // -log(1-p), with sigmoid
 };
 
+/// Factors of one class: of the term of t in E and U, and of those of t and 1-t in F.
+template <class T>
+struct TermFactors {
+  T entropy, focal, focal_rest;
+};
+
+template <class T>
+WARPDICE_INLINE TermFactors<T> term_factors(const Inputs& in, int64_t c) {
+  const double alpha = in.focal_alpha.at(c), rest = in.focal_alpha.factors ? 1 - alpha : 1;
+  return {static_cast<T>(in.positive_weight.at(c)), static_cast<T>(alpha), static_cast<T>(rest)};
+}
+
+/// factor*x; 0 for a factor of 0, even where x is infinite.
+template <class T>
+WARPDICE_INLINE Vec<T> scaled(T factor, Vec<T> x) {
+  return factor == 0 ? Vec<T>{} : factor * x;
+}
+
 /// 0 * finite(x) is 0.
 template <class T>
 WARPDICE_INLINE Vec<T> finite(Vec<T> x) {
   constexpr T kLarge = static_cast<T>(1e30);
   return x > kLarge ? splat<T>(kLarge) : x;
+}
+
+/// x^g for x from 0 to 1. Whole powers are products; neg_log() is -log x for the others. whole: g if it is from 1 to 4.
+template <class T, class NegLog>
+WARPDICE_INLINE Vec<T> power(Vec<T> x, T g, int whole, NegLog neg_log) {
+  if (whole == 0) return exp_nonpositive(finite<T>(neg_log()) * -g);
+  Vec<T> product = x;
+  for (int i = 1; i < whole; i++) product *= x;
+  return product;
 }
 
 /// Where p > 1/2 the class is the largest one. 1-p and log p are then computed from the sum of the other classes;

@@ -31,7 +31,7 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
   double unweighted_voxels = 0;
   bool outside = false;
   const Read read = choose_read(in_, keep != nullptr, kWidensQuickly);
-  const bool direct = read == Read::halves || (read == Read::direct && blocks_.direct_target());
+  const bool direct = read == Read::halves || (read == Read::direct && blocks_.direct_operands());
   for (int64_t s = run_.begin; s < run_.end;) {
     const Block block = blocks_.next_block(s, run_.end, direct);
     s += block.voxels;
@@ -49,7 +49,9 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
     const View<T> z = blocks_.view(in_.predictions, block, staged_);
     const Sink<T> sink = !keep ? keeps_nothing : block.partial ? staged_sink() : kept_at(*keep, block);
     blocks_.with_steps(z, block, block.partial || in_.weighted(), staged_target_, [&](auto steps) {
-      if (steps.weight) {
+      if (steps.weight_stride != 0) {
+        // add_every_term() adds them up, class by class.
+      } else if (steps.weight) {
         for (int64_t j = 0; j < steps.count * kStep<T>; j += Simd<T>::lanes) {
           weight += widen_sum(load<Vec<T>>(steps.weight + j));
         }
@@ -77,7 +79,7 @@ LabelFault KernelRun<T>::find_outside_unit() {
     blocks_.with_steps(z, block, true, staged_target_, [&](const auto& steps) {
       const auto look = [&](FaultKind kind, const View<T>& x, int64_t c, int64_t j) {
         const T value = x.data[c * x.class_stride + j];
-        if (steps.weight[j] == 0 || !warpdice::outside_unit(value)) return;
+        if (steps.weight[c * steps.weight_stride + j] == 0 || !warpdice::outside_unit(value)) return;
         const int64_t first = layout.offset(run_.n, block.s);
         faults.add({1, first + (layout.channels_last ? j * in_.classes + c : c * in_.voxels + j), value, kind});
       };
@@ -101,7 +103,7 @@ void KernelRun<T>::finish(const Vec<double>& weight, double unweighted_voxels, S
     sums[c].target = sum_lanes(totals_[c].target) + static_cast<double>(counts_[c]);
     // Labels are 0 or 1 in every power.
     sums[c].volume = in_.squared && !in_.labels ? sum_lanes(totals_[c].volume) : sums[c].target;
-    sums[c].weight = sum_lanes(weight) + unweighted_voxels;
+    sums[c].weight = sum_lanes(in_.class_weight.data ? totals_[c].weight : weight) + unweighted_voxels;
     sums[c].cross_entropy = in_.cross_entropy ? sum_lanes(totals_[c].cross_entropy) : 0;
     sums[c].uniform = sum_lanes(totals_[c].uniform);
     sums[c].focal = sum_lanes(totals_[c].focal);

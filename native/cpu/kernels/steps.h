@@ -75,6 +75,7 @@ struct DenseTarget {
 /// The sums of one class over a run, lane by lane.
 struct Totals {
   Vec<double> intersection, prediction, target, volume, cross_entropy, uniform, focal;
+  Vec<double> weight;  // where each class has weights of its own
 };
 
 /// One class's coefficients in the form that the passes use.
@@ -105,11 +106,12 @@ struct Steps {
   int64_t count;    // steps
   View<T, From> z;  // logits or probabilities
   Target target;
-  const T* weight;    // one per voxel, or null
-  bool squared;       // k = 2 instead of 1
-  bool entropy;       // make the sum E, or U
-  bool uniform;       // make the sum U
-  Extremes<T>* seen;  // step 1: of values that must be probabilities
+  const T* weight;        // one per voxel, or null
+  int64_t weight_stride;  // not 0: each class has weights of its own, elements from class to class (every_term.h only)
+  bool squared;           // k = 2 instead of 1
+  bool entropy;           // make the sum E, or U
+  bool uniform;           // make the sum U
+  Extremes<T>* seen;      // step 1: of values that must be probabilities
 
   WARPDICE_INLINE bool weighted() const { return kWeighable && weight; }
 

@@ -6,7 +6,7 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 template <class T>
 void KernelRun<T>::target_gradient(const Coefficients* coefficients, const GradientOut& out) {
   const bool direct_out = is_direct(in_, out.dtype) && !out.accumulate;
-  const bool direct = is_direct(in_, in_.predictions.dtype) && blocks_.direct_target() && direct_out;
+  const bool direct = is_direct(in_, in_.predictions.dtype) && blocks_.direct_operands() && direct_out;
   for (int64_t s = run_.begin; s < run_.end;) {
     const Block block = blocks_.next_block(s, run_.end, direct);
     s += block.voxels;

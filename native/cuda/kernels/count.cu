@@ -201,7 +201,12 @@ __global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(DeviceCountW
   for (int64_t s = (chunk * kThreads + threadIdx.x) * kCount; s < S; s += stride) {
     Voxels<A, kCount> voxels;
     // All classes have the same labels, so only class 0 looks for faults.
-    load_voxels<P>(in, n * S + s, S - s, voxels, c == 0 ? work.target_faults : nullptr);
+    load_voxels<P, true>(in, n * S + s, S - s, voxels, c == 0 ? work.target_faults : nullptr);
+    if (in.class_weight.data) {
+      A own[kCount];
+      load_class<P>(in, in.class_weight, n, c, s, own);
+      for (int j = 0; j < kCount; j++) voxels.weight[j] = voxels.weight[j] != 0 ? own[j] : 0;
+    }
     A values[kCount], target[kCount] = {};
     if (!in.labels) {
       const int64_t first = load_class<P>(in, in.target, n, c, s, target);

@@ -51,6 +51,24 @@ __device__ A focal_slope(A p, A complement, A neg_log_p, A g) {
   return focal_power(complement, g) + g * p * focal_power(complement, g - 1) * neg_log_p;
 }
 
+/// Of -log p in E and U, and of the terms of t and of 1-t in F. Ones where a kernel has no code for others.
+template <class A>
+struct TermFactors {
+  A entropy = 1, focal = 1, focal_rest = 1;
+};
+
+/// Those of class c.
+template <class A>
+__device__ TermFactors<A> term_factors(const Inputs& in, int c) {
+  TermFactors<A> of;
+  if (in.positive_weight.factors) of.entropy = static_cast<A>(in.positive_weight.at(c));
+  if (in.focal_alpha.factors) {
+    of.focal = static_cast<A>(in.focal_alpha.at(c));
+    of.focal_rest = static_cast<A>(1 - in.focal_alpha.at(c));
+  }
+  return of;
+}
+
 // --- the sums ---------------------------------------------------------------------------------------------
 
 /// The sums of one class over a few voxels, in A. The caller adds them up in double. Without kEveryTerm, V is T.
@@ -69,7 +87,7 @@ struct VoxelSums {
   }
 
   /// cost: sum_j M[c,j]*p_j, for Overlap::wasserstein.
-  __device__ void add(const Inputs& in, A w, const Probability<A>& x, A t, A cost) {
+  __device__ void add(const Inputs& in, A w, const Probability<A>& x, A t, A cost, const TermFactors<A>& of = {}) {
     if (w == 0) return;
     const A p = x.p, smaller = p < t || p != p ? p : t;  // NaN stays NaN
     intersection += w * (in.overlap == Overlap::product ? p * t : in.overlap == Overlap::minimum ? smaller : t * cost);
@@ -78,13 +96,19 @@ struct VoxelSums {
     volume += w * t;
     weight += w;
     const bool sigmoid = in.activation == Activation::sigmoid;
-    const A other = sigmoid ? 1 - t : 0, g = static_cast<A>(in.focal_gamma);
+    A other = sigmoid ? 1 - t : 0, g = static_cast<A>(in.focal_gamma);
     // Where the target is 0 the term adds nothing, even if its logarithm is infinite.
     if (in.cross_entropy) {
-      cross_entropy += w * ((t != 0 ? t * x.neg_log_p : 0) + (other != 0 ? other * x.neg_log_not_p : 0));
+      const A entropy = of.entropy != 0 ? of.entropy * x.neg_log_p : 0;
+      cross_entropy += w * ((t != 0 ? t * entropy : 0) + (other != 0 ? other * x.neg_log_not_p : 0));
     }
-    if (in.uniform) uniform += w * (sigmoid ? (x.neg_log_p + x.neg_log_not_p) / 2 : x.neg_log_p);
+    if (in.uniform) {
+      const A entropy = of.entropy != 0 ? of.entropy * x.neg_log_p : 0;
+      uniform += w * (sigmoid ? (entropy + x.neg_log_not_p) / 2 : x.neg_log_p);
+    }
     if (in.focal) {
+      t *= of.focal;
+      other *= of.focal_rest;
       focal += w * ((t != 0 ? t * focal_power(x.complement, g) * x.neg_log_p : 0) +
                     (other != 0 ? other * focal_power(p, g) * x.neg_log_not_p : 0));
     }
@@ -126,35 +150,41 @@ struct alignas(16) ClassSlope {
   }
 
   /// dL/dt before the voxel's weight. cost: sum_j M[c,j]*p_j, for Overlap::wasserstein.
-  __device__ A for_target(const Inputs& in, const Probability<A>& x, A t, A cost) const {
+  __device__ A for_target(const Inputs& in, const Probability<A>& x, A t, A cost, const TermFactors<A>& of) const {
     const A below = t < x.p ? A(1) : t == x.p ? x.p : A(0);
     const A of_overlap = in.overlap == Overlap::product ? x.p : in.overlap == Overlap::minimum ? below : cost;
     A sum = overlap * of_overlap + target.at(t);
     const A g = static_cast<A>(in.focal_gamma);
     // Under a softmax neg_log_not_p is 0, and so is its part. A slope of 0 stays 0 where neg_log_p is infinite.
-    if (cross_entropy != 0) sum += cross_entropy * (x.neg_log_p - x.neg_log_not_p);
+    if (cross_entropy != 0) {
+      sum += cross_entropy * ((of.entropy != 0 ? of.entropy * x.neg_log_p : 0) - x.neg_log_not_p);
+    }
     if (focal != 0) {
-      sum += focal * (focal_power(x.complement, g) * x.neg_log_p - focal_power(x.p, g) * x.neg_log_not_p);
+      sum += focal * ((of.focal != 0 ? of.focal * focal_power(x.complement, g) * x.neg_log_p : 0) -
+                      (of.focal_rest != 0 ? of.focal_rest * focal_power(x.p, g) * x.neg_log_not_p : 0));
     }
     return sum;
   }
 
   /// What E, U and F add under a softmax is dz_c = w*(p_c*sum_j q_j - q_c) with q = dE*t + dU + dF*t*h(p). Returns q.
-  __device__ A under_softmax(const Inputs& in, const Probability<A>& x, A t) const {
+  __device__ A under_softmax(const Inputs& in, const Probability<A>& x, A t, const TermFactors<A>& of = {}) const {
     A q = cross_entropy * t + uniform;
     if (in.focal && t != 0) {
-      q += focal * t * focal_slope(x.p, x.complement, x.neg_log_p, static_cast<A>(in.focal_gamma));
+      q += of.focal * focal * t * focal_slope(x.p, x.complement, x.neg_log_p, static_cast<A>(in.focal_gamma));
     }
     return q;
   }
 
-  /// What E, U and F add to dz under a sigmoid: dE*(p-t) + dU*(p-1/2) + dF*((1-t)*p*h(1-p) - t*(1-p)*h(p)).
-  __device__ A under_sigmoid(const Inputs& in, const Probability<A>& x, A t, A difference) const {
-    A q = cross_entropy * difference + uniform * ((x.p - x.complement) / 2);
+  /// What E, U and F add to dz under a sigmoid: dE*(p-t) + dU*(p-1/2) + dF*((1-t)*p*h(1-p) - t*(1-p)*h(p)), without the
+  /// factors `of` terms.
+  __device__ A under_sigmoid(const Inputs& in, const Probability<A>& x, A t, A difference,
+                             const TermFactors<A>& of = {}) const {
+    if (of.entropy != 1) difference -= (of.entropy - 1) * t * x.complement;
+    A q = cross_entropy * difference + uniform * ((x.p - of.entropy * x.complement) / 2);
     if (in.focal) {
       const A g = static_cast<A>(in.focal_gamma);
-      q += focal * ((1 - t) * x.p * focal_slope(x.complement, x.p, x.neg_log_not_p, g) -
-                    t * x.complement * focal_slope(x.p, x.complement, x.neg_log_p, g));
+      q += focal * (of.focal_rest * (1 - t) * x.p * focal_slope(x.complement, x.p, x.neg_log_not_p, g) -
+                    of.focal * t * x.complement * focal_slope(x.p, x.complement, x.neg_log_p, g));
     }
     return q;
   }

@@ -80,7 +80,12 @@ struct Tile {
   __device__ void load_all(Counters* counters) {
     for (int v = threadIdx.x; v < shape.voxels; v += kThreads) {
       Voxels<A, 1> voxel;
-      load_voxels<P>(in, n * in.voxels + begin + v, count - v, voxel, slab == 0 ? counters : nullptr);
+      Counters* noted = slab == 0 ? counters : nullptr;
+      load_voxels<P, kEveryTerm>(in, n * in.voxels + begin + v, count - v, voxel, noted);
+      if constexpr (kEveryTerm) {
+        A mark[1];  // a dense mask of one class marks the voxels to ignore
+        if (!in.labels && in.has_ignore) load_target<P>(in, 0, index(0, v), count - v, voxel, mark, nullptr);
+      }
       voxels[v] = {0, 0, voxel.weight[0], voxel.class_index[0], 0};
     }
     const P* predictions = static_cast<const P*>(in.predictions.data);
@@ -163,10 +168,28 @@ struct Tile {
     return Softmax<A>{voxel.largest, voxel.inverse, voxel.log_sum}.at(logit);
   }
 
+  /// The weight of class c at voxel v.
+  __device__ A weight(int c, int v) const {
+    if (!has_own_weights() || voxels[v].weight == 0) return voxels[v].weight;
+    A own[1];
+    load_operand<P>(in.class_weight, index(c, v), count - v, own);
+    return own[0];
+  }
+
+  /// Whether each class has weights of its own.
+  __device__ bool has_own_weights() const { return kEveryTerm && in.class_weight.data; }
+
+  /// x times the class's own weight; 0 where that is 0. x where the classes share the voxel's weight.
+  __device__ A own_share(int c, int v, A x) const {
+    if (!has_own_weights()) return x;
+    const A w = weight(c, v);
+    return w == 0 ? 0 : w * x;
+  }
+
   /// t of class c at voxel v.
   __device__ A target(int c, int v, Counters* counters) const {
     if (in.labels) return voxels[v].class_index == c ? 1 : 0;
-    Voxels<A, 1> voxel = {{voxels[v].weight}, {-1}};
+    Voxels<A, 1> voxel = {{counters ? weight(c, v) : A(1)}, {-1}};
     A t[1];
     load_target<P>(in, c, index(c, v), count - v, voxel, t, counters);
     return t[0];
@@ -181,9 +204,11 @@ struct Tile {
     return static_cast<A>(sum);
   }
 
-  /// sum_k dI_k*t_k*M[k,c].
+  /// sum_k dI_k*t_k*M[k,c], with the weights of the classes k.
   __device__ A cost_slope(const ClassSlope<A>* slopes, int c, int v) const {
-    const auto part = [&](int k, A t) { return in.distances[k * in.classes + c] * (slopes[k].overlap * t); };
+    const auto part = [&](int k, A t) {
+      return in.distances[k * in.classes + c] * (slopes[k].overlap * own_share(k, v, t));
+    };
     if (in.labels) return voxels[v].class_index < 0 ? A(0) : static_cast<A>(part(voxels[v].class_index, 1));
     double sum = 0;
     for (int k = 0; k < C; k++) sum += part(k, target(k, v, nullptr));
@@ -206,13 +231,14 @@ __device__ void add_voxels(const Tile<P, kPack, kEveryTerm>& tile, int c, int v,
     if (v + j >= tile.count) return;
     const TileVoxel<A>& voxel = tile.voxels[v + j];
     const Probability<A> x = tile.probability(voxel, values[j]);
-    check_probability(tile.in, voxel.weight, values[j], tile.index(c, v + j), counters);
+    const A w = tile.weight(c, v + j);
+    check_probability(tile.in, w, values[j], tile.index(c, v + j), counters);
     if constexpr (kEveryTerm) {
       const A t = tile.target(c, v + j, counters);
-      const bool costs = tile.in.overlap == Overlap::wasserstein && t != 0 && voxel.weight != 0;
-      few.add(tile.in, voxel.weight, x, t, costs ? tile.cost(c, v + j) : A(0));
+      const bool costs = tile.in.overlap == Overlap::wasserstein && t != 0 && w != 0;
+      few.add(tile.in, w, x, t, costs ? tile.cost(c, v + j) : A(0), term_factors<A>(tile.in, c));
     } else {
-      few.add_label(tile.in, voxel.weight, x.p, voxel.class_index == c);
+      few.add_label(tile.in, w, x.p, voxel.class_index == c);
     }
   }
 }
@@ -284,21 +310,23 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   if (!pooled) slopes += tile.n * in.classes;
 
-  // dL/dp of class c at voxel v.
+  // dL/dp of class c at voxel v. A voxel's weight is multiplied in at the end, those of its classes here.
   const auto slope_at = [&](int c, int v, const Probability<A>& x, A t) {
     if constexpr (!kEveryTerm) return slopes[c].at(t, t != 0 ? -x.complement : x.p);
-    const bool costs = in.overlap == Overlap::wasserstein && tile.voxels[v].weight != 0;
-    return slopes[c].at(in, t, difference(x, t), costs ? tile.cost_slope(slopes, c, v) : A(0));
+    const A own = tile.own_share(c, v, slopes[c].at(in, t, difference(x, t), A(0)));
+    if (in.overlap != Overlap::wasserstein || tile.voxels[v].weight == 0) return own;
+    return own + tile.cost_slope(slopes, c, v);
   };
   const auto target = [&](int c, int v) -> A {
     if constexpr (kEveryTerm) return tile.target(c, v, nullptr);
     return tile.voxels[v].class_index == c ? 1 : 0;
   };
   // What E, U and F add, under either activation.
-  const auto entropy_at = [&](int c, const Probability<A>& x, A t) -> A {
+  const auto entropy_at = [&](int c, int v, const Probability<A>& x, A t) -> A {
     if constexpr (!kEveryTerm) return 0;
-    if (softmax) return slopes[c].under_softmax(in, x, t);
-    return sigmoid ? slopes[c].under_sigmoid(in, x, t, difference(x, t)) : 0;
+    const TermFactors<A> of = term_factors<A>(in, c);
+    if (softmax) return tile.own_share(c, v, slopes[c].under_softmax(in, x, t, of));
+    return sigmoid ? tile.own_share(c, v, slopes[c].under_sigmoid(in, x, t, difference(x, t), of)) : 0;
   };
 
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
@@ -316,7 +344,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
             if (v + j >= tile.count) break;
             const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
             const A t = target(c, v + j);
-            mean[j] += x.p * slope_at(c, v + j, x, t) - entropy_at(c, x, t);
+            mean[j] += x.p * slope_at(c, v + j, x, t) - entropy_at(c, v + j, x, t);
           }
         });
         for (int j = 0; j < kPack; j++) mean[j] = team_sum(mean[j], shape.team);
@@ -327,9 +355,10 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
 #pragma unroll
         for (int j = 0; j < kPack; j++) {
           if (v + j >= tile.count) break;
-          const A w = tile.voxels[v + j].weight;
+          A w = tile.voxels[v + j].weight;
+          if (tile.has_own_weights() && !in.mixes_classes() && tile.weight(c, v + j) == 0) w = 0;
           const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
-          const A t = target(c, v + j), dp = slope_at(c, v + j, x, t), q = entropy_at(c, x, t);
+          const A t = target(c, v + j), dp = slope_at(c, v + j, x, t), q = entropy_at(c, v + j, x, t);
           const A dz = softmax ? x.p * (dp - mean[j]) - q : sigmoid ? dp * (x.p * x.complement) + q : dp;
           values[j] = w == 0 ? 0 : w * dz;
         }
@@ -357,10 +386,10 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, true>)
       const int c = shape.interleaved ? i % tile.C : i / shape.voxels;
       const int v = shape.interleaved ? i / tile.C : i % shape.voxels;
       if (v >= tile.count) continue;
-      const A w = tile.voxels[v].weight, t = tile.target(c, v, nullptr);
+      const A w = tile.weight(c, v), t = tile.target(c, v, nullptr);
       const bool costs = in.overlap == Overlap::wasserstein && w != 0;
       const Probability<A> x = tile.probability(tile.voxels[v], *tile.place(c, v));
-      const A slope = slopes[c].for_target(in, x, t, costs ? tile.cost(c, v) : A(0));
+      const A slope = slopes[c].for_target(in, x, t, costs ? tile.cost(c, v) : A(0), term_factors<A>(in, c));
       store_target_gradient(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
     }
   }

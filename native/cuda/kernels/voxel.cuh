@@ -92,15 +92,34 @@ __device__ void decode_labels(const Inputs& in, int64_t i, int64_t count, Voxels
   }
 }
 
-/// Loads the voxels from voxel i of [N,S] on. Those from `count` on get weight 0. counters: where invalid labels of a
-/// weight other than 0 are counted; null when another thread counts them.
+/// Gives voxels of which no class has a weight of its own the weight 0.
 template <class P, int kCount>
+__device__ void hide_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels) {
+  const int64_t C = in.classes, S = in.voxels;
+  for (int j = 0; j < kCount && j < count; j++) {
+    const int64_t n = (i + j) / S, s = (i + j) % S;
+    bool has = false;
+    for (int64_t c = 0; c < C && !has; c++) {
+      Accumulator<P> own[1];
+      load_operand<P>(in.class_weight, in.channels_last ? (i + j) * C + c : (n * C + c) * S + s, 1, own);
+      has = own[0] != 0;
+    }
+    if (!has) voxels.weight[j] = 0;
+  }
+}
+
+/// Loads the voxels from voxel i of [N,S] on. Those from `count` on get weight 0. counters: where invalid labels of a
+/// weight other than 0 are counted; null when another thread counts them. kOwnWeights: each class may have its own.
+template <class P, bool kOwnWeights = false, int kCount>
 __device__ void load_voxels(const Inputs& in, int64_t i, int64_t count, Voxels<Accumulator<P>, kCount>& voxels,
                             Counters* counters) {
   if (in.weight.data) load_operand<P>(in.weight, i, count, voxels.weight);
   for (int j = 0; j < kCount; j++) {
     if (!in.weight.data) voxels.weight[j] = j < count ? 1 : 0;
     voxels.class_index[j] = -1;
+  }
+  if constexpr (kOwnWeights) {
+    if (in.class_weight.data) hide_voxels<P>(in, i, count, voxels);
   }
   if (!in.labels) return;
   if (in.target.dtype == DType::uint8) decode_labels<uint8_t>(in, i, count, voxels, counters);

@@ -59,6 +59,7 @@ void for_each_to_widen(In& in, Visit visit) {
   if (in.labels && is_short(in.target)) visit(in.target, voxels);
   if (!in.labels && !is_readable(in.target, own)) visit(in.target, voxels * in.classes);
   if (!is_readable(in.weight, own)) visit(in.weight, voxels);
+  if (!is_readable(in.class_weight, own)) visit(in.class_weight, voxels * in.classes);
 }
 
 /// Of what is widened: float32 and int32 have the same size.

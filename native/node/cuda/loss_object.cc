@@ -66,7 +66,7 @@ class LossOnDevices {
 
  private:
   struct Constants {
-    std::shared_ptr<cuda::DeviceMemory> class_weights, distances;
+    std::shared_ptr<cuda::DeviceMemory> class_weights, entropy_weights, positive_weight, focal_alpha, distances;
   };
 
   /// Adds the scalar on the device. No result may lie in its memory, because a plan reads it again.
@@ -86,14 +86,19 @@ class LossOnDevices {
 
   void use_constants(cuda::OwnedCall& owned, const std::shared_ptr<cuda::Stream>& stream) {
     if (constants_.count(stream->device()) == 0) {
-      constants_[stream->device()] = {cuda::upload_doubles(setup_->class_weights, stream),
-                                      cuda::upload_doubles(setup_->distances, stream)};
+      const auto upload = [&](const std::vector<double>& numbers) { return cuda::upload_doubles(numbers, stream); };
+      constants_[stream->device()] = {upload(setup_->class_weights), upload(setup_->entropy_weights),
+                                      upload(setup_->positive_weight), upload(setup_->focal_alpha),
+                                      upload(setup_->distances)};
     }
     const Constants& constants = constants_[stream->device()];
     const auto kept = [&](const std::shared_ptr<cuda::DeviceMemory>& numbers) -> const double* {
       return numbers ? owned.keep<double>(numbers, cuda::Access::read) : nullptr;  // never those on the host
     };
     owned.call.options.class_weights = kept(constants.class_weights);
+    owned.call.options.entropy_weights = kept(constants.entropy_weights);
+    owned.call.in.positive_weight.factors = kept(constants.positive_weight);
+    owned.call.in.focal_alpha.factors = kept(constants.focal_alpha);
     owned.call.in.distances = kept(constants.distances);
     make_consistent(owned.call.in, owned.call.options);
   }

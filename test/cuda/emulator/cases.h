@@ -85,8 +85,8 @@ constexpr int64_t kIgnored = 200;
 /// The arrays of one case, for the engine and for the reference.
 struct Arrays {
   ref::Problem x;
-  Buffer predictions, target, weight, class_weights, distances, upstream;
-  bool weighted, ignores;
+  Buffer predictions, target, weight, class_weights, entropy_weights, positive_weight, focal_alpha, distances, upstream;
+  bool weighted, own_weights, ignores, factors;  // own_weights: each class has its own
 
   /// A float dtype other than the predictions'.
   static DType unlike(DType dtype, unsigned number) {
@@ -111,12 +111,17 @@ struct Arrays {
   explicit Arrays(const Case& test)
       : predictions(test.dtype, elements(test), test.bit(11)),
         target(target_type(test), test.labels() ? voxels(test) : elements(test), test.bit(12)),
-        weight(weight_type(test), voxels(test)),
+        weight(weight_type(test), elements(test)),
         class_weights(DType::float64, static_cast<size_t>(test.shape.C)),
+        entropy_weights(DType::float64, static_cast<size_t>(test.shape.C)),
+        positive_weight(DType::float64, static_cast<size_t>(test.bit(1) ? 1 : test.shape.C)),
+        focal_alpha(DType::float64, static_cast<size_t>(test.bit(2) ? 1 : test.shape.C)),
         distances(DType::float64, static_cast<size_t>(test.shape.C * test.shape.C)),
         upstream(test.bit(14) ? DType::float32 : DType::float64, static_cast<size_t>(test.shape.N * test.shape.C)),
         weighted(test.bit(6)),
-        ignores(test.labels() && test.bit(7)) {
+        own_weights(weighted && test.bit(21)),
+        ignores(test.labels() && test.bit(7)),
+        factors(test.bit(16) && test.loss->has_logs()) {
     const LossCase& loss = *test.loss;
     x.N = test.shape.N;
     x.C = test.shape.C;
@@ -148,7 +153,7 @@ struct Arrays {
     const int64_t base = x.C == 1 ? 1 : 0;
     x.z.resize(elements(test));
     x.t.resize(elements(test));
-    x.w.assign(voxels(test), 1);
+    x.w.assign(elements(test), 1);
     for (int64_t n = 0; n < x.N; n++) {
       for (int64_t s = 0; s < x.S; s++) {
         const size_t v = static_cast<size_t>(n * x.S + s);
@@ -157,30 +162,48 @@ struct Arrays {
         // Not all of 600 classes fit a byte.
         const int64_t stored = target.dtype == DType::uint8 && !ignored ? label % kIgnored : label;
         if (test.labels()) target.set(v, static_cast<double>(stored));
-        if (weighted) {
-          weight.set(v, std::floor(unit(random) * 3) / (weight.dtype == DType::uint8 ? 1 : 2));
-          x.w[v] = weight.get(v);
+        const bool hidden = unit(random) < 0.1;  // no class has a weight
+        for (int64_t c = 0; c < x.C && weighted; c++) {
+          const size_t i = own_weights ? lies_at(test, n, c, s) : v;
+          const double w = std::floor(unit(random) * 3) / (weight.dtype == DType::uint8 ? 1 : 2);
+          if (c == 0 || own_weights) weight.set(i, hidden ? 0 : w);
+          x.w[x.at(n, c, s)] = weight.get(i);
         }
-        // With 300 classes 200 is a class too, unless it is ignored.
-        if (ignored || (ignores && stored == kIgnored)) x.w[v] = 0;
+        for (int64_t c = 0; c < x.C; c++) {
+          // With 300 classes 200 is a class too, unless it is ignored.
+          if (ignored || (ignores && stored == kIgnored)) x.w[x.at(n, c, s)] = 0;
+        }
         for (int64_t c = 0; c < x.C; c++) {
           const size_t i = lies_at(test, n, c, s);
           predictions.set(i, test.activation == ref::Activation::none ? unit(random) : 8 * unit(random) - 4);
-          if (x.w[v] == 0 && c == 0) predictions.set(i, NAN);  // must not matter
-          x.z[x.at(n, c, s)] = x.w[v] == 0 ? 0 : predictions.get(i);
+          const bool counts = x.counts(n, c, s);
+          if (!counts && c == 0) predictions.set(i, NAN);  // must not matter
+          x.z[x.at(n, c, s)] = counts ? predictions.get(i) : 0;
           if (!test.labels()) target.set(i, target.dtype == DType::uint8 ? std::floor(2 * unit(random)) : unit(random));
           x.t[x.at(n, c, s)] = test.labels() ? stored == c + base : target.get(i);
         }
       }
     }
-    const auto take = [&](Buffer& buffer, ref::Array& array, size_t count) {
+    const auto take = [&](Buffer& buffer, ref::Array& array, size_t count, double least = 0.5) {
       array.resize(count);
       for (size_t i = 0; i < count; i++) {
-        buffer.set(i, 0.5 + unit(random));
+        buffer.set(i, least + unit(random));
         array[i] = buffer.get(i);
       }
     };
     take(class_weights, x.class_weights, static_cast<size_t>(x.C));
+    take(entropy_weights, x.entropy_weights, static_cast<size_t>(x.C));
+    take(positive_weight, x.positive_weight, positive_weight.count);
+    take(focal_alpha, x.focal_alpha, focal_alpha.count, 0);
+    const auto all = [&](ref::Array& array, bool used) {
+      array.resize(static_cast<size_t>(x.C), array[0]);
+      if (!used) array.assign(static_cast<size_t>(x.C), 1);
+    };
+    if (!factors) x.entropy_weights = x.class_weights;
+    all(x.positive_weight, factors && test.activation == ref::Activation::sigmoid);
+    all(x.focal_alpha, factors);
+    x.focal_rest.assign(static_cast<size_t>(x.C), 1);
+    for (size_t c = 0; c < x.focal_alpha.size() && factors; c++) x.focal_rest[c] = 1 - x.focal_alpha[c];
     take(upstream, x.upstream, static_cast<size_t>(x.N * x.C));
     take(distances, x.distances, static_cast<size_t>(x.C * x.C));
     for (int64_t c = 0; c < x.C; c++) {
@@ -213,8 +236,14 @@ inline warpdice::cuda::DeviceCall call_of(const Case& test, const Arrays& arrays
   call.in.distances = arrays.distances.doubles();
   call.in.predictions = arrays.predictions.operand();
   call.in.target = arrays.target.operand();
-  if (arrays.weighted) call.in.weight = arrays.weight.operand();
+  if (arrays.weighted) (arrays.own_weights ? call.in.class_weight : call.in.weight) = arrays.weight.operand();
   LossOptions& options = call.options;
+  const auto factors_of = [](const Buffer& buffer) { return ClassFactors{buffer.doubles(), buffer.count == 1}; };
+  if (arrays.factors) {
+    options.entropy_weights = arrays.entropy_weights.doubles();
+    if (x.activation == ref::Activation::sigmoid) call.in.positive_weight = factors_of(arrays.positive_weight);
+    if (x.focal_factor != 0) call.in.focal_alpha = factors_of(arrays.focal_alpha);
+  }
   options.kind = static_cast<LossKind>(x.kind);
   options.reduction = static_cast<Reduction>(x.reduction);
   if (x.power != 1) {

@@ -78,7 +78,7 @@ inline void compare_gradient(const char* what, const Buffer& got, const referenc
         expect(std::fabs(g - wanted) <= tolerance * largest + u * std::fabs(wanted) + least,
                what + std::string(" at ") + std::to_string(n) + "," + std::to_string(c) + "," + std::to_string(s) +
                    " is " + std::to_string(g) + ", not " + std::to_string(wanted));
-        if (x.w[static_cast<size_t>(n * x.S + s)] == 0) expect(g == added, "no weight, a gradient");
+        if (!x.counts(n, c, s)) expect(g == added, "no weight, a gradient");
       }
     }
   }

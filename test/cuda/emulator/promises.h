@@ -65,7 +65,7 @@ inline void wide_labels() {
         cuda::DeviceCall call = call_of(test, arrays);
         call.in.has_ignore = ignores;
         call.in.ignore_index = kWide;
-        call.in.weight = {};
+        call.in.weight = call.in.class_weight = {};
         double weight = 300, ones = 0;
         for (size_t i = 0; i < 300; i++) {
           const bool far = wide && i % 7 == 3;
@@ -97,7 +97,7 @@ inline void invalid_bytes() {
     Case test = plain_case({1, C, 300}, Target::dense_uint8);
     Arrays arrays(test);
     cuda::DeviceCall call = call_of(test, arrays);
-    call.in.weight = {};
+    call.in.weight = call.in.class_weight = {};
     arrays.target.set(777, 2);
     arrays.target.set(200, 255);
     Buffer value(DType::float64, static_cast<size_t>(C));
@@ -179,7 +179,7 @@ inline void nan_in_a_logit(const std::string& text) {
             if (!test.makes_sense() || test_name.find(text) == std::string::npos) continue;
             Arrays arrays(test);
             size_t voxel = 100;
-            while (arrays.x.w[voxel] == 0) voxel++;
+            while (!arrays.x.counts(1, C - 1, static_cast<int64_t>(voxel) - 70)) voxel++;
             const auto s = static_cast<int64_t>(voxel) - 70;
             arrays.predictions.set(Arrays::lies_at(test, 1, C - 1, s), NAN);
             cuda::DeviceCall call = call_of(test, arrays);
@@ -208,7 +208,7 @@ inline void low_logits(const std::string& text) {
         for (int64_t s = 0; s < 300; s++) {
           const size_t i = Arrays::lies_at(test, 0, c, s);
           arrays.predictions.set(i, arrays.predictions.get(i) - 20100);
-          if (arrays.x.w[static_cast<size_t>(s)] != 0) arrays.x.z[i] = arrays.predictions.get(i);
+          if (arrays.x.counts(0, c, s)) arrays.x.z[i] = arrays.predictions.get(i);
         }
       }
       run(test, arrays);

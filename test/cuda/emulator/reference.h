@@ -27,10 +27,11 @@ struct Problem {
   double power = 1;  // L = (1 - r)^power
   double cross_entropy_factor = 0, label_smoothing = 0, focal_factor = 0, focal_gamma = 2;
   double scale = 1;
-  Array distances;      // [C][C]
-  Array class_weights;  // [C]
-  Array upstream;       // as the value, for Reduction::none
-  Array z, t, w;        // [N][C][S], [N][C][S], [N][S]
+  Array distances;                                                  // [C][C]
+  Array class_weights;                                              // [C]
+  Array entropy_weights, positive_weight, focal_alpha, focal_rest;  // [C]; the last for 1-t under a sigmoid
+  Array upstream;                                                   // as the value, for Reduction::none
+  Array z, t, w;                                                    // [N][C][S]
 
   int64_t groups() const { return pooled ? 1 : N; }
   size_t at(int64_t n, int64_t c, int64_t s) const { return static_cast<size_t>((n * C + c) * S + s); }
@@ -38,6 +39,13 @@ struct Problem {
   bool sums_over_classes() const { return kind == Kind::generalized || kind == Kind::wasserstein; }
   bool compound() const { return cross_entropy_factor != 0 || focal_factor != 0; }
   bool value_per_group() const { return sums_over_classes() || compound(); }
+  /// Whether class c of a voxel has a gradient, through its own weight or that of a class it is mixed with.
+  bool counts(int64_t n, int64_t c, int64_t s) const {
+    if (activation != Activation::softmax && overlap != Overlap::wasserstein) return w[at(n, c, s)] != 0;
+    bool any = false;
+    for (int64_t j = 0; j < C; j++) any = any || w[at(n, j, s)] != 0;
+    return any;
+  }
   double cost(int64_t c, int64_t j) const { return distances[static_cast<size_t>(c * C + j)]; }
 };
 
@@ -115,11 +123,11 @@ inline Rows statistics(const Problem& x) {
   const double g = x.focal_gamma;
   for (int64_t n = 0; n < x.N; n++) {
     for (int64_t s = 0; s < x.S; s++) {
-      const double w = x.w[static_cast<size_t>(n * x.S + s)];
-      if (w == 0) continue;
       const Probabilities probabilities = probabilities_at(x, n, s);
       for (int64_t c = 0; c < x.C; c++) {
         const size_t i = static_cast<size_t>(c);
+        const double w = x.w[x.at(n, c, s)];
+        if (w == 0) continue;
         const double p = probabilities.p[i], q = probabilities.complement[i], l = probabilities.neg_log_p[i],
                      o = probabilities.neg_log_not_p[i], t = x.t[x.at(n, c, s)];
         const double rest = sigmoid ? 1 - t : 0;
@@ -130,9 +138,11 @@ inline Rows statistics(const Problem& x) {
         row.V += w * t;
         row.W += w;
         if (!has_logs) continue;
-        row.E += w * (part(t, l) + part(rest, o));
-        row.U += w * (sigmoid ? (l + o) / 2 : l);
-        row.F += w * (part(t, std::pow(q, g) * l) + part(rest, std::pow(p, g) * o));
+        const double a = x.positive_weight[i];
+        row.E += w * (part(t, a * l) + part(rest, o));
+        row.U += w * (sigmoid ? (a * l + o) / 2 : l);
+        row.F +=
+            w * (part(t, x.focal_alpha[i] * std::pow(q, g) * l) + part(rest, x.focal_rest[i] * std::pow(p, g) * o));
       }
     }
   }
@@ -214,8 +224,9 @@ inline std::vector<Real> values(const Problem& x, const Rows& rows) {
         total += loss;
         counted += 1;
       }
-      entropy += k * ((1 - s) * y[c].E + (sigmoid ? s : s / static_cast<Real>(x.C)) * y[c].U);
-      entropy_weight += k * (sigmoid ? y[c].W : y[c].V);
+      const Real e = x.entropy_weights[static_cast<size_t>(c)];
+      entropy += e * ((1 - s) * y[c].E + (sigmoid ? s : s / static_cast<Real>(x.C)) * y[c].U);
+      entropy_weight += e * (sigmoid ? y[c].W : y[c].V);
       focal += k * y[c].F;
       focal_weight += k * y[c].W;
       if (none && !x.value_per_group()) out.push_back(loss);
@@ -269,12 +280,12 @@ inline Result solve(const Problem& x) {
   const size_t C = static_cast<size_t>(x.C);
   for (int64_t n = 0; n < x.N; n++) {
     for (int64_t s = 0; s < x.S; s++) {
-      const double w = x.w[static_cast<size_t>(n * x.S + s)];
-      if (w == 0) continue;
       const Probabilities probabilities = probabilities_at(x, n, s);
-      Array dp(C);
+      Array dp(C);  // with the weights
       for (int64_t c = 0; c < x.C; c++) {
         const size_t i = static_cast<size_t>(c);
+        const double w = x.w[x.at(n, c, s)], a = x.positive_weight[i], f = x.focal_alpha[i];
+        if (w == 0) continue;
         const Row& dc = d[x.row(n, c)];
         const double dI = static_cast<double>(dc.I), dP = static_cast<double>(dc.P), dT = static_cast<double>(dc.T);
         const double dV = static_cast<double>(dc.V), dE = static_cast<double>(dc.E), dU = static_cast<double>(dc.U);
@@ -282,28 +293,29 @@ inline Result solve(const Problem& x) {
         const double p = probabilities.p[i], q = probabilities.complement[i], l = probabilities.neg_log_p[i],
                      o = probabilities.neg_log_not_p[i], t = x.t[x.at(n, c, s)];
         double& dt = r.target_gradient[x.at(n, c, s)];
-        dp[i] += dP * (x.squared ? 2 * p : 1);
+        dp[i] += w * dP * (x.squared ? 2 * p : 1);
         dt += dT * (x.squared ? 2 * t : 1) + dV;
         if (x.overlap == Overlap::product) {
-          dp[i] += dI * t;
+          dp[i] += w * dI * t;
           dt += dI * p;
         } else if (x.overlap == Overlap::minimum) {
-          dp[i] += dI * (p < t ? 1 : p == t ? t : 0);
+          dp[i] += w * dI * (p < t ? 1 : p == t ? t : 0);
           dt += dI * (t < p ? 1 : p == t ? p : 0);
         } else {
-          for (size_t j = 0; j < C; j++) dp[j] += dI * t * x.cost(c, static_cast<int64_t>(j));
+          for (size_t j = 0; j < C; j++) dp[j] += w * dI * t * x.cost(c, static_cast<int64_t>(j));
           dt += t == 0 ? dI * overlap_of(x, probabilities, c, 1) : dI * overlap_of(x, probabilities, c, t) / t;
         }
         if (has_logs) {
           // -log p has the slope -1/p.
-          dp[i] += dE * -t / p + dU * (sigmoid ? (1 / q - 1 / p) / 2 : -1 / p);
-          dp[i] += dF * t * (-std::pow(q, g) / p - (g == 0 ? 0 : g * std::pow(q, g - 1) * l));
-          dt += dE * l + dF * std::pow(q, g) * l;
+          dp[i] += w * (dE * a * -t / p + dU * (sigmoid ? (1 / q - a / p) / 2 : -1 / p));
+          dp[i] += w * dF * f * t * (-std::pow(q, g) / p - (g == 0 ? 0 : g * std::pow(q, g - 1) * l));
+          dt += dE * a * l + dF * f * std::pow(q, g) * l;
         }
         if (sigmoid) {
-          dp[i] += dE * (1 - t) / q;
-          dp[i] += dF * (1 - t) * (std::pow(p, g) / q + (g == 0 ? 0 : g * std::pow(p, g - 1) * o));
-          dt -= dE * o + dF * std::pow(p, g) * o;
+          const double r = x.focal_rest[i];
+          dp[i] += w * dE * (1 - t) / q;
+          dp[i] += w * dF * r * (1 - t) * (std::pow(p, g) / q + (g == 0 ? 0 : g * std::pow(p, g - 1) * o));
+          dt -= dE * o + dF * r * std::pow(p, g) * o;
         }
         dt *= w;
       }
@@ -311,9 +323,9 @@ inline Result solve(const Problem& x) {
       for (size_t c = 0; c < C; c++) mean += probabilities.p[c] * dp[c];
       for (size_t c = 0; c < C; c++) {
         double& dz = r.gradient[x.at(n, static_cast<int64_t>(c), s)];
-        dz = w * dp[c];
+        dz = dp[c];
         if (sigmoid) dz *= probabilities.p[c] * probabilities.complement[c];
-        if (x.activation == Activation::softmax) dz = w * probabilities.p[c] * (dp[c] - mean);
+        if (x.activation == Activation::softmax) dz = probabilities.p[c] * (dp[c] - mean);
       }
     }
   }
