@@ -12,13 +12,13 @@ const rules = [
     because: 'does not reduce by warp shuffles',
   },
   {
-    // With every term (kEveryTerm) a thread holds one voxel of several classes of doubles.
-    kernels: /(?:register|tile)_(?:statistics|gradient)_kernel(?!IdLi[24]ELb1E)/,
+    // A thread of register.cuh holds one voxel of several classes of doubles.
+    kernels: /(?:team|register|tile)_(?:statistics|gradient)_kernel(?!IdLi[24]E)/,
     needs: /\bld\.global(?:\.\w+)*\.v[24]\./,
     because: 'has no vector loads: neighbouring voxels are read one by one',
   },
   {
-    kernels: /register_gradient(?!_kernelId)/, // a thread may hold a single voxel of doubles
+    kernels: /(?:team|register)_gradient(?!_kernelId)/, // a thread may hold a single voxel of doubles
     needs: /\bst\.global(?:\.\w+)*\.v[24]\./,
     because: 'has no vector stores: neighbouring voxels are written one by one',
   },

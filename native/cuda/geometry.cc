@@ -11,24 +11,61 @@ constexpr int64_t kMaxClasses = 1 << 24;
 
 constexpr const char* kTooManyClasses = "So many classes do not fit the shared memory of every GPU.";
 
-bool needs_every_term(const Inputs& in) { return !in.labels || !in.plain() || in.cross_entropy || in.uniform; }
-
 /// Whether the classes of a voxel lie beside each other. Of a single voxel they do in both layouts.
 bool is_interleaved(const Inputs& in) { return in.classes > 1 && (in.channels_last || in.voxels == 1); }
 
-int max_in_registers(const Inputs& in) { return needs_every_term(in) ? kMaxInRegisters<true> : kMaxInRegisters<false>; }
+/// What only tile.cuh knows: elsewhere its code would take registers of every call.
+bool is_rare(const Inputs& in) { return in.class_weight.data || in.positive_weight.factors || in.focal_alpha.factors; }
+
+/// Calls whose loss and target team.cuh knows. The other kernels know them all.
+bool is_teamed(const Inputs& in) {
+  return in.labels && in.overlap == Overlap::product && !in.uniform && !in.focal && !is_rare(in) &&
+         in.classes <= max_team_classes(size_of(in.predictions.dtype)) * kThreads;
+}
 
 bool is_tiled(const Inputs& in) {
-  const bool needs_all_classes = in.activation == Activation::softmax && in.classes > max_in_registers(in);
-  // What is rare has no code in register.cuh, where it would take registers of every call.
-  const bool rare = in.class_weight.data || in.positive_weight.factors || in.focal_alpha.factors;
-  return needs_all_classes || rare || in.overlap == Overlap::wasserstein || is_interleaved(in);
+  const bool needs_all_classes = in.activation == Activation::softmax && in.classes > kMaxInRegisters<true>;
+  return needs_all_classes || is_rare(in) || in.overlap == Overlap::wasserstein || is_interleaved(in);
 }
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }
 
+void set_teams(const Inputs& in, Geometry& geometry) {
+  // Blocks for all multiprocessors of a GPU, two at a time: more would do less work between their beginning and end.
+  constexpr int64_t kEnough = 256;
+  constexpr int kMaxRounds = 32;  // a thread's sums are of type A
+  constexpr int kNearLanes = 16;  // two neighbouring teams still read whole sectors of 32 bytes
+  const int C = static_cast<int>(in.classes);
+  const size_t element_bytes = size_of(in.predictions.dtype);
+  int team = 1;
+  while (team * max_team_classes(element_bytes) < C) team *= 2;
+  geometry.held = (C + team - 1) / team;
+  TeamShape& shape = geometry.team;
+  shape.interleaved = is_interleaved(in);
+  const int near = shape.interleaved ? kWarp : kNearLanes;
+  shape.lanes = team < near ? team : near;
+  shape.warps = team / shape.lanes < kWarps ? team / shape.lanes : kWarps;
+  shape.lanes = team / shape.warps;
+  const int held_voxels = team_voxels(element_bytes, geometry.held);
+  shape.voxels = kThreads / team * held_voxels;
+  shape.rounds = kMaxRounds;
+  const auto chunks = [&] {
+    shape.chunk = int64_t{shape.rounds} * shape.voxels;
+    return (in.voxels + shape.chunk - 1) / shape.chunk;
+  };
+  while (shape.rounds > 1 && in.samples * chunks() < kEnough) shape.rounds /= 2;
+  geometry.chunks = shape.chunks = chunks();
+  geometry.blocks = in.samples * shape.chunks;
+  geometry.slabs = 1;
+  const int of_warps = shape.warps > 1 ? kWarps * (kWarp / shape.lanes) * held_voxels : 0;  // what warps exchange
+  const size_t exchange = static_cast<size_t>(of_warps) * computed_bytes(in);
+  const size_t sums = static_cast<size_t>(geometry.held * (in.cross_entropy ? 4 : 3) * kThreads) * computed_bytes(in);
+  geometry.statistics_shared_bytes = 2 * exchange > sums ? 2 * exchange : sums;
+  geometry.gradient_shared_bytes = 3 * exchange;
+}
+
 void set_registers(const Inputs& in, Geometry& geometry) {
-  const int most = max_in_registers(in);
+  constexpr int most = kMaxInRegisters<true>;
   geometry.held = 1;
   while (geometry.held < most && geometry.held < in.classes) geometry.held *= 2;
   RegisterShape& shape = geometry.registers;
@@ -44,9 +81,8 @@ void set_registers(const Inputs& in, Geometry& geometry) {
   geometry.gradient_shared_bytes = 0;
 }
 
-int tile_pack(const Inputs& in, bool every_term) {
-  if (in.predictions.dtype == DType::float64) return every_term ? kTilePack<double, true> : kTilePack<double, false>;
-  return every_term ? kTilePack<float, true> : kTilePack<float, false>;
+int tile_pack(const Inputs& in) {
+  return in.predictions.dtype == DType::float64 ? kTilePack<double, true> : kTilePack<float, true>;
 }
 
 /// Gives the tile this many voxels. Returns the bytes of shared memory that it then takes.
@@ -63,7 +99,7 @@ size_t set_tile_voxels(const Inputs& in, int voxels, Geometry& geometry) {
     shape.voxel_stride = C % 8 == 0 ? C + 4 : C;
   } else {
     // The same holds for the stride between classes, which must be a multiple of the pack.
-    geometry.pack = voxels >= kWarp ? tile_pack(in, geometry.every_term) : 1;
+    geometry.pack = voxels >= kWarp ? tile_pack(in) : 1;
     shape.class_stride = voxels + geometry.pack;
     shape.voxel_stride = 1;
   }
@@ -85,8 +121,7 @@ void set_tiles(const Inputs& in, Geometry& geometry) {
   };
   while (voxels > 1 && too_many()) voxels /= 2;
   TileShape& shape = geometry.tile;
-  const int slab = kThreads * (geometry.every_term ? kSlots<true> : kSlots<false>);
-  geometry.slabs = static_cast<int>((in.classes + slab - 1) / slab);
+  geometry.slabs = static_cast<int>((in.classes + kThreads - 1) / kThreads);
   const int64_t tiles = (in.voxels + voxels - 1) / voxels;
   shape.tiles = 16;
   while (shape.tiles > 1 && in.samples * (tiles / shape.tiles) < kEnoughBlocks) shape.tiles /= 2;
@@ -104,13 +139,14 @@ const char* refusal(const Geometry& geometry) {
   return nullptr;
 }
 
-Geometry make_geometry(const Inputs& in, bool every_term, bool tiled) {
+Geometry make_geometry(const Inputs& in, bool teamed, bool tiled) {
   Geometry geometry = {};
-  geometry.every_term = every_term;
+  geometry.teamed = teamed;
   geometry.tiled = tiled;
   geometry.refused = in.classes > kMaxClasses ? kTooManyClasses : nullptr;
   if (geometry.refused) return geometry;
-  if (tiled) set_tiles(in, geometry);
+  if (geometry.teamed) set_teams(in, geometry);
+  else if (tiled) set_tiles(in, geometry);
   else set_registers(in, geometry);
   geometry.refused = refusal(geometry);
   return geometry;
@@ -118,8 +154,8 @@ Geometry make_geometry(const Inputs& in, bool every_term, bool tiled) {
 
 }  // namespace
 
-Geometry geometry_of(const Inputs& in) { return make_geometry(in, needs_every_term(in), is_tiled(in)); }
+Geometry geometry_of(const Inputs& in) { return make_geometry(in, is_teamed(in), is_tiled(in)); }
 
-Geometry target_geometry_of(const Inputs& in) { return make_geometry(in, true, true); }
+Geometry target_geometry_of(const Inputs& in) { return make_geometry(in, false, true); }
 
 }  // namespace warpdice::cuda

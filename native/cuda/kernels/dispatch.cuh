@@ -3,36 +3,37 @@
 // this.
 #include "cuda/kernels/launch.cuh"
 #include "cuda/kernels/register.cuh"
+#include "cuda/kernels/team_gradient.cuh"
+#include "cuda/kernels/team_statistics.cuh"
 #include "cuda/kernels/tile.cuh"
 
 namespace warpdice::cuda {
 
-/// Returns visit(Number of classes held, Flag every_term).
-template <class Visit>
-cudaError_t with_registers(const Geometry& geometry, Visit visit) {
+/// Returns visit(Number of classes of a thread, Flag whether the call has a cross-entropy).
+template <class P, class Visit>
+cudaError_t with_team(const Geometry& geometry, const Inputs& in, Visit visit) {
   const auto with = [&](auto held) {
-    return geometry.every_term ? visit(held, Flag<true>{}) : visit(held, Flag<false>{});
+    return in.cross_entropy ? visit(held, Flag<true>{}) : visit(held, Flag<false>{});
   };
-  switch (geometry.held) {
-    case 1:
-      return with(Number<1>{});
-    case 2:
-      return with(Number<2>{});
-    case 4:
-      return with(Number<4>{});
-    default:
-      return visit(Number<kMaxInRegisters<false>>{}, Flag<false>{});
+  if constexpr (max_team_classes(sizeof(P)) > 4) {
+    if (geometry.held == 5) return with(Number<5>{});
   }
+  if (geometry.held == 1) return with(Number<1>{});
+  if (geometry.held == 2) return with(Number<2>{});
+  return geometry.held == 3 ? with(Number<3>{}) : with(Number<4>{});
 }
 
-/// Returns visit(Number of voxels read at once, Flag every_term).
+/// Returns visit(Number of classes held).
+template <class Visit>
+cudaError_t with_registers(const Geometry& geometry, Visit visit) {
+  if (geometry.held == 1) return visit(Number<1>{});
+  return geometry.held == 2 ? visit(Number<2>{}) : visit(Number<kMaxInRegisters<true>>{});
+}
+
+/// Returns visit(Number of voxels read at once).
 template <class P, class Visit>
 cudaError_t with_tile(const Geometry& geometry, Visit visit) {
-  const auto with = [&](auto every_term) {
-    constexpr int kPack = kTilePack<Accumulator<P>, decltype(every_term)::value>;
-    return geometry.pack == 1 ? visit(Number<1>{}, every_term) : visit(Number<kPack>{}, every_term);
-  };
-  return geometry.every_term ? with(Flag<true>{}) : with(Flag<false>{});
+  return geometry.pack == 1 ? visit(Number<1>{}) : visit(Number<kTilePack<Accumulator<P>, true>>{});
 }
 
 template <class P>
@@ -40,16 +41,22 @@ cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* 
                               cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.statistics_shared_bytes;
-  if (geometry.tiled) {
-    const dim3 slabs(grid.x * geometry.slabs);
-    return with_tile<P>(geometry, [&](auto pack, auto every_term) {
-      return launch(tile_statistics_kernel<P, decltype(pack)::value, decltype(every_term)::value>, slabs, block,
-                    shared_bytes, stream, in, geometry.tile, geometry.slabs, partials, counters);
+  if (geometry.teamed) {
+    return with_team<P>(geometry, in, [&](auto held, auto entropy) {
+      return launch(team_statistics_kernel<P, decltype(held)::value, decltype(entropy)::value>, grid, block,
+                    shared_bytes, stream, in, geometry.team, partials, counters);
     });
   }
-  return with_registers(geometry, [&](auto held, auto every_term) {
-    return launch(register_statistics_kernel<P, decltype(held)::value, decltype(every_term)::value>, grid, block,
-                  shared_bytes, stream, in, geometry.registers, partials, counters);
+  if (geometry.tiled) {
+    const dim3 slabs(grid.x * geometry.slabs);
+    return with_tile<P>(geometry, [&](auto pack) {
+      return launch(tile_statistics_kernel<P, decltype(pack)::value, true>, slabs, block, shared_bytes, stream, in,
+                    geometry.tile, geometry.slabs, partials, counters);
+    });
+  }
+  return with_registers(geometry, [&](auto held) {
+    return launch(register_statistics_kernel<P, decltype(held)::value, true>, grid, block, shared_bytes, stream, in,
+                  geometry.registers, partials, counters);
   });
 }
 
@@ -58,15 +65,21 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Cl
                             bool pooled, const GradientOut& out, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.gradient_shared_bytes;
-  if (geometry.tiled) {
-    return with_tile<P>(geometry, [&](auto pack, auto every_term) {
-      return launch(tile_gradient_kernel<P, decltype(pack)::value, decltype(every_term)::value>, grid, block,
-                    shared_bytes, stream, in, geometry.tile, slopes, pooled, out);
+  if (geometry.teamed) {
+    return with_team<P>(geometry, in, [&](auto held, auto entropy) {
+      return launch(team_gradient_kernel<P, decltype(held)::value, decltype(entropy)::value>, grid, block, shared_bytes,
+                    stream, in, geometry.team, slopes, pooled, out);
     });
   }
-  return with_registers(geometry, [&](auto held, auto every_term) {
-    return launch(register_gradient_kernel<P, decltype(held)::value, decltype(every_term)::value>, grid, block,
-                  shared_bytes, stream, in, geometry.registers, slopes, pooled, out);
+  if (geometry.tiled) {
+    return with_tile<P>(geometry, [&](auto pack) {
+      return launch(tile_gradient_kernel<P, decltype(pack)::value, true>, grid, block, shared_bytes, stream, in,
+                    geometry.tile, slopes, pooled, out);
+    });
+  }
+  return with_registers(geometry, [&](auto held) {
+    return launch(register_gradient_kernel<P, decltype(held)::value, true>, grid, block, shared_bytes, stream, in,
+                  geometry.registers, slopes, pooled, out);
   });
 }
 

@@ -23,6 +23,29 @@ __device__ bool is_aligned(const void* at) {
   return reinterpret_cast<uintptr_t>(at) % kBytes == 0;
 }
 
+/// Loads kCount elements from an address that is a multiple of 16 bytes, or of all that they take.
+template <int kCount, class T>
+__device__ void load_whole(const T* from, T (&to)[kCount]) {
+  constexpr int kBytes = kPieceBytes<T, kCount>, kElements = kBytes / sizeof(T);
+#pragma unroll
+  for (int i = 0; i < kCount; i += kElements) {
+    const auto piece = *reinterpret_cast<const Piece<kBytes>*>(from + i);
+    memcpy(to + i, &piece, kBytes);
+  }
+}
+
+/// Stores them.
+template <int kCount, class T>
+__device__ void store_whole(T* to, const T (&from)[kCount]) {
+  constexpr int kBytes = kPieceBytes<T, kCount>, kElements = kBytes / sizeof(T);
+#pragma unroll
+  for (int i = 0; i < kCount; i += kElements) {
+    Piece<kBytes> piece;
+    memcpy(&piece, from + i, kBytes);
+    *reinterpret_cast<Piece<kBytes>*>(to + i) = piece;
+  }
+}
+
 /// Loads `count` elements, at most kCount. The others become 0. count may be negative.
 template <class T, int kCount>
 __device__ void load(const T* from, int64_t count, T (&to)[kCount]) {

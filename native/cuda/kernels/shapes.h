@@ -12,8 +12,27 @@ constexpr size_t kMaxSharedBytes = 63 * 1024;
 constexpr int64_t kMaxBlocks = 0x7fffffff;  // of a grid
 constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a CUDA grid.";
 
-// kEveryTerm, below and in the kernels: the kernel has the code of every overlap, of dense targets and of the sums E, U
-// and F. Without it the overlap is a product and the target has labels, which takes fewer registers and operations.
+// --- team.cuh ---------------------------------------------------------------------------------------------
+
+/// The most classes of a thread.
+constexpr int max_team_classes(size_t element_bytes) { return element_bytes == 8 ? 4 : 5; }
+
+/// Neighbouring voxels of a thread that holds so many classes: fewer where it would run out of registers.
+constexpr int team_voxels(size_t element_bytes, int classes) {
+  return (classes <= 2 ? 8 : 4) / (element_bytes == 8 ? 2 : 1);
+}
+
+struct TeamShape {
+  int lanes, warps;  // that share the classes of a voxel: powers of two
+  bool interleaved;  // [N,S,C]
+  int voxels;        // that the teams of a block take in a round
+  int rounds;        // of a block
+  int64_t chunk;     // voxels of a block
+  int64_t chunks;    // blocks of a sample
+};
+
+// kEveryTerm, below and in the kernels of register.cuh and tile.cuh: the kernel has the code of every overlap, of dense
+// targets and of the sums E, U and F. Those without it are not compiled: team.cuh takes their calls.
 
 // --- register.cuh -----------------------------------------------------------------------------------------
 
@@ -37,8 +56,7 @@ struct RegisterShape {
 template <bool kEveryTerm>
 constexpr int kSlots = kEveryTerm ? 1 : 2;
 
-/// Neighbouring voxels of a class that a thread reads from the tile at once: 16 bytes, or 8 where it would run out of
-/// registers.
+/// Neighbouring voxels of a class that a thread reads from the tile at once.
 template <class A, bool kEveryTerm>
 constexpr int kTilePack = sizeof(A) == 8 && kEveryTerm ? 1 : 16 / sizeof(A);
 
@@ -63,14 +81,15 @@ struct alignas(16) TileVoxel {
 
 struct Geometry {
   const char* refused;  // null; else a sentence that says why no GPU can do this, and the other members have no meaning
-  bool every_term;      // which of the two forms of the kernels runs
-  bool tiled;           // tile.cuh instead of register.cuh
-  int held;             // classes that a thread's registers hold: 1, 2, 4 or 8
+  bool teamed;          // team.cuh
+  bool tiled;           // else: tile.cuh instead of register.cuh
+  int held;             // classes that a thread's registers hold: up to 8 in a team, else 1, 2, 4 or 8
   int pack;             // voxels that a thread reads from a tile at once
   int64_t chunks;       // partial sums of a sample and class
   int64_t blocks;       // of step 3. Step 1 of tile.cuh has one for each slab
   int slabs;            // of tile.cuh
   size_t statistics_shared_bytes, gradient_shared_bytes;
+  TeamShape team;
   RegisterShape registers;
   TileShape tile;
 };

@@ -3,8 +3,11 @@
 const dtypes = { float32: 4, float16: 2, bfloat16: 2 };
 const targets = { uint8: 1, int32: 4, int64: 8, dense: 4 };
 
-/** A large volume of so many classes, 8 samples; every count of classes up to 1000 fits a GPU. */
-const large = (classes) => [8, classes, 512, classes > 256 ? 128 : 512];
+/** A large shape of so many classes, 8 samples. */
+const large = (classes) =>
+  classes > 256
+    ? [8, classes, 512, 128]
+    : [8, classes, ...(classes > 64 ? [512, 512] : [1024, 1024])];
 
 function one(classes, more = {}) {
   const layout = more.layout ?? 'channels-first';
@@ -26,9 +29,10 @@ const few = [1, 4, 8, 19, 32];
 /** Every row of the table. */
 export const cases = [
   ...some.map((classes) => one(classes)),
+  // Where the number of threads that share a voxel changes, and between.
   ...[
-    3, 5, 6, 7, 10, 12, 13, 17, 20, 24, 25, 33, 40, 48, 65, 96, 100, 128, 129, 200, 256, 257, 400,
-    512, 513, 750,
+    3, 5, 6, 10, 11, 20, 21, 25, 40, 41, 50, 80, 81, 100, 160, 161, 200, 256, 320, 321, 400, 640,
+    641,
   ].map((classes) => one(classes)),
   one(4, { shape: [4, 4, 512, 512] }),
   one(1, { shape: [4, 1, 512, 512] }),

@@ -66,13 +66,9 @@ function split(operands) {
 /** Computes a word from its sources, which `read` makes functions of the thread. */
 function compute(read, operation) {
   return ({ operands }, modifiers) => {
-    const to = target(operands[0]);
-    const [a, b, c] = operands
-      .slice(1)
-      .filter((text) => !isPredicate(text))
-      .map(read);
-    const flags = operands.slice(1).filter(isPredicate).map(predicate);
-    const flag = flags[0] ?? (() => true);
+    const { to, sources, inputs } = split(operands);
+    const [a, b, c] = sources.map(read);
+    const flag = inputs[0] ?? (() => true);
     return (t) => to(t, operation(a(t), b?.(t), c?.(t), flag(t), modifiers) >>> 0);
   };
 }
@@ -289,10 +285,22 @@ function constantLoad({ operands, name }) {
   };
 }
 
-const smallest = (a, b, _, min, modifiers) => {
-  const [x, y] = modifiers.includes('U32') ? [a, b] : [signed(a), signed(b)];
-  return min ? Math.min(x, y) : Math.max(x, y);
-};
+/** The smaller or the larger of two integers; .RELU: at least 0. The predicates say whether it is the first one. */
+function extreme({ operands, name }, modifiers) {
+  const { to, carries, sources, inputs } = split(operands);
+  const reads = sources.map(word);
+  const convert = modifiers.includes('U32') ? (x) => x >>> 0 : signed;
+  return (t) => {
+    const values = reads.map((read) => read(t));
+    if (name.startsWith('VIADD')) values.splice(0, 2, values[0] + values[1]);
+    const [x, y] = values.map(convert);
+    const takesFirst = inputs[0](t) ? x <= y : x >= y;
+    for (const set of carries) set(t, takesFirst);
+    const value = takesFirst ? x : y;
+    to(t, (modifiers.includes('RELU') ? Math.max(0, value) : value) >>> 0);
+  };
+}
+
 const smallestFloat = (a, b, _, min) =>
   Number.isNaN(a) ? b : Number.isNaN(b) ? a : min ? Math.min(a, b) : Math.max(a, b);
 const nothing = () => () => {};
@@ -314,9 +322,9 @@ export const meanings = {
   ISETP: compare(word, (x, isSigned) => (isSigned ? signed(x) : x)),
   IADD3: add3,
   VIADD: ofWords((a, b) => a + b),
-  VIMNMX: ofWords(smallest),
-  IMNMX: ofWords(smallest),
-  VIADDMNMX: ofWords((a, b, c, min, modifiers) => smallest(a + b, c, 0, min, modifiers)),
+  VIMNMX: extreme,
+  IMNMX: extreme,
+  VIADDMNMX: extreme,
   IABS: ofWords((a) => Math.abs(signed(a))),
   IMAD: multiplyAdd,
   LEA: shiftAdd,

@@ -1,7 +1,7 @@
 // npm run cuda:counts: how many instructions the CUDA kernels issue, from their machine code for sm_90. Needs nvcc, nvdisasm
 // and a C++ compiler, no GPU. Without nvcc or nvdisasm the exit status is 77.
 //
-//   npm run cuda:counts                         makes the table, counts.json
+//   npm run cuda:counts                         makes the table, counts.json, and bench/gpu/counts.md with its chart
 //   npm run cuda:counts -- --json               prints it as JSON and writes nothing
 //   npm run cuda:counts -- --check              fails where a count is more than 3% above counts.json
 //   npm run cuda:counts -- --only "C = 4 "      prints the rows with this text and writes nothing; --hot: each instruction
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { buildLaunches, compileCubins, nvccPath, nvdisasmPath } from './build.mjs';
 import { cases, titleOf } from './cases.mjs';
 import { count } from './count.mjs';
+import { writeReport } from './report.mjs';
 import { risen, shown, tablePath } from './table.mjs';
 
 const { values: options } = parseArgs({
@@ -97,5 +98,8 @@ if (options.json) {
     tablePath,
     `[\n${records.map((one) => `  ${JSON.stringify(one)}`).join(',\n')}\n]\n`,
   );
-  console.log(`written: ${path.relative(process.cwd(), tablePath)}`);
+  writeReport(rows);
+  console.log(
+    `written: ${path.relative(process.cwd(), tablePath)}, bench/gpu/counts.md, bench/gpu/counts.svg`,
+  );
 }

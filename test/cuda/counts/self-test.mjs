@@ -39,6 +39,9 @@ const results = [
   [0x3fc00000, 'MOV R1, 0x3e000000', 'HADD2.F32 R0, -RZ, R1.H1_H1'],
   [4, 'MOV R1, 0xffffffff', 'ISETP.LT.AND P0, PT, R1, RZ, PT', 'SEL R0, 0x4, 0x5, P0'],
   [5, 'MOV R1, 0xffffffff', 'ISETP.LT.U32.AND P0, PT, R1, RZ, PT', 'SEL R0, 0x4, 0x5, P0'],
+  [3, 'MOV R1, 0x3', 'VIMNMX R0, R1, 0x4, PT'],
+  [0, 'MOV R1, 0xffffffff', 'VIMNMX.RELU R0, P3, P3, R1, 0x4, PT'],
+  [7, 'MOV R1, 0x5', 'VIMNMX.RELU R2, P3, P3, R1, 0x4, PT', 'SEL R0, 0x6, 0x7, P3'],
   // 64 bits: 0x00000001_00000000 < 0x00000001_00000005
   [
     1,

@@ -110,6 +110,7 @@ int main(int argc, char** argv) {
   forbidden_classes();
   many_rows();
   same_bits();
+  approximations();
   long_rows(every == 1);
   merged_statistics();
   refusals();

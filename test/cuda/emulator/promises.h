@@ -263,27 +263,46 @@ inline void many_rows() {
   compare_value(value, {static_cast<double>(reference::values(arrays.x, sums)[0])}, test);
 }
 
-/// Rows so long that a block takes several tiles; and, as these are a hundred times as long as the other cases, only
-/// where every case runs: that a thread takes several rounds of voxels.
+/// The results are as exact as ever where the hardware's e^x and 1/x are at their worst documented error.
+inline void approximations() {
+  for (Shape shape : {Shape{2, 1, 1033}, Shape{2, 4, 1033}, Shape{1, 19, 300}, Shape{1, 150, 70}}) {
+    Case test = plain_case(shape);
+    if (shape.C == 1) test.activation = reference::Activation::sigmoid;
+    test_name = "approximations, C=" + std::to_string(shape.C);
+    simt::config().approximation_error = 0x1p-22f;
+    run(test);
+    simt::config().approximation_error = 0;
+  }
+}
+
+/// Batches and rows so long that a block takes several rounds or tiles, with a last one that is not full. As they are a
+/// hundred times as long as the other cases, some are run only with every case.
 inline void long_rows(bool all) {
-  const auto expect_rounds = [&](const Case& test, int64_t voxels_per_round) {
+  const auto expect_rounds = [&](Case test) {
+    test_name = test.name();
     Arrays arrays(test);
     const cuda::Geometry geometry = cuda::geometry_of(call_of(test, arrays).in);
-    expect(geometry.tiled ? geometry.tile.tiles > 1 : geometry.registers.chunk > voxels_per_round, "one round");
+    const bool many = geometry.teamed  ? geometry.team.rounds > 1
+                      : geometry.tiled ? geometry.tile.tiles > 1
+                                       : geometry.registers.chunk > 4096;
+    expect(many, "one round");
     run(test, arrays);
   };
-  Case test = plain_case({1, 3, 132000}, Target::labels_uint8);
-  test.channels_last = true;
-  test_name = test.name();
-  expect_rounds(test, 0);
+  expect_rounds(plain_case({128, 20, 1000}, Target::labels_uint8));  // a team of lanes
+  expect_rounds(plain_case({64, 100, 250}, Target::labels_uint8));   // of warps
+  const Case blocks = plain_case({1, 2, 70000});  // so many that each lane of finish_kernel adds several partial sums
+  test_name = blocks.name();
+  Arrays arrays(blocks);
+  expect(cuda::geometry_of(call_of(blocks, arrays).in).chunks > cuda::kWarp, "few blocks");
+  run(blocks, arrays);
   if (!all) return;
-  test = plain_case({1, 4, 1060000}, Target::labels_uint8);
-  test_name = test.name();
-  expect_rounds(test, 1024);
-  test = plain_case({1, 1, 4300000}, Target::labels_uint8);
+  expect_rounds(plain_case({128, 3, 3100}, Target::labels_uint8));  // of one thread
+  Case test = plain_case({1, 3, 132000}, Target::dense_like);
+  test.channels_last = true;
+  expect_rounds(test);
+  test = plain_case({1, 1, 4300000}, Target::dense_like);
   test.activation = reference::Activation::sigmoid;
-  test_name = test.name();
-  expect_rounds(test, 4096);
+  expect_rounds(test);
 }
 
 /// A call on some of the samples, with the statistics of all, gives that part of the whole gradient.

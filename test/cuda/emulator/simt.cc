@@ -273,9 +273,9 @@ cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, s
   m.scheduler_fiber = this_fiber();
   std::mt19937 random(config().seed);
   const unsigned blocks = grid.x * grid.y * grid.z;
-  const unsigned first = config().last_blocks && blocks > 1024 ? blocks - config().last_blocks : 0;
+  const unsigned outer = config().last_blocks && blocks > 1024 ? config().last_blocks : blocks;
   for (unsigned number : turns(blocks, random)) {
-    if (number < first) continue;
+    if (number >= outer && number < blocks - outer) continue;
     blockIdx = {number % grid.x, number / grid.x % grid.y, number / (grid.x * grid.y)};
     run_block(random);
     if (!m.fault.empty()) return cudaErrorLaunchFailure;

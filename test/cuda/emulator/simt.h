@@ -35,7 +35,8 @@ struct Config {
   Order order = Order::forward;
   unsigned seed = 1;                          // for Order::random
   size_t shared_bytes_per_block = 64 * 1024;  // a launch that asks for more fails; sm_75 has no more
-  unsigned last_blocks = 0;                   // not 0: of more than 1024 blocks only so many run, the last ones
+  unsigned last_blocks = 0;       // not 0: of more than 1024 blocks only so many run, and as many first ones
+  float approximation_error = 0;  // of e^x and 1/x in float, relative: up or down, as x has it
 };
 Config& config();
 
@@ -165,6 +166,8 @@ using std::log1p;
 
 namespace warpdice::cuda {
 
+constexpr bool kNeedsRegisters = false;
+
 /// The address by which CUDA's runtime knows a kernel.
 template <class... P>
 void* function_of(void (*kernel)(P...)) {
@@ -185,14 +188,15 @@ void* function_of(void (*kernel)(P...)) {
 }
 
 // In CUDA these are approximations in float.
-template <class A>
-A fast_exp(A x) {
-  return std::exp(x);
+inline float off(float exact, float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return exact * (1 + (bits & 1 ? 1 : -1) * simt::config().approximation_error);
 }
-template <class A>
-A fast_reciprocal(A x) {
-  return 1 / x;
-}
+inline float fast_exp(float x) { return off(std::exp(x), x); }
+inline float fast_reciprocal(float x) { return off(1 / x, x); }
+inline double fast_exp(double x) { return std::exp(x); }
+inline double fast_reciprocal(double x) { return 1 / x; }
 template <class A>
 A fast_pow(A x, A y) {
   return std::pow(x, y);

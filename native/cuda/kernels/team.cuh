@@ -1,0 +1,272 @@
+#pragma once
+// The kernels that most calls take: labels, and the sums I, P, T and E (native/README.md). The classes of a voxel are
+// shared by a team of threads, and each thread holds kC neighbouring classes of kV neighbouring voxels in registers.
+// Nothing is read twice.
+//
+//   few classes      the team is one thread
+//   up to 5 * 32     the lanes of a warp: they exchange maxima and sums by shuffles
+//   more             several warps: they exchange through shared memory
+//
+// A block has `chunk` voxels of one sample, which its teams take in rounds. Blocks are numbered [N][chunks].
+#include "cuda/kernels/formula.cuh"
+#include "cuda/kernels/reduce.cuh"
+#include "cuda/kernels/shapes.h"
+
+namespace warpdice::cuda {
+
+/// Neighbouring voxels of a thread.
+template <class P, int kC>
+constexpr int kTeamVoxels = team_voxels(sizeof(P), kC);
+
+/// The blocks that fit a multiprocessor at once.
+template <class P>
+constexpr int kTeamBlocks = sizeof(P) == 8 ? 1 : 2;
+
+/// A thread, and the classes and voxels that it holds.
+template <class P, int kC>
+struct Team {
+  using A = Accumulator<P>;
+  static constexpr int kV = kTeamVoxels<P, kC>;
+  /// What one instruction loads of a voxel's neighbouring classes.
+  static constexpr int kRow = kC * sizeof(P) % 16 == 0 ? 16 / sizeof(P) : kC % 4 == 0 ? 4 : kC % 2 == 0 ? 2 : 1;
+
+  const Inputs& in;
+  const TeamShape& shape;
+  int first, mine;      // the thread has the classes [first, first + mine)
+  bool leads, aligned;  // it is the first of its team; predictions can be loaded in whole rows
+  unsigned n, chunk_index;
+  int label_base, label_end;  // the label of class `first`; labels from 0 up to the end are valid
+
+  // Of one round:
+  int64_t at, voxel;  // where the first prediction and the first label lie
+  int left, count;    // how many voxels there are from there on, and how many of them are this round's; may be negative
+  bool weighted;      // some voxel may have another weight than 1
+  A z[kC][kV];        // the logits, then what they become. In place of a class that does not exist, another one is read
+  A weight[kV];
+  int slot[kV];  // which of the thread's classes the label names; none if it is outside [0, mine)
+
+  __device__ Team(const Inputs& in_, const TeamShape& shape_, unsigned block) : in(in_), shape(shape_) {
+    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+    const int member = warp % shape.warps * shape.lanes + lane % shape.lanes;
+    const int place = warp / shape.warps * (kWarp / shape.lanes) + lane / shape.lanes;
+    leads = member == 0;
+    first = member * kC;
+    const int more = static_cast<int>(in.classes) - first;
+    mine = more < 0 ? 0 : more < kC ? more : kC;
+    n = block / static_cast<unsigned>(shape.chunks);
+    chunk_index = block % static_cast<unsigned>(shape.chunks);
+    aligned = shape.interleaved ? is_aligned<kRow * sizeof(P)>(in.predictions.data) && in.classes % kRow == 0
+                                : is_aligned<kPieceBytes<P, kV>>(in.predictions.data) && in.voxels % kV == 0;
+    label_base = static_cast<int>(warpdice::label_base(in)) + first;
+    label_end = static_cast<int>(warpdice::label_end(in));
+
+    const int64_t begin = chunk_index * shape.chunk, s = begin + place * kV;
+    left = static_cast<int>(in.voxels - begin < shape.chunk ? in.voxels - begin : shape.chunk) - place * kV;
+    voxel = n * in.voxels + s;
+    at = n * in.classes * in.voxels + s * voxel_step() + (mine > 0 ? first : 0) * class_step();
+  }
+
+  /// How far apart neighbouring classes, and voxels, lie in the predictions.
+  __device__ int64_t class_step() const { return shape.interleaved ? 1 : in.voxels; }
+  __device__ int64_t voxel_step() const { return shape.interleaved ? in.classes : 1; }
+
+  /// The rounds of the block: all its threads do the same number.
+  __device__ int rounds() const {
+    const int64_t rest = in.voxels - chunk_index * shape.chunk;
+    return rest < shape.chunk ? static_cast<int>((rest + shape.voxels - 1) / shape.voxels) : shape.rounds;
+  }
+
+  __device__ void to_next_round() {
+    left -= shape.voxels;
+    voxel += shape.voxels;
+    at += shape.voxels * voxel_step();
+  }
+
+  /// Where a prediction lies.
+  __device__ int64_t index(int i, int j) const { return at + i * class_step() + j * voxel_step(); }
+
+  /// Asks for the round's predictions and its labels of one byte.
+  __device__ void request() {
+    count = left < kV ? left : kV;
+    load_predictions();
+    if (in.target.dtype == DType::uint8) cuda::load(static_cast<const uint8_t*>(in.target.data) + voxel, count, bytes);
+  }
+
+  /// Makes z, weight and slot of what was asked for. counters: null when nobody counts invalid labels.
+  __device__ void take(Counters* counters) {
+    take_labels(counters);
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) z[i][j] = widen(raw[i][j]);
+    }
+    if (!weighted) return;
+      // Predictions of a voxel that does not count may be NaN, which no weight makes 0.
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      if (weight[j] != 0) continue;
+#pragma unroll
+      for (int i = 0; i < kC; i++) z[i][j] = 0;
+    }
+  }
+
+  /// Replaces the logits by p * sum, and returns 1 / sum as `inverse`. of_label: -log p of the label's class, if the
+  /// thread has it; only with kEntropy. All threads of the block must call it.
+  template <bool kEntropy>
+  __device__ void exponentials(A (&inverse)[kV], A (&of_label)[kV]) {
+    A largest[kV], sum[kV];
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      largest[j] = z[0][j];
+#pragma unroll
+      for (int i = 1; i < kC; i++) largest[j] = fmax(largest[j], z[i][j]);
+    }
+    over_team(largest, 0, [](A x, A y) { return fmax(x, y); });
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+        const A below = z[i][j] - largest[j];
+        if (kEntropy && slot[j] == i) of_label[j] = -below;
+        z[i][j] = fast_exp(below);
+      }
+    }
+    hide_missing<kC - 1>();
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      sum[j] = z[0][j];
+#pragma unroll
+      for (int i = 1; i < kC; i++) sum[j] += z[i][j];
+    }
+    sum_over_team(sum, 1);
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      inverse[j] = fast_reciprocal(sum[j]);
+      if constexpr (kEntropy) of_label[j] += log(sum[j]);
+    }
+  }
+
+  /// Replaces x by its sum over the team. Calls that follow each other name different parts of the shared memory: 0, 1
+  /// or 2. All threads of the block must call it.
+  __device__ void sum_over_team(A (&x)[kV], int part) const {
+    over_team(x, part, [](A y, A z) { return y + z; });
+  }
+
+ private:
+  P raw[kC][kV];
+  uint8_t bytes[kV];
+
+  /// Gives the classes that do not exist, the last ones, the exponential 0. Nested, as most threads have none.
+  template <int kLast>
+  __device__ void hide_missing() {
+    if (kLast < mine) return;
+#pragma unroll
+    for (int j = 0; j < kV; j++) z[kLast][j] = 0;
+    if constexpr (kLast > 0) hide_missing<kLast - 1>();
+  }
+
+  __device__ void load_predictions() {
+    const P* from = static_cast<const P*>(in.predictions.data) + at;
+    if (!shape.interleaved && aligned && count >= kV) {
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+        load_whole(from, raw[i]);
+        from += i + 1 < mine ? class_step() : 0;  // past the last class, that one once more
+      }
+    } else if (shape.interleaved && aligned && mine == kC && count >= kV) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+#pragma unroll
+        for (int i = 0; i < kC; i += kRow) {
+          P row[kRow];
+          load_whole(from + j * voxel_step() + i, row);
+#pragma unroll
+          for (int k = 0; k < kRow; k++) raw[i + k][j] = row[k];
+        }
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+#pragma unroll
+        for (int j = 0; j < kV; j++) {
+          const int row = i < mine ? i : mine > 0 ? mine - 1 : 0;
+          if (j < count) raw[i][j] = from[row * class_step() + j * voxel_step()];
+          else raw[i][j] = P{};
+        }
+      }
+    }
+  }
+
+  __device__ void take_labels(Counters* counters) {
+    weighted = in.weight.data || in.has_ignore || count < kV;
+#pragma unroll
+    for (int j = 0; j < kV; j++) weight[j] = 1;
+    if (count < kV) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) weight[j] = j < count ? 1 : 0;
+    }
+    if (in.weight.data) load_operand<P>(in.weight, voxel, count, weight);
+    if (in.target.dtype == DType::uint8) decode(bytes, counters);
+    else if (in.target.dtype == DType::int32) load_and_decode<int32_t>(counters);
+    else load_and_decode<int64_t>(counters);
+  }
+
+  template <class Label>
+  __device__ void load_and_decode(Counters* counters) {
+    Label labels[kV];
+    cuda::load(static_cast<const Label*>(in.target.data) + voxel, count, labels);
+    decode(labels, counters);
+  }
+
+  template <class Label>
+  __device__ void decode(const Label (&labels)[kV], Counters* counters) {
+    bool valid = true;
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      // A label beyond the end names no class that this thread has.
+      const bool known = labels[j] >= 0 && labels[j] < label_end;
+      slot[j] = sizeof(Label) == 1 || known ? static_cast<int>(labels[j]) - label_base : -1;
+      valid = valid && known;
+    }
+    const LabelRule<Label> rule(in);
+    if (in.has_ignore) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+        if (!rule.is_ignored(labels[j])) continue;
+        weight[j] = 0;
+        slot[j] = -1;
+      }
+    }
+    if (valid || !counters || !leads) return;
+    for (int j = 0; j < kV; j++) {
+      if (rule.is_fault(labels[j]) && weight[j] != 0) note_fault(counters->target, voxel + j);
+    }
+  }
+
+  /// Replaces x by what `combine` makes of it and the other threads of the team.
+  template <class Combine>
+  __device__ void over_team(A (&x)[kV], int part, Combine combine) const {
+    for (int distance = shape.lanes / 2; distance > 0; distance /= 2) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
+    }
+    if (shape.warps == 1) return;
+    // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
+    // the barrier of another part.
+    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+    const int of_warp = kWarp / shape.lanes * kV, mine = lane / shape.lanes * kV;
+    A* all = shared_memory<A>() + part * kWarps * of_warp + mine;
+    if (lane % shape.lanes == 0) cuda::store(all + warp * of_warp, kV, x);
+    __syncthreads();  // every warp has written
+    const A* of_team = all + warp / shape.warps * shape.warps * of_warp;
+    cuda::load(of_team, kV, x);
+    for (int w = 1; w < shape.warps; w++) {
+      A other[kV];
+      cuda::load(of_team + w * of_warp, kV, other);
+#pragma unroll
+      for (int j = 0; j < kV; j++) x[j] = combine(x[j], other[j]);
+    }
+  }
+};
+
+}  // namespace warpdice::cuda

@@ -1,0 +1,145 @@
+#pragma once
+// Step 3 by teams (team.cuh).
+#include "cuda/kernels/team.cuh"
+
+namespace warpdice::cuda {
+
+/// dL/dp of a class: slope*(p - t), and a constant that depends on t.
+template <class A>
+struct TeamSlope {
+  A slope, at_target, elsewhere, cross_entropy;
+};
+
+/// Stores z, the gradient of a round, as type T.
+template <class T, class P, int kC>
+__device__ void store_round_as(Team<P, kC>& team, const GradientOut& out, bool whole) {
+  constexpr int kV = kTeamVoxels<P, kC>, kRow = Team<P, kC>::kRow;
+  T* to = static_cast<T*>(out.data) + team.at;
+  if (out.accumulate) {
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+        if (i < team.mine && j < team.count) team.z[i][j] += widen(to[i * team.class_step() + j * team.voxel_step()]);
+      }
+    }
+  }
+  if (whole && !team.shape.interleaved) {
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+      T row[kV];
+#pragma unroll
+      for (int j = 0; j < kV; j++) narrow(team.z[i][j], row[j]);
+      if (i < team.mine) store_whole(to + i * team.class_step(), row);
+    }
+  } else if (whole && team.mine == kC) {
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+#pragma unroll
+      for (int i = 0; i < kC; i += kRow) {
+        T row[kRow];
+#pragma unroll
+        for (int k = 0; k < kRow; k++) narrow(team.z[i + k][j], row[k]);
+        store_whole(to + j * team.voxel_step() + i, row);
+      }
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+        if (i < team.mine && j < team.count) {
+          narrow(team.z[i][j], to[i * team.class_step() + j * team.voxel_step()]);
+        }
+      }
+    }
+  }
+}
+
+/// whole: stores of whole rows are aligned.
+template <class P, int kC>
+__device__ void store_round(Team<P, kC>& team, const GradientOut& out, bool whole) {
+  if constexpr (sizeof(P) == 2) {
+    if (out.dtype == DType::float32) return store_round_as<float>(team, out, false);
+  }
+  store_round_as<P>(team, out, whole && team.count >= kTeamVoxels<P, kC>);
+}
+
+/// slopes: [groups, C]. A thread has read all that it writes, so the gradient may replace the logits.
+template <class P, int kC, bool kEntropy>
+__global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P>)
+    team_gradient_kernel(Inputs in, TeamShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
+                         GradientOut out) {
+  using A = Accumulator<P>;
+  constexpr int kV = kTeamVoxels<P, kC>;
+  // The last voxels first: those the statistics have read last.
+  Team<P, kC> team(in, shape, gridDim.x - 1 - blockIdx.x);
+  const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
+  slopes += (pooled ? 0 : team.n * in.classes) + team.first;
+  TeamSlope<A> of[kC] = {};
+#pragma unroll
+  for (int i = 0; i < kC; i++) {
+    if (i >= team.mine) continue;
+    const auto& [slope, at_target, constant] = slopes[i].prediction;
+    of[i] = {slope, at_target + constant, constant, kEntropy ? slopes[i].cross_entropy : A(0)};
+  }
+  // dL/dp. complement: 1 - p.
+  const auto slope_at = [&](int i, int j, A p, A complement) {
+    const bool hit = team.slot[j] == i;
+    return (hit ? -complement : p) * of[i].slope + (hit ? of[i].at_target : of[i].elsewhere);
+  };
+
+  const bool whole = team.aligned && is_aligned<16>(out.data);
+  const int rounds = team.rounds();
+#pragma unroll 1
+  for (int round = 0; round < rounds; round++, team.to_next_round()) {
+    team.request();
+    team.take(nullptr);
+    if (softmax) {
+      A inverse[kV], of_label[kV], mean[kV] = {};
+      team.template exponentials<false>(inverse, of_label);
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+#pragma unroll
+        for (int i = 0; i < kC; i++) {
+          const A p = team.z[i][j] *= inverse[j];
+          mean[j] += p * slope_at(i, j, p, 1 - p);
+          if (kEntropy && team.slot[j] == i) mean[j] -= of[i].cross_entropy;
+        }
+      }
+      team.sum_over_team(mean, 2);
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+#pragma unroll
+        for (int i = 0; i < kC; i++) {
+          const A p = team.z[i][j];
+          A dz = p * (slope_at(i, j, p, 1 - p) - mean[j]);
+          if (kEntropy && team.slot[j] == i) dz -= of[i].cross_entropy;
+          team.z[i][j] = dz;
+        }
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+#pragma unroll
+        for (int j = 0; j < kV; j++) {
+          const Probability<A> x = pointwise<false>(sigmoid, team.z[i][j]);
+          A dz = slope_at(i, j, x.p, x.complement);
+          if (sigmoid) dz *= x.p * x.complement;
+          if (kEntropy && sigmoid) dz += of[i].cross_entropy * (team.slot[j] == i ? -x.complement : x.p);
+          team.z[i][j] = dz;
+        }
+      }
+    }
+    if (team.weighted) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+#pragma unroll
+        for (int i = 0; i < kC; i++) team.z[i][j] = team.weight[j] == 0 ? A(0) : team.weight[j] * team.z[i][j];
+      }
+    }
+    store_round(team, out, whole);
+  }
+}
+
+}  // namespace warpdice::cuda
