@@ -18,6 +18,8 @@ export interface NativeContract {
   arguments: { call: string[]; count: string[]; resampling: string[]; prediction: string[] };
   /** Codes by table and name. */
   codes: Record<string, Record<string, number>>;
+  /** The names of the values that follow those of a count in a call of measureSurfaces. */
+  surfaceArguments: string[];
 }
 
 export interface NativeLossOptions {
@@ -378,6 +380,24 @@ export interface CudaBinding {
   ): NativeBuffer;
 }
 
+/** One batch of the surface metrics, on the host: the values of a NativeCount without a weight, then these. */
+export interface NativeSurfaces {
+  /** Of a sample: two or three. */
+  sizes: number[];
+  /** Of its voxels along each axis. */
+  spacing: number[];
+  /** Whether a surface is made of the elements that marching cubes put between voxels, instead of voxels. */
+  elements: boolean;
+  /** Of the quantile: from 0 to 1. */
+  fraction: number;
+  /** float64 [C], or none. */
+  tolerances: Float64Array | undefined;
+  /** 0: boundaries are not compared. */
+  boundaryWidth: number;
+  /** Written, in shared memory: the numbers of native/cpu/surface/measure.h, [N,C,14]. */
+  rows: Float64Array;
+}
+
 /** How the CPU did a call: see native/cpu/strategy.h. */
 export interface NativeStrategy {
   /** Whether groups of `samplesAtOnce` samples went through steps 1 and 3 before the next group. */
@@ -410,5 +430,11 @@ export interface Binding {
   addressOf(array: ArrayBufferView): number;
   /** From where the array begins to the next cache line: 0 to 63. */
   bytesToLine(array: ArrayBufferView): number;
+  /** Values out of range are of no class here: NativeCounts.count() refuses them. */
+  measureSurfaces(...values: (InOrder<NativeCount> | InOrder<NativeSurfaces>)[number][]): void;
+  /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
+  measureSurfacesAsync(
+    ...values: (InOrder<NativeCount> | InOrder<NativeSurfaces>)[number][]
+  ): Promise<void>;
   cuda?: CudaBinding;
 }

@@ -187,6 +187,11 @@ export class BatchCounter {
       `Expected dtype uint8 for predictions, which are masks on ${device}, but received ${dtype}`,
     );
   }
+
+  /** Checks the arguments of a batch that is measured in another way too. */
+  prepare(x: TensorLike, y: TensorLike): PreparedCount {
+    return this.#prepare(x, y, {});
+  }
 }
 
 /**

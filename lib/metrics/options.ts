@@ -73,7 +73,7 @@ export type ResolvedMetrics = Readonly<
   Required<Omit<MetricsOptions, 'ignoreIndex' | 'threshold'>> & MetricsOptions
 >;
 
-const optionKeys: readonly (keyof MetricsOptions)[] = [
+export const metricsOptionKeys: readonly (keyof MetricsOptions)[] = [
   'classes',
   'decision',
   'threshold',
@@ -87,7 +87,7 @@ const optionKeys: readonly (keyof MetricsOptions)[] = [
 /** Throws for anything that is not an option. */
 export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   if (options === undefined) throw typeError('an object', 'options', options);
-  checkKeys(options, 'options', optionKeys);
+  checkKeys(options, 'options', metricsOptionKeys);
   const { threshold } = options;
   const ignoreIndex = checkIgnoreIndex(options.ignoreIndex);
   const classes = checkInteger(options.classes, 'classes', 1, 65_536);

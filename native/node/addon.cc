@@ -11,6 +11,7 @@
 #include "node/napi_util.h"
 #include "node/predict_function.h"
 #include "node/resample_function.h"
+#include "node/surface_function.h"
 
 namespace warpdice {
 namespace {
@@ -98,6 +99,8 @@ void init(Napi::Env env, Napi::Object exports) {
   exports.Set("bytesToLine", Napi::Function::New<bytes_to_line>(env, "bytesToLine"));
   exports.Set("reportMemory", Napi::Function::New<report_memory>(env, "reportMemory"));
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
+  exports.Set("measureSurfaces", Napi::Function::New<measure_surfaces>(env, "measureSurfaces"));
+  exports.Set("measureSurfacesAsync", Napi::Function::New<measure_surfaces_async>(env, "measureSurfacesAsync", &async));
 }
 
 }  // namespace warpdice

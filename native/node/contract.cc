@@ -5,6 +5,7 @@
 #include "node/count_arguments.h"
 #include "node/predict_function.h"
 #include "node/resample_function.h"
+#include "node/surface_arguments.h"
 
 namespace warpdice {
 namespace {
@@ -44,6 +45,7 @@ Napi::Object make_contract(Napi::Env env) {
   codes.Set("Decision", to_object(env, kDecisionCodes));
   Napi::Object contract = Napi::Object::New(env);
   contract.Set("arguments", arguments);
+  contract.Set("surfaceArguments", to_array(env, BoundSurfaces::kArgumentNames));
   contract.Set("codes", codes);
   return contract;
 }

@@ -106,7 +106,13 @@ test('every loss, and every class that is made or returned, has one', () => {
     ([, value]) => typeof value === 'function' && value.prototype instanceof warpdice.Loss,
   );
   expect(losses.length).toBeGreaterThan(1);
-  const wanted = [...losses.map(([name]) => name), 'Plan', 'SegmentationMetrics', 'Tensor'];
+  const wanted = [
+    ...losses.map(([name]) => name),
+    'Plan',
+    'SegmentationMetrics',
+    'SurfaceMetrics',
+    'Tensor',
+  ];
   const names = examples.map(({ name }) => name.split(': ')[1]);
   expect(wanted.filter((name) => !names.includes(name))).toEqual([]);
 });

@@ -11,6 +11,7 @@ const {
   Loss,
   Plan,
   SegmentationMetrics,
+  SurfaceMetrics,
   Statistics,
   Tensor,
   WarpDiceError,
@@ -41,6 +42,7 @@ const objects = {
   DiceLoss: loss,
   DeepSupervision: new DeepSupervision(loss, [1]),
   SegmentationMetrics: new SegmentationMetrics({ classes: 3 }),
+  SurfaceMetrics: new SurfaceMetrics({ classes: 3 }),
   Device: Device.cpu,
 };
 
@@ -65,7 +67,7 @@ describe.each(Object.entries(objects))('%s', (_, whole) => {
         const member = (make() as Record<PropertyKey, unknown>)[key];
         return typeof member === 'function' ? member.call(make(), x, y) : member;
       });
-      expect(message).toMatch(/^Expected (a |Statistics|Segm).* for the object of /);
+      expect(message).toMatch(/^Expected (a |Statistics|Segm|Surf).* for the object of /);
       expect(message).not.toMatch(ofEngine);
     }
   });

@@ -7,6 +7,7 @@ import path from 'node:path';
 /** The versions of which docs/coming-from.md speaks. nnU-Net comes last: it needs what the others bring. */
 const packages = [
   ['torch==2.15.*', 'monai==1.6.1', 'segmentation-models-pytorch==0.6.0', 'kornia==0.9.0'],
+  ['scipy', 'surface-distance-based-measures==0.1'],
   ['keras==3.15.1', 'optax==0.2.8', 'torchmetrics==1.9.0'],
   ['nnunetv2==2.8.1'],
 ];

@@ -40,9 +40,31 @@ const ours = spawnSync('npx', ['jest', 'test/docs/coming-from.test.ts'], {
   env: { ...process.env, WARPDICE_PEERS: out },
 });
 
+// Surface metrics, by test/metrics/surface.test.ts.
+const surfaces = path.join(folder, 'surfaces.json');
+const surfaceSeed = options.random ? `${Date.now() % 1e9}` : '1';
+const measured = spawnSync(
+  python,
+  [
+    '-W',
+    'ignore',
+    path.join(here, 'surfaces.py'),
+    options.random ? '200' : '40',
+    surfaceSeed,
+    surfaces,
+  ],
+  inherit,
+);
+if (measured.status !== 0) process.exit(1);
+if (options.record) copyFileSync(surfaces, path.join(here, 'surfaces.json'));
+const oursMeasured = spawnSync('npx', ['jest', 'test/metrics/surface.test.ts'], {
+  ...inherit,
+  env: { ...process.env, WARPDICE_PEERS_SURFACES: surfaces },
+});
+
 const seed = options.random ? `${Date.now() % 1e9}` : options.seed;
 const file = path.join(folder, 'random.json');
 const command = [path.join(here, 'random_cases.py'), options.cases, seed, file];
 const solved = spawnSync(python, command, inherit);
 const wrong = solved.status === 0 ? compare(JSON.parse(readFileSync(file, 'utf8'))) : 1;
-process.exit(ours.status === 0 && wrong === 0 ? 0 : 1);
+process.exit(ours.status === 0 && oursMeasured.status === 0 && wrong === 0 ? 0 : 1);

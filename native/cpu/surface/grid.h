@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+namespace warpdice::cpu {
+
+/// A box of voxels, axis 0 outermost. A 2D image is flat: its rows are along axis 0 and its columns along axis 2, so
+/// that its rows are the planes that threads share.
+struct Grid {
+  int64_t sizes[3] = {1, 1, 1};
+  double spacing[3] = {1, 1, 1};
+  bool flat = false;
+
+  int64_t plane() const { return sizes[1] * sizes[2]; }
+  int64_t voxels() const { return sizes[0] * plane(); }
+  /// Planes that a thread takes at a time.
+  int64_t grain() const { return plane() >= 4096 ? 1 : 4096 / plane(); }
+};
+
+/// An array that is not filled with zeros.
+template <class T>
+std::unique_ptr<T[]> uninitialized(int64_t count) {
+  return std::unique_ptr<T[]>(new T[static_cast<size_t>(count)]);
+}
+
+}  // namespace warpdice::cpu

@@ -1,0 +1,63 @@
+#include "cpu/surface/measure.h"
+
+#include <algorithm>
+
+#include "cpu/pool.h"
+#include "cpu/surface/boundary.h"
+#include "cpu/surface/class_maps.h"
+#include "cpu/surface/surface.h"
+
+namespace warpdice::cpu {
+namespace {
+
+/// Smaller images are each left to one thread; larger ones are taken one after the other, by all threads.
+constexpr int64_t kLargeImage = int64_t{1} << 18;  // voxels
+
+void write(const Distances& distances, double* to) {
+  const double numbers[] = {distances.size, distances.sum, distances.largest, distances.quantile, distances.within};
+  std::copy(std::begin(numbers), std::end(numbers), to);
+}
+
+void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t c, double* row) {
+  std::fill(row, row + kSurfaceNumbers, 0.0);
+  const Box& box = maps.box(c);
+  if (box.empty()) return;
+  const Grid grid = maps.grid(box);
+  const auto predicted = uninitialized<uint8_t>(grid.voxels()), target = uninitialized<uint8_t>(grid.voxels());
+  maps.write_mask(true, c, box, predicted.get());
+  maps.write_mask(false, c, box, target.get());
+  row[kTargetVoxels] = static_cast<double>(count_by_plane(grid, target.get()).back());
+  row[kPredictedVoxels] = static_cast<double>(count_by_plane(grid, predicted.get()).back());
+  if (row[kTargetVoxels] == 0 || row[kPredictedVoxels] == 0) return;
+
+  const Surface of_predicted(grid, predicted.get(), inputs.elements), of_target(grid, target.get(), inputs.elements);
+  DistanceOptions options;
+  options.elements = inputs.elements;
+  options.fraction = inputs.fraction;
+  options.tolerance = inputs.tolerances ? inputs.tolerances[c] : 0;
+  write(distances_between(of_predicted, of_target, options), row + kPredictedSize);
+  write(distances_between(of_target, of_predicted, options), row + kTargetSize);
+  if (inputs.boundary_width == 0) return;
+  const Boundaries boundaries = compare_boundaries(grid, predicted.get(), target.get(), inputs.boundary_width);
+  row[kBoundaryBoth] = static_cast<double>(boundaries.both);
+  row[kBoundaryEither] = static_cast<double>(boundaries.either);
+}
+
+}  // namespace
+
+void measure_surfaces(const SurfaceInputs& inputs, double* rows) {
+  const int64_t N = inputs.count.in.samples, C = inputs.count.in.classes;
+  const bool several = inputs.count.decision == Decision::threshold;  // classes of a voxel
+  const auto measure = [&](int64_t i) {
+    const int64_t first = several ? i : i * C, last = several ? i + 1 : first + C;
+    const ClassMaps maps(inputs.count, inputs.image, first / C, several ? first % C : -1);
+    for (int64_t at = first; at < last; at++) {
+      measure_class(inputs, maps, at % C, rows + at * static_cast<int64_t>(kSurfaceNumbers));
+    }
+  };
+  const int64_t tasks = several ? N * C : N;
+  if (inputs.image.voxels() < kLargeImage) return Pool::instance().parallel_for(tasks, 1, measure);
+  for (int64_t i = 0; i < tasks; i++) measure(i);
+}
+
+}  // namespace warpdice::cpu

@@ -1,0 +1,41 @@
+#pragma once
+// Surface metrics of a batch.
+#include "cpu/surface/grid.h"
+#include "math/counts.h"
+
+namespace warpdice::cpu {
+
+struct SurfaceInputs {
+  CountInputs count;                   // what is of which class; valid, as count() finds
+  Grid image;                          // of one sample
+  bool elements = false;               // places are surface elements instead of voxels
+  double fraction = 0.95;              // of the quantile
+  const double* tolerances = nullptr;  // [C], or null
+  double boundary_width = 0;           // 0: boundaries are not compared
+};
+
+/// The numbers of a sample and class.
+enum SurfaceNumber : size_t {
+  kTargetVoxels,
+  kPredictedVoxels,
+  // From the surface of the prediction to that of the target; 0 unless both have voxels, as all that follow.
+  kPredictedSize,
+  kPredictedSum,
+  kPredictedLargest,
+  kPredictedQuantile,
+  kPredictedWithin,
+  // From the surface of the target to that of the prediction.
+  kTargetSize,
+  kTargetSum,
+  kTargetLargest,
+  kTargetQuantile,
+  kTargetWithin,
+  kBoundaryBoth,
+  kBoundaryEither,
+  kSurfaceNumbers,
+};
+
+/// rows: [N,C,kSurfaceNumbers].
+void measure_surfaces(const SurfaceInputs& inputs, double* rows);
+
+}  // namespace warpdice::cpu

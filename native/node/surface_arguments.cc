@@ -1,0 +1,79 @@
+#include "node/surface_arguments.h"
+
+#include <cmath>
+
+namespace warpdice {
+namespace {
+
+Napi::Value argument(const Napi::CallbackInfo& info, BoundSurfaces::Argument which) {
+  return info[BoundCount::kArguments + which];
+}
+
+/// The call, if it has all arguments.
+const Napi::CallbackInfo& complete(const Napi::CallbackInfo& info) {
+  if (info.Length() >= BoundCount::kArguments + BoundSurfaces::kArguments) return info;
+  throw Napi::TypeError::New(info.Env(), "Expected the arguments of binding.d.ts");
+}
+
+}  // namespace
+
+BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(complete(info)) {
+  Napi::Env env = info.Env();
+  const Inputs& in = count.inputs.in;
+  if (in.weight.data) throw Napi::TypeError::New(env, "Expected no weight for surfaces");
+  read_image(info);
+  inputs_.elements = argument(info, kElements).ToBoolean();
+  inputs_.fraction = argument(info, kFraction).ToNumber().DoubleValue();
+  inputs_.boundary_width = argument(info, kBoundaryWidth).ToNumber().DoubleValue();
+  if (!(inputs_.fraction >= 0 && inputs_.fraction <= 1) || !(inputs_.boundary_width >= 0)) {
+    throw Napi::RangeError::New(env, "Expected a fraction from 0 to 1 and a width from 0");
+  }
+  const auto numbers = [&](Argument which, const char* name, std::initializer_list<int64_t> sizes) {
+    return bind_array(env, argument(info, which), name, DType::float64, bytes_of(env, sizes, sizeof(double)),
+                      memory_of);
+  };
+  if (!argument(info, kTolerances).IsUndefined()) {
+    const Array given = numbers(kTolerances, "tolerances", {in.classes});
+    const auto* first = static_cast<const double*>(given.memory.data);
+    tolerances_.assign(first, first + in.classes);
+  }
+  rows = numbers(kRows, "rows", {in.samples, in.classes, static_cast<int64_t>(cpu::kSurfaceNumbers)});
+  if (!rows.memory.shared) throw Napi::TypeError::New(env, "Expected shared memory for rows");
+  for (const Array* input : {&count.predictions, &count.target}) {
+    if (overlap(rows, *input)) throw Napi::RangeError::New(env, "Expected memory of its own for rows");
+  }
+}
+
+void BoundSurfaces::read_image(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Napi::Value sizes = argument(info, kSizes), spacing = argument(info, kSpacing);
+  const auto axes = [](const Napi::Value& value) { return value.IsArray() ? value.As<Napi::Array>().Length() : 0; };
+  const uint32_t rank = axes(sizes);
+  if ((rank != 2 && rank != 3) || axes(spacing) != rank) {
+    throw Napi::RangeError::New(env, "Expected two or three sizes, and a spacing for each");
+  }
+  cpu::Grid& image = inputs_.image;
+  image.flat = rank == 2;
+  for (uint32_t axis = 0; axis < rank; axis++) {
+    const uint32_t to = image.flat ? 2 * axis : axis;
+    image.sizes[to] = sizes.As<Napi::Array>().Get(axis).ToNumber().Int64Value();
+    image.spacing[to] = spacing.As<Napi::Array>().Get(axis).ToNumber().DoubleValue();
+    if (!(image.spacing[to] > 0) || !std::isfinite(image.spacing[to])) {
+      throw Napi::RangeError::New(env, "Expected finite spacings above 0");
+    }
+  }
+  bytes_of(env, {image.sizes[0], image.sizes[1], image.sizes[2]}, 1);
+  if (image.voxels() != count.inputs.in.voxels) {
+    throw Napi::RangeError::New(env, "Expected sizes whose product is the number of voxels");
+  }
+}
+
+cpu::SurfaceInputs BoundSurfaces::inputs() const {
+  cpu::SurfaceInputs inputs = inputs_;
+  inputs.count = count.inputs;
+  inputs.count.by_sample = false;
+  if (!tolerances_.empty()) inputs.tolerances = tolerances_.data();
+  return inputs;
+}
+
+}  // namespace warpdice
