@@ -25,6 +25,8 @@ export interface NativeContract {
 export interface NativeLossOptions {
   /** LossKind */
   kind: number;
+  /** DirectKind. Default none. Others are no function of sums: their kind is dice, and calls have the steps of a value at least. */
+  direct?: number;
   /** Transform. Default none. */
   transform?: number;
   /** Of the transform, above 0. Default 1. */

@@ -27,6 +27,12 @@ export { DeepSupervision } from './losses/deep-supervision.js';
 export { DiceLoss } from './losses/dice.js';
 export { DiceCELoss } from './losses/dice-ce.js';
 export { DiceFocalLoss } from './losses/dice-focal.js';
+export {
+  type DirectGradOptions,
+  DirectLoss,
+  type DirectOptions,
+} from './losses/direct/direct-loss.js';
+export { LovaszLoss, type LovaszOptions } from './losses/direct/lovasz.js';
 export { FocalLoss } from './losses/focal.js';
 export { GeneralizedDiceLoss } from './losses/generalized-dice.js';
 export { GeneralizedWassersteinDiceLoss } from './losses/generalized-wasserstein-dice.js';

@@ -26,6 +26,8 @@ export const LossKind = {
   wasserstein: 4,
 } as const;
 
+/** Losses that are no function of sums. */
+export const DirectKind = { none: 0, lovasz: 1, 'lovasz-hinge': 2 } as const;
 export const Reduction = { none: 0, mean: 1, sum: 2 } as const;
 export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;
 export const Overlap = { product: 0, minimum: 1, wasserstein: 2 } as const;
@@ -40,6 +42,7 @@ export const codes = {
   Step,
   DTypeCode,
   LossKind,
+  DirectKind,
   Reduction,
   Activation,
   Overlap,

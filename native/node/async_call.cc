@@ -2,9 +2,8 @@
 #include "node/async_call.h"
 
 #include "cpu/engine.h"
-#include "cpu/head/run.h"
-#include "cpu/run.h"
 #include "node/async_array.h"
+#include "node/run_call.h"
 
 namespace warpdice {
 namespace {
@@ -38,7 +37,7 @@ class AsyncCall : public AsyncWork {
   }
 
   void compute() override {
-    faults_ = bound_.call.head.channels ? cpu::head::run(bound_.call) : cpu::run(bound_.call);
+    faults_ = run_call(bound_);
     // JavaScript's thread may be long in coming, and takes only the results.
     for (size_t i = 0; i < aCount; i++) {
       if (!bound_.writes(i)) held_.let_go(copies_[i].free());

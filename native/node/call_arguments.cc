@@ -24,6 +24,7 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   };
   const auto code = [&](const char* name, const auto& table) { return to_enum(env, from.Get(name), table, name); };
   options.kind = code("kind", kLossKindCodes);
+  direct = code("direct", kDirectKindCodes);
   options.reduction = code("reduction", kReductionCodes);
   options.transform = code("transform", kTransformCodes);
   options.weighting = code("weighting", kWeightingCodes);
@@ -262,6 +263,10 @@ void BoundCall::check_types(Napi::Env env) const {
   bool fits = !call.reads() || (is_float(p) && operands_fit(in));
   if (call.steps & kGradient) fits = fits && (g == p || (size_of(p) == 2 && g == DType::float32));
   if (call.steps & kTargetGradient) fits = fits && !in.labels && is_float(t);
+  if (setup->direct != cpu::direct::Kind::none) {
+    const bool whole = (call.steps | kGradient) == (kStatistics | kFinalize | kGradient);
+    fits = fits && whole && size_of(p) >= 4 && is_label(t) && !in.weight.data && !call.head.channels;
+  }
   if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 }
 

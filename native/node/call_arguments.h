@@ -87,6 +87,8 @@ struct LossSetup {
   std::vector<double> class_weights, entropy_weights, positive_weight, focal_alpha, distances;
 
   LossSetup(Napi::Env env, const Napi::Object& from);
+
+  cpu::direct::Kind direct = cpu::direct::Kind::none;
 };
 
 struct BoundCall {

@@ -3,6 +3,7 @@
 // lib/native/codes.ts has for the same numbers. A test compares the two.
 #include <napi.h>
 
+#include "cpu/direct/run.h"
 #include "math/call.h"
 #include "math/counts.h"
 
@@ -27,6 +28,9 @@ constexpr Code<LossKind> kLossKindCodes[] = {{"dice", LossKind::dice},
                                              {"tversky", LossKind::tversky},
                                              {"generalized", LossKind::generalized},
                                              {"wasserstein", LossKind::wasserstein}};
+constexpr Code<cpu::direct::Kind> kDirectKindCodes[] = {{"none", cpu::direct::Kind::none},
+                                                        {"lovasz", cpu::direct::Kind::lovasz},
+                                                        {"lovasz-hinge", cpu::direct::Kind::lovasz_hinge}};
 constexpr Code<Reduction> kReductionCodes[] = {
     {"none", Reduction::none}, {"mean", Reduction::mean}, {"sum", Reduction::sum}};
 constexpr Code<Activation> kActivationCodes[] = {

@@ -36,6 +36,7 @@ Napi::Object make_contract(Napi::Env env) {
   codes.Set("Step", to_object(env, kStepCodes));
   codes.Set("DTypeCode", to_object(env, kDTypeCodes));
   codes.Set("LossKind", to_object(env, kLossKindCodes));
+  codes.Set("DirectKind", to_object(env, kDirectKindCodes));
   codes.Set("Reduction", to_object(env, kReductionCodes));
   codes.Set("Activation", to_object(env, kActivationCodes));
   codes.Set("Overlap", to_object(env, kOverlapCodes));

@@ -1,9 +1,8 @@
 // The class `Loss` of binding.d.ts.
 #include "node/loss_class.h"
 
-#include "cpu/head/run.h"
-#include "cpu/run.h"
 #include "node/async_call.h"
+#include "node/run_call.h"
 
 namespace warpdice {
 namespace {
@@ -22,7 +21,7 @@ class NativeLoss : public Napi::ObjectWrap<NativeLoss> {
   Napi::Value run(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const BoundCall bound(setup_, info);
-      const LabelFault fault = bound.call.head.channels ? cpu::head::run(bound.call) : cpu::run(bound.call);
+      const LabelFault fault = run_call(bound);
       if (fault.count > 0) throw label_error(info.Env(), fault);
       return info.Env().Undefined();
     });

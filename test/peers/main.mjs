@@ -62,9 +62,26 @@ const oursMeasured = spawnSync('npx', ['jest', 'test/metrics/surface.test.ts'], 
   env: { ...process.env, WARPDICE_PEERS_SURFACES: surfaces },
 });
 
+// Losses that are no function of sums, by test/losses/lovasz.test.ts.
+const direct = path.join(folder, 'direct.json');
+const directCases = [options.random ? '300' : '16', surfaceSeed, direct];
+const asked = spawnSync(
+  python,
+  ['-W', 'ignore', path.join(here, 'direct.py'), ...directCases],
+  inherit,
+);
+if (asked.status !== 0) process.exit(1);
+if (options.record) copyFileSync(direct, path.join(here, 'direct.json'));
+const oursDirect = spawnSync('npx', ['jest', 'test/losses/lovasz.test.ts'], {
+  ...inherit,
+  env: { ...process.env, WARPDICE_PEERS_DIRECT: direct },
+});
+
 const seed = options.random ? `${Date.now() % 1e9}` : options.seed;
 const file = path.join(folder, 'random.json');
 const command = [path.join(here, 'random_cases.py'), options.cases, seed, file];
 const solved = spawnSync(python, command, inherit);
 const wrong = solved.status === 0 ? compare(JSON.parse(readFileSync(file, 'utf8'))) : 1;
-process.exit(ours.status === 0 && oursMeasured.status === 0 && wrong === 0 ? 0 : 1);
+process.exit(
+  ours.status === 0 && oursMeasured.status === 0 && oursDirect.status === 0 && wrong === 0 ? 0 : 1,
+);
