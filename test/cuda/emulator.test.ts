@@ -1,5 +1,6 @@
 // CUDA without a GPU. Kernels: the programs of test/cuda/emulator, which compare them with a float64 reference.
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 
@@ -26,4 +27,18 @@ describe("the host's side", () => {
   test('the same without stream-ordered allocation', () => {
     expect(execFileSync(program, ['no-pools'], { encoding: 'utf8' })).toMatch(/ 0 failures\n$/);
   });
+});
+
+// .ci/run plants them, which takes minutes; a patch that no longer applies should not be found only there.
+test('every planted fault applies to the kernels as they are', () => {
+  const folder = 'test/cuda/emulator/mutants';
+  const root = path.join(__dirname, '../..');
+  const patches = readdirSync(path.join(root, folder)).map((name) => `${folder}/${name}`);
+  const { status, stderr } = spawnSync('git', ['apply', '--check', ...patches], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  expect(patches.length).toBeGreaterThan(30);
 });

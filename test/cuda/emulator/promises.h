@@ -12,8 +12,8 @@ inline Case plain_case(Shape shape, Target target = Target::labels_int32) {
   return {kLosses, DType::float32, target, reference::Activation::softmax, false, shape, 1};
 }
 
-/// Labels that name no class are counted once, whatever takes the classes, and the smallest index is kept, in every
-/// order of the blocks.
+/// Labels that name no class are counted once, whatever takes the classes, unless their voxel has weight 0. The
+/// smallest index is kept, in every order of the blocks.
 inline void invalid_labels() {
   constexpr auto kSoftmax = reference::Activation::softmax, kSigmoid = reference::Activation::sigmoid;
   const struct {
@@ -90,16 +90,19 @@ inline void wide_labels() {
   }
 }
 
-/// Values of a dense uint8 target other than 0 and 1 are counted in the same way.
+/// Values of a dense uint8 target other than 0 and 1 are counted in the same way, once for each class.
 inline void invalid_bytes() {
   for (int64_t C : {3, 20}) {
     test_name = "invalid bytes, C=" + std::to_string(C);
     Case test = plain_case({1, C, 300}, Target::dense_uint8);
     Arrays arrays(test);
     cuda::DeviceCall call = call_of(test, arrays);
-    call.in.weight = call.in.class_weight = {};
+    call.in.class_weight = {};
+    for (size_t i = 0; i < arrays.weight.count; i++) arrays.weight.set(i, i == 77 ? 0 : 1);
+    call.in.weight = arrays.weight.operand();
     arrays.target.set(777, 2);
     arrays.target.set(200, 255);
+    arrays.target.set(77, 255), arrays.target.set(377, 3);  // of the voxel without weight
     Buffer value(DType::float64, static_cast<size_t>(C));
     LabelFault faults;
     call.steps = kStatistics | kFinalize;
