@@ -5,11 +5,9 @@
  */
 import { expect, test } from '@jest/globals';
 import { Device, DiceLoss, Stream, StreamEvent, Tensor } from '../../lib/index.js';
-import { emulatedOnly, fake, gpu, held, onDevice } from '../support/device.js';
+import { emulatedOnly, fake, gpu, held, onDevice, pause } from '../support/device.js';
 import { code } from '../support/errors.js';
 import { full } from '../support/tensors.js';
-
-const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 test('run makes a stream current, also when what it runs throws', () => {
   const own = gpu.stream;

@@ -1,6 +1,6 @@
 // The device of the tests: the emulated one, with what is planted in its CUDA runtime, or a GPU (test/cuda/gpu/suite.mjs).
-import { test } from '@jest/globals';
-import { Device } from '../../lib/index.js';
+import { expect, test } from '@jest/globals';
+import { Device, type Stream, StreamEvent } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
 import { reference } from '../reference/reference.js';
 import type { Case } from './cases.js';
@@ -61,6 +61,25 @@ export async function held<Result>(body: () => Result | Promise<Result>): Promis
   } finally {
     fake.hold(handle, false);
   }
+}
+
+/** So long that work which waits for nothing would be done. */
+export const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** Expects the work that `enqueue` puts on the device's own stream to wait for `side`, which is held meanwhile. */
+export async function expectToWait(side: Stream, enqueue: () => unknown): Promise<void> {
+  using after = new StreamEvent(gpu);
+  fake.hold(side.handle, true);
+  try {
+    await enqueue();
+    after.record(gpu.stream);
+    await pause();
+    expect(after.reached).toBe(false);
+  } finally {
+    fake.hold(side.handle, false);
+  }
+  await gpu.synchronize();
+  expect(after.reached).toBe(true);
 }
 
 /** Solves a case on a device and compares value, per-class values and gradient with the reference. */
