@@ -28,7 +28,7 @@ import {
   labelsOrFloats,
 } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { countOnDevice, countOnDeviceAsync } from './count-on-device.js';
+import { checkClassesOnDevice, countOnDevice, countOnDeviceAsync } from './count-on-device.js';
 import { callCount } from './native-count.js';
 import type { ResolvedMetrics } from './options.js';
 
@@ -107,6 +107,7 @@ export class BatchCounter {
     const { classes, layout, threshold = 0, ignoreIndex, aggregate } = this.#options;
     const shaped = linear?.shaped(layout === 'channels-last', 'predictions');
     const { samples, voxels, labels, weightOfClasses } = this.#fit(shaped ?? x, x, y, w);
+    if (device.kind === 'cuda') checkClassesOnDevice(device, this.#options.classes, this.cells);
     const native: NativeCount = {
       decision: Decision[decision],
       threshold,

@@ -10,6 +10,17 @@ import { callCount } from './native-count.js';
 /** Four words for the predictions and four for the target: the number of faults, the first one's index, its value as a double, a kind. */
 const faultWords = 8;
 
+/** With one more class a table of all pairs, which the GPU fills and the host reads at each update, would exceed 128 MiB. */
+const mostPairedClasses = 4095;
+
+/** Throws where the pairs of classes would be too many for a table. cells: as for countOnDevice. */
+export function checkClassesOnDevice(device: Device, classes: number, cells: number): void {
+  if (cells <= (mostPairedClasses + 1) ** 2) return;
+  throw new RangeError(
+    `Expected at most ${mostPairedClasses} classes for predictions on ${device} but received ${classes}: count tensors on the host, which has no table of all pairs of classes`,
+  );
+}
+
 /** cells: how many numbers of all samples together there are. Counts, waits, and adds. */
 export function countOnDevice(
   device: Device,

@@ -21,7 +21,7 @@ const aggregates = ['global', 'samples'] as const;
 
 /** The options of {@link SegmentationMetrics}. */
 export interface MetricsOptions {
-  /** The number of classes C, 1 to 65536. */
+  /** The number of classes C, 1 to 65536. With tensors on a GPU at most 4095, unless `decision` is `'threshold'`. */
   classes: number;
   /**
    * How predictions become classes. `'argmax'`: the class with the largest logit or probability, and at a tie the lowest

@@ -44,6 +44,18 @@ describe('counts are those of a loop over the voxels', () => {
   });
 });
 
+test('more than 4095 classes have too many pairs; thresholds have none', async () => {
+  const [map, mask] = [onDevice(gpu, full([1, 2], 1, 'int32')), [1, 4096, 2]] as const;
+  const of = (classes: number) => new SegmentationMetrics({ classes, decision: 'labels' });
+  const message = `Expected at most 4095 classes for predictions on ${gpu} but received 4096`;
+  expect(() => of(4096).update(map, map)).toThrow(message);
+  expect(() => of(4096).updateAsync(map, map)).toThrow(message);
+  expect(of(1500).update(map, map).perClass('dice')[1]).toBe(1);
+  const above = new SegmentationMetrics({ classes: 4096, decision: 'threshold', threshold: 0.5 });
+  above.update(onDevice(gpu, full(mask, 1)), onDevice(gpu, full([1, 2], 7, 'int32')));
+  expect(above.perClass('recall')[7]).toBe(1);
+});
+
 test('a dense float target beside a voxel of no class', () => {
   const p = tensor([1, 1, 1, 0, 0, 0], [1, 2, 3]);
   const t = tensor([0.6, 0, 0.2, 0.4, 0, 0.8], [1, 2, 3]);
