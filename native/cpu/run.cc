@@ -12,18 +12,20 @@ namespace {
 
 static_assert(kSumCount == 8, "lib/calls/statistics.ts names eight sums");
 
-/// A thread's memory between the steps. Kept from call to call, so that a training step allocates nothing, unless it is
-/// large.
+/// A thread's memory between the steps: of the samples whose sums are held. Kept from call to call, so that a training
+/// step allocates nothing, unless much is kept already.
 class Memory {
  public:
-  Sums* sums = nullptr;                  // [N,C], or [groups,C] where they are given
-  Coefficients* coefficients = nullptr;  // [groups,C]
-  int64_t* counts = nullptr;             // [N,C+1]
+  Sums* sums = nullptr;                  // [held,C]; pooled, [C] before those of the samples that come later
+  Coefficients* coefficients = nullptr;  // [held,C], or pooled [C]
+  int64_t* counts = nullptr;             // [held,C+1]
 
-  Memory(int64_t sums_count, int64_t coefficients_count, int64_t counts_count) {
-    sums = take<Sums>(kept_[0], sums_count);
-    coefficients = take<Coefficients>(kept_[1], coefficients_count);
-    counts = take<int64_t>(kept_[2], counts_count);
+  Memory(const Call& call, const Strategy& strategy) {
+    const int64_t C = call.in.classes, held = strategy.samples_held;
+    const bool pooled = call.options.pooled, differentiates = call.steps & (kGradient | kTargetGradient);
+    sums = take<Sums>(kept_[0], (pooled && held < call.in.samples ? held + 1 : held) * C);
+    coefficients = take<Coefficients>(kept_[1], differentiates ? (pooled ? 1 : held) * C : 0);
+    counts = take<int64_t>(kept_[2], strategy.counts_labels ? held * (C + 1) : 0);
   }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -70,19 +72,11 @@ GradientOut slice(const GradientOut& out, const Inputs& in, int64_t n) {
   return part;
 }
 
-/// [N,C] to [C], in the order of the samples.
-void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
-  for (int64_t n = 1; n < samples; n++) {
-    for (int64_t c = 0; c < classes; c++) add(sums[c], sums[n * classes + c]);
-  }
-}
-
-/// The divisors of a call's means, known before step 1: from its shape when every voxel has one class, else from the
-/// counts [N,C+1] of its labels.
-GroupTotals expected_totals(const Call& call, const int64_t* counts) {
+/// Adds the divisors of the samples' means as far as they are known before step 1: from the shape when every voxel has
+/// one class, else from the counts [samples,C+1] of their labels.
+void add_expected(const Call& call, int64_t samples, const int64_t* counts, GroupTotals& total) {
   const int64_t C = call.in.classes;
-  GroupTotals total = {};
-  for (int64_t n = 0; n < call.in.samples; n++) {
+  for (int64_t n = 0; n < samples; n++) {
     const int64_t* of_sample = counts ? counts + n * (C + 1) : nullptr;
     GroupTotals group = {};
     for (int64_t c = 0; c < C; c++) {
@@ -93,48 +87,173 @@ GroupTotals expected_totals(const Call& call, const int64_t* counts) {
     }
     add_group(call.options, total, group);
   }
-  return total;
 }
 
-/// Computes the coefficients of the groups [first, last), for a gradient.
-void make_coefficients(const Call& call, const GroupTotals& total, int64_t first, int64_t last, Memory& memory) {
-  finalize_coefficients(call.options, call.in.classes, memory.sums, total, call.scale, call.upstream,
-                        memory.coefficients, first, last);
-}
-
-/// Steps 1 and 3, a few samples at a time, up to samples with invalid values.
-LabelFault run_fused(const Call& call, const Strategy& strategy, const GradientOut& out, Memory& memory) {
-  const Inputs& in = call.in;
-  const int64_t N = in.samples, C = in.classes;
-  const GroupTotals total = expected_totals(call, memory.counts);
-  for (int64_t n = 0; n < N; n += strategy.samples_at_once) {
-    const int64_t count = std::min(strategy.samples_at_once, N - n);
-    const Inputs part = slice(in, n, count);
-    const GradientOut place = slice(out, in, n);
-    const GradientOut* keep = strategy.reuses_probabilities ? &place : nullptr;
-    LabelFault faults = statistics(part, memory.sums + n * C, keep, call.reproducible);
-    if (faults.count > 0) {
-      faults.first_index += n * C * in.voxels;
-      return faults;
-    }
-    make_coefficients(call, total, n, n + count, memory);
-    gradient(part, memory.coefficients + n * C, false, place, strategy.reuses_probabilities);
+/// One call under way.
+class Execution {
+ public:
+  Execution(const Call& call, const Strategy& strategy)
+      : call_(call), in_(call.in), strategy_(strategy), memory_(call, strategy), out_(call.grad) {
+    out_.streaming = strategy.streams;
   }
-  return {};
-}
 
-/// Step 3 of the whole batch, for the predictions and for the target.
-void run_gradients(const Call& call, const GradientOut& out, Memory& memory) {
-  const Inputs& in = call.in;
-  const bool pooled = call.options.pooled;
-  const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + in.samples;
-  const GroupTotals total = totals_of_all(call.options, call.groups(), in.classes, memory.sums);
-  make_coefficients(call, total, first, last, memory);
-  const Coefficients* coefficients = memory.coefficients + first * in.classes;
-  // The target's gradient comes first, because the other one may replace the predictions.
-  if (call.steps & kTargetGradient) target_gradient(in, coefficients, pooled, call.target_grad);
-  if (call.steps & kGradient) gradient(in, coefficients, pooled, out);
-}
+  LabelFault run() {
+    if (computes()) {
+      const LabelFault faults = check_labels();
+      if (faults.count > 0) return faults;
+    }
+    return call_.options.pooled ? run_pooled() : run_groups();
+  }
+
+ private:
+  bool computes() const { return call_.steps & kStatistics; }
+  bool differentiates() const { return call_.steps & (kGradient | kTargetGradient); }
+  int64_t C() const { return in_.classes; }
+
+  /// Also computes what the means divide by, if that is known now.
+  LabelFault check_labels() {
+    if (strategy_.knows_totals && !strategy_.counts_labels) add_expected(call_, in_.samples, nullptr, total_);
+    if (!strategy_.counts_labels) return check_target(in_);
+    LabelFault faults;
+    for (int64_t n = 0; n < in_.samples; n += strategy_.samples_held) {
+      const int64_t count = std::min(strategy_.samples_held, in_.samples - n);
+      LabelFault fault = check_target(slice(in_, n, count), memory_.counts);
+      fault.first_index += n * in_.voxels;
+      faults.add(fault);
+      add_expected(call_, count, memory_.counts, total_);
+    }
+    return faults;
+  }
+
+  /// Step 1 of the samples [first, last).
+  LabelFault compute(int64_t first, int64_t last, Sums* sums, const GradientOut* keep = nullptr) {
+    LabelFault faults = statistics(slice(in_, first, last - first), sums, keep, call_.reproducible);
+    faults.first_index += first * C() * in_.voxels;
+    return faults;
+  }
+
+  /// The sums of the groups [first, last), computed or given.
+  LabelFault make_sums(int64_t first, int64_t last) {
+    if (computes()) return compute(first, last, memory_.sums);
+    std::memcpy(memory_.sums, call_.statistics + first * C() * kSumCount, sums_bytes(last - first));
+    return {};
+  }
+
+  size_t sums_bytes(int64_t groups) const { return static_cast<size_t>(groups * C()) * sizeof(Sums); }
+
+  /// Samples that stand together for one group.
+  LabelFault run_pooled() {
+    const int64_t N = in_.samples;
+    for (int64_t n = 0; computes() && n < N; n += strategy_.samples_held) {
+      const int64_t end = std::min(n + strategy_.samples_held, N);
+      Sums* sums = memory_.sums + (n == 0 ? 0 : C());
+      const LabelFault faults = compute(n, end, sums);
+      if (faults.count > 0) return faults;
+      for (int64_t i = n == 0 ? 1 : 0; i < end - n; i++) {  // in the order of the samples
+        for (int64_t c = 0; c < C(); c++) add(memory_.sums[c], sums[i * C() + c]);
+      }
+    }
+    if (!computes()) make_sums(0, 1);
+    total_ = totals_of_all(call_.options, 1, C(), memory_.sums);
+    ValueSums value;
+    finish(0, 1, value);
+    if (differentiates()) run_gradients(0, 1);
+    if (call_.steps & kFinalize) finalize_total(call_.options, value, call_.value, call_.parts);
+    return {};
+  }
+
+  /// Samples that are groups of their own.
+  LabelFault run_groups() {
+    const int64_t groups = call_.groups(), held = strategy_.samples_held;
+    const auto for_held = [&](auto visit) {
+      for (int64_t first = 0; first < groups; first += held) {
+        const LabelFault faults = visit(first, std::min(first + held, groups));
+        if (faults.count > 0) return faults;
+      }
+      return LabelFault{};
+    };
+    LabelFault faults;
+    if (!strategy_.knows_totals) {
+      faults = for_held([&](int64_t first, int64_t last) {
+        const LabelFault found = make_sums(first, last);
+        for (int64_t g = 0; g < last - first; g++) {
+          add_group(call_.options, total_, totals_of_group(call_.options, C(), memory_.sums + g * C()));
+        }
+        return found;
+      });
+    }
+    if (faults.count > 0) return faults;
+    const bool has_sums = !strategy_.knows_totals && held == groups;
+    ValueSums value;
+    faults = for_held([&](int64_t first, int64_t last) {
+      LabelFault found;
+      if (strategy_.fuses_steps) found = run_fused(first, last);
+      else if (!has_sums) found = make_sums(first, last);
+      if (found.count > 0) return found;
+      finish(first, last, value);
+      if (differentiates() && !strategy_.fuses_steps) run_gradients(first, last);
+      return found;
+    });
+    if (faults.count == 0 && (call_.steps & kFinalize)) {
+      finalize_total(call_.options, value, call_.value, call_.parts);
+    }
+    return faults;
+  }
+
+  /// Hands over the sums of the groups [first, last), and what follows from these for the value.
+  void finish(int64_t first, int64_t last, ValueSums& value) {
+    if (computes() && call_.statistics) {
+      std::memcpy(call_.statistics + first * C() * kSumCount, memory_.sums, sums_bytes(last - first));
+    }
+    if (call_.steps & kFinalize) {
+      finalize_groups(call_.options, first, last, C(), memory_.sums, total_.counted, call_.value, call_.parts,
+                      call_.per_class, value);
+    }
+  }
+
+  /// Steps 1 and 3 of the samples [first, last), a few at a time, up to samples with invalid values.
+  LabelFault run_fused(int64_t first, int64_t last) {
+    for (int64_t n = first; n < last; n += strategy_.samples_at_once) {
+      const int64_t end = std::min(n + strategy_.samples_at_once, last);
+      const GradientOut place = slice(out_, in_, n);
+      Sums* sums = memory_.sums + (n - first) * C();
+      const LabelFault faults = compute(n, end, sums, strategy_.reuses_probabilities ? &place : nullptr);
+      if (faults.count > 0) return faults;
+      make_coefficients(sums, n, end);
+      gradient(slice(in_, n, end - n), memory_.coefficients, false, place, strategy_.reuses_probabilities);
+    }
+    return {};
+  }
+
+  /// Step 3 of the groups [first, last), as far as the call has their samples, for the predictions and for the target.
+  void run_gradients(int64_t first, int64_t last) {
+    const bool pooled = call_.options.pooled;
+    const int64_t offset = pooled ? 0 : call_.sample_offset;
+    const int64_t begin = std::max(first, offset), end = std::min(last, pooled ? last : offset + in_.samples);
+    if (begin >= end) return;
+    make_coefficients(memory_.sums + (begin - first) * C(), begin, end);
+    const int64_t n = begin - offset;
+    const Inputs part = pooled ? in_ : slice(in_, n, end - begin);
+    // The target's gradient comes first, because the other one may replace the predictions.
+    if (call_.steps & kTargetGradient) {
+      target_gradient(part, memory_.coefficients, pooled, slice(call_.target_grad, in_, n));
+    }
+    if (call_.steps & kGradient) gradient(part, memory_.coefficients, pooled, slice(out_, in_, n));
+  }
+
+  /// sums: of the groups [first, last).
+  void make_coefficients(const Sums* sums, int64_t first, int64_t last) {
+    finalize_coefficients(call_.options, C(), sums, total_, call_.scale, call_.upstream, memory_.coefficients, first,
+                          last);
+  }
+
+  const Call& call_;
+  const Inputs& in_;
+  const Strategy strategy_;
+  const Memory memory_;
+  GradientOut out_;
+  GroupTotals total_ = {};  // of all groups; where knows_totals, only what the means divide by
+};
 
 }  // namespace
 
@@ -145,34 +264,9 @@ LabelFault run(const Call& call) {
 }
 
 LabelFault run(const Call& call, const Capabilities& capabilities) {
-  const Inputs& in = call.in;
-  const int64_t N = in.samples, C = in.classes, groups = call.groups();
-  const Strategy strategy = choose_strategy(call, capabilities);
-  last = strategy;
+  last = choose_strategy(call, capabilities);
   has_run = true;
-  const bool computes = call.steps & kStatistics, differentiates = call.steps & (kGradient | kTargetGradient);
-  Memory memory(computes ? N * C : groups * C, differentiates ? groups * C : 0,
-                strategy.counts_labels ? N * (C + 1) : 0);
-  const size_t statistics_bytes = static_cast<size_t>(groups * C) * sizeof(Sums);
-  GradientOut out = call.grad;
-  out.streaming = strategy.streams;
-
-  if (computes) {
-    LabelFault faults = check_target(in, memory.counts);
-    if (faults.count > 0) return faults;
-    faults = strategy.fuses_steps ? run_fused(call, strategy, out, memory)
-                                  : statistics(in, memory.sums, nullptr, call.reproducible);
-    if (faults.count > 0) return faults;
-    if (call.options.pooled) pool_over_batch(N, C, memory.sums);
-    if (call.statistics) std::memcpy(call.statistics, memory.sums, statistics_bytes);
-  } else {
-    std::memcpy(memory.sums, call.statistics, statistics_bytes);
-  }
-  if (call.steps & kFinalize) {
-    finalize_value(call.options, groups, C, memory.sums, call.value, call.parts, call.per_class);
-  }
-  if (differentiates && !strategy.fuses_steps) run_gradients(call, out, memory);
-  return {};
+  return Execution(call, last).run();
 }
 
 const Strategy* last_strategy() { return has_run ? &last : nullptr; }

@@ -8,6 +8,7 @@ namespace warpdice::cpu {
 struct Capabilities {
   int vector_bytes = 0;                     // of the SIMD target
   int64_t cache_bytes = int64_t{24} << 20;  // most of the last-level cache that a group of server cores shares
+  int64_t sums_bytes = int64_t{16} << 20;   // scratch memory for the sums of a call and their slopes
 };
 
 struct Strategy {
@@ -21,8 +22,14 @@ struct Strategy {
   bool reuses_probabilities = false;
   /// Step 3 writes around the caches, where the array's alignment allows it.
   bool streams = false;
-  /// Samples that go through the steps together: fewer than all only when the steps are fused.
+  /// Samples that go through the steps together: fewer than all when the steps are fused, or few are held.
   int64_t samples_at_once = 0;
+  /// Samples whose sums are in memory at a time: fewer than all where those of all would exceed sums_bytes.
+  int64_t samples_held = 0;
+  /// What the means divide by is known before step 1.
+  bool knows_totals = false;
+  /// The sums of all samples are computed to see what they add up to, and then again, of a few samples at a time.
+  bool sums_twice = false;
 };
 
 /// A call that fits the cache takes all samples at once and reuses probabilities. A larger one takes as many samples as

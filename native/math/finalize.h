@@ -97,6 +97,43 @@ WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i
   parts[i * kPartCount + 2] = focal;
 }
 
+/// What the groups add up to, from one call of finalize_groups() to the next.
+struct ValueSums {
+  double overlap = 0;
+  GroupTotals total = {};
+};
+
+/// Step 2 of the groups [first, last), and of those after them in a later call.
+/// sums: [last - first, C], theirs.
+/// counted: of the totals of all groups.
+/// value, parts, per_class: of all groups, see finalize_value(). Those of other reductions than none follow from
+/// finalize_total() at the end.
+inline void finalize_groups(const LossOptions& options, int64_t first, int64_t last, int64_t classes, const Sums* sums,
+                            double counted, double* value, double* parts, double* per_class, ValueSums& all) {
+  const bool none = options.reduction == Reduction::none, per_group = none && options.value_per_group();
+  GroupTotals total = {};
+  total.counted = counted;
+  for (int64_t g = first; g < last; g++, sums += classes) {
+    const GroupTotals group = totals_of_group(options, classes, sums);
+    add_group(options, all.total, group);
+    double of_group = 0;
+    for (int64_t c = 0; c < classes; c++) {
+      const int64_t i = g * classes + c;
+      const ClassTerm result = class_term(options, classes, c, sums[c], group, total);
+      if (per_class) per_class[i] = result.loss;
+      of_group += result.overlap;
+      all.overlap += result.overlap;
+      if (none && !per_group) put_value(options, i, result.overlap, group, value, parts);
+    }
+    if (per_group) put_value(options, g, of_group, group, value, parts);
+  }
+}
+
+/// After the last group.
+inline void finalize_total(const LossOptions& options, const ValueSums& all, double* value, double* parts) {
+  if (options.reduction != Reduction::none) put_value(options, 0, all.overlap, all.total, value, parts);
+}
+
 /// groups: N, or 1 when pooled.
 /// sums: [groups, C].
 /// value: [value_count]. For Reduction::none, [groups,C]: class weight * loss, 0 where not counted. May be null.
@@ -104,36 +141,22 @@ WARPDICE_HOST_DEVICE inline void put_value(const LossOptions& options, int64_t i
 /// per_class: [groups, C], the loss of each (or of its group), weighted by nothing; may be null.
 inline void finalize_value(const LossOptions& options, int64_t groups, int64_t classes, const Sums* sums, double* value,
                            double* parts, double* per_class) {
-  const GroupTotals total = totals_of_all(options, groups, classes, sums);
-  const bool none = options.reduction == Reduction::none, per_group = none && options.value_per_group();
-  double reduced = 0;
-  for (int64_t g = 0; g < groups; g++) {
-    const GroupTotals group = totals_of_group(options, classes, sums + g * classes);
-    double of_group = 0;
-    for (int64_t c = 0; c < classes; c++) {
-      const int64_t i = g * classes + c;
-      const ClassTerm result = class_term(options, classes, c, sums[i], group, total);
-      if (per_class) per_class[i] = result.loss;
-      of_group += result.overlap;
-      reduced += result.overlap;
-      if (none && !per_group) put_value(options, i, result.overlap, group, value, parts);
-    }
-    if (per_group) put_value(options, g, of_group, group, value, parts);
-  }
-  if (!none) put_value(options, 0, reduced, total, value, parts);
+  const double counted = totals_of_all(options, groups, classes, sums).counted;
+  ValueSums all;
+  finalize_groups(options, 0, groups, classes, sums, counted, value, parts, per_class, all);
+  finalize_total(options, all, value, parts);
 }
 
-/// coefficients: [groups, C]: scale * upstream * d value / d sums, for the groups [first, last).
+/// sums, coefficients: of the groups [first, last), [last - first, C]: scale * upstream * d value / d sums.
 /// upstream: [value_count], dL/dvalue of Reduction::none; null for the other reductions.
 inline void finalize_coefficients(const LossOptions& options, int64_t classes, const Sums* sums,
                                   const GroupTotals& total, double scale, const double* upstream,
                                   Coefficients* coefficients, int64_t first, int64_t last) {
-  for (int64_t g = first; g < last; g++) {
-    const GroupTotals group = totals_of_group(options, classes, sums + g * classes);
+  for (int64_t g = first; g < last; g++, sums += classes, coefficients += classes) {
+    const GroupTotals group = totals_of_group(options, classes, sums);
     for (int64_t c = 0; c < classes; c++) {
-      const int64_t i = g * classes + c;
-      const double factor = scale * (upstream ? upstream[options.value_per_group() ? g : i] : 1.0);
-      coefficients[i] = weighted(factor, class_term(options, classes, c, sums[i], group, total).d);
+      const double factor = scale * (upstream ? upstream[options.value_per_group() ? g : g * classes + c] : 1.0);
+      coefficients[c] = weighted(factor, class_term(options, classes, c, sums[c], group, total).d);
     }
   }
 }

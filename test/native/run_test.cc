@@ -118,7 +118,8 @@ void do_steps(const Call& call) {
   cpu::gradient(in, coefficients.data(), call.options.pooled, call.grad);
 }
 
-/// Caches that hold nothing, one sample, five and all of them, with vectors of each width.
+/// Caches that hold nothing, one sample, five and all of them, with vectors of each width; and scratch memory for the
+/// sums of one sample, three, and all of them.
 std::vector<Capabilities> all_capabilities(const Case& c) {
   const int64_t sample_bytes = kClasses * c.voxels * static_cast<int64_t>(size_of(c.dtype) + size_of(c.grad_dtype));
   std::vector<Capabilities> all;
@@ -128,14 +129,20 @@ std::vector<Capabilities> all_capabilities(const Case& c) {
       one.vector_bytes = vector_bytes;
       one.cache_bytes = held * sample_bytes;
       all.push_back(one);
+      for (const int64_t samples : {1, 3}) {
+        one.sums_bytes = samples * kClasses * static_cast<int64_t>(sizeof(Sums) + sizeof(Coefficients));
+        if (held != 0) all.push_back(one);
+      }
     }
   }
   return all;
 }
 
 std::string text(const Strategy& s) {
-  return std::string(s.fuses_steps ? "fused " : "") + (s.counts_labels ? "counted " : "") +
-         (s.reuses_probabilities ? "reused " : "") + (s.streams ? "streamed " : "") + std::to_string(s.samples_at_once);
+  return std::string(s.sums_twice ? "twice " : "") + (s.fuses_steps ? "fused " : "") +
+         (s.counts_labels ? "counted " : "") + (s.reuses_probabilities ? "reused " : "") +
+         (s.streams ? "streamed " : "") + std::to_string(s.samples_at_once) +
+         (s.samples_held < kSamples ? " of " + std::to_string(s.samples_held) : "");
 }
 
 /// Sums and gradient to float32's precision: of halves whose gradient is float32, see statistics() in engine.h.
@@ -214,6 +221,25 @@ void expect_untouched(bool in_place, bool counts_labels) {
   }
 }
 
+/// A value that is no probability, in the last sample: no sums and no value are written, however few samples are held.
+void expect_no_value(bool dense, const std::function<void(Call&)>& change) {
+  Case c;
+  c.dense = dense;
+  c.change = change;
+  Arrays arrays(c);
+  const int64_t at = kSamples * kClasses * c.voxels - 5;
+  (dense ? arrays.target : arrays.predictions).set(at, -2);
+  for (const Capabilities& capabilities : all_capabilities(c)) {
+    Results actual(c, arrays);
+    const Results before = actual;
+    const LabelFault fault = cpu::run(make_call(c, arrays, actual), capabilities);
+    expect_close("faults", static_cast<double>(fault.count), 1, 0);
+    expect_close("the fault's index", static_cast<double>(fault.first_index), static_cast<double>(at), 0);
+    actual.grad = before.grad, actual.target_grad = before.target_grad;  // these may be written in part
+    expect_close("values of a call with faults", actual == before, 1, 0);
+  }
+}
+
 std::vector<Case> make_cases() {
   const DType f32 = DType::float32, f64 = DType::float64, f16 = DType::float16, bf16 = DType::bfloat16;
   const auto cross_entropy = [](Call& call) { call.options.cross_entropy_factor = 0.7, call.in.cross_entropy = true; };
@@ -250,6 +276,7 @@ std::vector<Case> make_cases() {
       {"none", none},
       {"none of groups", both(none, cross_entropy)},
       {"pooled", pooled},
+      {"pooled, generalized", both(pooled, [](Call& call) { call.options.kind = LossKind::generalized; })},
       {"accumulate", accumulate},
       // Divisors that vary, and can be counted.
       {"skip", skip},
@@ -270,6 +297,7 @@ std::vector<Case> make_cases() {
   add("skip, weighted", skip, false, true, false);
   add("cross-entropy, weighted", cross_entropy, false, true, false);
   add("focal loss, dense and weighted", focal, true, true, false);
+  add("dense", nothing, true, false, false);
   // Where gradients go.
   add("in place", nothing, false, false, true);
   add("in place, cross-entropy, weighted", cross_entropy, false, true, true);
@@ -288,13 +316,34 @@ void test_run() {
   const int threads = cpu::threads();
   std::set<std::string> seen;
   for (const Case& c : make_cases()) compare(c, seen);
-  for (const char* strategy :
-       {"7", "streamed 7", "fused 1", "fused 2", "fused 7", "fused streamed 1", "fused streamed 2", "fused reused 1",
-        "fused reused 2", "fused reused 7", "fused counted 7", "fused counted streamed 1", "fused counted streamed 2",
-        "fused counted reused 1", "fused counted reused 2", "fused counted reused 7"}) {
+  for (const char* strategy : {"7",
+                               "streamed 7",
+                               "fused 1",
+                               "fused 2",
+                               "fused 7",
+                               "fused streamed 1",
+                               "fused streamed 2",
+                               "fused reused 1",
+                               "fused reused 2",
+                               "fused reused 7",
+                               "fused counted 7",
+                               "fused counted streamed 1",
+                               "fused counted streamed 2",
+                               "fused counted reused 1",
+                               "fused counted reused 2",
+                               "fused counted reused 7",
+                               "1 of 1",
+                               "twice 3 of 3",
+                               "twice fused reused 3 of 3",
+                               "fused reused 1 of 1",
+                               "fused counted streamed 2 of 3"}) {
     expect_close((std::string("some case is ") + strategy).c_str(), static_cast<double>(seen.count(strategy)), 1, 0);
   }
   for (const Reduction reduction : {Reduction::mean, Reduction::sum, Reduction::none}) compare_offset(reduction);
+  expect_no_value(true, [](Call&) {});
+  expect_no_value(false, [](Call& call) { call.in.activation = Activation::none; });
+  expect_no_value(true, [](Call& call) { call.steps |= kTargetGradient; });
+  expect_no_value(true, [](Call& call) { call.options.pooled = true; });
   for (const bool in_place : {false, true}) {
     for (const bool counts_labels : {false, true}) expect_untouched(in_place, counts_labels);
   }

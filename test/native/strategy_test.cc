@@ -34,15 +34,17 @@ Call with_dtypes(Call call, DType predictions, DType gradient) {
   return call;
 }
 
-std::string text(const Strategy& s) {
-  return std::string(s.fuses_steps ? "fused " : "") + (s.counts_labels ? "counted " : "") +
-         (s.reuses_probabilities ? "reused " : "") + (s.streams ? "streamed " : "") + std::to_string(s.samples_at_once);
+std::string text(const Strategy& s, int64_t samples) {
+  return std::string(s.sums_twice ? "twice " : "") + (s.fuses_steps ? "fused " : "") +
+         (s.counts_labels ? "counted " : "") + (s.reuses_probabilities ? "reused " : "") +
+         (s.streams ? "streamed " : "") + std::to_string(s.samples_at_once) +
+         (s.samples_held < samples ? " of " + std::to_string(s.samples_held) : "");
 }
 
 void expect_strategy(const std::string& name, const Call& call, int vector_bytes, const std::string& expected) {
   Capabilities capabilities;
   capabilities.vector_bytes = vector_bytes;
-  const std::string actual = text(choose_strategy(call, capabilities));
+  const std::string actual = text(choose_strategy(call, capabilities), call.options.pooled ? 0 : call.groups());
   checks++;
   if (actual == expected) return;
   failures++;
@@ -74,8 +76,9 @@ void test_memory() {
       {"a voxel more, interleaved", last, "fused reused 1", "fused streamed 1", "fused streamed 1"},
       {"a voxel more of one class, which lies alike in both layouts", one_class, "fused reused 1", "fused reused 1",
        "fused streamed 1"},
-      {"one voxel, which lies alike in both layouts", one_voxel, "fused reused 524288", "fused streamed 524288",
-       "fused streamed 524288"},
+      // Their sums would take 360 MiB.
+      {"one voxel, which lies alike in both layouts", one_voxel, "fused reused 46603 of 46603",
+       "fused streamed 46603 of 46603", "fused streamed 46603 of 46603"},
       {"two samples of 24 MiB", plain_call(2, 3, kMebi), "fused reused 1", "fused streamed 1", "fused streamed 1"},
       {"16 samples of 1.5 MiB", plain_call(16, 3, 65536), "fused reused 16", "fused reused 16", "fused reused 16"},
       {"17 samples of 1.5 MiB", plain_call(17, 3, 65536), "fused reused 8", "fused streamed 8", "fused streamed 8"},
@@ -181,9 +184,43 @@ void test_options() {
   }
 }
 
+/// A million samples of ten classes and one voxel: their sums would take 640 MiB, and as much again with the slopes.
+void test_many_samples() {
+  static char memory;
+  struct Row {
+    const char* name;
+    std::function<void(Call&)> change;
+    const char* value;
+    const char* both;
+  };
+  const auto skip = [](Call& call) { call.options.absent = Absent::skip; };
+  const auto weight = [](Call& call) { call.in.weight = {&memory, DType::float32}; };
+  const auto cross_entropy = [](Call& call) { call.options.cross_entropy_factor = 1; };
+  const auto both = [](auto one, auto other) { return [one, other](Call& call) { one(call), other(call); }; };
+  const Row rows[] = {
+      {"nothing changed", [](Call&) {}, "26214 of 26214", "fused streamed 13981 of 13981"},
+      {"skip", skip, "counted 26214 of 26214", "fused counted streamed 13981 of 13981"},
+      {"skip, weights", both(skip, weight), "twice 26214 of 26214", "twice streamed 13981 of 13981"},
+      {"cross-entropy, weights", both(cross_entropy, weight), "26214 of 26214", "twice streamed 13981 of 13981"},
+      {"probabilities", [](Call& call) { call.in.activation = Activation::none; }, "twice 26214 of 26214",
+       "twice fused streamed 13981 of 13981"},
+      {"a dense target", [](Call& call) { call.in.labels = false, call.in.target.dtype = DType::float32; },
+       "twice 26214 of 26214", "twice fused streamed 13981 of 13981"},
+      {"pooled", [](Call& call) { call.options.pooled = true; }, "26214", "streamed 26214"},
+  };
+  for (const Row& row : rows) {
+    Call value = plain_call(kMebi, 10, 1), gradient = value;
+    value.steps = kStatistics | kFinalize;
+    row.change(value), row.change(gradient);
+    expect_strategy(row.name, value, 64, row.value);
+    expect_strategy(std::string(row.name) + ", gradient", gradient, 64, row.both);
+  }
+}
+
 }  // namespace
 
 void test_strategy() {
+  test_many_samples();
   test_memory();
   test_options();
 }

@@ -1,7 +1,7 @@
-// Makes a few calls that need much memory, and prints by how many bytes the resident memory is above the start after them. Argument:
-// the kind of call. Needs --expose-gc.
+// Makes a few calls on many samples or classes, and prints by how many bytes the resident memory is above the start after them
+// (kept), and was at most (most). Argument: the kind of call. Needs --expose-gc.
 import { setImmediate as turn } from 'node:timers/promises';
-import { DiceLoss, SegmentationMetrics } from '../../../dist/index.js';
+import { DiceCELoss, DiceLoss, SegmentationMetrics } from '../../../dist/index.js';
 
 /** Many samples of one voxel: the sums of a sample take 64 bytes a class, its predictions 4. */
 const [N, C] = [250_000, 10];
@@ -13,10 +13,27 @@ const loss = new DiceLoss({ activation: 'softmax' });
 const map = { data: new Int32Array(32 * 4096).map((_, i) => i % 1000), shape: [32, 4096] };
 const metrics = new SegmentationMetrics({ classes: 1000, decision: 'labels' });
 
+/** Results of the caller: what grows is scratch memory alone. */
+const value = { data: new Float64Array(1), shape: [] };
+const parts = { data: new Float64Array(3), shape: [3] };
+const perClass = { data: new Float64Array(N * C).fill(1), shape: [N, C] };
+const grad = { data: new Float32Array(N * C).fill(1), shape: [N, C] };
+const [ofValue, ofGrad] = [
+  { value, perClass },
+  { value, perClass, grad },
+];
+/** What its mean divides by is known when all sums are. */
+const compound = new DiceCELoss();
+const weight = { data: new Float32Array(N).fill(0.5), shape: [N] };
+const skipping = new DiceLoss({ activation: 'softmax', absent: 'skip', batch: true });
+const pooled = { value, perClass: { data: new Float64Array(C), shape: [C] }, grad };
+
 const together = (call) => Promise.all([1, 2, 3, 4].map(call));
 const calls = {
-  value: () => loss.value(x, y),
-  valueAndGrad: () => loss.valueAndGrad(x, y),
+  value: () => loss.value(x, y, { out: ofValue }),
+  valueAndGrad: () => loss.valueAndGrad(x, y, { out: ofGrad }),
+  weighted: () => compound.valueAndGrad(x, y, { weight, out: { ...ofGrad, parts } }),
+  batch: () => skipping.valueAndGrad(x, y, { out: pooled }),
   valueAsync: () => together(() => loss.valueAsync(x, y)),
   update: () => metrics.update(map, map),
   updateAsync: () => together(() => metrics.updateAsync(map, map)),
@@ -37,4 +54,5 @@ new DiceLoss().value(
 );
 const start = await settled();
 for (let i = 0; i < 3; i++) await call();
-console.log(JSON.stringify({ kept: (await settled()) - start }));
+const most = process.resourceUsage().maxRSS * 1024 - start;
+console.log(JSON.stringify({ kept: (await settled()) - start, most }));
