@@ -24,9 +24,9 @@ export class LossStatistics {
   }
 
   /** New statistics for the predictions of a call. */
-  make({ native: { samples, classes }, device, made }: PreparedCall): Statistics {
+  make({ native: { samples, classes }, device, async, made }: PreparedCall): Statistics {
     const groups = this.groups(samples);
-    const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device);
+    const sums = Tensor.forResult([groups, classes, sumNames.length], 'float64', device, async);
     if (device.kind === 'cuda') made.push(sums);
     const data = device.kind === 'cpu' ? (sums.data as Float64Array) : sums;
     return Statistics.make(data, groups, classes, samples, this.#signature);

@@ -19,7 +19,7 @@ export function placeLinearGrad(
   gradDtype: DType | undefined,
   accumulate: boolean | LinearAccumulate | undefined,
 ): void {
-  const { native, names, made } = call;
+  const { native, names } = call;
   const all = names.out.grad;
   checkKeys(out, all, parts);
   const adds = accumulated(accumulate);
@@ -31,7 +31,7 @@ export function placeLinearGrad(
   const place = (part: Part, like: Tensor | undefined, dtype: DType | undefined) => {
     const given = out?.[part];
     if (given === null || like === undefined) return null;
-    return gradBuffer(like, `${all}.${part}`, given, dtype, adds[part], made);
+    return gradBuffer(like, `${all}.${part}`, given, dtype, adds[part], call);
   };
   const ofWeights = gradDtype === 'float32' && isHalf(weight.dtype) ? gradDtype : undefined;
   const grad: LinearGrad = {

@@ -49,13 +49,17 @@ export class Preparer {
     this.#geometry = new Geometry(options);
   }
 
-  /** A call that reads predictions and target. statistics: for a call that begins with step 3. names: for messages. */
+  /**
+   * A call that reads predictions and target. statistics: for a call that begins with step 3. async: it will run off the event
+   * loop. names: for messages.
+   */
   call(
     operation: Pick<Operation<never, unknown>, 'steps' | 'keys' | 'outKeys'>,
     predictionsLike: Predictions,
     targetLike: TensorLike,
     options: AnyOptions,
     statistics?: Statistics,
+    async = false,
     names = this.#names,
   ): PreparedCall {
     checkKeys(options, 'options', operation.keys);
@@ -73,7 +77,7 @@ export class Preparer {
     const shaped = linear?.shaped(this.#options.channelsLast, names.predictions) ?? predictions;
     geometry.fit(shaped, target, weight, names);
 
-    const call = emptyCall(operation.steps, device, names);
+    const call = emptyCall(operation.steps, device, names, async);
     const { native } = call;
     native.samples = geometry.samples;
     native.classes = geometry.classes;
@@ -125,7 +129,7 @@ export class Preparer {
     const [groups, classes] = statistics.shape;
     checkClasses(this.#options, classes, () => statistics.toString());
     const { device } = statistics;
-    const call = emptyCall(Step.finalize, device, this.#names);
+    const call = emptyCall(Step.finalize, device, this.#names, false);
     const { native } = call;
     native.samples = groups;
     native.classes = classes;
@@ -148,7 +152,7 @@ export class Preparer {
     options: AnyOptions,
     statistics: Statistics | undefined,
   ): void {
-    const { native, device, names, made } = call;
+    const { native, device, names } = call;
     const { steps, samples, classes } = native;
     const groups = this.#statistics.groups(samples);
     const out = options.out as ValueAndGradOptions['out'];
@@ -175,27 +179,27 @@ export class Preparer {
     native.accumulate = accumulate;
     if (steps === Step.targetGradient) {
       const { targetGrad } = (options as TargetGradientOptions).out ?? {};
-      call.grad = targetGradBuffer(target, names.out.targetGrad, targetGrad, accumulate, made);
+      call.grad = targetGradBuffer(target, names.out.targetGrad, targetGrad, accumulate, call);
       native.targetGrad = memoryOf(call.grad);
     } else {
       const { gradDtype } = options;
-      call.grad = gradBuffer(predictions, names.out.grad, out?.grad, gradDtype, accumulate, made);
+      call.grad = gradBuffer(predictions, names.out.grad, out?.grad, gradDtype, accumulate, call);
       native.grad = memoryOf(call.grad);
       native.gradType = codeOf(call.grad.dtype);
     }
   }
 
   #placeValue(call: PreparedCall, out: ValueOptions['out'], groups: number, classes: number): void {
-    const { native, device, names, made } = call;
+    const { native, names } = call;
     const valueShape = this.#valueShape(groups, classes);
     const perClassShape = this.#perClassShape(groups, classes);
-    call.value = float64Buffer(out?.value, names.out.value, valueShape, device, made);
-    call.perClass = float64Buffer(out?.perClass, names.out.perClass, perClassShape, device, made);
+    call.value = float64Buffer(out?.value, names.out.value, valueShape, call);
+    call.perClass = float64Buffer(out?.perClass, names.out.perClass, perClassShape, call);
     native.value = memoryOf(call.value);
     native.perClass = memoryOf(call.perClass);
     if (this.#options.hasParts) {
       const shape = [...call.value.shape, PARTS];
-      call.parts = float64Buffer(out?.parts, names.out.parts, shape, device, made);
+      call.parts = float64Buffer(out?.parts, names.out.parts, shape, call);
       native.parts = memoryOf(call.parts);
     } else if (out?.parts !== undefined) {
       throw needs(names.out.parts, 'a compound loss (crossEntropy or focal)');

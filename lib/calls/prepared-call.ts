@@ -13,6 +13,8 @@ import type { Statistics } from './statistics.js';
 export interface PreparedCall {
   /** Where it runs; all memory of `native` is there. */
   readonly device: Device;
+  /** Whether it runs off the event loop. */
+  readonly async: boolean;
   readonly native: NativeCall;
   /** The names of its arguments in messages. */
   readonly names: Names;
@@ -37,9 +39,15 @@ export interface PreparedCall {
   readonly made: Tensor[];
 }
 
-export function emptyCall(steps: number, device: Device, names: Names): PreparedCall {
+export function emptyCall(
+  steps: number,
+  device: Device,
+  names: Names,
+  async: boolean,
+): PreparedCall {
   return {
     device,
+    async,
     native: blankCall(steps),
     names,
     predictions: undefined,

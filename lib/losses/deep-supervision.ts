@@ -143,7 +143,7 @@ export class DeepSupervision {
     target: TensorLike,
     options: ScalesOptions = none,
   ): Promise<ScalesValue> {
-    return this.#runAsync(predictions, target, options, this.#values(options));
+    return this.#runAsync(predictions, target, options, this.#values(options, true));
   }
 
   /** {@link DeepSupervision.valueAndGrad} off the event loop. */
@@ -163,19 +163,21 @@ export class DeepSupervision {
     target: TensorLike,
     options: AnyScalesAndGradsOptions = none,
   ): Promise<ScalesValue<LossValueAndGrad>> | Promise<ScalesValue<LinearValueAndGrad>> {
-    const prepare = this.#valuesAndGrads(options);
+    const prepare = this.#valuesAndGrads(options, true);
     return this.#runAsync(predictions, target, options, prepare) as Promise<
       ScalesValue<LossValueAndGrad>
     >;
   }
 
-  #values(options: ScalesOptions): PrepareScale<ValueOptions['out'], LossValue> {
+  #values(options: ScalesOptions, async = false): PrepareScale<ValueOptions['out'], LossValue> {
     checkKeys(options, 'options', valueKeys);
-    return (x, y, given, names) => this.#loss.prepare(operations.value, x, y, given, names);
+    return (x, y, given, names) =>
+      this.#loss.prepare(operations.value, x, y, given, { async, names });
   }
 
   #valuesAndGrads(
     options: AnyScalesAndGradsOptions,
+    async = false,
   ): PrepareScale<AnyOut, LossValueAndGrad | LinearValueAndGrad> {
     checkKeys(options, 'options', gradKeys);
     const { gradScale = 1, gradDtype, accumulate, upstream } = options;
@@ -188,7 +190,7 @@ export class DeepSupervision {
         ...(accumulate !== undefined && { accumulate }),
         ...(upstream !== undefined && { upstream }),
       };
-      return this.#loss.prepare(valueAndGradOf(x), x, y, all, names);
+      return this.#loss.prepare(valueAndGradOf(x), x, y, all, { async, names });
     };
   }
 
@@ -252,7 +254,11 @@ export class DeepSupervision {
       const [first] = calls as [Scale<Result>];
       const { shape } = resultOf(first); // as all scales have the same samples and classes
       const { device } = first.deferred.call;
-      const value = float64Buffer(options.out?.value, 'out.value', [...shape], device, made);
+      const value = float64Buffer(options.out?.value, 'out.value', [...shape], {
+        device,
+        async: false,
+        made,
+      });
       if (options.out !== undefined) {
         const memory = calls.map(({ deferred }) => deferred.call);
         const { weight } = options;

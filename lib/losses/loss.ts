@@ -53,8 +53,9 @@ const gradientOf = (predictions: Predictions) =>
  *
  * The `...Async` methods compute off the event loop and off Node's thread pool. At most four calls run at the same time; the
  * others wait. They begin in the order of the calls and may end in another. Arrays on plain ArrayBuffers are copied at the
- * call, and their results are copied back before the promise resolves. Shared memory ({@link Tensor.empty}) is used in place:
- * do not write to it until the promise resolves. Wrong arguments throw at the call; labels out of range, and a call while
+ * call, and buffers of `out` on plain ArrayBuffers are written by a copy before the promise resolves. Shared memory
+ * ({@link Tensor.empty}) is used in place: do not write to it until the promise resolves. New results are in shared memory
+ * too. Wrong arguments throw at the call; labels out of range, and a call while
  * pending ones hold 1 GiB of copies (ERR_QUEUE_FULL), reject the promise.
  */
 export abstract class Loss {
@@ -347,19 +348,30 @@ export abstract class Loss {
     options: Options,
     statistics?: Statistics,
   ): Promise<Result> {
-    const call = this.#preparer.call(operation, predictions, target, options, statistics);
+    const call = this.#preparer.call(operation, predictions, target, options, statistics, true);
     return this.#runner.runAsync(call, () => operation.result(call, options.out));
   }
 
-  /** Checks a call; the work starts when the caller runs the result. names: of the arguments, for messages. @internal */
+  /**
+   * Checks a call; the work starts when the caller runs the result. async: as which of the two. names: of the arguments, for
+   * messages. @internal
+   */
   prepare<Options extends operations.AnyOptions, Result>(
     operation: operations.Operation<Options, Result>,
     predictions: Predictions,
     target: TensorLike,
     options: Options,
-    names: Names,
+    { async, names }: { async: boolean; names: Names },
   ): DeferredCall<Result> {
-    const call = this.#preparer.call(operation, predictions, target, options, undefined, names);
+    const call = this.#preparer.call(
+      operation,
+      predictions,
+      target,
+      options,
+      undefined,
+      async,
+      names,
+    );
     const result = () => operation.result(call, options.out);
     return {
       call,

@@ -146,12 +146,15 @@ export class Tensor implements Disposable {
     return new Tensor(storage, fixed, type, size, device);
   }
 
-  /** A tensor for a result: on the host zeros in plain memory, on a GPU memory with any contents. @internal */
-  static forResult(shape: readonly number[], dtype: DType, device: Device): Tensor {
+  /**
+   * A tensor for a result: zeros on the host, on a GPU memory with any contents. shared: on the host in memory that a thread
+   * can write without a copy. @internal
+   */
+  static forResult(shape: readonly number[], dtype: DType, device: Device, shared = false): Tensor {
     const size = sizeOf(shape, 'shape');
     const memory =
       device.kind === 'cpu'
-        ? makeTensorData(dtype, size, false)
+        ? makeTensorData(dtype, size, shared)
         : DeviceStorage.allocate(device, size * bytesOf(dtype));
     return new Tensor(memory, Object.freeze([...shape]), dtype, size, device);
   }

@@ -152,6 +152,18 @@ test('two calls are under way together, with synchronous ones between', async ()
   for (const result of [between, await first, await second]) expectSame(result, expectedBig);
 });
 
+test('new results are where their thread has written them, in shared memory', async () => {
+  const { loss, predictions, target } = big;
+  const onSharedMemory = (data: { buffer: ArrayBufferLike }) =>
+    data.buffer instanceof SharedArrayBuffer;
+  const { value, perClass, grad } = await loss.valueAndGradAsync(predictions, target);
+  const statistics = await loss.statisticsAsync(predictions, target);
+  const again = await loss.gradientAsync(predictions, target, statistics);
+  for (const { data } of [value, perClass, grad, statistics, again])
+    expect(onSharedMemory(data)).toBe(true);
+  expect(onSharedMemory(loss.valueAndGrad(predictions, target).grad.data)).toBe(false);
+});
+
 describe('during a call', () => {
   const start = (x: Typed, y: Typed, out?: { grad: Typed | Tensor }) =>
     big.loss.valueAndGradAsync(x, y, out ? { out } : {});

@@ -11,10 +11,18 @@ import {
   GeneralizedWassersteinDiceLoss,
   SegmentationMetrics,
   Stream,
-  StreamEvent,
   Tensor,
 } from '../../lib/index.js';
-import { emulated, emulatedOnly, fake, gpu, onDevice, otherGpu } from '../support/device.js';
+import {
+  emulated,
+  emulatedOnly,
+  expectToWait,
+  fake,
+  gpu,
+  onDevice,
+  otherGpu,
+  pause,
+} from '../support/device.js';
 import { full, tensor } from '../support/tensors.js';
 
 const loss = new DiceLoss({ activation: 'softmax' });
@@ -187,7 +195,7 @@ describe('the constants of a loss are on every device that uses it', () => {
 
 // Whoever uses a tensor of another stream waits for what made it, and keeps it until its work is done.
 describe('order', () => {
-    const loss = new DiceLoss({ activation: 'softmax' });
+  const loss = new DiceLoss({ activation: 'softmax' });
 
   interface Inputs {
     x: Tensor;
@@ -230,21 +238,12 @@ describe('order', () => {
       'waits for the stream that writes %s',
       async (late) => {
         using side = new Stream(gpu);
-        using after = new StreamEvent(gpu);
         await gpu.synchronize();
-        fake.hold(side.handle, true);
-        try {
+        await expectToWait(side, () => {
           const made = (name: keyof Inputs) =>
             name === late ? side.run(makers[name]) : makers[name]();
           use({ x: made('x'), y: made('y'), weight: made('weight') });
-          after.record(gpu.stream);
-          await pause();
-          expect(after.reached).toBe(false);
-        } finally {
-          fake.hold(side.handle, false);
-        }
-        await gpu.synchronize();
-        expect(after.reached).toBe(true);
+        });
       },
     );
   });

@@ -8,5 +8,5 @@ const addon = path.resolve(__dirname, '../../build/emulated/warpdice_emulated.no
 test('calls of every style', async () => {
   const env = { WARPDICE_TEST_ADDON: addon };
   const tried = await runWell('without-memory.mjs', { args: ['1'], env });
-  expect(Number(tried)).toBeGreaterThan(200);
+  expect(Number(tried)).toBeGreaterThan(200 / Number(process.env.WARPDICE_TEST_EVERY ?? 1));
 });

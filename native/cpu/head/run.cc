@@ -149,7 +149,8 @@ LabelFault run_as(const Call& call, const Weights<T>& weights) {
   const bool pooled = call.options.pooled;
   const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + N;
   const GroupTotals total = totals_of_all(call.options, groups, C, sums);
-  finalize_coefficients(call.options, C, sums, total, call.scale, call.upstream, coefficients, first, last);
+  finalize_coefficients(call.options, C, sums + first * C, total, call.scale, call.upstream, coefficients + first * C,
+                        first, last);
   head.gradients(coefficients + first * C, pooled);
   return {};
 }
