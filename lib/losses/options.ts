@@ -77,9 +77,10 @@ export interface LossOptions {
    */
   classWeights?: readonly number[] | Float64Array;
   /**
-   * Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. With the index
-   * of a class, such as 0, that class is still counted, as one with no target voxels, whose loss follows `absent`: leave it out
-   * by `absent: 'skip'`, or class 0 by `background: false`.
+   * Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. The rule for
+   * the index of a class, such as 0, is the same in losses and metrics: the class has no target voxels then, and `absent` says
+   * what it counts. A loss counts it by default, with a loss of 1 (without smoothing and transform): leave it out by
+   * `absent: 'skip'`, or class 0 by `background: false`.
    */
   ignoreIndex?: number;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */

@@ -62,7 +62,10 @@ export interface MetricsOptions {
   absent?: MetricsAbsent;
   /** false: averages leave class 0 out; it can still be predicted. Needs two or more classes. Default true. */
   background?: boolean;
-  /** Voxels with this label are left out. Only for class indices and masks of one class. Default: none. */
+  /**
+   * Voxels with this label are left out. Only for class indices and masks of one class. A class with this index has no target
+   * voxels then, and `absent` says what it counts: by default nothing. Default: none.
+   */
   ignoreIndex?: number;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';

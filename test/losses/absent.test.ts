@@ -1,6 +1,6 @@
 // Classes with no target voxel, worked out by hand: `absent: 'formula'`, `'skip'`, `'perfect'` and `'worst'`.
 import { describe, expect, test } from '@jest/globals';
-import { DiceLoss } from '../../lib/index.js';
+import { DiceLoss, type LossOptions } from '../../lib/index.js';
 import { close, exact } from '../support/closeness.js';
 import { numbers, tensor } from '../support/tensors.js';
 
@@ -23,6 +23,18 @@ describe('absent', () => {
     close(numbers(perClass), ...classes);
     close(numbers(value), mean);
     expect([...numbers(grad).subarray(2)]).toEqual([0, 0]); // I = 0 without smoothing
+  });
+
+  test('a class whose index is ignored is absent', () => {
+    // Class 0 is ignored. Voxel 1 is of class 1, of which p is 0.5: I = .5, P = .25, T = 1; voxel 0 is not read.
+    const labels = tensor([0, 1], [1, 2], 'uint8');
+    const mean = (options: LossOptions) =>
+      new DiceLoss({ ignoreIndex: 0, ...exact, ...options }).value(x, labels).value.itemSync();
+    const L1 = 1 - 1 / 1.25;
+    expect(mean({})).toBeCloseTo((1 + L1) / 2, 12);
+    expect(mean({ absent: 'perfect' })).toBeCloseTo(L1 / 2, 12);
+    expect(mean({ absent: 'skip' })).toBeCloseTo(L1, 12);
+    expect(mean({ background: false })).toBeCloseTo(L1, 12);
   });
 
   test('with smoothing the formula has a gradient, the policies have none', () => {

@@ -20,6 +20,19 @@ describe('a class with no target voxel', () => {
   };
   const { NaN: none } = Number;
 
+  test('and a class whose index is ignored is such a class', () => {
+    const target = tensor([0, 0, 1, 1], [1, 4], 'uint8');
+    const of = (options: { absent?: MetricsAbsent; background?: boolean }) =>
+      new SegmentationMetrics({ classes: 2, decision: 'labels', ignoreIndex: 0, ...options })
+        .update(p, target) // p is 0, 0, 1, 0
+        .average('dice');
+    const own = 2 / 3;
+    expect(of({})).toBeCloseTo(own, 12);
+    expect(of({ absent: 'skip' })).toBeCloseTo(own, 12);
+    expect(of({ absent: 'worst' })).toBeCloseTo(own / 2, 12);
+    expect(of({ absent: 'worst', background: false })).toBeCloseTo(own, 12);
+  });
+
   test.each(['dice', 'iou', 'precision', 'recall', 'volumeSimilarity'] as const)('%s', (name) => {
     const [own] = score('skip', name) as [number];
     expect(own).toBeGreaterThan(0);
