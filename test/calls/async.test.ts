@@ -131,9 +131,10 @@ test('the event loop turns while a call is computed', async () => {
     if (!done) setImmediate(turn);
   };
   setImmediate(turn);
-  await big.loss.valueAndGradAsync(big.predictions, big.target);
+  // A call may be over before the loop comes to its first turn, but not all: each ends in a turn of its own.
+  for (let i = 0; i < 3; i++) await big.loss.valueAndGradAsync(big.predictions, big.target);
   done = true;
-  // One that computed before it returned would resolve before the first turn.
+  // Those that computed before they returned would all resolve before the first turn.
   expect(turns).toBeGreaterThan(0);
 });
 
