@@ -9,11 +9,15 @@ import * as warpdice from '../../lib/index.js';
 const root = path.join(__dirname, '..', '..');
 const pages = ['README.md', 'docs/choosing.md', 'docs/options.md', 'docs/devices.md'];
 
-/** `new DiceLoss({ ... })` in code or in a cell; those of docs/errors.md are mistakes, and have no place here. */
+/**
+ * `new DiceLoss({ ... })` in code or in a cell; those of docs/errors.md are mistakes, and have no place here. One of reduction 'none'
+ * has no gradient of its own: its values are weighted by the caller.
+ */
 const written = new Set(
   pages.flatMap((page) => {
     const text = readFileSync(path.join(root, page), 'utf8');
-    return [...text.matchAll(/new \w+Loss\((\{[^{}]*\})?\)/g)].map(([expression]) => expression);
+    const losses = [...text.matchAll(/new \w+Loss\((\{[^{}]*\})?\)/g)];
+    return losses.map(([one]) => one).filter((one) => !one.includes("reduction: 'none'"));
   }),
 );
 
