@@ -86,7 +86,7 @@ double plain_sums(const float* p, const uint8_t* labels, const float* t, int64_t
     const int64_t count = (S - s < kBlock ? S - s : kBlock) / kStep<float>;
     const View<float> z = {p + s, S};
     const auto steps_of = [&](auto target) {
-      return Steps<float, decltype(target)>{C, count, z, target, nullptr, true, false, false, &seen};
+      return Steps<float, decltype(target)>{C, count, z, target, nullptr, 0, true, false, false, &seen};
     };
     if (t) add(steps_of(DenseTarget<float>{{t + s, S}}));
     else add(steps_of(LabelTarget<float, uint8_t>{labels + s, C == 1 ? 1 : 0}));

@@ -224,7 +224,8 @@ struct Team {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
       // A label beyond the end names no class that this thread has.
-      const bool known = labels[j] >= 0 && labels[j] < label_end;
+      bool known = labels[j] < label_end;
+      if constexpr (sizeof(Label) > 1) known = known && labels[j] >= 0;
       slot[j] = sizeof(Label) == 1 || known ? static_cast<int>(labels[j]) - label_base : -1;
       valid = valid && known;
     }
