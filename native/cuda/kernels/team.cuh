@@ -18,9 +18,9 @@ namespace warpdice::cuda {
 template <class P, int kC>
 constexpr int kTeamVoxels = team_voxels(sizeof(P), kC);
 
-/// The blocks that fit a multiprocessor at once.
-template <class P>
-constexpr int kTeamBlocks = sizeof(P) == 8 ? 1 : 2;
+/// The blocks that fit a multiprocessor at once: one where two would leave a thread too few registers.
+template <class P, int kC, bool kEntropy>
+constexpr int kTeamBlocks = sizeof(P) == 8 || (kEntropy && (kC == 2 || kC == 5)) ? 1 : 2;
 
 /// A thread, and the classes and voxels that it holds.
 template <class P, int kC>

@@ -58,7 +58,7 @@ __device__ void for_block_sums(const TeamShape& shape, const A (&x)[kCount], Vis
 
 /// partials: [N][C][chunks]. kEntropy: makes the sum E too.
 template <class P, int kC, bool kEntropy>
-__global__ void __launch_bounds__(kThreads, kTeamBlocks<P>)
+__global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
     team_statistics_kernel(Inputs in, TeamShape shape, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
   constexpr int kV = kTeamVoxels<P, kC>;
