@@ -49,8 +49,8 @@ function problem(random, anyDevice = true) {
     mask,
     predictions: asInput(data, shape),
     target: asInput(labels, mask),
-    weight: () =>
-      random.chance(0.7)
+    weight: (mayBeOfClasses) =>
+      !mayBeOfClasses || random.chance(0.7)
         ? asInput(new Float32Array(labels.length).fill(1), mask)
         : asInput(new Float32Array(data.length).fill(1), shape),
     grad: () => asInput(new Float32Array(data.length), shape),
@@ -77,9 +77,9 @@ function lossOptions({ classes }, random) {
   return options;
 }
 
-function callOptions(p, random, gradients) {
+function callOptions(p, random, gradients, weightsOfClasses = true) {
   const options = {};
-  if (random.chance(0.2)) options.weight = p.weight();
+  if (random.chance(0.2)) options.weight = p.weight(weightsOfClasses);
   if (gradients && random.chance(0.2)) options.gradScale = 2;
   if (gradients && random.chance(0.2)) {
     options.out = { grad: p.grad() };
@@ -216,7 +216,13 @@ const entries = {
     };
     const name = random.pick(['update', 'updateAsync']);
     return {
-      args: [options, p.predictions, p.target, callOptions(p, random, false)],
+      // Pairs of classes are counted by voxels.
+      args: [
+        options,
+        p.predictions,
+        p.target,
+        callOptions(p, random, false, decision === 'threshold'),
+      ],
       call: (_by, given, ...rest) => new warpdice.SegmentationMetrics(given)[name](...rest),
     };
   },

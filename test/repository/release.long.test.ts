@@ -163,7 +163,7 @@ const packageFaults: typeof faults = [
   [
     'no binary for MPI',
     () => rmSync(mpiBinary()),
-    /prebuilds\/linux-x64\/mpi holds no binary: npm run prebuilds/,
+    /mpi\/warpdice_mpi\.node is missing: npm run prebuilds -- --platform linux-x64/,
   ],
   [
     'a binary without CUDA',
