@@ -5,6 +5,7 @@ import { headLoss, tfLoss } from '../../lib/tfjs.js';
 import { Random } from '../support/random.js';
 import * as tf from '../support/tensorflow.js';
 
+tf.env().set('IS_TEST', true); // no advice to install tfjs-node
 const random = new Random(5);
 const normal = (shape: number[]) =>
   tf.tensor(
