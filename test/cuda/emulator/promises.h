@@ -293,6 +293,7 @@ inline void long_rows(bool all) {
   };
   expect_rounds(plain_case({128, 20, 1000}, Target::labels_uint8));  // a team of lanes
   expect_rounds(plain_case({64, 100, 250}, Target::labels_uint8));   // of warps
+  expect_rounds(plain_case({128, 20, 1000}, Target::dense_like));    // tiles
   const Case blocks = plain_case({1, 2, 70000});  // so many that each lane of finish_kernel adds several partial sums
   test_name = blocks.name();
   Arrays arrays(blocks);
