@@ -41,7 +41,7 @@ __device__ T* read_again(T* data) {
 }
 
 /// Whether the compiler needs more registers for the same kernel: ptxas 13.0 spills some of 128 for these GPUs.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ >= 1000 || __CUDA_ARCH__ < 800)
 constexpr bool kNeedsRegisters = true;
 #else
 constexpr bool kNeedsRegisters = false;

@@ -12,7 +12,7 @@ struct TeamSums {
   /// Adds a round, whose probabilities have replaced the logits. Those of a round are added first: that keeps chains of
   /// additions, and their errors, short.
   template <bool kSquared, bool kWeighted, class P>
-  WARPDICE_ALWAYS_INLINE void add(const Team<P, kC>& team) {
+  __device__ inline __attribute__((always_inline)) void add(const Team<P, kC>& team) {
     constexpr int kV = kTeamVoxels<P, kC>;
 #pragma unroll
     for (int j = 0; j < kV; j++) weight += kWeighted ? team.weight[j] : A(1);
