@@ -9,15 +9,15 @@ Napi::Value argument(const Napi::CallbackInfo& info, BoundSurfaces::Argument whi
   return info[BoundCount::kArguments + which];
 }
 
-/// The call, if it has all arguments.
-const Napi::CallbackInfo& complete(const Napi::CallbackInfo& info) {
-  if (info.Length() >= BoundCount::kArguments + BoundSurfaces::kArguments) return info;
+/// The arguments that counting has too, if the others are there.
+BoundCount bind_count(const Napi::CallbackInfo& info) {
+  if (info.Length() >= BoundCount::kArguments + BoundSurfaces::kArguments) return BoundCount(info);
   throw Napi::TypeError::New(info.Env(), "Expected the arguments of binding.d.ts");
 }
 
 }  // namespace
 
-BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(complete(info)) {
+BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(bind_count(info)) {
   Napi::Env env = info.Env();
   const Inputs& in = count.inputs.in;
   if (in.weight.data) throw Napi::TypeError::New(env, "Expected no weight for surfaces");

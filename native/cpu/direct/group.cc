@@ -91,11 +91,11 @@ void Group::read_target(const Block& block, int64_t c, int8_t* to) const {
     read_values(in.target, block.sample * in.voxels + block.begin, 1, block.count, values);
     const auto wanted = static_cast<double>(c + label_base(in)), ignored = static_cast<double>(in.ignore_index);
     for (int64_t k = 0; k < block.count; k++) {
-      to[k] = in.has_ignore && values[k] == ignored ? -1 : values[k] == wanted;
+      to[k] = in.has_ignore && values[k] == ignored ? int8_t{-1} : static_cast<int8_t>(values[k] == wanted);
     }
   } else {
     read_values(in.target, index(block, c), stride(), block.count, values);
-    for (int64_t k = 0; k < block.count; k++) to[k] = values[k] != 0;
+    for (int64_t k = 0; k < block.count; k++) to[k] = static_cast<int8_t>(values[k] != 0);
   }
 }
 
