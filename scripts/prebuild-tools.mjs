@@ -32,52 +32,54 @@ function run(program, ...args) {
 /** Whether a program can be started. */
 export const has = (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 
-const sysrootFolder = ({ triple, package: spec }) =>
-  path.join(cache, `sysroot-${triple}-${spec.split('@').at(-1)}`);
-
-/** The folder of the old glibc's libraries for a platform. */
-export const sysrootOf = (name) =>
-  path.join(
-    sysrootFolder(platforms[name].sysroot),
-    `${platforms[name].sysroot.triple}-unknown-linux-gnu/sysroot`,
-  );
-
-/** Fetches the libraries: only they are used, at link time, and nothing of the package is run. */
-function bringSysroot({ triple, package: spec }) {
-  const folder = sysrootFolder({ triple, package: spec });
-  if (existsSync(path.join(folder, 'whole'))) return;
-  console.log(`prebuilds: fetching ${spec}`);
-  rmSync(folder, { recursive: true, force: true }); // half made, by a run that was ended
+/** A folder of the cache that `make(folder)` fills once. One half made, by a run that was ended, is made anew. */
+function once(name, make) {
+  const folder = path.join(cache, name);
+  if (existsSync(path.join(folder, 'whole'))) return folder;
+  console.log(`prebuilds: fetching ${name}`);
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  run('npm', 'pack', '--silent', '--pack-destination', folder, spec);
-  const tarball = readdirSync(folder).find((file) => file.endsWith('.tgz'));
-  run('tar', '-xf', path.join(folder, tarball), '-C', folder);
-  const root = `./${triple}-unknown-linux-gnu/sysroot`;
-  const archive = path.join(folder, `package/${triple}-unknown-linux-gnu.tar.xz`);
-  run('tar', '-xf', archive, '-C', folder, `${root}/lib`, `${root}/usr/lib`);
-  // Its linker scripts name these.
-  for (const lib of ['lib', 'usr/lib']) symlinkSync('lib', path.join(folder, root, `${lib}64`));
-  rmSync(path.join(folder, tarball));
-  rmSync(path.join(folder, 'package'), { recursive: true });
+  make(folder);
   writeFileSync(path.join(folder, 'whole'), '');
+  return folder;
 }
 
-const zigFolder = path.join(cache, `zig-${zigVersion}`);
+/** Fetches a package of npm's and returns its folder. Nothing of it is run. */
+export function npmPackage(spec) {
+  const folder = once(spec.replaceAll('/', '+'), (made) => {
+    run('npm', 'pack', '--silent', '--pack-destination', made, spec);
+    const tarball = path.join(
+      made,
+      readdirSync(made).find((file) => file.endsWith('.tgz')),
+    );
+    run('tar', '-xf', tarball, '-C', made);
+    rmSync(tarball);
+  });
+  return path.join(folder, 'package');
+}
 
-/** Zig's program, once it is there. */
+/** The folder of the old glibc's libraries for a platform. Only they are used, at link time. */
+export function sysrootOf(name) {
+  const { triple, package: spec } = platforms[name].sysroot;
+  const root = `./${triple}-unknown-linux-gnu/sysroot`;
+  const folder = once(`sysroot-${triple}-${spec.split('@').at(-1)}`, (made) => {
+    const archive = path.join(npmPackage(spec), `${triple}-unknown-linux-gnu.tar.xz`);
+    run('tar', '-xf', archive, '-C', made, `${root}/lib`, `${root}/usr/lib`);
+    // Its linker scripts name these.
+    for (const lib of ['lib', 'usr/lib']) symlinkSync('lib', path.join(made, root, `${lib}64`));
+  });
+  return path.join(folder, root);
+}
+
+/** Zig's program. */
 export function zigProgram() {
-  const lib = path.join(zigFolder, 'lib');
+  const folder = once(`zig-${zigVersion}`, (made) => {
+    run('python3', '-m', 'venv', made);
+    const pip = path.join(made, 'bin/pip');
+    run(pip, 'install', '--quiet', '--disable-pip-version-check', `ziglang==${zigVersion}`);
+  });
+  const lib = path.join(folder, 'lib');
   return path.join(lib, readdirSync(lib)[0], 'site-packages/ziglang/zig');
-}
-
-function bringZig() {
-  if (existsSync(path.join(zigFolder, 'whole'))) return;
-  console.log(`prebuilds: fetching Zig ${zigVersion}`);
-  rmSync(zigFolder, { recursive: true, force: true });
-  run('python3', '-m', 'venv', zigFolder);
-  const pip = path.join(zigFolder, 'bin/pip');
-  run(pip, 'install', '--quiet', '--disable-pip-version-check', `ziglang==${zigVersion}`);
-  writeFileSync(path.join(zigFolder, 'whole'), '');
 }
 
 /** The import library of node.exe: which of its functions an addon may call. Returns the file. */
@@ -97,73 +99,34 @@ export function makeImportLibrary() {
   return library;
 }
 
-/** Fetches a package of npm's and returns its folder. Nothing of it is run. */
-export function npmPackage(spec) {
-  const folder = path.join(cache, spec.replaceAll('/', '+'));
-  if (!existsSync(path.join(folder, 'whole'))) {
-    console.log(`prebuilds: fetching ${spec}`);
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    run('npm', 'pack', '--silent', '--pack-destination', folder, spec);
-    const tarball = path.join(
-      folder,
-      readdirSync(folder).find((file) => file.endsWith('.tgz')),
-    );
-    run('tar', '-xf', tarball, '-C', folder);
-    rmSync(tarball);
-    writeFileSync(path.join(folder, 'whole'), '');
-  }
-  return path.join(folder, 'package');
-}
-
 /** Fetches a wheel of PyPI's and returns the folder of its files. */
-export function wheel(name, platform) {
-  const folder = path.join(cache, `${name}-${platform}`);
-  if (!existsSync(path.join(folder, 'whole'))) {
-    console.log(`prebuilds: fetching ${name} for ${platform}`);
-    rmSync(folder, { recursive: true, force: true });
-    const of = ['--no-deps', '--only-binary', ':all:', '--platform', platform, '--target', folder];
+export const wheel = (name, platform) =>
+  once(`${name}-${platform}`, (made) => {
+    const of = ['--no-deps', '--only-binary', ':all:', '--platform', platform, '--target', made];
     run('python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...of, name);
-    writeFileSync(path.join(folder, 'whole'), '');
-  }
-  return folder;
-}
+  });
 
 /** Fetches a package of a later or an earlier Debian, from where this system gets its own, and returns its files' folder. */
-export function debianPackage(name, suite) {
-  const folder = path.join(cache, `${suite}-${name}`);
-  if (existsSync(path.join(folder, 'whole'))) return folder;
-  console.log(`prebuilds: fetching ${name} of Debian ${suite}`);
-  rmSync(folder, { recursive: true, force: true });
-  const lists = path.join(folder, 'lists');
-  mkdirSync(path.join(lists, 'partial'), { recursive: true });
-  const sources = path.join(folder, 'sources.list');
-  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
-  writeFileSync(sources, `deb [signed-by=${keys}] ${debianMirror()} ${suite} main\n`);
-  const options = [
-    `Dir::Etc::SourceList=${sources}`,
-    'Dir::Etc::SourceParts=-',
-    `Dir::State::Lists=${lists}`,
-    'Dir::State::Status=/dev/null', // or only what is newer than what is installed is seen
-    'APT::Sandbox::User=root',
-  ].flatMap((option) => ['-o', option]);
-  run('apt-get', ...options, '-qq', 'update');
-  run(
-    'sh',
-    '-c',
-    'cd "$1" && shift && exec apt-get "$@"',
-    'sh',
-    folder,
-    ...options,
-    '-qq',
-    'download',
-    name,
-  );
-  const deb = readdirSync(folder).find((file) => file.endsWith('.deb'));
-  run('dpkg-deb', '-x', path.join(folder, deb), folder);
-  writeFileSync(path.join(folder, 'whole'), '');
-  return folder;
-}
+export const debianPackage = (name, suite) =>
+  once(`${suite}-${name}`, (made) => {
+    const lists = path.join(made, 'lists');
+    mkdirSync(path.join(lists, 'partial'), { recursive: true });
+    const sources = path.join(made, 'sources.list');
+    const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
+    writeFileSync(sources, `deb [signed-by=${keys}] ${debianMirror()} ${suite} main\n`);
+    const options = [
+      `Dir::Etc::SourceList=${sources}`,
+      'Dir::Etc::SourceParts=-',
+      `Dir::State::Lists=${lists}`,
+      'Dir::State::Status=/dev/null', // or only what is newer than what is installed is seen
+      'APT::Sandbox::User=root',
+    ].flatMap((option) => ['-o', option]);
+    run('apt-get', ...options, '-qq', 'update');
+    const inFolder = ['-c', 'cd "$1" && shift && exec apt-get "$@"', 'sh', made];
+    run('sh', ...inFolder, ...options, '-qq', 'download', name);
+    const deb = readdirSync(made).find((file) => file.endsWith('.deb'));
+    run('dpkg-deb', '-x', path.join(made, deb), made);
+  });
 
 function debianMirror() {
   const repositories = run('apt-get', 'indextargets', '--format', '$(REPO_URI)').split('\n');
@@ -174,12 +137,15 @@ function debianMirror() {
 
 /** Brings the tools of a platform; throws a BuildError that names what is lacking. */
 export function bringTools(name) {
-  const { compiler, cxx, debian, sysroot } = platforms[name];
-  if (compiler === 'zig') return bringZig();
+  const { compiler, cxx, debian } = platforms[name];
+  if (compiler === 'zig') {
+    zigProgram();
+    return;
+  }
   if (!has(cxx)) {
     throw new BuildError(
       `${name} needs ${cxx}${debian ? ` (on Debian: apt-get install ${debian})` : ''}.`,
     );
   }
-  bringSysroot(sysroot);
+  sysrootOf(name);
 }

@@ -35,7 +35,7 @@ import type { ResolvedMetrics } from './options.js';
 /** N, S and the kind of the target. */
 type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels' | 'weightOfClasses'>;
 
-interface PreparedCount {
+export interface PreparedCount {
   native: NativeCount;
   device: Device;
   /** Of the predictions. */
@@ -65,7 +65,10 @@ export class BatchCounter {
   }
 
   count(x: Predictions, y: TensorLike, options: CallOptions): void {
-    const prepared = this.#prepare(x, y, options);
+    this.countPrepared(this.prepare(x, y, options));
+  }
+
+  countPrepared(prepared: PreparedCount): void {
     const { native: call, device } = prepared;
     try {
       if (device.kind === 'cuda') countOnDevice(device, call, this.counts, this.cells);
@@ -77,7 +80,10 @@ export class BatchCounter {
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
   countAsync(x: Predictions, y: TensorLike, options: CallOptions): Promise<void> {
-    const prepared = this.#prepare(x, y, options);
+    return this.countPreparedAsync(this.prepare(x, y, options));
+  }
+
+  countPreparedAsync(prepared: PreparedCount): Promise<void> {
     const { native: call, device } = prepared;
     const start = () =>
       device.kind === 'cuda'
@@ -86,7 +92,8 @@ export class BatchCounter {
     return callNativeAsync(start, (error) => this.#toUserError(error, prepared));
   }
 
-  #prepare(predictions: Predictions, target: TensorLike, options: CallOptions): PreparedCount {
+  /** Checks the arguments of a batch. */
+  prepare(predictions: Predictions, target: TensorLike, options: CallOptions): PreparedCount {
     checkKeys(options, 'options', ['weight']);
     const { decision } = this.#options;
     const maps = decision === 'labels';
@@ -187,11 +194,6 @@ export class BatchCounter {
     throw new TypeError(
       `Expected dtype uint8 for predictions, which are masks on ${device}, but received ${dtype}`,
     );
-  }
-
-  /** Checks the arguments of a batch that is measured in another way too. */
-  prepare(x: TensorLike, y: TensorLike): PreparedCount {
-    return this.#prepare(x, y, {});
   }
 }
 

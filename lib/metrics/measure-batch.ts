@@ -7,7 +7,7 @@ import { makeTensorData } from '../tensors/allocate.js';
 import { toTensor } from '../tensors/argument.js';
 import { floatsOrLabels, labels } from '../tensors/dtype.js';
 import type { TensorLike } from '../tensors/tensor.js';
-import { BatchCounter } from './count-batch.js';
+import { BatchCounter, type PreparedCount } from './count-batch.js';
 import { callCount } from './native-count.js';
 import { checkSpacing, type ResolvedSurface } from './surface-options.js';
 import { numbersPerRow } from './surface-scores.js';
@@ -36,19 +36,19 @@ export class BatchMeasurer {
   }
 
   measure(x: TensorLike, y: TensorLike, options: SurfaceUpdateOptions): Float64Array {
-    const { count, surfaces } = this.#prepare(x, y, options);
-    this.#counter.count(x, y, {});
-    callNative(() => callSurfaces(native, 'measureSurfaces', count, surfaces));
+    const { prepared, surfaces } = this.#prepare(x, y, options);
+    this.#counter.countPrepared(prepared);
+    callNative(() => callSurfaces(native, 'measureSurfaces', prepared.native, surfaces));
     return surfaces.rows;
   }
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
   measureAsync(x: TensorLike, y: TensorLike, options: SurfaceUpdateOptions): Promise<Float64Array> {
-    const { count, surfaces } = this.#prepare(x, y, options);
+    const { prepared, surfaces } = this.#prepare(x, y, options);
     // Both at once, because both read the arrays as they are now.
-    const counted = this.#counter.countAsync(x, y, {});
+    const counted = this.#counter.countPreparedAsync(prepared);
     const measured = callNativeAsync(() =>
-      callSurfaces(native, 'measureSurfacesAsync', count, surfaces),
+      callSurfaces(native, 'measureSurfacesAsync', prepared.native, surfaces),
     );
     return Promise.all([counted, measured]).then(() => surfaces.rows);
   }
@@ -57,7 +57,7 @@ export class BatchMeasurer {
     x: TensorLike,
     y: TensorLike,
     options: SurfaceUpdateOptions,
-  ): { count: NativeCount; surfaces: NativeSurfaces } {
+  ): { prepared: PreparedCount; surfaces: NativeSurfaces } {
     checkKeys(options, 'options', ['spacing']);
     const { decision, surface, percentile, boundaryDistance = 0 } = this.#options;
     const { device } = toTensor(x, 'predictions', decision === 'labels' ? labels : floatsOrLabels);
@@ -66,9 +66,10 @@ export class BatchMeasurer {
         `Expected a tensor on cpu for predictions, as surfaces are measured there, but received one on ${device}: use to('cpu')`,
       );
     }
-    const { native: count, shape } = this.#counter.prepare(x, y);
-    const sizes = this.#spatial(shape);
-    const numbers = count.samples * count.classes * numbersPerRow;
+    const prepared = this.#counter.prepare(x, y, {});
+    const sizes = this.#spatial(prepared.shape);
+    const { samples, classes } = prepared.native;
+    const numbers = samples * classes * numbersPerRow;
     const surfaces = {
       sizes,
       spacing: this.#spacing(sizes, options.spacing),
@@ -78,7 +79,7 @@ export class BatchMeasurer {
       boundaryWidth: boundaryDistance,
       rows: makeTensorData('float64', numbers, true) as Float64Array,
     };
-    return { count, surfaces };
+    return { prepared, surfaces };
   }
 
   #spatial(shape: readonly number[]): number[] {

@@ -48,19 +48,8 @@ export interface NativeMpi {
     first: number,
     second: number,
     timeout: number,
-    waits: false,
-  ): Promise<number>;
-  call(
-    communicator: number,
-    kind: number,
-    name: string,
-    array: TypedArray | undefined,
-    element: number,
-    first: number,
-    second: number,
-    timeout: number,
-    waits: true,
-  ): number;
+    waits: boolean,
+  ): number | Promise<number>;
 }
 
 let loaded: NativeMpi | undefined;

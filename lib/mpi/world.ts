@@ -217,38 +217,18 @@ export class World {
   }
 
   #begin(request: Request): Promise<number> {
-    const { kind, name, array, element = 0, first = 0, second = 0 } = request;
-    return callNative(() =>
-      nativeMpi().call(
-        this.#communicator,
-        kind,
-        name,
-        array,
-        element,
-        first,
-        second,
-        this.#timeout,
-        false,
-      ),
-    );
+    return this.#inAddon(request, false) as Promise<number>;
   }
 
   #callSync(request: Request): number {
     this.#expectOpen(request, false);
+    return this.#inAddon(request, true) as number;
+  }
+
+  #inAddon(request: Request, waits: boolean): number | Promise<number> {
     const { kind, name, array, element = 0, first = 0, second = 0 } = request;
-    return callNative(() =>
-      nativeMpi().call(
-        this.#communicator,
-        kind,
-        name,
-        array,
-        element,
-        first,
-        second,
-        this.#timeout,
-        true,
-      ),
-    );
+    const values = [kind, name, array, element, first, second, this.#timeout, waits] as const;
+    return callNative(() => nativeMpi().call(this.#communicator, ...values));
   }
 
   #expectOpen({ name }: Request, closes: boolean): void {
