@@ -18,8 +18,8 @@ const rules = [
     because: 'has no vector loads: neighbouring voxels are read one by one',
   },
   {
-    // A thread may hold a single voxel of doubles. With every term of the losses nvcc 13.0 writes one class one by one.
-    kernels: /(?:team_gradient|register_gradient(?!_kernelI\w*?Li1ELb1E))(?!_kernelId)/,
+    // A thread may hold a single voxel of doubles. nvcc 13.0 writes the voxels of one class one by one.
+    kernels: /(?:team_gradient|register_gradient(?!_kernelI\w*?Li1E))(?!_kernelId)/,
     needs: /\bst\.global(?:\.\w+)*\.v[24]\./,
     because: 'has no vector stores: neighbouring voxels are written one by one',
   },

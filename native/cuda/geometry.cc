@@ -24,7 +24,7 @@ bool is_teamed(const Inputs& in) {
 }
 
 bool is_tiled(const Inputs& in) {
-  const bool needs_all_classes = in.activation == Activation::softmax && in.classes > kMaxInRegisters<true>;
+  const bool needs_all_classes = in.activation == Activation::softmax && in.classes > kMaxInRegisters;
   return needs_all_classes || is_rare(in) || in.overlap == Overlap::wasserstein || is_interleaved(in);
 }
 
@@ -65,7 +65,7 @@ void set_teams(const Inputs& in, Geometry& geometry) {
 }
 
 void set_registers(const Inputs& in, Geometry& geometry) {
-  constexpr int most = kMaxInRegisters<true>;
+  constexpr int most = kMaxInRegisters;
   geometry.held = 1;
   while (geometry.held < most && geometry.held < in.classes) geometry.held *= 2;
   RegisterShape& shape = geometry.registers;
@@ -82,7 +82,7 @@ void set_registers(const Inputs& in, Geometry& geometry) {
 }
 
 int tile_pack(const Inputs& in) {
-  return in.predictions.dtype == DType::float64 ? kTilePack<double, true> : kTilePack<float, true>;
+  return in.predictions.dtype == DType::float64 ? kTilePack<double> : kTilePack<float>;
 }
 
 /// Gives the tile this many voxels. Returns the bytes of shared memory that it then takes.

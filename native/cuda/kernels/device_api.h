@@ -32,14 +32,6 @@ __device__ T* shared_memory() {
   return reinterpret_cast<T*>(bytes);
 }
 
-/// Returns `data`, but hides from the compiler that it is the same pointer. The compiler then loads what it points at
-/// once more instead of keeping it in registers.
-template <class T>
-__device__ T* read_again(T* data) {
-  asm volatile("" : "+l"(data));
-  return data;
-}
-
 /// Whether the compiler needs more registers for the same kernel: ptxas 13.0 spills some of 128 for these GPUs.
 #if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ >= 1000 || __CUDA_ARCH__ < 800)
 constexpr bool kNeedsRegisters = true;

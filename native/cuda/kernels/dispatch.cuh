@@ -27,13 +27,13 @@ cudaError_t with_team(const Geometry& geometry, const Inputs& in, Visit visit) {
 template <class Visit>
 cudaError_t with_registers(const Geometry& geometry, Visit visit) {
   if (geometry.held == 1) return visit(Number<1>{});
-  return geometry.held == 2 ? visit(Number<2>{}) : visit(Number<kMaxInRegisters<true>>{});
+  return geometry.held == 2 ? visit(Number<2>{}) : visit(Number<kMaxInRegisters>{});
 }
 
 /// Returns visit(Number of voxels read at once).
 template <class P, class Visit>
 cudaError_t with_tile(const Geometry& geometry, Visit visit) {
-  return geometry.pack == 1 ? visit(Number<1>{}) : visit(Number<kTilePack<Accumulator<P>, true>>{});
+  return geometry.pack == 1 ? visit(Number<1>{}) : visit(Number<kTilePack<Accumulator<P>>>{});
 }
 
 template <class P>
@@ -50,12 +50,12 @@ cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* 
   if (geometry.tiled) {
     const dim3 slabs(grid.x * geometry.slabs);
     return with_tile<P>(geometry, [&](auto pack) {
-      return launch(tile_statistics_kernel<P, decltype(pack)::value, true>, slabs, block, shared_bytes, stream, in,
+      return launch(tile_statistics_kernel<P, decltype(pack)::value>, slabs, block, shared_bytes, stream, in,
                     geometry.tile, geometry.slabs, partials, counters);
     });
   }
   return with_registers(geometry, [&](auto held) {
-    return launch(register_statistics_kernel<P, decltype(held)::value, true>, grid, block, shared_bytes, stream, in,
+    return launch(register_statistics_kernel<P, decltype(held)::value>, grid, block, shared_bytes, stream, in,
                   geometry.registers, partials, counters);
   });
 }
@@ -73,12 +73,12 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Cl
   }
   if (geometry.tiled) {
     return with_tile<P>(geometry, [&](auto pack) {
-      return launch(tile_gradient_kernel<P, decltype(pack)::value, true>, grid, block, shared_bytes, stream, in,
+      return launch(tile_gradient_kernel<P, decltype(pack)::value>, grid, block, shared_bytes, stream, in,
                     geometry.tile, slopes, pooled, out);
     });
   }
   return with_registers(geometry, [&](auto held) {
-    return launch(register_gradient_kernel<P, decltype(held)::value, true>, grid, block, shared_bytes, stream, in,
+    return launch(register_gradient_kernel<P, decltype(held)::value>, grid, block, shared_bytes, stream, in,
                   geometry.registers, slopes, pooled, out);
   });
 }
@@ -88,7 +88,7 @@ cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, c
                                    bool pooled, const GradientOut& out, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const auto kernel = geometry.pack == 1 ? tile_target_gradient_kernel<P, 1>
-                                         : tile_target_gradient_kernel<P, kTilePack<Accumulator<P>, true>>;
+                                         : tile_target_gradient_kernel<P, kTilePack<Accumulator<P>>>;
   return launch(kernel, grid, block, geometry.gradient_shared_bytes, stream, in, geometry.tile, slopes, pooled, out);
 }
 

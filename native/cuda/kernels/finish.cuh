@@ -44,7 +44,7 @@ __device__ void combine(const FinishWork<A>& work) {
   for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
     Sums total = {};
     for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
-    warp_sum<true>(total);
+    warp_sum(total);
     total.weight = warp_sum(total.weight);
     if (lane == 0) work.sums[i] = total;
   }

@@ -1,6 +1,5 @@
 #pragma once
 // One class at one voxel: what it adds to the sums (math/types.h), and the slope of the loss there (math/slope.h).
-// Without kEveryTerm (shapes.h) the overlap is a product and the target has labels.
 #include "cuda/kernels/voxel.cuh"
 #include "math/slope.h"
 
@@ -9,16 +8,16 @@ namespace warpdice::cuda {
 template <class A>
 struct Probability {
   A p, complement;             // complement: 1 - p. Under a sigmoid it is exact where p is near 1
-  A neg_log_p, neg_log_not_p;  // -log p, and under a sigmoid -log(1-p); only kEveryTerm sets them
+  A neg_log_p, neg_log_not_p;  // -log p, and under a sigmoid -log(1-p); set where they are asked for
 };
 
 /// p = 1 / (1 + e^-z) under a sigmoid, else p = z. Both p and 1-p come from e^-|z|, so that nothing overflows.
-template <bool kEveryTerm, class A>
+template <bool kLogarithms, class A>
 __device__ Probability<A> pointwise(bool sigmoid, A z) {
   if (!sigmoid) return {z, 1 - z, 0, 0};
   const A e = fast_exp(-fabs(z)), larger = fast_reciprocal(1 + e), smaller = e * larger;
   Probability<A> x = {z < 0 ? smaller : larger, z < 0 ? larger : smaller, 0, 0};
-  if constexpr (kEveryTerm) {
+  if constexpr (kLogarithms) {
     const A both = log1p(e);
     x.neg_log_p = both + (z < 0 ? -z : 0);
     x.neg_log_not_p = both + (z > 0 ? z : 0);
@@ -71,20 +70,11 @@ __device__ TermFactors<A> term_factors(const Inputs& in, int c) {
 
 // --- the sums ---------------------------------------------------------------------------------------------
 
-/// The sums of one class over a few voxels, in A. The caller adds them up in double. Without kEveryTerm, V is T.
-template <class A, bool kEveryTerm>
+/// The sums of one class over a few voxels, in A. The caller adds them up in double.
+template <class A>
 struct VoxelSums {
   A intersection = 0, prediction = 0, target = 0, weight = 0;
   A volume = 0, cross_entropy = 0, uniform = 0, focal = 0;
-
-  __device__ void add_label(const Inputs& in, A w, A p, bool hit) {
-    p = w != 0 ? p : 0;  // where w is 0, p may be NaN
-    const A wp = w * p;
-    intersection += hit ? wp : 0;
-    prediction += in.squared ? wp * p : wp;
-    target += hit ? w : 0;
-    weight += w;
-  }
 
   /// cost: sum_j M[c,j]*p_j, for Overlap::wasserstein.
   __device__ void add(const Inputs& in, A w, const Probability<A>& x, A t, A cost, const TermFactors<A>& of = {}) {
@@ -116,18 +106,16 @@ struct VoxelSums {
 };
 
 /// to: Sums, or VoxelSums.
-template <class To, class A, bool kEveryTerm>
-__device__ void add(To& to, const VoxelSums<A, kEveryTerm>& few) {
+template <class To, class A>
+__device__ void add(To& to, const VoxelSums<A>& few) {
   to.intersection += few.intersection;
   to.prediction += few.prediction;
   to.target += few.target;
   to.weight += few.weight;
-  if constexpr (kEveryTerm) {
-    to.volume += few.volume;
-    to.cross_entropy += few.cross_entropy;
-    to.uniform += few.uniform;
-    to.focal += few.focal;
-  }
+  to.volume += few.volume;
+  to.cross_entropy += few.cross_entropy;
+  to.uniform += few.uniform;
+  to.focal += few.focal;
 }
 
 // --- the gradient -----------------------------------------------------------------------------------------
@@ -140,13 +128,11 @@ struct alignas(16) ClassSlope {
   A cross_entropy, uniform, focal;
   TargetSlope<A> target;
 
-  /// dL/dp before the voxel's weight. difference: p - t, as exactly as it is known.
-  __device__ A at(A t, A difference) const { return prediction.at(t, difference); }
-
-  /// The same for every overlap. cost: sum_k dI_k*t_k*M[k,c], for Overlap::wasserstein.
+  /// dL/dp before the voxel's weight. difference: p - t, as exactly as it is known. cost: sum_k dI_k*t_k*M[k,c], for
+  /// Overlap::wasserstein.
   __device__ A at(const Inputs& in, A t, A difference, A cost) const {
     const A below = difference < 0 ? A(1) : difference == 0 ? t : A(0);
-    return at(t, difference) + (in.overlap == Overlap::minimum ? overlap * below : cost);
+    return prediction.at(t, difference) + (in.overlap == Overlap::minimum ? overlap * below : cost);
   }
 
   /// dL/dt before the voxel's weight. cost: sum_j M[c,j]*p_j, for Overlap::wasserstein.

@@ -27,18 +27,15 @@ __device__ A team_max(A x, int lanes) {
 
 __device__ inline double warp_sum(double x) { return team_sum(x, kWarp); }
 
-/// Adds up all members but the weight, which the caller adds up once for all classes. Without kEveryTerm V is T.
-template <bool kEveryTerm>
-__device__ void warp_sum(Sums& sums) {
+/// Adds up all members but the weight, which the caller adds up once for all classes.
+__device__ inline void warp_sum(Sums& sums) {
   sums.intersection = warp_sum(sums.intersection);
   sums.prediction = warp_sum(sums.prediction);
   sums.target = warp_sum(sums.target);
-  sums.volume = kEveryTerm ? warp_sum(sums.volume) : sums.target;
-  if constexpr (kEveryTerm) {
-    sums.cross_entropy = warp_sum(sums.cross_entropy);
-    sums.uniform = warp_sum(sums.uniform);
-    sums.focal = warp_sum(sums.focal);
-  }
+  sums.volume = warp_sum(sums.volume);
+  sums.cross_entropy = warp_sum(sums.cross_entropy);
+  sums.uniform = warp_sum(sums.uniform);
+  sums.focal = warp_sum(sums.focal);
 }
 
 }  // namespace warpdice::cuda

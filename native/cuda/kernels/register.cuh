@@ -31,15 +31,15 @@ struct RegisterBlock {
 };
 
 /// Neighbouring voxels that a thread reads at once: 16 bytes of each class, or 8 where it would run out of registers.
-template <class P, int kC, bool kEveryTerm>
-constexpr int kHeldVoxels = kPackOf<P> / ((kEveryTerm && kC > 1) || (sizeof(P) == 2 && kC > 4) ? 2 : 1);
+template <class P, int kC>
+constexpr int kHeldVoxels = kPackOf<P> / (kC > 1 ? 2 : 1);
 
 /// What a thread holds in registers: kVoxels neighbouring voxels from s on, in all classes of the slab.
-template <class P, int kC, bool kEveryTerm>
+template <class P, int kC>
 struct Held {
-  static constexpr int kVoxels = kHeldVoxels<P, kC, kEveryTerm>;
+  static constexpr int kVoxels = kHeldVoxels<P, kC>;
   /// The voxels that a thread widens and computes at once: fewer where it would run out of registers.
-  static constexpr int kPart = kC > 4 || (kEveryTerm && sizeof(P) == 2 && kC == 2) ? 2 : kVoxels < 4 ? kVoxels : 4;
+  static constexpr int kPart = sizeof(P) == 2 && kC == 2 ? 2 : kVoxels < 4 ? kVoxels : 4;
   using A = Accumulator<P>;
 
   int64_t count;  // how many of the voxels exist
@@ -84,52 +84,43 @@ template <class P>
 constexpr int kRegisterBlocks = sizeof(P) == 8 ? 1 : 2;
 
 /// partials: [N][C][chunks]. Shared memory: Sums[kWarps][kC].
-template <class P, int kC, bool kEveryTerm>
+template <class P, int kC>
 __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
     register_statistics_kernel(Inputs in, RegisterShape shape, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
-  using Hold = Held<P, kC, kEveryTerm>;
-  constexpr int kV = Hold::kVoxels, kPart = Hold::kPart, kStride = kThreads * kV;
-  constexpr int kHolds = kEveryTerm ? 1 : 16 / (kC * kV) > 1 ? 16 / (kC * kV) : 1;  // loads that run at once
+  using Hold = Held<P, kC>;
+  constexpr int kV = Hold::kVoxels, kPart = Hold::kPart;
   const RegisterBlock<kC> block(in, shape);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
-  constexpr bool kFullest = kC == kMaxInRegisters<kEveryTerm>;
-  std::conditional_t<kFullest, VoxelSums<A, kEveryTerm>, Sums> sums[kC] = {};
+  constexpr bool kFullest = kC == kMaxInRegisters;
+  std::conditional_t<kFullest, VoxelSums<A>, Sums> sums[kC] = {};
 
-  for (int64_t s = block.begin + threadIdx.x * kV; s < block.end; s += kHolds * kStride) {
-    Hold held[kHolds];
+  for (int64_t s = block.begin + threadIdx.x * kV; s < block.end; s += kThreads * kV) {
+    Hold hold;
+    hold.load_from(in, block, s, counters);
 #pragma unroll
-    for (int h = 0; h < kHolds; h++) held[h].load_from(in, block, s + h * kStride, counters);
+    for (int part = 0; part < kV; part += kPart) {
+      Softmax<A> shared[kPart];
 #pragma unroll
-    for (int h = 0; h < kHolds; h++) {
-      const Hold& hold = held[h];
+      for (int j = 0; j < kPart; j++) {
+        shared[j] = softmax ? hold.normalize(block.classes, part + j) : Softmax<A>{};
+      }
 #pragma unroll
-      for (int part = 0; part < kV; part += kPart) {
-        Softmax<A> shared[kPart];
+      for (int c = 0; c < kC; c++) {
+        if (c >= block.classes) continue;
+        Voxels<A, kPart> voxels = hold.voxels.template part<kPart>(part);
+        const int64_t i = Hold::index(in, block, c, s + part);
+        A t[kPart];
+        load_target<P>(in, block.first + c, i, hold.count - part, voxels, t, counters);
+        VoxelSums<A> few;
 #pragma unroll
         for (int j = 0; j < kPart; j++) {
-          shared[j] = softmax ? hold.normalize(block.classes, part + j) : Softmax<A>{};
+          const A z = widen(hold.z[c][part + j]), w = voxels.weight[j];
+          const Probability<A> x = softmax ? shared[j].at(z) : pointwise<true>(sigmoid, z);
+          check_probability(in, w, z, Hold::index(in, block, c, s + part + j), counters);
+          few.add(in, w, x, t[j], 0);
         }
-#pragma unroll
-        for (int c = 0; c < kC; c++) {
-          if (c >= block.classes) continue;
-          Voxels<A, kPart> voxels = hold.voxels.template part<kPart>(part);
-          A t[kPart];
-          if constexpr (kEveryTerm) {
-            const int64_t i = Hold::index(in, block, c, s + h * kStride + part);
-            load_target<P>(in, block.first + c, i, hold.count - part, voxels, t, counters);
-          }
-          VoxelSums<A, kEveryTerm> few;
-#pragma unroll
-          for (int j = 0; j < kPart; j++) {
-            const A z = widen(hold.z[c][part + j]), w = voxels.weight[j];
-            const Probability<A> x = softmax ? shared[j].at(z) : pointwise<kEveryTerm>(sigmoid, z);
-            check_probability(in, w, z, Hold::index(in, block, c, s + h * kStride + part + j), counters);
-            if constexpr (kEveryTerm) few.add(in, w, x, t[j], 0);
-            else few.add_label(in, w, x.p, voxels.class_index[j] == block.first + c);
-          }
-          add(sums[c], few);
-        }
+        add(sums[c], few);
       }
     }
   }
@@ -142,7 +133,7 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
     Sums total = {};
     if constexpr (kFullest) add(total, sums[c]);
     else total = sums[c];
-    warp_sum<kEveryTerm>(total);
+    warp_sum(total);
     total.weight = weight;
     if (lane == 0) shared[warp * kC + c] = total;
   }
@@ -156,12 +147,12 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
 
 /// slopes: [groups, C]. A thread reads all classes of its voxels before it writes, so the gradient may replace the
 /// logits.
-template <class P, int kC, bool kEveryTerm>
+template <class P, int kC>
 __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
     register_gradient_kernel(Inputs in, RegisterShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                              GradientOut out) {
   using A = Accumulator<P>;
-  using Hold = Held<P, kC, kEveryTerm>;
+  using Hold = Held<P, kC>;
   constexpr int kV = Hold::kVoxels;
   const RegisterBlock<kC> block(in, shape);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
@@ -170,13 +161,11 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
   for (int64_t s = block.begin + threadIdx.x * kV; s < block.end; s += kThreads * kV) {
     Hold hold;
     hold.load_from(in, block, s, nullptr);
-    A t[kEveryTerm ? kC : 1][kV], g[kC][kV];
-    if constexpr (kEveryTerm) {
+    A t[kC][kV], g[kC][kV];
 #pragma unroll
-      for (int c = 0; c < kC; c++) {
-        if (c >= block.classes) continue;
-        load_target<P>(in, block.first + c, Hold::index(in, block, c, s), hold.count, hold.voxels, t[c], nullptr);
-      }
+    for (int c = 0; c < kC; c++) {
+      if (c >= block.classes) continue;
+      load_target<P>(in, block.first + c, Hold::index(in, block, c, s), hold.count, hold.voxels, t[c], nullptr);
     }
 #pragma unroll
     for (int j = 0; j < kV; j++) {
@@ -187,28 +176,16 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
       for (int c = 0; c < kC; c++) {
         if (c >= block.classes) continue;
         const A z = widen(hold.z[c][j]);
-        const ClassSlope<A>& slope = *(kC > 4 ? read_again(slopes + c) : slopes + c);
-        const Probability<A> x = softmax ? shared.at(z) : pointwise<kEveryTerm>(sigmoid, z);
-        A tc, dp;
-        if constexpr (kEveryTerm) {
-          tc = t[c][j];
-          dp = slope.at(in, tc, difference(x, tc), A(0));
-        } else {
-          const bool hit = hold.voxels.class_index[j] == block.first + c;
-          tc = hit ? 1 : 0;
-          dp = slope.at(tc, hit ? -x.complement : x.p);
-        }
+        const ClassSlope<A>& slope = slopes[c];
+        const Probability<A> x = softmax ? shared.at(z) : pointwise<true>(sigmoid, z);
+        const A tc = t[c][j], dp = slope.at(in, tc, difference(x, tc), A(0));
         if (softmax) {
           mean += x.p * dp;
-          A q = 0;
-          if constexpr (kEveryTerm) q = slope.under_softmax(in, x, tc);
-          if constexpr (kEveryTerm) mean -= q;
+          mean -= slope.under_softmax(in, x, tc);
           g[c][j] = dp;
         } else {
           A dz = sigmoid ? dp * (x.p * x.complement) : dp;
-          if constexpr (kEveryTerm) {
-            if (sigmoid) dz += slope.under_sigmoid(in, x, tc, difference(x, tc));
-          }
+          if (sigmoid) dz += slope.under_sigmoid(in, x, tc, difference(x, tc));
           g[c][j] = w == 0 ? 0 : w * dz;
         }
       }
@@ -217,8 +194,7 @@ __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
       for (int c = 0; c < kC; c++) {
         if (c >= block.classes) continue;
         const Probability<A> x = shared.at(widen(hold.z[c][j]));
-        A dz = x.p * (g[c][j] - mean);
-        if constexpr (kEveryTerm) dz -= slopes[c].under_softmax(in, x, t[c][j]);
+        const A dz = x.p * (g[c][j] - mean) - slopes[c].under_softmax(in, x, t[c][j]);
         g[c][j] = w == 0 ? 0 : w * dz;
       }
     }

@@ -31,14 +31,10 @@ struct TeamShape {
   int64_t chunks;    // blocks of a sample
 };
 
-// kEveryTerm, below and in the kernels of register.cuh and tile.cuh: the kernel has the code of every overlap, of dense
-// targets and of the sums E, U and F. Those without it are not compiled: team.cuh takes their calls.
-
 // --- register.cuh -----------------------------------------------------------------------------------------
 
 /// The most classes of a slab. With more of them a thread would run out of registers.
-template <bool kEveryTerm>
-constexpr int kMaxInRegisters = kEveryTerm ? 4 : 8;
+constexpr int kMaxInRegisters = 4;
 
 /// The most voxels of one thread. With the most classes in registers (fullest) there is no room for sums in double, and
 /// a sum in float can only take so many numbers.
@@ -52,13 +48,9 @@ struct RegisterShape {
 
 // --- tile.cuh ---------------------------------------------------------------------------------------------
 
-/// The most classes that one thread adds up: a slab has kSlots * kThreads.
-template <bool kEveryTerm>
-constexpr int kSlots = kEveryTerm ? 1 : 2;
-
 /// Neighbouring voxels of a class that a thread reads from the tile at once.
-template <class A, bool kEveryTerm>
-constexpr int kTilePack = sizeof(A) == 8 && kEveryTerm ? 1 : 16 / sizeof(A);
+template <class A>
+constexpr int kTilePack = sizeof(A) == 8 ? 1 : 16 / sizeof(A);
 
 struct TileShape {
   int voxels;                      // of a tile, a power of two

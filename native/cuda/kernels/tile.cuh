@@ -16,7 +16,7 @@
 namespace warpdice::cuda {
 
 /// A tile in shared memory: TileVoxel[voxels], then the logits, which step 3 replaces by the gradient.
-template <class P, int kPack, bool kEveryTerm>
+template <class P, int kPack>
 struct Tile {
   using A = Accumulator<P>;
   static constexpr int kV = kPackOf<P>;
@@ -81,11 +81,9 @@ struct Tile {
     for (int v = threadIdx.x; v < shape.voxels; v += kThreads) {
       Voxels<A, 1> voxel;
       Counters* noted = slab == 0 ? counters : nullptr;
-      load_voxels<P, kEveryTerm>(in, n * in.voxels + begin + v, count - v, voxel, noted);
-      if constexpr (kEveryTerm) {
-        A mark[1];  // a dense mask of one class marks the voxels to ignore
-        if (!in.labels && in.has_ignore) load_target<P>(in, 0, index(0, v), count - v, voxel, mark, nullptr);
-      }
+      load_voxels<P, true>(in, n * in.voxels + begin + v, count - v, voxel, noted);
+      A mark[1];  // a dense mask of one class marks the voxels to ignore
+      if (!in.labels && in.has_ignore) load_target<P>(in, 0, index(0, v), count - v, voxel, mark, nullptr);
       voxels[v] = {0, 0, voxel.weight[0], voxel.class_index[0], 0};
     }
     const P* predictions = static_cast<const P*>(in.predictions.data);
@@ -164,7 +162,7 @@ struct Tile {
   }
 
   __device__ Probability<A> probability(const TileVoxel<A>& voxel, A logit) const {
-    if (in.activation != Activation::softmax) return pointwise<kEveryTerm>(in.activation == Activation::sigmoid, logit);
+    if (in.activation != Activation::softmax) return pointwise<true>(in.activation == Activation::sigmoid, logit);
     return Softmax<A>{voxel.largest, voxel.inverse, voxel.log_sum}.at(logit);
   }
 
@@ -177,7 +175,7 @@ struct Tile {
   }
 
   /// Whether each class has weights of its own.
-  __device__ bool has_own_weights() const { return kEveryTerm && in.class_weight.data; }
+  __device__ bool has_own_weights() const { return in.class_weight.data; }
 
   /// x times the class's own weight; 0 where that is 0. x where the classes share the voxel's weight.
   __device__ A own_share(int c, int v, A x) const {
@@ -220,110 +218,84 @@ struct Tile {
 constexpr int kChain = 8;
 
 /// Adds class c of the kPack voxels from v on.
-template <class P, int kPack, bool kEveryTerm>
-__device__ void add_voxels(const Tile<P, kPack, kEveryTerm>& tile, int c, int v,
-                           VoxelSums<Accumulator<P>, kEveryTerm>& few, Counters* counters) {
+template <class P, int kPack>
+__device__ void add_voxels(const Tile<P, kPack>& tile, int c, int v, VoxelSums<Accumulator<P>>& few,
+                           Counters* counters) {
   using A = Accumulator<P>;
   A values[kPack];
   tile.read(c, v, values);
 #pragma unroll
   for (int j = 0; j < kPack; j++) {
     if (v + j >= tile.count) return;
-    const TileVoxel<A>& voxel = tile.voxels[v + j];
-    const Probability<A> x = tile.probability(voxel, values[j]);
+    const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
     const A w = tile.weight(c, v + j);
     check_probability(tile.in, w, values[j], tile.index(c, v + j), counters);
-    if constexpr (kEveryTerm) {
-      const A t = tile.target(c, v + j, counters);
-      const bool costs = tile.in.overlap == Overlap::wasserstein && t != 0 && w != 0;
-      few.add(tile.in, w, x, t, costs ? tile.cost(c, v + j) : A(0), term_factors<A>(tile.in, c));
-    } else {
-      few.add_label(tile.in, w, x.p, voxel.class_index == c);
-    }
+    const A t = tile.target(c, v + j, counters);
+    const bool costs = tile.in.overlap == Overlap::wasserstein && t != 0 && w != 0;
+    few.add(tile.in, w, x, t, costs ? tile.cost(c, v + j) : A(0), term_factors<A>(tile.in, c));
   }
 }
 
 /// The blocks that fit a multiprocessor at once.
-template <class P, bool kEveryTerm>
-constexpr int kTileBlocks = 3 - (sizeof(P) == 8) - kEveryTerm;
+template <class P>
+constexpr int kTileBlocks = sizeof(P) == 8 ? 1 : 2;
 
 /// partials: [N][C][chunks]. Shared memory: a Tile, then Sums[kThreads] in its place where threads share a class.
-template <class P, int kPack, bool kEveryTerm>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
+template <class P, int kPack>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     tile_statistics_kernel(Inputs in, TileShape shape, int slabs, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
-  Tile<P, kPack, kEveryTerm> tile(in, shape, slabs);
-  constexpr int kMine = kSlots<kEveryTerm>;
-  const int begin = tile.slab * kMine * kThreads, left = tile.C - begin;
+  Tile<P, kPack> tile(in, shape, slabs);
+  const int begin = tile.slab * kThreads, left = tile.C - begin;
   const int span = left < kThreads ? left : kThreads, sharers = kThreads / span;
   const int first = begin + threadIdx.x % span, share = threadIdx.x / span;
-  Sums sums[kMine] = {};
+  Sums sum = {};
 
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
     __syncthreads();  // every thread has read the tile before
     tile.load_all(counters);
     tile.normalize();
     for (int v = share * kPack; v < tile.count && share < sharers;) {
-      VoxelSums<A, kEveryTerm> few[kMine];
+      VoxelSums<A> few;
       for (int k = 0; k < kChain && v < tile.count; k += kPack, v += sharers * kPack) {
-#pragma unroll
-        for (int slot = 0; slot < kMine; slot++) {
-          const int c = first + slot * kThreads;
-          if (c < tile.C) add_voxels(tile, c, v, few[slot], counters);
-        }
+        if (first < tile.C) add_voxels(tile, first, v, few, counters);
       }
-#pragma unroll
-      for (int slot = 0; slot < kMine; slot++) {
-        if (first + slot * kThreads < tile.C) add(sums[slot], few[slot]);
-      }
+      if (first < tile.C) add(sum, few);
     }
   }
 
-  const auto write = [&](int c, Sums total) {
-    if (!kEveryTerm) total.volume = total.target;
-    partials[(tile.n * tile.C + c) * shape.chunks + tile.chunk] = total;
-  };
+  const auto write = [&] { partials[(tile.n * tile.C + first) * shape.chunks + tile.chunk] = sum; };
   if (sharers == 1) {
-    if (share != 0) return;  // this thread has no class
-#pragma unroll
-    for (int slot = 0; slot < kMine; slot++) {
-      if (first + slot * kThreads < tile.C) write(first + slot * kThreads, sums[slot]);
-    }
+    if (share == 0 && first < tile.C) write();  // else this thread has no class
     return;
   }
   Sums* shared = shared_memory<Sums>();
   __syncthreads();  // every thread has read the last tile
-  shared[threadIdx.x] = sums[0];
+  shared[threadIdx.x] = sum;
   __syncthreads();  // every thread has stored its sums
   if (share != 0) return;
-  for (int k = 1; k < sharers; k++) add(sums[0], shared[threadIdx.x + k * span]);
-  write(first, sums[0]);
+  for (int k = 1; k < sharers; k++) add(sum, shared[threadIdx.x + k * span]);
+  write();
 }
 
 /// slopes: [groups, C]. A block reads a tile whole before it writes, so the gradient may replace the logits.
-template <class P, int kPack, bool kEveryTerm>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
+template <class P, int kPack>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     tile_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
-  Tile<P, kPack, kEveryTerm> tile(in, shape, 1);
+  Tile<P, kPack> tile(in, shape, 1);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   if (!pooled) slopes += tile.n * in.classes;
 
   // dL/dp of class c at voxel v. A voxel's weight is multiplied in at the end, those of its classes here.
   const auto slope_at = [&](int c, int v, const Probability<A>& x, A t) {
-    if constexpr (!kEveryTerm) return slopes[c].at(t, t != 0 ? -x.complement : x.p);
     const A own = tile.own_share(c, v, slopes[c].at(in, t, difference(x, t), A(0)));
     if (in.overlap != Overlap::wasserstein || tile.voxels[v].weight == 0) return own;
     return own + tile.cost_slope(slopes, c, v);
   };
-  const auto target = [&](int c, int v) -> A {
-    if constexpr (kEveryTerm) return tile.target(c, v, nullptr);
-    return tile.voxels[v].class_index == c ? 1 : 0;
-  };
   // What E, U and F add, under either activation.
   const auto entropy_at = [&](int c, int v, const Probability<A>& x, A t) -> A {
-    if constexpr (!kEveryTerm) return 0;
     const TermFactors<A> of = term_factors<A>(in, c);
     if (softmax) return tile.own_share(c, v, slopes[c].under_softmax(in, x, t, of));
     return sigmoid ? tile.own_share(c, v, slopes[c].under_sigmoid(in, x, t, difference(x, t), of)) : 0;
@@ -343,7 +315,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
           for (int j = 0; j < kPack; j++) {
             if (v + j >= tile.count) break;
             const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
-            const A t = target(c, v + j);
+            const A t = tile.target(c, v + j, nullptr);
             mean[j] += x.p * slope_at(c, v + j, x, t) - entropy_at(c, v + j, x, t);
           }
         });
@@ -358,7 +330,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
           A w = tile.voxels[v + j].weight;
           if (tile.has_own_weights() && !in.mixes_classes() && tile.weight(c, v + j) == 0) w = 0;
           const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
-          const A t = target(c, v + j), dp = slope_at(c, v + j, x, t), q = entropy_at(c, v + j, x, t);
+          const A t = tile.target(c, v + j, nullptr), dp = slope_at(c, v + j, x, t), q = entropy_at(c, v + j, x, t);
           const A dz = softmax ? x.p * (dp - mean[j]) - q : sigmoid ? dp * (x.p * x.complement) + q : dp;
           values[j] = w == 0 ? 0 : w * dz;
         }
@@ -371,11 +343,11 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P, kEveryTerm>)
 
 /// dL/dt of a dense target. slopes: [groups, C].
 template <class P, int kPack>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P, true>)
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     tile_target_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                                 GradientOut out) {
   using A = Accumulator<P>;
-  Tile<P, kPack, true> tile(in, shape, 1);
+  Tile<P, kPack> tile(in, shape, 1);
   if (!pooled) slopes += tile.n * in.classes;
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
     __syncthreads();  // every thread has read the tile before
