@@ -205,6 +205,8 @@ export interface NativeCount {
   headWeight: NativeMemory | undefined;
   headBias: NativeMemory | undefined;
   headType: number;
+  /** Of the samples, '' for none: samples of one name are one sample. Not read by a device. */
+  names: string[] | undefined;
 }
 
 /** What linear logits predict. */
@@ -243,16 +245,23 @@ export interface NativeCounts {
   /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
   countAsync(...count: InOrder<NativeCount>): Promise<void>;
   /** Adds what a device has written to the `counts` of NativeCount. Throws as count() does. */
-  add(counts: BigInt64Array, samples: number, mayBeOneHot: boolean): void;
+  add(counts: BigInt64Array, samples: number, mayBeOneHot: boolean, names?: string[]): void;
   /** The same off the event loop. */
-  addAsync(counts: BigInt64Array, samples: number, mayBeOneHot: boolean): Promise<void>;
+  addAsync(
+    counts: BigInt64Array,
+    samples: number,
+    mayBeOneHot: boolean,
+    names?: string[],
+  ): Promise<void>;
   merge(other: NativeCounts): void;
   reset(): void;
   /** Replaces all. */
-  set(samples: number, cells: Float64Array, rows: Float64Array): void;
+  set(samples: number, cells: Float64Array, rows: Float64Array, names?: string[]): void;
   /** Returns the number of samples. Writes cells and rows, if there is room for the rows of so many samples. */
   read(cells?: Float64Array, rows?: Float64Array): number;
-  /** Writes TN, FP, FN and TP of each class, [C,4]. */
+  /** Of the samples, '' for none. */
+  names(): string[];
+  /** Writes TN, FP, FN and TP of each class, [C,4]; with regions of each of them, with thresholds [thresholds,C,4]. */
   classes(to: Float64Array): void;
   /** Writes the cells of the classes, [C,C]; not for decision threshold. */
   confusion(to: Float64Array): void;
@@ -392,11 +401,13 @@ export interface NativeSurfaces {
   elements: boolean;
   /** Of the quantile: from 0 to 1. */
   fraction: number;
-  /** float64 [C], or none. */
+  /** float64 [C] or [regions], or none. */
   tolerances: Float64Array | undefined;
   /** 0: boundaries are not compared. */
   boundaryWidth: number;
-  /** Written, in shared memory: the numbers of native/cpu/surface/measure.h, [N,C,14]. */
+  /** The classes of each region that is measured, in place of the classes; or none. */
+  regions: number[][] | undefined;
+  /** Written, in shared memory: the numbers of native/cpu/surface/measure.h, [N,C,14], or [N,regions,14]. */
   rows: Float64Array;
 }
 
@@ -414,7 +425,14 @@ export interface NativeStrategy {
 export interface Binding {
   contract: NativeContract;
   Loss: new (options: NativeLossOptions) => NativeLoss;
-  Counts: new (decision: number, classes: number, bySample: boolean) => NativeCounts;
+  /** regions: the classes of each. thresholds: of decision threshold, in place of NativeCount.threshold. */
+  Counts: new (
+    decision: number,
+    classes: number,
+    bySample: boolean,
+    regions?: number[][],
+    thresholds?: number[],
+  ) => NativeCounts;
   resampleNearest(...resampling: InOrder<NativeResampling>): void;
   predictLinear(...prediction: InOrder<NativePrediction>): void;
   setThreads(count: number): void;

@@ -57,6 +57,7 @@ export type {
   ScalesValue,
 } from './losses/scales-options.js';
 export { TverskyLoss } from './losses/tversky.js';
+export type { CountOptions } from './metrics/count-batch.js';
 export type { ClassCounts } from './metrics/counts.js';
 export type { SurfaceUpdateOptions } from './metrics/measure-batch.js';
 export type { MetricsOptions } from './metrics/options.js';

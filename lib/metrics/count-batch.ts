@@ -6,6 +6,7 @@ import { checkWeightDType, Geometry } from '../calls/shapes.js';
 import {
   cannotCombine,
   checkKeys,
+  needs,
   rangeError,
   sameShape,
   sameShapeWithout,
@@ -30,7 +31,17 @@ import {
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
 import { checkClassesOnDevice, countOnDevice, countOnDeviceAsync } from './count-on-device.js';
 import { callCount } from './native-count.js';
-import type { ResolvedMetrics } from './options.js';
+import { type ResolvedMetrics, thresholdList } from './options.js';
+import { checkSampleNames, memberLists } from './regions.js';
+
+/** The options of {@link SegmentationMetrics.update}. */
+export interface CountOptions extends CallOptions {
+  /**
+   * The name of the samples of this batch, for reports: one for all, or an array of one for each. All samples of one name,
+   * in any number of batches, are counted as one sample, as the tiles of one case are. Needs aggregate `'samples'`.
+   */
+  sample?: string | readonly string[];
+}
 
 /** N, S and the kind of the target. */
 type Fit = Pick<Geometry, 'samples' | 'voxels' | 'labels' | 'weightOfClasses'>;
@@ -45,17 +56,29 @@ export interface PreparedCount {
 /** Counts batches into the counts that it holds. */
 export class BatchCounter {
   readonly counts: NativeCounts;
-  /** Numbers of all samples together: [C+1, C+1] or, for decision `'threshold'`, [C, 2, 2]; see native/math/counts.h. */
+  /**
+   * Numbers of all samples together: [C+1, C+1] or, for decision `'threshold'`, [C, 2, 2] for each threshold; see
+   * native/math/counts.h.
+   */
   readonly cells: number;
   readonly #options: ResolvedMetrics;
   readonly #geometry: Geometry;
 
   constructor(options: ResolvedMetrics) {
-    const { classes, decision, layout, ignoreIndex, aggregate } = options;
+    const { classes, decision, layout, ignoreIndex, aggregate, regions } = options;
     this.#options = options;
-    this.cells = decision === 'threshold' ? 4 * classes : (classes + 1) ** 2;
+    const thresholds = thresholdList(options);
+    this.cells =
+      decision === 'threshold' ? 4 * classes * (thresholds?.length ?? 1) : (classes + 1) ** 2;
     this.counts = callNative(
-      () => new native.Counts(Decision[decision], classes, aggregate === 'samples'),
+      () =>
+        new native.Counts(
+          Decision[decision],
+          classes,
+          aggregate === 'samples',
+          memberLists(regions),
+          thresholds && [...thresholds],
+        ),
     );
     this.#geometry = new Geometry({
       channelsLast: layout === 'channels-last',
@@ -64,7 +87,7 @@ export class BatchCounter {
     });
   }
 
-  count(x: Predictions, y: TensorLike, options: CallOptions): void {
+  count(x: Predictions, y: TensorLike, options: CountOptions): void {
     this.countPrepared(this.prepare(x, y, options));
   }
 
@@ -79,7 +102,7 @@ export class BatchCounter {
   }
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
-  countAsync(x: Predictions, y: TensorLike, options: CallOptions): Promise<void> {
+  countAsync(x: Predictions, y: TensorLike, options: CountOptions): Promise<void> {
     return this.countPreparedAsync(this.prepare(x, y, options));
   }
 
@@ -93,8 +116,8 @@ export class BatchCounter {
   }
 
   /** Checks the arguments of a batch. */
-  prepare(predictions: Predictions, target: TensorLike, options: CallOptions): PreparedCount {
-    checkKeys(options, 'options', ['weight']);
+  prepare(predictions: Predictions, target: TensorLike, options: CountOptions): PreparedCount {
+    checkKeys(options, 'options', ['weight', 'sample']);
     const { decision } = this.#options;
     const maps = decision === 'labels';
     const linear = predictions instanceof LinearLogits ? predictions : undefined;
@@ -112,12 +135,18 @@ export class BatchCounter {
         ? undefined
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
     const { classes, layout, threshold = 0, ignoreIndex, aggregate } = this.#options;
+    if (options.sample !== undefined && aggregate === 'global') {
+      throw needs('sample', "aggregate 'samples'");
+    }
     const shaped = linear?.shaped(layout === 'channels-last', 'predictions');
     const { samples, voxels, labels, weightOfClasses } = this.#fit(shaped ?? x, x, y, w);
-    if (device.kind === 'cuda') checkClassesOnDevice(device, this.#options.classes, this.cells);
+    if (device.kind === 'cuda') {
+      checkClassesOnDevice(device, classes, this.cells);
+      this.#refuseOnDevice(device);
+    }
     const native: NativeCount = {
       decision: Decision[decision],
-      threshold,
+      threshold: typeof threshold === 'number' ? threshold : (threshold[0] as number),
       samples,
       classes,
       voxels,
@@ -139,6 +168,7 @@ export class BatchCounter {
       headWeight: linear && memoryOf(linear.weight),
       headBias: linear?.bias && memoryOf(linear.bias),
       headType: linear === undefined ? 0 : codeOf(linear.weight.dtype),
+      names: checkSampleNames(options.sample, samples),
     };
     return { native, device, shape: (shaped ?? x).shape };
   }
@@ -183,12 +213,26 @@ export class BatchCounter {
     });
   }
 
+  /** What only the host counts. */
+  #refuseOnDevice(device: Device): void {
+    const { aggregate, regions } = this.#options;
+    const what =
+      thresholdList(this.#options) !== undefined
+        ? 'a list of thresholds is'
+        : regions !== undefined && aggregate === 'samples' && 'regions of samples are';
+    if (!what) return;
+    throw new TypeError(
+      `Expected a tensor on cpu for predictions, as ${what} counted there, but received one on ${device}: use to('cpu')`,
+    );
+  }
+
   /** Predictions that are decided already: masks of 0 and 1. */
   #checkMasks({ dtype, device }: Tensor): void {
     const { decision, threshold = 0 } = this.#options;
-    if (decision === 'threshold' && (threshold < 0 || threshold >= 1)) {
+    const wrong = [threshold].flat().find((one) => one < 0 || one >= 1);
+    if (decision === 'threshold' && wrong !== undefined) {
       const name = `threshold, as predictions are masks (${dtype}),`;
-      throw rangeError('a number from 0 to below 1', name, threshold);
+      throw rangeError('a number from 0 to below 1', name, wrong);
     }
     if (device.kind === 'cpu' || dtype === 'uint8') return;
     throw new TypeError(

@@ -31,7 +31,7 @@ export function countOnDevice(
   const counts = enqueue(device, call, cells);
   try {
     const words = counts.readSync() as BigInt64Array;
-    to.add(words, call.samples, call.mayBeOneHot);
+    to.add(words, call.samples, call.mayBeOneHot, call.names);
   } finally {
     counts.dispose();
   }
@@ -53,7 +53,7 @@ export function countOnDeviceAsync(
       return counts.storage.buffer.read(words);
     })
     .finally(() => counts.dispose())
-    .then((words) => to.addAsync(words, call.samples, call.mayBeOneHot));
+    .then((words) => to.addAsync(words, call.samples, call.mayBeOneHot, call.names));
 }
 
 function enqueue(device: Device, call: NativeCount, cells: number): Tensor {

@@ -9,6 +9,7 @@ import { floatsOrLabels, labels } from '../tensors/dtype.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter, type PreparedCount } from './count-batch.js';
 import { callCount } from './native-count.js';
+import { checkSampleNames, memberLists, scoredCount } from './regions.js';
 import { checkSpacing, type ResolvedSurface } from './surface-options.js';
 import { numbersPerRow } from './surface-scores.js';
 
@@ -16,9 +17,24 @@ import { numbersPerRow } from './surface-scores.js';
 export interface SurfaceUpdateOptions {
   /** The spacing of this batch's voxels, in place of {@link SurfaceOptions.spacing}. */
   spacing?: readonly number[];
+  /**
+   * The name of the batch's sample, for reports, or an array of one for each. It must be new: surfaces of the tiles of a case
+   * are not those of the case, so tiles are to be put together first.
+   */
+  sample?: string | readonly string[];
 }
 
-/** Measures batches for metrics of these options. The result is the numbers of each sample and class, [N, C, 14]. */
+export type CheckNames = (names: readonly string[]) => void;
+
+/** A batch that was measured. */
+export interface MeasuredBatch {
+  /** The numbers of each sample and class or region, [N, C, 14]. */
+  readonly rows: Float64Array;
+  /** Of the samples, '' for none. */
+  readonly names: readonly string[];
+}
+
+/** Measures batches for metrics of these options. */
 export class BatchMeasurer {
   readonly #options: ResolvedSurface;
   /** Counts what is measured, because counting finds every value that is out of range. */
@@ -26,40 +42,53 @@ export class BatchMeasurer {
   readonly #tolerances: Float64Array | undefined;
 
   constructor(options: ResolvedSurface) {
-    const { classes, tolerance } = options;
+    const { tolerance } = options;
     this.#options = options;
     this.#counter = new BatchCounter({ ...options, aggregate: 'global' });
     this.#tolerances =
       typeof tolerance === 'number'
-        ? new Float64Array(classes).fill(tolerance)
+        ? new Float64Array(scoredCount(options)).fill(tolerance)
         : tolerance && Float64Array.from(tolerance);
   }
 
-  measure(x: TensorLike, y: TensorLike, options: SurfaceUpdateOptions): Float64Array {
-    const { prepared, surfaces } = this.#prepare(x, y, options);
+  /** checkNames: throws for names that are not new. */
+  measure(
+    x: TensorLike,
+    y: TensorLike,
+    options: SurfaceUpdateOptions,
+    checkNames: CheckNames,
+  ): MeasuredBatch {
+    const { prepared, surfaces, names } = this.#prepare(x, y, options);
+    checkNames(names);
     this.#counter.countPrepared(prepared);
     callNative(() => callSurfaces(native, 'measureSurfaces', prepared.native, surfaces));
-    return surfaces.rows;
+    return { rows: surfaces.rows, names };
   }
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
-  measureAsync(x: TensorLike, y: TensorLike, options: SurfaceUpdateOptions): Promise<Float64Array> {
-    const { prepared, surfaces } = this.#prepare(x, y, options);
+  measureAsync(
+    x: TensorLike,
+    y: TensorLike,
+    options: SurfaceUpdateOptions,
+    checkNames: CheckNames,
+  ): Promise<MeasuredBatch> {
+    const { prepared, surfaces, names } = this.#prepare(x, y, options);
+    checkNames(names);
     // Both at once, because both read the arrays as they are now.
     const counted = this.#counter.countPreparedAsync(prepared);
     const measured = callNativeAsync(() =>
       callSurfaces(native, 'measureSurfacesAsync', prepared.native, surfaces),
     );
-    return Promise.all([counted, measured]).then(() => surfaces.rows);
+    return Promise.all([counted, measured]).then(() => ({ rows: surfaces.rows, names }));
   }
 
   #prepare(
     x: TensorLike,
     y: TensorLike,
     options: SurfaceUpdateOptions,
-  ): { prepared: PreparedCount; surfaces: NativeSurfaces } {
-    checkKeys(options, 'options', ['spacing']);
-    const { decision, surface, percentile, boundaryDistance = 0 } = this.#options;
+  ): { prepared: PreparedCount; surfaces: NativeSurfaces; names: readonly string[] } {
+    checkKeys(options, 'options', ['spacing', 'sample']);
+    const { decision, surface, percentile, boundaryDistance = 0, regions } = this.#options;
     const { device } = toTensor(x, 'predictions', decision === 'labels' ? labels : floatsOrLabels);
     if (device.kind !== 'cpu') {
       throw new TypeError(
@@ -68,8 +97,8 @@ export class BatchMeasurer {
     }
     const prepared = this.#counter.prepare(x, y, {});
     const sizes = this.#spatial(prepared.shape);
-    const { samples, classes } = prepared.native;
-    const numbers = samples * classes * numbersPerRow;
+    const { samples } = prepared.native;
+    const numbers = samples * scoredCount(this.#options) * numbersPerRow;
     const surfaces = {
       sizes,
       spacing: this.#spacing(sizes, options.spacing),
@@ -77,9 +106,11 @@ export class BatchMeasurer {
       fraction: percentile / 100,
       tolerances: this.#tolerances,
       boundaryWidth: boundaryDistance,
+      regions: memberLists(regions),
       rows: makeTensorData('float64', numbers, true) as Float64Array,
     };
-    return { prepared, surfaces };
+    const names = checkSampleNames(options.sample, samples) ?? Array<string>(samples).fill('');
+    return { prepared, surfaces, names };
   }
 
   #spatial(shape: readonly number[]): number[] {
@@ -108,9 +139,9 @@ export function callSurfaces<Method extends 'measureSurfaces' | 'measureSurfaces
   addon: Pick<Binding, Method>,
   method: Method,
   count: NativeCount,
-  { sizes, spacing, elements, fraction, tolerances, boundaryWidth, rows }: NativeSurfaces,
+  { sizes, spacing, elements, fraction, tolerances, boundaryWidth, regions, rows }: NativeSurfaces,
 ): ReturnType<Binding[Method]> {
-  const more = [sizes, spacing, elements, fraction, tolerances, boundaryWidth, rows];
+  const more = [sizes, spacing, elements, fraction, tolerances, boundaryWidth, regions, rows];
   const all = {
     count: (...values: unknown[]) => addon[method](...(values as never[]), ...(more as never[])),
   };

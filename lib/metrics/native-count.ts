@@ -30,5 +30,6 @@ export function callCount<
     count.headWeight,
     count.headBias,
     count.headType,
+    count.names,
   ) as ReturnType<Addon[Method]>;
 }

@@ -15,6 +15,7 @@ import {
   metricsAbsentPolicies,
 } from '../common/shared-options.js';
 import { Decision, namesOf } from '../native/codes.js';
+import { checkClassNames, checkRegions, type Regions } from './regions.js';
 
 const decisions = namesOf(Decision);
 const aggregates = ['global', 'samples'] as const;
@@ -34,14 +35,26 @@ export interface MetricsOptions {
    * directly: use 0.5 for probabilities, 0 for the logits of a sigmoid. Between 0 and 1 it is for probabilities, and floats
    * outside [0, 1] are refused; a higher threshold for logits is subtracted from them. Rounded to float32 unless the
    * predictions are float64.
+   *
+   * A list of thresholds counts for all of them while it reads the predictions once; {@link SegmentationMetrics.at} has the
+   * scores of each. Not with tensors on a GPU.
    */
-  threshold?: number;
+  threshold?: number | readonly number[];
   /**
    * `'global'`: adds the counts of all samples and computes scores from the sums. `'samples'`: computes the scores of each
    * sample, then their mean over the samples in which the class is counted; this keeps 4 numbers per sample and class.
    * Default `'global'`.
    */
   aggregate?: 'global' | 'samples';
+  /** The names of the classes in reports, all different. Default their numbers. */
+  classNames?: readonly string[];
+  /**
+   * Unions of classes that are scored in place of the single classes, by name; they may overlap, and a class may be in none.
+   * Whatever is "of each class" is of each region then, in the order of this object. For BraTS: `{ whole: [1, 2, 3], core: [1,
+   * 3], enhancing: [3] }`. Refused for decision `'threshold'`, whose classes may overlap already, and for `background: false`.
+   * With aggregate `'samples'` not for tensors on a GPU. Default: none.
+   */
+  regions?: Regions;
   /**
    * The score of a class with no target voxels; NaN means that averages leave it out. Specificity and accuracy always follow
    * their formula. Default `'skip'`.
@@ -73,7 +86,8 @@ export interface MetricsOptions {
 
 /** {@link MetricsOptions} with their defaults. */
 export type ResolvedMetrics = Readonly<
-  Required<Omit<MetricsOptions, 'ignoreIndex' | 'threshold'>> & MetricsOptions
+  Required<Omit<MetricsOptions, 'ignoreIndex' | 'threshold' | 'classNames' | 'regions'>> &
+    MetricsOptions
 >;
 
 export const metricsOptionKeys: readonly (keyof MetricsOptions)[] = [
@@ -81,6 +95,8 @@ export const metricsOptionKeys: readonly (keyof MetricsOptions)[] = [
   'decision',
   'threshold',
   'aggregate',
+  'classNames',
+  'regions',
   'absent',
   'background',
   'ignoreIndex',
@@ -91,7 +107,7 @@ export const metricsOptionKeys: readonly (keyof MetricsOptions)[] = [
 export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
   if (options === undefined) throw typeError('an object', 'options', options);
   checkKeys(options, 'options', metricsOptionKeys);
-  const { threshold } = options;
+  const { threshold, classNames, regions } = options;
   const ignoreIndex = checkIgnoreIndex(options.ignoreIndex);
   const classes = checkInteger(options.classes, 'classes', 1, 65_536);
   const decision = checkOneOf(options.decision, 'decision', decisions, 'argmax');
@@ -100,10 +116,13 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
       "Expected 2 or more for classes, as decision is 'argmax', but received 1: use decision 'threshold'",
     );
   }
-  checkThreshold(threshold, decision);
+  if (threshold !== undefined || decision === 'threshold') checkThreshold(threshold, decision);
   const background = checkFlag(options.background, 'background', true);
   if (!background && classes === 1) {
     throw new RangeError('Expected 2 or more for classes, as background is false, but received 1');
+  }
+  if (!background && regions !== undefined) {
+    throw cannotCombine('background: false', 'regions', 'leave class 0 out of the regions');
   }
   return Object.freeze({
     classes,
@@ -112,22 +131,40 @@ export function resolveMetrics(options: MetricsOptions): ResolvedMetrics {
     absent: checkOneOf(options.absent, 'absent', metricsAbsentPolicies, 'skip'),
     background,
     layout: checkLayout(options.layout),
-    ...(threshold !== undefined && { threshold }),
+    ...(classNames !== undefined && { classNames: checkClassNames(classNames, classes) }),
+    ...(regions !== undefined && { regions: checkRegions(regions, classes, decision) }),
+    ...(threshold !== undefined && {
+      threshold: typeof threshold === 'number' ? threshold : Object.freeze([...threshold]),
+    }),
     ...(ignoreIndex !== undefined && { ignoreIndex }),
   });
 }
 
 function checkThreshold(threshold: unknown, decision: string): void {
   if (decision !== 'threshold') {
-    if (threshold === undefined) return;
     throw cannotCombine('threshold', `decision '${decision}'`, "use decision 'threshold'");
   }
+  if (!Array.isArray(threshold)) {
+    checkOneThreshold(threshold, 'threshold');
+    return;
+  }
+  if (threshold.length === 0 || new Set(threshold).size !== threshold.length) {
+    throw rangeError('different numbers, one or more,', 'threshold', threshold);
+  }
+  for (const [i, one] of [...threshold].entries()) checkOneThreshold(one, `threshold[${i}]`);
+}
+
+function checkOneThreshold(threshold: unknown, name: string): void {
   if (typeof threshold !== 'number') {
     throw typeError(
       "a number (0.5 for probabilities, 0 for logits), as decision is 'threshold',",
-      'threshold',
+      name,
       threshold,
     );
   }
-  if (!Number.isFinite(threshold)) throw rangeError('a finite number', 'threshold', threshold);
+  if (!Number.isFinite(threshold)) throw rangeError('a finite number', name, threshold);
 }
+
+/** The thresholds of a list; else none. */
+export const thresholdList = ({ threshold }: MetricsOptions): readonly number[] | undefined =>
+  typeof threshold === 'number' ? undefined : threshold;

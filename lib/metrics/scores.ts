@@ -91,14 +91,15 @@ function pool(classes: readonly ClassCounts[]): ClassCounts {
 }
 
 /** The mean of the numbers that are not NaN; NaN when there are none, or when their weights are 0. */
-export function mean(values: readonly number[], weights?: readonly number[]): number {
+export function mean(values: ArrayLike<number>, weights?: readonly number[]): number {
   let sum = 0;
   let total = 0;
-  values.forEach((value, i) => {
-    if (Number.isNaN(value)) return;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (Number.isNaN(value)) continue;
     const weight = weights === undefined ? 1 : (weights[i] as number);
     sum += weight * value;
     total += weight;
-  });
+  }
   return sum / total; // 0/0 is NaN
 }

@@ -1,4 +1,3 @@
-import type { CallOptions } from '../calls/options.js';
 import {
   cannotCombine,
   checkInteger,
@@ -8,6 +7,7 @@ import {
   needs,
   none,
   rangeError,
+  showShape,
   typeError,
 } from '../common/check.js';
 import { checkJsonSize } from '../common/json.js';
@@ -16,9 +16,16 @@ import type { Predictions } from '../head/linear-logits.js';
 import { callNative } from '../native/translate-error.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
-import { BatchCounter } from './count-batch.js';
+import { BatchCounter, type CountOptions } from './count-batch.js';
 import { type ClassCounts, checkCounts, toClassCounts } from './counts.js';
-import { type MetricsOptions, type ResolvedMetrics, resolveMetrics } from './options.js';
+import { checkOther, checkSameOptions, roomFor, writeMeans } from './dataset.js';
+import {
+  type MetricsOptions,
+  type ResolvedMetrics,
+  resolveMetrics,
+  thresholdList,
+} from './options.js';
+import { checkStateNames, scoredCount, scoredNames } from './regions.js';
 import {
   type Average,
   average,
@@ -35,11 +42,16 @@ export interface MetricsState {
   readonly samples: number;
   /**
    * The counts of all samples. The confusion matrix [C+1, C+1]: targets in rows, predictions in columns, the last row and
-   * column for voxels of no class. For decision `'threshold'` TN, FP, FN and TP of each class, [C, 2, 2].
+   * column for voxels of no class. For decision `'threshold'` TN, FP, FN and TP of each class, [C, 2, 2], for each threshold.
    */
   readonly counts: readonly number[];
-  /** TN, FP, FN and TP of every sample and class, [samples, C, 4], for aggregate `'samples'`; else empty. */
+  /**
+   * TN, FP, FN and TP of every sample and class or region, [samples, C, 4], with a list of thresholds [samples, thresholds, C,
+   * 4], for aggregate `'samples'`; else empty.
+   */
   readonly perSample: readonly number[];
+  /** The names of the samples, '' for none. Left out where no sample has a name. */
+  readonly names?: readonly string[];
 }
 
 /**
@@ -77,9 +89,22 @@ export class SegmentationMetrics {
     this.#counter = new BatchCounter(this.#options);
   }
 
-  /** The number of samples counted since the metrics were made or {@link SegmentationMetrics.reset}. */
+  /**
+   * The number of samples counted since the metrics were made or {@link SegmentationMetrics.reset}. Samples of one name are
+   * one sample.
+   */
   get samples(): number {
     return callNative(() => this.#counter.counts.read());
+  }
+
+  /** The names of the samples, in the order of {@link SegmentationMetrics.perSample}; '' for a sample without a name. */
+  get sampleNames(): string[] {
+    return callNative(() => this.#counter.counts.names());
+  }
+
+  /** The names of the classes or regions, in the order of {@link SegmentationMetrics.perClass}. */
+  get classNames(): readonly string[] {
+    return scoredNames(this.#options);
   }
 
   /**
@@ -93,11 +118,11 @@ export class SegmentationMetrics {
    *   predictions, with values from 0 to 1: a voxel's class is that of its largest value, or no class when all are 0; for
    *   `'threshold'` a voxel has each class whose value is above 0.5. With one class: a 0/1 mask. For decision `'labels'`:
    *   class indices in the shape of the predictions.
-   * @param options `weight`: voxels of weight 0 are left out, all others count once.
+   * @param options `weight`: voxels of weight 0 are left out, all others count once. `sample`: the name of the samples.
    * @throws TypeError, RangeError for arguments that do not fit, such as one-hot masks for decision `'labels'`; WarpDiceError
    *   ERR_LABEL_RANGE, ERR_DISPOSED
    */
-  update(predictions: Predictions, target: TensorLike, options: CallOptions = none): this {
+  update(predictions: Predictions, target: TensorLike, options: CountOptions = none): this {
     this.#counter.count(predictions, target, options);
     return this;
   }
@@ -112,39 +137,37 @@ export class SegmentationMetrics {
   updateAsync(
     predictions: Predictions,
     target: TensorLike,
-    options: CallOptions = none,
+    options: CountOptions = none,
   ): Promise<this> {
     return this.#counter.countAsync(predictions, target, options).then(() => this);
   }
 
   /**
-   * Returns the score of every class, [C]; NaN for a class that is not counted, see `absent`. For aggregate `'samples'` it
-   * is the mean over the samples in which the class is counted.
+   * Returns the score of every class or region, [C]; NaN for one that is not counted, see `absent`. For aggregate `'samples'`
+   * it is the mean over the samples in which it is counted.
    *
    * @param options `out`: an array for the result, [C]; default a new array
+   * @throws TypeError for a list of thresholds, as all scores: use {@link SegmentationMetrics.at}
    */
   perClass(name: ScoreName, options: { out?: Float64Array } = none): Float64Array {
     expectOneOf(name, 'name', scoreNames);
-    const { absent, aggregate, classes } = this.#options;
-    const scores = roomFor(options, classes);
-    if (aggregate === 'global') {
-      scores.set(this.counts().map((counts) => score(name, counts, absent)));
-      return scores;
-    }
-    const samples = this.#sampleCounts();
-    for (let c = 0; c < classes; c++)
-      scores[c] = mean(samples.map((sample) => score(name, sample[c] as ClassCounts, absent)));
+    this.#expectOneThreshold('perClass');
+    const { absent, aggregate } = this.#options;
+    const scores = roomFor(options, this.#scored);
+    if (aggregate === 'samples') return writeMeans(this.perSample(name), scores);
+    scores.set(this.counts().map((counts) => score(name, counts, absent)));
     return scores;
   }
 
   /**
-   * Returns the score of every sample and class, [samples, C], in the order in which the samples were counted; NaN for a
-   * class that is not counted.
+   * Returns the score of every sample and class or region, [samples, C], in the order in which the samples were counted first
+   * ({@link SegmentationMetrics.sampleNames}); NaN where it is not counted.
    *
    * @throws TypeError for aggregate `'global'`, which keeps no counts of single samples
    */
   perSample(name: ScoreName): Float64Array {
     expectOneOf(name, 'name', scoreNames);
+    this.#expectOneThreshold('perSample');
     const { absent, aggregate } = this.#options;
     if (aggregate === 'global') {
       throw needs('perSample()', "aggregate 'samples'");
@@ -159,6 +182,7 @@ export class SegmentationMetrics {
    */
   average(name: ScoreName, how?: Average): number {
     expectOneOf(name, 'name', scoreNames);
+    this.#expectOneThreshold('average');
     const average_ = checkOneOf(how, 'how', averages, 'macro');
     const { absent, aggregate, background } = this.#options;
     const counted = (sample: readonly ClassCounts[]) => (background ? sample : sample.slice(1));
@@ -169,11 +193,39 @@ export class SegmentationMetrics {
     return mean(samples.map((sample) => average(name, sample, absent, average_)));
   }
 
-  /** Returns TP, FP, FN and TN of every class over all samples. */
+  /** Returns TP, FP, FN and TN of every class or region over all samples. */
   counts(): ClassCounts[] {
-    const counts = float64s(this.#options.classes * 4);
+    this.#expectOneThreshold('counts');
+    const counts = float64s(this.#scored * 4);
     callNative(() => this.#counter.counts.classes(counts));
-    return toClassCounts(counts, this.#options.classes);
+    return toClassCounts(counts, this.#scored);
+  }
+
+  /**
+   * Returns metrics of one threshold of the list, with what was counted for it until now.
+   *
+   * @example
+   * const metrics = new SegmentationMetrics({ classes: 1, decision: 'threshold', threshold: [0.2, 0.5, 0.8] });
+   * const probabilities = Tensor.from(Float32Array.of(0.9, 0.6, 0.3, 0.1), [1, 1, 4]);
+   * metrics.update(probabilities, Tensor.from(Uint8Array.of(1, 1, 0, 0), [1, 4]));
+   * metrics.at(0.2).average('dice'); // 4/5: two of the three that are above 0.2
+   * metrics.at(0.5).average('dice'); // 1
+   * metrics.at(0.8).average('dice'); // 2/3
+   *
+   * @throws TypeError for metrics without a list of thresholds, RangeError for a threshold that is not in it
+   */
+  at(threshold: number): SegmentationMetrics {
+    const list = thresholdList(this.#options);
+    if (list === undefined) throw needs('at()', 'a list for the option threshold');
+    const k = list.indexOf(threshold);
+    if (k < 0) throw rangeError(`one of ${showShape(list)}`, 'threshold', threshold);
+    const { counts, perSample, samples, names } = this.#read();
+    const size = 4 * this.#options.classes;
+    const rows = perSample.filter((_, i) => Math.floor(i / size) % list.length === k);
+    const one = new SegmentationMetrics({ ...this.#options, threshold });
+    const cells = counts.subarray(k * size, (k + 1) * size);
+    callNative(() => one.#counter.counts.set(samples, cells, rows, names));
+    return one;
   }
 
   /**
@@ -198,21 +250,13 @@ export class SegmentationMetrics {
   }
 
   /**
-   * Adds the counts of `other`, such as another worker's part of the dataset.
+   * Adds the counts of `other`, such as another worker's part of the dataset. Samples of the same name become one.
    *
    * @throws TypeError, RangeError when `other` has other options
    */
   merge(other: SegmentationMetrics): this {
-    if (!(other instanceof SegmentationMetrics))
-      throw typeError('SegmentationMetrics', 'other', other);
-    if (!SegmentationMetrics.#isWhole(other)) {
-      throw new TypeError(
-        'Expected SegmentationMetrics for other but received a Proxy of such: pass the metrics',
-      );
-    }
-    const [mine, theirs] = [JSON.stringify(this.#options), JSON.stringify(other.#options)];
-    if (mine !== theirs)
-      throw new RangeError(`Expected metrics of ${mine} for other but received those of ${theirs}`);
+    checkOther(other, SegmentationMetrics, SegmentationMetrics.#isWhole);
+    checkSameOptions(this.#options, other.#options);
     callNative(() => this.#counter.counts.merge(other.#counter.counts));
     return this;
   }
@@ -228,7 +272,7 @@ export class SegmentationMetrics {
    * @throws RangeError for more than 2^24 counts, as of 4096 classes
    */
   toJSON(): MetricsState {
-    const { samples, counts, perSample } = this.#read((numbers) =>
+    const { samples, counts, perSample, names } = this.#read((numbers) =>
       checkJsonSize(numbers, 'the counts in JSON', 'read them with confusion() or counts()'),
     );
     return {
@@ -236,20 +280,27 @@ export class SegmentationMetrics {
       samples,
       counts: Array.from(counts),
       perSample: Array.from(perSample),
+      ...(names.some((name) => name !== '') && { names }),
     };
   }
 
   /** Makes metrics from the result of {@link SegmentationMetrics.toJSON}. @throws TypeError, RangeError for anything else */
   static fromJSON(state: MetricsState): SegmentationMetrics {
-    checkKeys(state, 'state', ['options', 'samples', 'counts', 'perSample']);
+    checkKeys(state, 'state', ['options', 'samples', 'counts', 'perSample', 'names']);
     if (state === undefined) throw typeError('an object', 'state', state);
     const metrics = new SegmentationMetrics(state.options);
-    const { classes, aggregate } = metrics.#options;
     const samples = checkInteger(state.samples, 'state.samples', 0, Number.MAX_SAFE_INTEGER);
     const counts = checkCounts(state.counts, 'state.counts', metrics.#counter.cells);
-    const rows = aggregate === 'samples' ? samples : 0;
-    const perSample = checkCounts(state.perSample, 'state.perSample', rows * classes * 4);
-    callNative(() => metrics.#counter.counts.set(samples, counts, perSample));
+    const perSample = checkCounts(
+      state.perSample,
+      'state.perSample',
+      metrics.#rows(samples) * metrics.#scored * 4,
+    );
+    const names = checkStateNames(state.names, samples);
+    if (names !== undefined && metrics.#options.aggregate === 'global') {
+      throw needs('state.names', "aggregate 'samples'");
+    }
+    callNative(() => metrics.#counter.counts.set(samples, counts, perSample, names));
     return metrics;
   }
 
@@ -261,38 +312,44 @@ export class SegmentationMetrics {
     samples: number;
     counts: Float64Array;
     perSample: Float64Array;
+    names: string[];
   } {
-    const { classes, aggregate } = this.#options;
     for (;;) {
       const { samples } = this;
-      const rows = aggregate === 'samples' ? samples * classes * 4 : 0;
+      const rows = this.#rows(samples) * this.#scored * 4;
       check(this.#counter.cells + rows);
       const counts = float64s(this.#counter.cells);
       const perSample = float64s(rows);
       if (callNative(() => this.#counter.counts.read(counts, perSample)) === samples) {
-        return { samples, counts, perSample };
+        // Samples that were added since have no rows here.
+        return { samples, counts, perSample, names: this.sampleNames.slice(0, samples) };
       }
     }
   }
 
+  /** Of so many samples, how many have counts of their own. */
+  #rows(samples: number): number {
+    return this.#options.aggregate === 'samples' ? samples : 0;
+  }
+
+  /** How many classes or regions have counts; for a list of thresholds those of each. */
+  get #scored(): number {
+    return scoredCount(this.#options) * (thresholdList(this.#options)?.length ?? 1);
+  }
+
   /** [samples][C], for aggregate 'samples'. */
   #sampleCounts(): ClassCounts[][] {
-    const { classes } = this.#options;
     const { samples, perSample } = this.#read();
+    const size = this.#scored * 4;
     return Array.from({ length: samples }, (_, n) =>
-      toClassCounts(perSample.subarray(n * classes * 4, (n + 1) * classes * 4), classes),
+      toClassCounts(perSample.subarray(n * size, (n + 1) * size), this.#scored),
     );
+  }
+
+  #expectOneThreshold(method: string): void {
+    if (thresholdList(this.#options) === undefined) return;
+    throw needs(`${method}()`, 'one threshold, as the metrics of at(threshold) have');
   }
 }
 
 const float64s = (length: number) => makeArray('float64', length) as Float64Array;
-
-/** The caller's array of that length, or a new one. */
-function roomFor(options: { out?: Float64Array }, length: number): Float64Array {
-  checkKeys(options, 'options', ['out']);
-  const { out } = options;
-  if (out === undefined) return makeArray('float64', length) as Float64Array;
-  if (!(out instanceof Float64Array)) throw typeError('a Float64Array', 'out', out);
-  if (out.length !== length) throw rangeError(`${length} elements`, 'out', out);
-  return out;
-}

@@ -12,7 +12,9 @@ import { checkJsonSize } from '../common/json.js';
 import { guard } from '../common/own.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
-import { BatchMeasurer, type SurfaceUpdateOptions } from './measure-batch.js';
+import { checkOther, checkSameOptions, roomFor, writeMeans } from './dataset.js';
+import { BatchMeasurer, type MeasuredBatch, type SurfaceUpdateOptions } from './measure-batch.js';
+import { checkStateNames, scoredCount, scoredNames } from './regions.js';
 import { mean } from './scores.js';
 import { type ResolvedSurface, resolveSurface, type SurfaceOptions } from './surface-options.js';
 import {
@@ -27,8 +29,10 @@ import {
 export interface SurfaceState {
   readonly options: SurfaceOptions;
   readonly samples: number;
-  /** The numbers of each sample and class from which the scores are computed, [samples, C, 14]. */
+  /** The numbers of each sample and class or region from which the scores are computed, [samples, C, 14]. */
   readonly rows: readonly number[];
+  /** The names of the samples, '' for none. Left out where no sample has a name. */
+  readonly names?: readonly string[];
 }
 
 /**
@@ -59,8 +63,9 @@ export interface SurfaceState {
 export class SurfaceMetrics {
   readonly #options: ResolvedSurface;
   readonly #measurer: BatchMeasurer;
-  /** The numbers of each batch, [N, C, 14]. */
-  #batches: Float64Array[] = [];
+  #batches: MeasuredBatch[] = [];
+  /** Of the samples and of those that are being measured. */
+  #names = new Set<string>();
 
   static {
     guard(SurfaceMetrics, 'SurfaceMetrics', SurfaceMetrics.#isWhole);
@@ -78,8 +83,17 @@ export class SurfaceMetrics {
 
   /** The number of samples measured since the metrics were made or {@link SurfaceMetrics.reset}. */
   get samples(): number {
-    const numbers = this.#batches.reduce((sum, { length }) => sum + length, 0);
-    return numbers / this.#options.classes / numbersPerRow;
+    return this.#batches.reduce((sum, { names }) => sum + names.length, 0);
+  }
+
+  /** The names of the samples, in the order of {@link SurfaceMetrics.perSample}; '' for a sample without a name. */
+  get sampleNames(): string[] {
+    return this.#batches.flatMap(({ names }) => names);
+  }
+
+  /** The names of the classes or regions, in the order of {@link SurfaceMetrics.perClass}. */
+  get classNames(): readonly string[] {
+    return scoredNames(this.#options);
   }
 
   /**
@@ -88,11 +102,12 @@ export class SurfaceMetrics {
    *
    * @param predictions As for {@link SegmentationMetrics.update}, with two or three spatial axes.
    * @param target As for {@link SegmentationMetrics.update}.
-   * @param options `spacing`: that of this batch.
+   * @param options `spacing`: that of this batch. `sample`: the name of its sample.
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_LABEL_RANGE, ERR_DISPOSED
    */
   update(predictions: TensorLike, target: TensorLike, options: SurfaceUpdateOptions = none): this {
-    this.#batches.push(this.#measurer.measure(predictions, target, options));
+    const check = (names: readonly string[]) => this.#expectNew(names);
+    this.#add(this.#measurer.measure(predictions, target, options, check));
     return this;
   }
 
@@ -107,34 +122,36 @@ export class SurfaceMetrics {
     target: TensorLike,
     options: SurfaceUpdateOptions = none,
   ): Promise<this> {
-    return this.#measurer.measureAsync(predictions, target, options).then((rows) => {
-      this.#batches.push(rows);
-      return this;
-    });
+    const kept = this.#names;
+    let claimed: readonly string[] = [];
+    const claim = (names: readonly string[]) => {
+      this.#expectNew(names);
+      claimed = names;
+      for (const name of names) kept.add(name);
+    };
+    return this.#measurer.measureAsync(predictions, target, options, claim).then(
+      (batch) => {
+        this.#add(batch);
+        return this;
+      },
+      (error) => {
+        for (const name of claimed) kept.delete(name);
+        throw error;
+      },
+    );
   }
 
   /**
-   * Returns the mean score of every class over the samples in which it is counted, [C]; NaN when there are none.
+   * Returns the mean score of every class or region over the samples in which it is counted, [C]; NaN when there are none.
    *
    * @param options `out`: an array for the result, [C]; default a new array
    * @throws TypeError for `'surfaceDice'` without the option `tolerance`, and for `'boundaryIou'` without `boundaryDistance`
    */
   perClass(name: SurfaceScoreName, options: { out?: Float64Array } = none): Float64Array {
-    const scores = this.perSample(name);
-    const { classes } = this.#options;
-    const means = roomFor(options, classes);
-    for (let c = 0; c < classes; c++) {
-      means[c] = mean(
-        Array.from(
-          { length: scores.length / classes },
-          (_, n) => scores[n * classes + c] as number,
-        ),
-      );
-    }
-    return means;
+    return writeMeans(this.perSample(name), roomFor(options, scoredCount(this.#options)));
   }
 
-  /** Returns the score of every sample and class, [samples, C]; NaN where it is not counted. Errors as for {@link SurfaceMetrics.perClass}. */
+  /** Returns the score of every sample and class or region, [samples, C]; NaN where it is not counted. Errors as for {@link SurfaceMetrics.perClass}. */
   perSample(name: SurfaceScoreName): Float64Array {
     expectOneOf(name, 'name', surfaceScoreNames);
     const option = neededBy[name];
@@ -152,32 +169,28 @@ export class SurfaceMetrics {
    * {@link SurfaceMetrics.perClass}.
    */
   average(name: SurfaceScoreName): number {
-    const { background, classes } = this.#options;
-    return mean([...this.perSample(name)].filter((_, i) => background || i % classes !== 0));
+    const { background } = this.#options;
+    const scored = scoredCount(this.#options);
+    return mean(this.perSample(name).filter((_, i) => background || i % scored !== 0));
   }
 
   /**
    * Adds the samples of `other`, such as another worker's part of the dataset.
    *
-   * @throws TypeError, RangeError when `other` has other options
+   * @throws TypeError, RangeError when `other` has other options, or a sample of a name that is here too
    */
   merge(other: SurfaceMetrics): this {
-    if (!(other instanceof SurfaceMetrics)) throw typeError('SurfaceMetrics', 'other', other);
-    if (!SurfaceMetrics.#isWhole(other)) {
-      throw new TypeError(
-        'Expected SurfaceMetrics for other but received a Proxy of such: pass the metrics',
-      );
-    }
-    const [mine, theirs] = [JSON.stringify(this.#options), JSON.stringify(other.#options)];
-    if (mine !== theirs)
-      throw new RangeError(`Expected metrics of ${mine} for other but received those of ${theirs}`);
-    this.#batches = this.#batches.concat(other.#batches);
+    checkOther(other, SurfaceMetrics, SurfaceMetrics.#isWhole);
+    checkSameOptions(this.#options, other.#options);
+    this.#expectNew(other.sampleNames);
+    for (const batch of [...other.#batches]) this.#add(batch);
     return this;
   }
 
   /** Forgets all samples. */
   reset(): void {
     this.#batches = [];
+    this.#names = new Set();
   }
 
   /**
@@ -186,46 +199,54 @@ export class SurfaceMetrics {
    * @throws RangeError for more than 2^24 numbers
    */
   toJSON(): SurfaceState {
-    const { samples } = this;
-    const count = samples * this.#options.classes * numbersPerRow;
+    const { samples, sampleNames: names } = this;
+    const count = samples * this.#numbersPerSample;
     checkJsonSize(count, 'the numbers in JSON', 'read the scores with perSample()');
-    return { options: this.#options, samples, rows: Array.from(this.#rows()) };
+    return {
+      options: this.#options,
+      samples,
+      rows: Array.from(this.#rows()),
+      ...(names.some((name) => name !== '') && { names }),
+    };
   }
 
   /** Makes metrics from the result of {@link SurfaceMetrics.toJSON}. @throws TypeError, RangeError for anything else */
   static fromJSON(state: SurfaceState): SurfaceMetrics {
-    checkKeys(state, 'state', ['options', 'samples', 'rows']);
+    checkKeys(state, 'state', ['options', 'samples', 'rows', 'names']);
     if (state === undefined) throw typeError('an object', 'state', state);
     const metrics = new SurfaceMetrics(state.options);
     const samples = checkInteger(state.samples, 'state.samples', 0, Number.MAX_SAFE_INTEGER);
     const rows = checkNumbers(state.rows, 'state.rows');
-    const expected = samples * metrics.#options.classes * numbersPerRow;
+    const expected = samples * metrics.#numbersPerSample;
     if (rows.length !== expected) throw rangeError(`${expected} numbers`, 'state.rows', state.rows);
-    if (rows.length > 0) metrics.#batches.push(rows);
+    const names = checkStateNames(state.names, samples) ?? Array<string>(samples).fill('');
+    if (samples > 0) metrics.#add({ rows, names });
     return metrics;
+  }
+
+  #add(batch: MeasuredBatch): void {
+    this.#batches.push(batch);
+    for (const name of batch.names) this.#names.add(name);
+  }
+
+  #expectNew(names: readonly string[]): void {
+    const given = names.filter((name) => name !== '');
+    const known = given.find((name, i) => this.#names.has(name) || given.indexOf(name) !== i);
+    if (known !== undefined) throw rangeError('a new name', 'sample', known);
+  }
+
+  get #numbersPerSample(): number {
+    return scoredCount(this.#options) * numbersPerRow;
   }
 
   /** All numbers, [samples, C, 14]. */
   #rows(): Float64Array {
-    const rows = makeArray(
-      'float64',
-      this.#batches.reduce((sum, { length }) => sum + length, 0),
-    ) as Float64Array;
+    const rows = makeArray('float64', this.samples * this.#numbersPerSample) as Float64Array;
     let at = 0;
     for (const batch of this.#batches) {
-      rows.set(batch, at);
-      at += batch.length;
+      rows.set(batch.rows, at);
+      at += batch.rows.length;
     }
     return rows;
   }
-}
-
-/** The caller's array of that length, or a new one. */
-function roomFor(options: { out?: Float64Array }, length: number): Float64Array {
-  checkKeys(options, 'options', ['out']);
-  const { out } = options;
-  if (out === undefined) return makeArray('float64', length) as Float64Array;
-  if (!(out instanceof Float64Array)) throw typeError('a Float64Array', 'out', out);
-  if (out.length !== length) throw rangeError(`${length} elements`, 'out', out);
-  return out;
 }

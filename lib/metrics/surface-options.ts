@@ -8,11 +8,14 @@ import {
   typeError,
 } from '../common/check.js';
 import { type MetricsOptions, metricsOptionKeys, resolveMetrics } from './options.js';
+import { scoredCount } from './regions.js';
 
 const surfaces = ['voxels', 'elements'] as const;
 
 /** The options of {@link SurfaceMetrics}. Distances are in the unit of `spacing`. */
-export interface SurfaceOptions extends Omit<MetricsOptions, 'aggregate'> {
+export interface SurfaceOptions extends Omit<MetricsOptions, 'aggregate' | 'threshold'> {
+  /** As in {@link MetricsOptions}, one number. */
+  threshold?: number;
   /**
    * The distance between neighbouring voxels along each spatial axis, in the order of the axes: two or three numbers above 0.
    * {@link SurfaceUpdateOptions.spacing} is that of one batch. Default ones.
@@ -30,7 +33,7 @@ export interface SurfaceOptions extends Omit<MetricsOptions, 'aggregate'> {
    * MONAI and NumPy; for elements it is the smallest distance with that share of the surface. Default 95.
    */
   percentile?: number;
-  /** The tolerance of score `'surfaceDice'`, which needs it: a number from 0, or one for each class. */
+  /** The tolerance of score `'surfaceDice'`, which needs it: a number from 0, or one for each class or region. */
   tolerance?: number | readonly number[];
   /** For score `'boundaryIou'`, which needs it: how wide the boundaries are, above 0. Its paper takes 2% of the image's diagonal. */
   boundaryDistance?: number;
@@ -46,7 +49,14 @@ export type ResolvedSurface = Readonly<
   Required<
     Omit<
       SurfaceOptions,
-      'ignoreIndex' | 'threshold' | 'spacing' | 'tolerance' | 'boundaryDistance' | 'worstDistance'
+      | 'ignoreIndex'
+      | 'threshold'
+      | 'classNames'
+      | 'regions'
+      | 'spacing'
+      | 'tolerance'
+      | 'boundaryDistance'
+      | 'worstDistance'
     >
   > &
     SurfaceOptions
@@ -67,14 +77,17 @@ export function resolveSurface(options: SurfaceOptions): ResolvedSurface {
   if (options === undefined) throw typeError('an object', 'options', options);
   checkKeys(options, 'options', [...sharedKeys, ...ownKeys]);
   const shared = Object.fromEntries(sharedKeys.map((key) => [key, options[key as never]]));
-  const { aggregate: _, ...resolved } = resolveMetrics(shared as unknown as MetricsOptions);
+  const resolvedMetrics = resolveMetrics(shared as unknown as MetricsOptions);
+  const { aggregate: _, threshold, ...resolved } = resolvedMetrics;
+  if (typeof threshold === 'object') throw typeError('one number', 'threshold', threshold);
   const { spacing, tolerance, boundaryDistance, worstDistance } = options;
   return Object.freeze({
     ...resolved,
+    ...(threshold !== undefined && { threshold }),
     surface: checkOneOf(options.surface, 'surface', surfaces, 'voxels'),
     percentile: checkPercentile(options.percentile),
     ...(spacing !== undefined && { spacing: checkSpacing(spacing) }),
-    ...(tolerance !== undefined && { tolerance: checkTolerance(tolerance, resolved.classes) }),
+    ...(tolerance !== undefined && { tolerance: checkTolerance(tolerance, scoredCount(resolved)) }),
     ...(boundaryDistance !== undefined && {
       boundaryDistance: checkPositive(boundaryDistance, 'boundaryDistance', 1),
     }),
@@ -96,7 +109,7 @@ function checkTolerance(value: unknown, classes: number): number | readonly numb
   if (typeof value === 'number') return checkNonNegative(value, 'tolerance', 0);
   if (!Array.isArray(value)) throw typeError('a number, or an array of them,', 'tolerance', value);
   if (value.length !== classes) {
-    throw rangeError(`${classes} numbers, one per class,`, 'tolerance', value);
+    throw rangeError(`${classes} numbers, one per class or region,`, 'tolerance', value);
   }
   return Object.freeze(
     value.map((number, c) => checkNonNegative(number ?? null, `tolerance[${c}]`, 0)),

@@ -18,48 +18,100 @@ void add_shared(int64_t& to, int64_t more) { __atomic_fetch_add(&to, more, __ATO
 
 }  // namespace
 
-Counts::Counts(Decision decision, int64_t classes, bool by_sample)
-    : decision_(decision), classes_(classes), by_sample_(by_sample) {
-  if (decision == Decision::threshold || cells() <= kMaxDense) dense_.resize(static_cast<size_t>(cells()));
+Counts::Counts(CountKind kind) : kind_(std::move(kind)) {
+  if (kind_.decision == Decision::threshold || cells() <= kMaxDense) dense_.resize(static_cast<size_t>(cells()));
 }
 
 size_t Counts::bytes() const { return (dense_.capacity() + rows_.capacity()) * sizeof(int64_t) + sparse_.bytes(); }
 
-void Counts::add(const Counts& other) {
-  if (rows_.capacity() < rows_.size() + other.rows_.size()) {
-    rows_.reserve(std::max(2 * rows_.size(), rows_.size() + other.rows_.size()));
+void Counts::add(const Counts& other, const SampleNames& names) {
+  std::map<std::string, int64_t> fresh;
+  std::vector<int64_t> to(static_cast<size_t>(other.samples_));  // where each sample goes
+  int64_t samples = samples_;
+  for (size_t n = 0; n < to.size(); n++) {
+    if (names.empty() || names[n].empty()) {
+      to[n] = samples++;
+      continue;
+    }
+    const auto known = named_.find(names[n]);
+    if (known != named_.end()) to[n] = known->second;
+    else to[n] = fresh.emplace(names[n], samples).first->second;
+    if (to[n] == samples) samples++;
   }
+  const size_t row = static_cast<size_t>(row_size());
+  const size_t rows = kind_.by_sample ? static_cast<size_t>(samples) * row : 0;
+  if (rows_.capacity() < rows) rows_.reserve(std::max(2 * rows_.size(), rows));
   sparse_.reserve(other.sparse_.size());
+  // From here on nothing throws.
+  rows_.resize(rows);
   for (size_t i = 0; i < dense_.size(); i++) dense_[i] += other.dense_[i];
   other.sparse_.for_each([&](int64_t pair, int64_t count) { sparse_.add(pair, count); });
-  rows_.insert(rows_.end(), other.rows_.begin(), other.rows_.end());
-  samples_ += other.samples_;
+  for (size_t i = 0; i < other.rows_.size(); i++)
+    rows_[static_cast<size_t>(to[i / row]) * row + i % row] += other.rows_[i];
+  named_.merge(fresh);
+  samples_ = samples;
+}
+
+void Counts::name(const SampleNames& names) {
+  std::map<std::string, int64_t> named;
+  for (size_t n = 0; n < names.size(); n++) {
+    if (!names[n].empty()) named.emplace(names[n], static_cast<int64_t>(n));
+  }
+  named_ = std::move(named);
+}
+
+SampleNames Counts::names() const {
+  SampleNames names(static_cast<size_t>(samples_));
+  for (const auto& [name, n] : named_) names[static_cast<size_t>(n)] = name;
+  return names;
 }
 
 void Counts::replace(Counts&& other) {
   dense_ = std::move(other.dense_);
   sparse_ = std::move(other.sparse_);
   rows_ = std::move(other.rows_);
+  named_ = std::move(other.named_);
   samples_ = other.samples_;
 }
 
+template <class Add>
+void Counts::for_each_place(int64_t cell, Add add) const {
+  if (kind_.regions.empty()) {
+    for (const int64_t place : row_places(kind_.decision, kind_.classes, cell).places) {
+      if (place >= 0) add(place);
+    }
+    return;
+  }
+  const std::vector<int32_t>& target = kind_.regions.regions_of(cell / (kind_.classes + 1));
+  const std::vector<int32_t>& predicted = kind_.regions.regions_of(cell % (kind_.classes + 1));
+  add(0);
+  auto p = predicted.begin();
+  for (const int32_t region : target) {
+    for (; p != predicted.end() && *p < region; ++p) add(4 * *p + 1);
+    const bool both = p != predicted.end() && *p == region;
+    add(4 * region + (both ? 3 : 2));
+    if (both) ++p;
+  }
+  for (; p != predicted.end(); ++p) add(4 * *p + 1);
+}
+
 void Counts::complete_rows() {
-  if (decision_ == Decision::threshold) return;
-  const auto size = static_cast<size_t>(classes_ * 4);
-  for (size_t at = 0; at < rows_.size(); at += size) fill_in_true_negatives(classes_, rows_.data() + at);
+  if (kind_.decision == Decision::threshold) return;
+  const auto size = static_cast<size_t>(row_size());
+  for (size_t at = 0; at < rows_.size(); at += size) fill_in_true_negatives(kind_.scored(), rows_.data() + at);
 }
 
 template <class Number>
 Counts Counts::like(int64_t samples, const Number* cells, const Number* rows, bool complete) const {
-  Counts more(decision_, classes_, by_sample_);
+  Counts more(kind_);
   for (int64_t i = 0; i < this->cells(); i++) {
     const auto count = static_cast<int64_t>(cells[i]);
     if (count == 0) continue;
     if (more.dense_.empty()) more.sparse_.add(i, count);
     else more.dense_[static_cast<size_t>(i)] = count;
   }
-  if (by_sample_) {
-    more.rows_.resize(static_cast<size_t>(samples * classes_ * 4));
+  if (kind_.by_sample) {
+    more.rows_.resize(static_cast<size_t>(samples * row_size()));
     std::transform(rows, rows + more.rows_.size(), more.rows_.begin(),
                    [](Number x) { return static_cast<int64_t>(x); });
   }
@@ -74,6 +126,7 @@ void Counts::clear() {
   std::fill(dense_.begin(), dense_.end(), 0);
   sparse_.clear();
   rows_ = {};
+  named_.clear();
   samples_ = 0;
 }
 
@@ -91,7 +144,7 @@ void Counts::write_cells(double* to) const {
 }
 
 void Counts::write_confusion(double* to) const {
-  const int64_t C = classes_, K = C + 1;
+  const int64_t C = kind_.classes, K = C + 1;
   std::fill(to, to + C * C, 0);
   for_each_cell([&](int64_t cell, int64_t count) {
     const int64_t t = cell / K, p = cell % K;
@@ -100,26 +153,24 @@ void Counts::write_confusion(double* to) const {
 }
 
 void Counts::write_classes(double* to) const {
-  std::vector<int64_t> row(static_cast<size_t>(classes_ * 4));
+  std::vector<int64_t> row(static_cast<size_t>(row_size()));
   for_each_cell([&](int64_t cell, int64_t count) {
-    for (const int64_t place : row_places(decision_, classes_, cell).places) {
-      if (place >= 0) row[static_cast<size_t>(place)] += count;
-    }
+    for_each_place(cell, [&](int64_t place) { row[static_cast<size_t>(place)] += count; });
   });
-  if (decision_ != Decision::threshold) fill_in_true_negatives(classes_, row.data());
+  if (kind_.decision != Decision::threshold) fill_in_true_negatives(kind_.scored(), row.data());
   std::copy(row.begin(), row.end(), to);
 }
 
 void Counts::write_rows(double* to) const { std::copy(rows_.begin(), rows_.end(), to); }
 
 bool Counts::looks_one_hot() const {
-  const int64_t K = classes_ + 1;
+  const int64_t K = kind_.classes + 1;
   int64_t zeros = 0, ones = 0, others = 0;
   for_each_cell([&](int64_t cell, int64_t count) {
     const int64_t p = cell % K;
     (p == 0 ? zeros : p == 1 ? ones : others) += count;
   });
-  return others == 0 && ones > 0 && zeros == ones * (classes_ - 1);
+  return others == 0 && ones > 0 && zeros == ones * (kind_.classes - 1);
 }
 
 /// One batch under way, to which several threads add.
@@ -127,22 +178,19 @@ class Counting {
  public:
   Counting(const CountInputs& inputs, Counts& counts) : inputs_(inputs), counts_(counts) {
     counts.samples_ = inputs.in.samples;
-    if (counts.by_sample_) counts.rows_.resize(static_cast<size_t>(inputs.in.samples * row_size()));
+    if (counts.kind_.by_sample) counts.rows_.resize(static_cast<size_t>(inputs.in.samples * counts.row_size()));
   }
 
-  void add(int64_t sample, const RunCounts& run) {
-    int64_t* row = counts_.by_sample_ ? counts_.rows_.data() + sample * row_size() : nullptr;
+  void add(int64_t sample, const RunCounts& run, int64_t first_cell) {
+    int64_t* row = counts_.kind_.by_sample ? counts_.rows_.data() + sample * counts_.row_size() : nullptr;
     const bool dense = !counts_.dense_.empty();
     const auto add_cell = [&](int64_t cell, int64_t count) {
       if (dense) add_shared(counts_.dense_[static_cast<size_t>(cell)], count);
-      if (!row) return;
-      for (const int64_t place : row_places(counts_.decision_, counts_.classes_, cell).places) {
-        if (place >= 0) add_shared(row[place], count);
-      }
+      if (row) counts_.for_each_place(cell, [&](int64_t place) { add_shared(row[place], count); });
     };
     if (run.table) {
       for (int64_t i = 0; i < inputs_.cells(); i++) {
-        if (run.table[i] != 0) add_cell(i, run.table[i]);
+        if (run.table[i] != 0) add_cell(first_cell + i, run.table[i]);
       }
     }
     for (int64_t i = 0; i < run.pair_count; i++) add_cell(run.pairs[i].pair, run.pairs[i].count);
@@ -163,8 +211,6 @@ class Counting {
   }
 
  private:
-  int64_t row_size() const { return counts_.classes_ * 4; }
-
   const CountInputs& inputs_;
   Counts& counts_;
   CountFaults faults_;
@@ -180,7 +226,7 @@ CountFaults count_runs(const CountInputs& inputs, Counts& counts, const CountRun
   const Partition partition(read, kMinElements, inputs.in.voxels);  // no upper limit on the number of runs
   Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
     const Run run = partition.run(inputs.in, i);
-    counting.add(count_run(run, [&](const RunCounts& piece) { counting.add(run.n, piece); }));
+    counting.add(count_run(run, [&](const RunCounts& piece, int64_t first) { counting.add(run.n, piece, first); }));
   });
   return counting.finish();
 }
@@ -189,10 +235,13 @@ CountFaults count(const CountInputs& inputs, Counts& counts) {
   return count_runs(inputs, counts, [&](const Run& run, const AddCounts& add) {
     static thread_local Workspace workspace;
     const TrimmedAtEnd trimmed(workspace);
-    RunCounts counted;
-    const CountFaults faults = kernels().count(inputs, run, workspace, counted);
-    add(counted);
-    return faults;
+    // The run is in the caches for all thresholds but the first.
+    return for_each_threshold(inputs, counts.kind(), [&](const CountInputs& one, int64_t first_cell) {
+      RunCounts counted;
+      const CountFaults faults = kernels().count(one, run, workspace, counted);
+      add(counted, first_cell);
+      return faults;
+    });
   });
 }
 

@@ -1,40 +1,64 @@
 #pragma once
 // Hard metrics on the CPU: what was counted, and counting.
 #include <functional>
+#include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "cpu/kernels/kernels.h"
 #include "cpu/pair_table.h"
+#include "cpu/regions.h"
 
 namespace warpdice::cpu {
+
+/// What is counted.
+struct CountKind {
+  Decision decision = Decision::argmax;
+  int64_t classes = 1;
+  bool by_sample = false;
+  Regions regions = {};                 // scored in place of the classes, unless there are none; not for threshold
+  std::vector<double> thresholds = {};  // for threshold: each has cells and rows of its own, unless there are none
+
+  int64_t tables() const { return thresholds.empty() ? 1 : static_cast<int64_t>(thresholds.size()); }
+  int64_t cells() const { return tables() * cells_of(decision, classes); }
+  /// How many classes or regions a row has.
+  int64_t scored() const { return regions.empty() ? tables() * classes : regions.count(); }
+  bool operator==(const CountKind& other) const {
+    return decision == other.decision && classes == other.classes && by_sample == other.by_sample &&
+           regions == other.regions && thresholds == other.thresholds;
+  }
+};
+
+/// The name of each sample, empty for none; or no names at all. Samples of one name are one sample.
+using SampleNames = std::vector<std::string>;
 
 /// The counts of a batch or of a data set: added up over the samples, and for each sample where that is wanted. Up to
 /// 1023 classes all pairs of classes have their place; with more the pairs that occurred are listed.
 class Counts {
  public:
-  Counts(Decision decision, int64_t classes, bool by_sample);
+  explicit Counts(CountKind kind);
+  Counts(Decision decision, int64_t classes, bool by_sample) : Counts(CountKind{decision, classes, by_sample}) {}
 
-  Decision decision() const { return decision_; }
-  int64_t classes() const { return classes_; }
-  bool by_sample() const { return by_sample_; }
+  const CountKind& kind() const { return kind_; }
   int64_t samples() const { return samples_; }
-  int64_t cells() const { return cells_of(decision_, classes_); }
+  int64_t cells() const { return kind_.cells(); }
+  /// The numbers of a sample's row.
+  int64_t row_size() const { return 4 * kind_.scored(); }
   /// What it takes, in memory.
   size_t bytes() const;
 
-  bool same_kind(const Counts& other) const {
-    return decision_ == other.decision_ && classes_ == other.classes_ && by_sample_ == other.by_sample_;
-  }
-
-  /// Adds other counts of the same kind. Throws before it changes anything.
-  void add(const Counts& other);
+  /// Adds other counts of the same kind, whose samples have these names. Throws before it changes anything.
+  void add(const Counts& other, const SampleNames& names = {});
+  /// Names all samples, which must have different names. Throws before it changes anything.
+  void name(const SampleNames& names);
+  SampleNames names() const;
   /// Takes over what other counts of the same kind hold. The kind is never written again: threads read it freely.
   void replace(Counts&& other);
   void clear();
 
-  /// Other counts of the same kind, of so many samples. cells: [cells()]; rows: [samples,C,4], not read when
-  /// by_sample() is false. complete: whether the rows hold TN; see RowPlaces.
+  /// Other counts of the same kind, of so many samples. cells: [cells()]; rows: [samples,row_size()], not read when
+  /// they are not kept. complete: whether the rows hold TN; see RowPlaces.
   template <class Number>
   Counts like(int64_t samples, const Number* cells, const Number* rows, bool complete) const;
 
@@ -42,9 +66,9 @@ class Counts {
   void write_cells(double* to) const;
   /// Writes the cells of pairs without the last row and column: [C,C].
   void write_confusion(double* to) const;
-  /// Writes TN, FP, FN and TP of each class: [C,4].
+  /// Writes TN, FP, FN and TP of each class or region: [row_size()].
   void write_classes(double* to) const;
-  /// Writes the same for each sample: [samples,C,4].
+  /// Writes the same for each sample: [samples,row_size()].
   void write_rows(double* to) const;
 
   /// Whether label maps of these predictions can only be one-hot masks: of all values one in C is 1, the others are 0.
@@ -55,19 +79,38 @@ class Counts {
 
   template <class Visit>
   void for_each_cell(Visit visit) const;
+  /// Calls add(place) for each number of a row to which a voxel of the cell adds; TN as for RowPlaces.
+  template <class Add>
+  void for_each_place(int64_t cell, Add add) const;
   void complete_rows();
 
-  Decision decision_;
-  int64_t classes_, samples_ = 0;
-  bool by_sample_;
-  std::vector<int64_t> dense_;  // [cells()], or empty
-  PairTable sparse_;            // where dense_ is empty
-  std::vector<int64_t> rows_;   // [samples,C,4]
+  CountKind kind_;
+  int64_t samples_ = 0;
+  std::vector<int64_t> dense_;            // [cells()], or empty
+  PairTable sparse_;                      // where dense_ is empty
+  std::vector<int64_t> rows_;             // [samples,row_size()]
+  std::map<std::string, int64_t> named_;  // the samples that have names
 };
 
-/// Counts a run of voxels in one or more pieces, each of which it passes on.
-using AddCounts = std::function<void(const RunCounts& piece)>;
+/// Counts a run of voxels in one or more pieces, each of which it passes on. A piece's table begins with first_cell.
+using AddCounts = std::function<void(const RunCounts& piece, int64_t first_cell)>;
 using CountRun = std::function<CountFaults(const Run& run, const AddCounts& add)>;
+
+/// Calls count(inputs, first cell) for the inputs of each threshold, or once, until it returns faults.
+template <class Count>
+CountFaults for_each_threshold(const CountInputs& inputs, const CountKind& kind, Count count) {
+  if (kind.thresholds.empty()) return count(inputs, int64_t{0});
+  CountInputs one = inputs;
+  CountFaults faults;
+  int64_t first_cell = 0;
+  for (const double threshold : kind.thresholds) {
+    one.threshold = threshold;
+    faults = count(one, first_cell);
+    if (faults.any()) break;
+    first_cell += inputs.cells();
+  }
+  return faults;
+}
 
 /// Counts a batch run by run. For the rest see count().
 CountFaults count_runs(const CountInputs& inputs, Counts& counts, const CountRun& count_run);

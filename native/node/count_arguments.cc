@@ -44,6 +44,7 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   if (!info[kWeight].IsUndefined()) {
     weight = take(kWeight, "weight", weight_operand().dtype, N, weight_of_classes_ ? C : 1, S);
   }
+  names = names_argument(info[kNames], N);
   connect();
 }
 

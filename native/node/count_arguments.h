@@ -5,6 +5,7 @@
 #include "math/counts.h"
 #include "node/argument_list.h"
 #include "node/array_argument.h"
+#include "node/list_arguments.h"
 
 namespace warpdice {
 
@@ -32,7 +33,8 @@ namespace warpdice {
   X(kChannels, channels)               \
   X(kHeadWeight, headWeight)           \
   X(kHeadBias, headBias)               \
-  X(kHeadType, headType)
+  X(kHeadType, headType)               \
+  X(kNames, names)
 
 struct BoundCount {
   enum Argument : size_t { WARPDICE_COUNT_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
@@ -45,6 +47,7 @@ struct BoundCount {
   bool may_be_one_hot = false;
   Head head;
   Array predictions, target, weight, head_weight, head_bias;
+  std::vector<std::string> names;  // of the samples, or none
 
   explicit BoundCount(const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
 

@@ -18,7 +18,7 @@ struct SharedCounts {
 
   explicit SharedCounts(cpu::Counts empty) : counts(std::move(empty)) {}
 
-  cpu::Counts empty() const { return {counts.decision(), counts.classes(), counts.by_sample()}; }
+  cpu::Counts empty() const { return cpu::Counts(counts.kind()); }
 
   /// Of their own, so that two counts can be added to each other on two threads, and to themselves.
   cpu::Counts copy() {
@@ -26,9 +26,9 @@ struct SharedCounts {
     return counts;
   }
 
-  void add(const cpu::Counts& more) {
+  void add(const cpu::Counts& more, const cpu::SampleNames& names) {
     std::lock_guard<std::mutex> lock(mutex);
-    counts.add(more);
+    counts.add(more, names);
   }
 };
 
@@ -47,9 +47,10 @@ void throw_refusal(Napi::Env env, const Refusal& refusal) {
 }
 
 /// Adds a batch, unless it is refused.
-Refusal add_batch(SharedCounts& shared, const cpu::Counts& batch, const CountFaults& faults, bool may_be_one_hot) {
+Refusal add_batch(SharedCounts& shared, const cpu::Counts& batch, const cpu::SampleNames& names,
+                  const CountFaults& faults, bool may_be_one_hot) {
   const Refusal refusal{faults, may_be_one_hot && batch.looks_one_hot()};
-  if (!faults.any() && !refusal.one_hot) shared.add(batch);
+  if (!faults.any() && !refusal.one_hot) shared.add(batch, names);
   return refusal;
 }
 
@@ -57,7 +58,7 @@ Refusal count_batch(SharedCounts& shared, const BoundCount& bound) {
   cpu::Counts batch = shared.empty();
   const CountFaults faults =
       bound.head.channels ? cpu::head::count(bound.inputs, bound.head, batch) : cpu::count(bound.inputs, batch);
-  return add_batch(shared, batch, faults, bound.may_be_one_hot);
+  return add_batch(shared, batch, bound.names, faults, bound.may_be_one_hot);
 }
 
 /// What a device has counted: see NativeCounts.add.
@@ -65,12 +66,14 @@ struct DeviceCounts {
   Array words;
   int64_t samples = 0;
   bool may_be_one_hot = false;
+  cpu::SampleNames names;
 
   DeviceCounts(const Napi::CallbackInfo& info, const cpu::Counts& like) {
     Napi::Env env = info.Env();
     samples = info[1].As<Napi::Number>().Int64Value();
     may_be_one_hot = info[2].ToBoolean();
-    const int64_t rows = like.by_sample() ? 4 * like.classes() : 0;
+    names = names_argument(info[3], samples);
+    const int64_t rows = like.kind().by_sample ? like.row_size() : 0;
     const size_t bytes = bytes_of(env, {like.cells()}, sizeof(int64_t)) + 2 * sizeof(LabelFault);
     words = bind_array(env, info[0], "counts", DType::int64,
                        rows ? bytes + bytes_of(env, {samples, rows}, sizeof(int64_t)) : bytes, memory_of);
@@ -81,10 +84,20 @@ struct DeviceCounts {
     const auto* cells = static_cast<const int64_t*>(words.memory.data);
     const int64_t* rows = cells + like.cells();
     const auto* faults =
-        reinterpret_cast<const LabelFault*>(rows + (like.by_sample() ? samples * like.classes() * 4 : 0));
-    return add_batch(shared, like.like(samples, cells, rows, false), {faults[0], faults[1]}, may_be_one_hot);
+        reinterpret_cast<const LabelFault*>(rows + (like.kind().by_sample ? samples * like.row_size() : 0));
+    return add_batch(shared, like.like(samples, cells, rows, false), names, {faults[0], faults[1]}, may_be_one_hot);
   }
 };
+
+/// A list of numbers that are not NaN; none for undefined.
+std::vector<double> thresholds_argument(const Napi::Value& value) {
+  constexpr int64_t kMaxThresholds = 65536;
+  std::vector<double> thresholds;
+  if (value.IsUndefined()) return thresholds;
+  const Napi::Array list = array_of(value, "thresholds", kMaxThresholds);
+  for (uint32_t i = 0; i < list.Length(); i++) thresholds.push_back(list.Get(i).ToNumber().DoubleValue());
+  return thresholds;
+}
 
 class CountsObject;
 
@@ -166,13 +179,20 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
   explicit CountsObject(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<CountsObject>(info), async_(*static_cast<AsyncQueue*>(info.Data())) {
     guarded(info.Env(), [&] {
-      const Decision decision = to_enum(info.Env(), info[0], kDecisionCodes, "decision");
-      const int64_t classes = info[1].As<Napi::Number>().Int64Value();
-      if (classes < 1 || classes > BoundCount::kMaxClasses) {
+      cpu::CountKind kind;
+      kind.decision = to_enum(info.Env(), info[0], kDecisionCodes, "decision");
+      kind.classes = info[1].As<Napi::Number>().Int64Value();
+      kind.by_sample = info[2].ToBoolean();
+      if (kind.classes < 1 || kind.classes > BoundCount::kMaxClasses) {
         throw Napi::RangeError::New(info.Env(), "Expected a number of classes");
       }
+      kind.regions = cpu::Regions(kind.classes, regions_argument(info[3], kind.classes));
+      kind.thresholds = thresholds_argument(info[4]);
+      if (!(kind.decision == Decision::threshold ? kind.regions.empty() : kind.thresholds.empty())) {
+        throw Napi::TypeError::New(info.Env(), "Expected no regions, or no thresholds, for this decision");
+      }
       info.This().As<Napi::Object>().TypeTag(&kTag);
-      shared_ = std::make_shared<SharedCounts>(cpu::Counts(decision, classes, info[2].ToBoolean()));
+      shared_ = std::make_shared<SharedCounts>(cpu::Counts(std::move(kind)));
       report();
     });
   }
@@ -214,10 +234,11 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
         throw Napi::TypeError::New(info.Env(), "Expected Counts for other");
       }
       const CountsObject* other = Unwrap(info[0].As<Napi::Object>());
-      if (!shared_->counts.same_kind(other->shared_->counts)) {
-        throw Napi::TypeError::New(info.Env(), "Expected Counts of the same decision, classes and bySample for other");
+      if (!(shared_->counts.kind() == other->shared_->counts.kind())) {
+        throw Napi::TypeError::New(info.Env(), "Expected Counts of the same kind for other");
       }
-      shared_->add(other->shared_->copy());
+      const cpu::Counts more = other->shared_->copy();
+      shared_->add(more, more.names());
       report();
       return info.Env().Undefined();
     });
@@ -236,11 +257,11 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
                 .memory.data);
       };
       // An array for the rows of fewer samples: the caller makes a larger one.
-      if (wanted(1) && counts.by_sample() && counts.samples() > 0) {
-        const size_t bytes = bytes_of(env, {counts.samples(), counts.classes(), 4}, sizeof(double));
+      if (wanted(1) && counts.kind().by_sample && counts.samples() > 0) {
+        const size_t bytes = bytes_of(env, {counts.samples(), counts.row_size()}, sizeof(double));
         if (memory_of(env, info[1], "perSample").size_bytes < bytes)
           return Napi::Value(Napi::Number::New(env, samples));
-        counts.write_rows(room(1, "perSample", {counts.samples(), counts.classes(), 4}));
+        counts.write_rows(room(1, "perSample", {counts.samples(), counts.row_size()}));
       }
       if (wanted(0)) counts.write_cells(room(0, "counts", {counts.cells()}));
       return Napi::Value(Napi::Number::New(env, samples));
@@ -256,9 +277,10 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
         return static_cast<const double*>(bind_array(env, info[i], name, DType::float64, bytes, memory_of).memory.data);
       };
       const double* cells = numbers(1, "counts", bytes_of(env, {given.cells()}, sizeof(double)));
-      const bool rows = given.by_sample() && samples > 0;
-      const size_t row_bytes = rows ? bytes_of(env, {samples, given.classes(), 4}, sizeof(double)) : 0;
+      const bool rows = given.kind().by_sample && samples > 0;
+      const size_t row_bytes = rows ? bytes_of(env, {samples, given.row_size()}, sizeof(double)) : 0;
       given = given.like(samples, cells, rows ? numbers(2, "perSample", row_bytes) : nullptr, true);
+      given.name(names_argument(info[3], samples));
       {
         std::lock_guard<std::mutex> lock(shared_->mutex);
         shared_->counts.replace(std::move(given));
@@ -280,12 +302,24 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
   }
 
   Napi::Value classes(const Napi::CallbackInfo& info) {
-    return write(info, {shared_->counts.classes(), 4}, &cpu::Counts::write_classes);
+    return write(info, {shared_->counts.row_size()}, &cpu::Counts::write_classes);
   }
 
   Napi::Value confusion(const Napi::CallbackInfo& info) {
-    if (shared_->counts.decision() == Decision::threshold) throw Napi::TypeError::New(info.Env(), "Expected pairs");
-    return write(info, {shared_->counts.classes(), shared_->counts.classes()}, &cpu::Counts::write_confusion);
+    const cpu::CountKind& kind = shared_->counts.kind();
+    if (kind.decision == Decision::threshold) throw Napi::TypeError::New(info.Env(), "Expected pairs");
+    return write(info, {kind.classes, kind.classes}, &cpu::Counts::write_confusion);
+  }
+
+  Napi::Value names(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      std::unique_lock<std::mutex> lock(shared_->mutex);
+      const cpu::SampleNames names = shared_->counts.names();
+      lock.unlock();
+      Napi::Array list = Napi::Array::New(info.Env(), names.size());
+      for (uint32_t i = 0; i < names.size(); i++) list.Set(i, names[i]);
+      return Napi::Value(list);
+    });
   }
 
   /// Tells V8 by how much the memory of the counts has changed.
@@ -302,8 +336,8 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
  private:
   BoundCount bind(const Napi::CallbackInfo& info) {
     BoundCount bound(info);
-    const cpu::Counts& counts = shared_->counts;
-    if (bound.inputs.decision != counts.decision() || bound.inputs.in.classes != counts.classes()) {
+    const cpu::CountKind& kind = shared_->counts.kind();
+    if (bound.inputs.decision != kind.decision || bound.inputs.in.classes != kind.classes) {
       throw Napi::TypeError::New(info.Env(), "Expected the decision and the classes of the counts");
     }
     return bound;
@@ -342,7 +376,8 @@ Napi::Function make_counts_class(Napi::Env env, AsyncQueue& async) {
        Self::InstanceMethod<&Self::add>("add"), Self::InstanceMethod<&Self::add_async>("addAsync"),
        Self::InstanceMethod<&Self::merge>("merge"), Self::InstanceMethod<&Self::read>("read"),
        Self::InstanceMethod<&Self::set>("set"), Self::InstanceMethod<&Self::reset>("reset"),
-       Self::InstanceMethod<&Self::classes>("classes"), Self::InstanceMethod<&Self::confusion>("confusion")},
+       Self::InstanceMethod<&Self::classes>("classes"), Self::InstanceMethod<&Self::confusion>("confusion"),
+       Self::InstanceMethod<&Self::names>("names")},
       &async);
 }
 

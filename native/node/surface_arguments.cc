@@ -32,12 +32,17 @@ BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(bind_count(
     return bind_array(env, argument(info, which), name, DType::float64, bytes_of(env, sizes, sizeof(double)),
                       memory_of);
   };
-  if (!argument(info, kTolerances).IsUndefined()) {
-    const Array given = numbers(kTolerances, "tolerances", {in.classes});
-    const auto* first = static_cast<const double*>(given.memory.data);
-    tolerances_.assign(first, first + in.classes);
+  inputs_.regions = cpu::Regions(in.classes, regions_argument(argument(info, kRegions), in.classes));
+  if (!inputs_.regions.empty() && count.inputs.decision == Decision::threshold) {
+    throw Napi::TypeError::New(env, "Expected no regions for this decision");
   }
-  rows = numbers(kRows, "rows", {in.samples, in.classes, static_cast<int64_t>(cpu::kSurfaceNumbers)});
+  const int64_t scored = inputs_.regions.empty() ? in.classes : inputs_.regions.count();
+  if (!argument(info, kTolerances).IsUndefined()) {
+    const Array given = numbers(kTolerances, "tolerances", {scored});
+    const auto* first = static_cast<const double*>(given.memory.data);
+    tolerances_.assign(first, first + scored);
+  }
+  rows = numbers(kRows, "rows", {in.samples, scored, static_cast<int64_t>(cpu::kSurfaceNumbers)});
   if (!rows.memory.shared) throw Napi::TypeError::New(env, "Expected shared memory for rows");
   for (const Array* input : {&count.predictions, &count.target}) {
     if (overlap(rows, *input)) throw Napi::RangeError::New(env, "Expected memory of its own for rows");

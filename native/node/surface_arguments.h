@@ -15,6 +15,7 @@ namespace warpdice {
   X(kFraction, fraction)              \
   X(kTolerances, tolerances)          \
   X(kBoundaryWidth, boundaryWidth)    \
+  X(kRegions, regions)                \
   X(kRows, rows)
 
 struct BoundSurfaces {

@@ -45,13 +45,36 @@ test('counts of another kind are not added', () => {
     new native.Counts(1, 2, false),
     new native.Counts(0, 3, false),
     new native.Counts(0, 2, true),
+    new native.Counts(0, 2, false, [[1]]),
   ];
   for (const other of others) {
-    expect(() => counts.merge(other)).toThrow(
-      'Expected Counts of the same decision, classes and bySample for other',
-    );
+    expect(() => counts.merge(other)).toThrow('Expected Counts of the same kind for other');
   }
   counts.merge(counts);
+});
+
+test.each<[string, unknown[], string]>([
+  ['regions of a threshold', [1, 2, false, [[1]]], 'no regions, or no thresholds'],
+  ['thresholds of argmax', [0, 2, false, undefined, [1]], 'no regions, or no thresholds'],
+  ['no list', [0, 2, false, 1], 'an array of fitting length for regions'],
+  ['no lists', [0, 2, false, [1]], 'an array of fitting length for regions'],
+  ['more classes than there are', [0, 2, false, [[0, 1, 1]]], 'fitting length for regions'],
+  ['class 2 of 2', [0, 2, false, [[2]]], 'classes for regions'],
+  ['class -1', [0, 2, false, [[-1]]], 'classes for regions'],
+  ['a hole', [0, 2, false, [Array(1)]], 'classes for regions'],
+  ['thresholds', [1, 2, false, undefined, 1], 'an array of fitting length for thresholds'],
+])('counts of no sense are refused: %s', (_, values, message) => {
+  const { Counts } = native as unknown as { Counts: new (...values: unknown[]) => unknown };
+  expect(() => new Counts(...values)).toThrow(message);
+});
+
+test('names are as many as samples', () => {
+  const counts = new native.Counts(0, 1, true);
+  const [cells, rows] = [new Float64Array(4), new Float64Array(8)];
+  expect(() => counts.set(2, cells, rows, ['a'])).toThrow('Expected a name for each sample');
+  expect(() => counts.set(2, cells, rows, [1, 2] as never)).toThrow('Expected strings for names');
+  counts.set(2, cells, rows, ['', 'b']);
+  expect(counts.names()).toEqual(['', 'b']);
 });
 
 test.each(Object.keys(codes))('%s has the same codes on both sides', (table) => {

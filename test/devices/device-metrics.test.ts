@@ -44,6 +44,37 @@ describe('counts are those of a loop over the voxels', () => {
   });
 });
 
+test('regions and tiles', async () => {
+  const { predictions, target, options } = make(small);
+  const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
+  const regions = { front: [1, 2], all: [0, 1, 2] };
+  const host = new SegmentationMetrics({ ...options, regions }).update(predictions, target);
+  const metrics = new SegmentationMetrics({ ...options, regions }).update(x, y);
+  expect(metrics.toJSON()).toEqual(host.toJSON());
+
+  const bySample = { ...options, aggregate: 'samples' } as const;
+  const hostTiles = new SegmentationMetrics(bySample);
+  const tiles = new SegmentationMetrics(bySample);
+  for (const sample of [
+    ['a', 'b'],
+    ['b', 'b'],
+  ]) {
+    hostTiles.update(predictions, target, { sample });
+    await tiles.updateAsync(x, y, { sample });
+  }
+  expect(tiles.toJSON()).toEqual(hostTiles.toJSON());
+
+  const sentence = (what: string) =>
+    `Expected a tensor on cpu for predictions, as ${what} counted there, but received one on ${gpu}: use to('cpu')`;
+  expect(() => new SegmentationMetrics({ ...bySample, regions }).update(x, y)).toThrow(
+    sentence('regions of samples are'),
+  );
+  const several = { classes: 3, decision: 'threshold', threshold: [0.5, 1] } as const;
+  expect(() => new SegmentationMetrics(several).update(x, y)).toThrow(
+    sentence('a list of thresholds is'),
+  );
+});
+
 test('more than 4095 classes have too many pairs; thresholds have none', async () => {
   const [map, mask] = [onDevice(gpu, full([1, 2], 1, 'int32')), [1, 4096, 2]] as const;
   const of = (classes: number) => new SegmentationMetrics({ classes, decision: 'labels' });

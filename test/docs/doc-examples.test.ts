@@ -1,5 +1,5 @@
 /** @jest-environment ./test/support/emulated-environment.cjs */
-// The examples of the doc comments are run, and the numbers that they claim are compared.
+// The examples of the doc comments and of docs/metrics.md are run, and the numbers that they claim are compared.
 //
 // In a line `expression; // comment` the comment is one or more values joined by ` = `, up to a colon with a space:
 // `1/3`, `[2/3, 4/5]: class 1 has TP 2`, `1 - 2.4 / 3.2 = 0.25`. Digits that go on end in `...`. Other comments are words.
@@ -99,6 +99,14 @@ const examples = readdirSync(lib, { recursive: true, encoding: 'utf8' })
 
 test.each(examples.map((example) => [example.name, example] as const))('%s', async (_, example) => {
   expect(await run(example)).toBeGreaterThan(0);
+});
+
+test('docs/metrics.md', async () => {
+  const page = readFileSync(path.join(lib, '../docs/metrics.md'), 'utf8');
+  const blocks = [...page.matchAll(/```js\n([\s\S]*?)```/g)].map(([, block]) => block as string);
+  const lines = blocks.join('\n').split('\n');
+  const code = lines.filter((line) => !line.startsWith('import '));
+  expect(await run({ name: 'docs/metrics.md', lines: code })).toBeGreaterThan(blocks.length);
 });
 
 test('every loss, and every class that is made or returned, has one', () => {

@@ -112,6 +112,7 @@ describe('updateAsync leaves nothing to do for the event loop', () => {
       undefined,
       undefined,
       0,
+      undefined,
     );
     expect(settled).toBeUndefined();
     expect(counts.read()).toBe(N);

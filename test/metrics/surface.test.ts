@@ -348,7 +348,7 @@ describe('errors', () => {
     [
       'tolerances',
       () => new SurfaceMetrics({ ...labels, tolerance: [1] }),
-      'Expected 2 numbers, one per class, for tolerance but received [1]',
+      'Expected 2 numbers, one per class or region, for tolerance but received [1]',
     ],
     [
       'a tolerance',

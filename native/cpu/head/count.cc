@@ -15,9 +15,12 @@ CountFaults count(const CountInputs& inputs, const Head& head, Counts& counts) {
       CountFaults faults;
       Tile<T> tile(call, weights);
       for_tiles(tile, run, [&](int64_t, int64_t) {
-        RunCounts counted;
-        faults.add(tile.count(inputs, counted));
-        add(counted);
+        faults.add(for_each_threshold(inputs, counts.kind(), [&](const CountInputs& one, int64_t first_cell) {
+          RunCounts counted;
+          const CountFaults found = tile.count(one, counted);
+          add(counted, first_cell);
+          return found;
+        }));
       });
       return faults;
     });

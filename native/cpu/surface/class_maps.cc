@@ -132,6 +132,18 @@ void ClassMaps::find_boxes() {
   }
 }
 
+Box ClassMaps::box(const std::vector<int32_t>& classes) const {
+  Box all;
+  for (const int32_t c : classes) {
+    const Box& one = boxes_[static_cast<size_t>(c - first_class_)];
+    for (int axis = 0; axis < 3; axis++) {
+      all.first[axis] = std::min(all.first[axis], one.first[axis]);
+      all.last[axis] = std::max(all.last[axis], one.last[axis]);
+    }
+  }
+  return all;
+}
+
 Grid ClassMaps::grid(const Box& box) const {
   Grid grid = image_;
   for (int axis = 0; axis < 3; axis++) grid.sizes[axis] = box.last[axis] - box.first[axis] + 2;
@@ -139,7 +151,8 @@ Grid ClassMaps::grid(const Box& box) const {
   return grid;
 }
 
-void ClassMaps::write_mask(bool predicted, int64_t c, const Box& box, uint8_t* mask) const {
+template <class Inside>
+void ClassMaps::write(bool predicted, const Box& box, uint8_t* mask, Inside inside) const {
   const Grid grid = this->grid(box);
   const int32_t* map = maps_[predicted].get();
   Pool::instance().parallel_for(grid.sizes[0], grid.grain(), [&](int64_t z) {
@@ -150,9 +163,18 @@ void ClassMaps::write_mask(bool predicted, int64_t c, const Box& box, uint8_t* m
     for (int64_t y = margin; y < grid.sizes[1] - margin; y++) {
       const int64_t row = (box.first[0] + z - 1) * image_.sizes[1] + box.first[1] + y - margin;
       const int32_t* from = map + row * image_.sizes[2] + box.first[2];
-      for (int64_t x = 0; x < width; x++) to[y * grid.sizes[2] + 1 + x] = from[x] == c;
+      for (int64_t x = 0; x < width; x++) to[y * grid.sizes[2] + 1 + x] = inside(from[x]);
     }
   });
+}
+
+void ClassMaps::write_mask(bool predicted, const std::vector<int32_t>& classes, const Box& box, uint8_t* mask) const {
+  if (classes.size() == 1) {
+    return write(predicted, box, mask, [c = classes.front()](int32_t label) { return label == c; });
+  }
+  std::vector<uint8_t> inside(boxes_.size() + 1);  // [label + 1]: no class has label -1
+  for (const int32_t c : classes) inside[static_cast<size_t>(c) + 1] = 1;
+  write(predicted, box, mask, [&](int32_t label) { return inside[static_cast<size_t>(label + 1)]; });
 }
 
 }  // namespace warpdice::cpu

@@ -19,18 +19,20 @@ class ClassMaps {
   /// threshold: a voxel may have several classes, so these maps are of class `only` alone; else only is -1.
   ClassMaps(const CountInputs& inputs, const Grid& image, int64_t sample, int64_t only);
 
-  /// What holds the voxels of the class, in the predictions and in the target.
-  const Box& box(int64_t c) const { return boxes_[static_cast<size_t>(c - first_class_)]; }
+  /// What holds the voxels of these classes, in the predictions and in the target.
+  Box box(const std::vector<int32_t>& classes) const;
 
   /// The box with a margin of one voxel around it.
   Grid grid(const Box& box) const;
 
-  /// Writes the mask, 0 or 1, of a class in the box with a margin of zeros.
-  void write_mask(bool predicted, int64_t c, const Box& box, uint8_t* mask) const;
+  /// Writes the mask, 0 or 1, of these classes together in the box with a margin of zeros.
+  void write_mask(bool predicted, const std::vector<int32_t>& classes, const Box& box, uint8_t* mask) const;
 
  private:
   void read(const CountInputs& inputs, int64_t sample, int64_t only);
   void find_boxes();
+  template <class Inside>
+  void write(bool predicted, const Box& box, uint8_t* mask, Inside inside) const;
 
   Grid image_;
   int64_t first_class_;

@@ -18,14 +18,17 @@ void write(const Distances& distances, double* to) {
   std::copy(std::begin(numbers), std::end(numbers), to);
 }
 
-void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t c, double* row) {
+/// scored: the class, or the region.
+void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t scored, double* row) {
   std::fill(row, row + kSurfaceNumbers, 0.0);
-  const Box& box = maps.box(c);
+  const auto classes =
+      inputs.regions.empty() ? std::vector<int32_t>{static_cast<int32_t>(scored)} : inputs.regions.members(scored);
+  const Box box = maps.box(classes);
   if (box.empty()) return;
   const Grid grid = maps.grid(box);
   const auto predicted = uninitialized<uint8_t>(grid.voxels()), target = uninitialized<uint8_t>(grid.voxels());
-  maps.write_mask(true, c, box, predicted.get());
-  maps.write_mask(false, c, box, target.get());
+  maps.write_mask(true, classes, box, predicted.get());
+  maps.write_mask(false, classes, box, target.get());
   row[kTargetVoxels] = static_cast<double>(count_by_plane(grid, target.get()).back());
   row[kPredictedVoxels] = static_cast<double>(count_by_plane(grid, predicted.get()).back());
   if (row[kTargetVoxels] == 0 || row[kPredictedVoxels] == 0) return;
@@ -34,7 +37,7 @@ void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t c
   DistanceOptions options;
   options.elements = inputs.elements;
   options.fraction = inputs.fraction;
-  options.tolerance = inputs.tolerances ? inputs.tolerances[c] : 0;
+  options.tolerance = inputs.tolerances ? inputs.tolerances[scored] : 0;
   write(distances_between(of_predicted, of_target, options), row + kPredictedSize);
   write(distances_between(of_target, of_predicted, options), row + kTargetSize);
   if (inputs.boundary_width == 0) return;
@@ -46,7 +49,7 @@ void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t c
 }  // namespace
 
 void measure_surfaces(const SurfaceInputs& inputs, double* rows) {
-  const int64_t N = inputs.count.in.samples, C = inputs.count.in.classes;
+  const int64_t N = inputs.count.in.samples, C = inputs.scored();
   const bool several = inputs.count.decision == Decision::threshold;  // classes of a voxel
   const auto measure = [&](int64_t i) {
     const int64_t first = several ? i : i * C, last = several ? i + 1 : first + C;

@@ -1,5 +1,6 @@
 #pragma once
 // Surface metrics of a batch.
+#include "cpu/regions.h"
 #include "cpu/surface/grid.h"
 #include "math/counts.h"
 
@@ -10,8 +11,12 @@ struct SurfaceInputs {
   Grid image;                          // of one sample
   bool elements = false;               // places are surface elements instead of voxels
   double fraction = 0.95;              // of the quantile
-  const double* tolerances = nullptr;  // [C], or null
+  const double* tolerances = nullptr;  // [scored()], or null
   double boundary_width = 0;           // 0: boundaries are not compared
+  Regions regions;                     // measured in place of the classes, unless there are none; not for threshold
+
+  /// How many classes or regions are measured.
+  int64_t scored() const { return regions.empty() ? count.in.classes : regions.count(); }
 };
 
 /// The numbers of a sample and class.
@@ -35,7 +40,7 @@ enum SurfaceNumber : size_t {
   kSurfaceNumbers,
 };
 
-/// rows: [N,C,kSurfaceNumbers].
+/// rows: [N,scored(),kSurfaceNumbers].
 void measure_surfaces(const SurfaceInputs& inputs, double* rows);
 
 }  // namespace warpdice::cpu

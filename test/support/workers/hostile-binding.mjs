@@ -145,6 +145,7 @@ function spoilt(names, good) {
       values[name] =
         /Type$|^steps$/.test(name) && below(2) ? below(16) : hostile[below(hostile.length)];
     else if (isArray(name)) values[name] = arrays[below(arrays.length)];
+    else if (name === 'names') values[name] = lists[below(lists.length)];
     else if (/Sizes$/.test(name))
       values[name] = Array.from({ length: below(3) }, () => hostile[below(hostile.length)]);
     else values[name] = [true, false, undefined, 2 ** 31, -3][below(5)];
@@ -152,8 +153,12 @@ function spoilt(names, good) {
   return names.map((name) => values[name] ?? (/Type$/.test(name) ? 0 : undefined));
 }
 
-/** By decision, and with and without counts of each sample. */
-const all = [0, 0, 1, 1, 2, 2].map((decision, i) => new addon.Counts(decision, 2, i % 2 === 1));
+/** By decision, and with and without counts of each sample: those with them have thresholds or regions. */
+const all = [0, 0, 1, 1, 2, 2].map((decision, i) => {
+  const more = decision === 1 ? [undefined, [0.2, 0.7]] : [[[1], [0, 1], []]];
+  return new addon.Counts(decision, 2, i % 2 === 1, ...(i % 2 ? more : []));
+});
+const lists = [undefined, ['a'], ['a', ''], [[1]], [[-1, 9]], [['a']], [NaN], Array(3), {}, 'ab'];
 
 const { call: callNames, count: countNames, resampling } = addon.contract.arguments;
 for (let i = 0; i < rounds; i++) {
@@ -168,19 +173,21 @@ for (let i = 0; i < rounds; i++) {
   const [predictions, predictionsType] = labels ? [arrays[3], 4] : [arrays[0], 0];
   const batch = { ...calls.count, decision, predictions, predictionsType };
   attempt(() => counts.count(...spoilt(countNames, batch)));
+  const list = () => lists[below(lists.length)];
   const number = () => hostile[below(hostile.length)];
   const array = () => arrays[below(arrays.length)];
   attempt(
     [
-      () => counts.set(number(), array(), array()),
+      () => counts.set(number(), array(), array(), list()),
       () => counts.read(array(), array()),
       () => counts.classes(array()),
       () => counts.confusion(array()),
-      () => counts.add(array(), number(), false),
+      () => counts.add(array(), number(), false, list()),
+      () => counts.names(),
       () => counts.merge(all[below(6)]),
       () => counts.reset(),
-      () => new addon.Counts(below(4), number(), below(2) === 1),
-    ][below(8)],
+      () => new addon.Counts(below(4), number(), below(2) === 1, list(), list()),
+    ][below(9)],
   );
   attempt(() => addon.resampleNearest(...spoilt(resampling, calls.resampling)));
 }
