@@ -38,6 +38,7 @@ export { GeneralizedDiceLoss } from './losses/generalized-dice.js';
 export { GeneralizedWassersteinDiceLoss } from './losses/generalized-wasserstein-dice.js';
 export { JaccardLoss } from './losses/jaccard.js';
 export { Loss } from './losses/loss.js';
+export { MatthewsLoss } from './losses/matthews.js';
 export type {
   CrossEntropyLossOptions,
   CrossEntropyOptions,
@@ -46,6 +47,7 @@ export type {
   GeneralizedDiceOptions,
   GeneralizedWassersteinDiceOptions,
   LossOptions,
+  MatthewsOptions,
   PlainLossOptions,
   TverskyOptions,
 } from './losses/options.js';

@@ -39,10 +39,17 @@ export function isCompound(options: NativeLossOptions): boolean {
   return crossEntropyFactor !== 0 || focalFactor !== 0;
 }
 
+/** Losses that sum over the classes. */
+const groupKinds = new Set<number | undefined>([
+  LossKind.generalized,
+  LossKind.wasserstein,
+  LossKind.microMatthews,
+  LossKind.multiclassMatthews,
+]);
+
 /** Whether reduction `'none'` gives a number per sample instead of one per sample and class. */
 export function isPerGroup(options: NativeLossOptions): boolean {
-  const { kind } = options;
-  return kind === LossKind.generalized || kind === LossKind.wasserstein || isCompound(options);
+  return groupKinds.has(options.kind) || isCompound(options);
 }
 
 /** Throws when a loss cannot have this number of classes. where: the argument that has them, for messages. */

@@ -8,11 +8,11 @@ const fromShapes = 'the classes are counted from the shape of the predictions';
  * are suggested, or a sentence when there is no such option.
  */
 export const foreignNames: Readonly<Record<string, readonly string[] | string>> = {
-  smooth: ['smoothNumerator', 'smoothDenominator'],
+  smooth: ['smooth', 'smoothNumerator', 'smoothDenominator'],
   smoothnr: ['smoothNumerator'],
   smoothdr: ['smoothDenominator'],
-  eps: ['smoothDenominator'],
-  epsilon: ['smoothDenominator'],
+  eps: ['smoothDenominator', 'smooth'],
+  epsilon: ['smoothDenominator', 'smooth'],
   sigmoid: ['activation'],
   softmax: ['activation'],
   logits: ['activation'],
@@ -25,6 +25,7 @@ export const foreignNames: Readonly<Record<string, readonly string[] | string>> 
   jaccard: 'use JaccardLoss',
   alpha: 'TverskyLoss has it, and focal: { alpha }; to weigh the classes use classWeights',
   beta: 'TverskyLoss has it',
+  average: 'MatthewsLoss has it',
   weighting: 'GeneralizedDiceLoss and GeneralizedWassersteinDiceLoss have it',
   weightingmode: ['weighting'],
   distances: 'GeneralizedWassersteinDiceLoss has it',

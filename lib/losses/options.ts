@@ -13,7 +13,7 @@ export interface LossOptions {
   activation?: 'none' | 'sigmoid' | 'softmax';
   /**
    * The power k in P = sum p^k and T = sum t^k: `'squared'` 2, `'linear'` 1. Default `'squared'`; `'linear'` for
-   * TverskyLoss, GeneralizedDiceLoss and overlap `'minimum'`.
+   * TverskyLoss, GeneralizedDiceLoss and overlap `'minimum'`. MatthewsLoss has no such option: its sums are linear.
    */
   denominator?: 'squared' | 'linear';
   /**
@@ -59,7 +59,7 @@ export interface LossOptions {
    * Default `'mean'`.
    *
    * Two kinds of losses give one number per sample with `'none'`: those that sum over the classes (GeneralizedDiceLoss,
-   * GeneralizedWassersteinDiceLoss), and compound losses (`crossEntropy` or `focal`), whose parts are reduced one by one.
+   * GeneralizedWassersteinDiceLoss, MatthewsLoss with `average`), and compound losses (`crossEntropy` or `focal`), whose parts are reduced one by one.
    */
   reduction?: 'none' | 'mean' | 'sum';
   /** true: adds the sums over the batch, which gives one loss per class instead of one per sample and class. Default false. */
@@ -173,6 +173,18 @@ export interface TverskyOptions extends LossOptions {
   alpha?: number;
   /** Weighs false negatives, finite and >= 0. Default 0.5. */
   beta?: number;
+}
+
+/** The options of {@link MatthewsLoss}. */
+export interface MatthewsOptions
+  extends Omit<LossOptions, 'denominator' | 'smoothNumerator' | 'smoothDenominator'> {
+  /**
+   * What several classes are: `'macro'` each has a coefficient of its own, `'micro'` one coefficient of the sums over the classes,
+   * `'multiclass'` R_K. The last two have `absent` `'formula'` and `'skip'` only. Default `'macro'`.
+   */
+  average?: 'macro' | 'micro' | 'multiclass';
+  /** s, added to each of TP, FP, FN and TN; finite and >= 0. Default 0. */
+  smooth?: number;
 }
 
 /** The options of {@link GeneralizedDiceLoss}. */

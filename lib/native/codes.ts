@@ -24,6 +24,9 @@ export const LossKind = {
   tversky: 2,
   generalized: 3,
   wasserstein: 4,
+  matthews: 5,
+  microMatthews: 6,
+  multiclassMatthews: 7,
 } as const;
 
 /** Losses that are no function of sums. */

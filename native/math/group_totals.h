@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "math/loss_options.h"
+#include "math/matthews.h"
 
 namespace warpdice {
 
@@ -94,6 +95,34 @@ WARPDICE_HOST_DEVICE inline WassersteinClass wasserstein_class(const LossOptions
   return {w, w, distance};
 }
 
+/// Matthews' correlation of a whole group keeps what it adds up in the four sums of ratios: micro I, P, T and W,
+/// multiclass A, X and Y.
+WARPDICE_HOST_DEVICE inline void put_micro(GroupTotals& part, double k, const Sums& sums) {
+  part.numerator = weighted(k, sums.intersection);
+  part.denominator = weighted(k, sums.prediction);
+  part.absent_numerator = weighted(k, sums.target);
+  part.absent_denominator = weighted(k, sums.weight);
+}
+
+WARPDICE_HOST_DEVICE inline Sums micro_sums(const GroupTotals& group) {
+  Sums sums = {};
+  sums.intersection = group.numerator;
+  sums.prediction = group.denominator;
+  sums.target = group.absent_numerator;
+  sums.weight = group.absent_denominator;
+  return sums;
+}
+
+WARPDICE_HOST_DEVICE inline void put_multiclass(GroupTotals& part, double k, const Correlation& x) {
+  part.numerator = weighted(k, x.joint);
+  part.denominator = weighted(k, x.prediction);
+  part.absent_numerator = weighted(k, x.target);
+}
+
+WARPDICE_HOST_DEVICE inline Correlation multiclass_correlation(const GroupTotals& group) {
+  return {group.numerator, group.denominator, group.absent_numerator};
+}
+
 /// The factor of U in the smoothed cross-entropy (1-s)*E + share*U.
 WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int64_t classes) {
   return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
@@ -134,6 +163,10 @@ WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t c
     const WassersteinClass of = wasserstein_class(options, classes, c, sums.volume);
     part.numerator = weighted(2 * of.in_a, of.distance * sums.volume - sums.intersection);
     part.denominator = part.numerator + weighted(of.beside_a, sums.intersection);
+  } else if (counts && options.kind == LossKind::micro_matthews) {
+    put_micro(part, k, sums);
+  } else if (counts && options.kind == LossKind::multiclass_matthews) {
+    put_multiclass(part, k, correlation(options, sums));
   }
   add(group, part);
 }

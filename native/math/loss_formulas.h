@@ -11,6 +11,7 @@
 //                             later program 1 - W, which is D_c = max M: the same where every class is at the largest
 //                             distance from b. Weighting::plus_one, of that program: the sums in r, over all classes,
 //                             have the weights 1/(V_c + 1).
+//   Matthews                  matthews.h
 //
 // Where nothing is left to compare, and no smoothing either, r is 0/0: everything is ignored, or p = t = 0. Then r
 // counts as 0 and its derivatives as 0, so that L = f(0), which is what a tiny s_d gives.
@@ -63,6 +64,18 @@ struct Loss {
 /// Whether a denominator counts as 0. The limit keeps the derivatives, about 1/B, finite in a float.
 WARPDICE_HOST_DEVICE inline bool nothing_left(double B) { return fabs(B) < 1e-30; }
 
+/// L = f(r) of Matthews' correlation r, and its derivatives with respect to sums that are k times in it.
+WARPDICE_HOST_DEVICE inline Loss matthews_loss(const LossOptions& options, const Correlation& of, const Sums& sums,
+                                               double k) {
+  Loss loss = {};
+  const double B = spread(of);
+  const bool nothing = nothing_left(B);
+  const Transformed f = transformed(options, nothing ? 0 : of.joint / B);
+  loss.value = f.value;
+  if (!nothing) loss.d = weighted(k, correlation_slopes(options, sums, of, f.slope));
+  return loss;
+}
+
 /// Dice, Jaccard, Tversky of one class: r = A/B with A = a*I + s_n and B = x*P + y*T + z*I + s_d.
 WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Sums& sums) {
   Loss loss = {};
@@ -71,6 +84,7 @@ WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Su
     loss.value = 1;
     return loss;
   }
+  if (options.kind == LossKind::matthews) return matthews_loss(options, correlation(options, sums), sums, 1);
   const bool dice = options.kind == LossKind::dice, tversky = options.kind == LossKind::tversky;
   const double a = dice ? 2 : 1, x = tversky ? options.alpha : 1, y = tversky ? options.beta : 1;
   const double z = dice ? 0 : 1 - x - y;
@@ -92,6 +106,12 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
                                             const GroupTotals& group) {
   Loss loss = {};
   if (group.counted == 0) return loss;
+  const bool micro = options.kind == LossKind::micro_matthews;
+  if (micro || options.kind == LossKind::multiclass_matthews) {
+    const Sums all = micro ? micro_sums(group) : sums;
+    const Correlation of = micro ? correlation(options, all) : multiclass_correlation(group);
+    return matthews_loss(options, of, all, counted(options, sums, c) ? options.class_weight(c) : 0);
+  }
   const double absent = absent_weight(group);
   const double A = group.numerator + absent * group.absent_numerator + options.smooth_numerator;
   const double B = group.denominator + absent * group.absent_denominator + options.smooth_denominator;

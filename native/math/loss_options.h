@@ -6,7 +6,16 @@
 
 namespace warpdice {
 
-enum class LossKind : uint8_t { dice, jaccard, tversky, generalized, wasserstein };
+enum class LossKind : uint8_t {
+  dice,
+  jaccard,
+  tversky,
+  generalized,
+  wasserstein,
+  matthews,             // of each class
+  micro_matthews,       // of one table of all classes
+  multiclass_matthews,  // R_K
+};
 enum class Reduction : uint8_t { none, mean, sum };
 
 /// L = f(r). Powers and logarithms are kept finite: 1-r is clamped to 0 from below and r, under the logarithm, to
@@ -40,7 +49,7 @@ struct LossOptions {
   bool background = true;  // false: class 0 is not counted in the overlap
   bool sigmoid = false;    // each class has a cross-entropy of its own
   double smooth_numerator = 0;
-  double smooth_denominator = 1e-7;
+  double smooth_denominator = 1e-7;         // of Matthews' correlation: s, see matthews.h
   double alpha = 0.5, beta = 0.5;           // Tversky: weights of false positives and of false negatives
   double gamma = 1;                         // of the transform, above 0
   double overlap_factor = 1;                // lambda_overlap
@@ -61,7 +70,8 @@ struct LossOptions {
 
   /// Whether a group has one overlap loss instead of one per class.
   WARPDICE_HOST_DEVICE bool sums_over_classes() const {
-    return kind == LossKind::generalized || kind == LossKind::wasserstein;
+    return kind == LossKind::generalized || kind == LossKind::wasserstein || kind == LossKind::micro_matthews ||
+           kind == LossKind::multiclass_matthews;
   }
   WARPDICE_HOST_DEVICE bool compound() const { return cross_entropy_factor != 0 || focal_factor != 0; }
 

@@ -27,7 +27,10 @@ constexpr Code<LossKind> kLossKindCodes[] = {{"dice", LossKind::dice},
                                              {"jaccard", LossKind::jaccard},
                                              {"tversky", LossKind::tversky},
                                              {"generalized", LossKind::generalized},
-                                             {"wasserstein", LossKind::wasserstein}};
+                                             {"wasserstein", LossKind::wasserstein},
+                                             {"matthews", LossKind::matthews},
+                                             {"microMatthews", LossKind::micro_matthews},
+                                             {"multiclassMatthews", LossKind::multiclass_matthews}};
 constexpr Code<cpu::direct::Kind> kDirectKindCodes[] = {{"none", cpu::direct::Kind::none},
                                                         {"lovasz", cpu::direct::Kind::lovasz},
                                                         {"lovasz-hinge", cpu::direct::Kind::lovasz_hinge}};

@@ -11,6 +11,7 @@ import {
   JaccardLoss,
   type Loss,
   type LossOptions,
+  MatthewsLoss,
   TverskyLoss,
 } from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
@@ -30,6 +31,19 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
   [TverskyLoss, { alpha: -1 }, RangeError, 'a finite number >= 0 for alpha but received -1'],
   [TverskyLoss, { beta: NaN }, RangeError, 'a finite number >= 0 for beta but received NaN'],
   [TverskyLoss, { beta: '1' }, TypeError, "a number for beta but received '1'"],
+  [MatthewsLoss, { smooth: -1 }, RangeError, 'a finite number >= 0 for smooth but received -1'],
+  [
+    MatthewsLoss,
+    { average: 'weighted' },
+    RangeError,
+    "one of 'macro', 'micro', 'multiclass' for average but received 'weighted'",
+  ],
+  [
+    MatthewsLoss,
+    { average: 'micro', absent: 'worst' },
+    RangeError,
+    "one of 'formula', 'skip' for absent but received 'worst'",
+  ],
   [DiceLoss, { gamma: 0 }, RangeError, 'a finite number > 0 for gamma but received 0'],
   [
     DiceLoss,
@@ -323,6 +337,7 @@ test.each([
   [DiceLoss, ['alpha', 'beta', 'weighting']],
   [JaccardLoss, ['alpha', 'weighting']],
   [TverskyLoss, ['weighting']],
+  [MatthewsLoss, ['denominator', 'smoothNumerator', 'smoothDenominator', 'alpha']],
   [GeneralizedDiceLoss, ['alpha', 'beta', 'distances']],
   [Wasserstein, ['background', 'denominator', 'overlap', 'absent', 'alpha']],
 ] as [new (options: Any) => object, string[]][])('%p has no option of another', (Loss, keys) => {

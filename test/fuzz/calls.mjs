@@ -8,6 +8,7 @@ const losses = [
   warpdice.JaccardLoss,
   warpdice.TverskyLoss,
   warpdice.GeneralizedDiceLoss,
+  warpdice.MatthewsLoss,
   warpdice.DiceCELoss,
   warpdice.DiceFocalLoss,
 ];

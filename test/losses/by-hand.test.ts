@@ -10,6 +10,7 @@ import {
   JaccardLoss,
   type Loss,
   type LossOptions,
+  MatthewsLoss,
   TverskyLoss,
 } from '../../lib/index.js';
 import { close, exact } from '../support/closeness.js';
@@ -66,6 +67,56 @@ test.each([
     close(numbers(value), 0);
     close(numbers(grad), 0, 0, 0);
   }
+});
+
+describe('Matthews', () => {
+  // Class 0: TP 1.75, FP .5, FN .25, TN .5. Class 1: TP .5, FP .25, FN .5, TN 1.75.
+  const x = tensor([0.75, 0.5, 1, 0.25, 0.5, 0], [1, 2, 3], 'float64');
+  const y = tensor([0, 1, 0], [1, 3], 'uint8');
+  const [A0, X0, Y0] = [1.75 * 0.5 - 0.5 * 0.25, 2.25 * 0.75, 2];
+  const [A1, X1, Y1] = [0.5 * 1.75 - 0.25 * 0.5, 0.75 * 2.25, 2];
+  const at = (options: object, target = y) => {
+    const { value, perClass } = new MatthewsLoss(options).value(x, target);
+    return [value.itemSync(), ...numbers(perClass)];
+  };
+
+  test('of one class', () => {
+    // Its doc comment.
+    const loss = new MatthewsLoss().value(
+      tensor([0.75, 0.5, 0.25, 0], [4], 'float64'),
+      tensor([1, 1, 0, 0], [4], 'uint8'),
+    );
+    expect(loss.value.itemSync()).toBeCloseTo(0.4836022205, 9);
+    expect(binary(new MatthewsLoss())).toBeCloseTo(
+      1 - (2.4 * 1.7 - 0.3 * 0.6) / Math.sqrt(2.7 * 2.3 * 3 * 2),
+      14,
+    );
+  });
+
+  test('macro, micro, multiclass', () => {
+    const [r0, r1] = [A0 / Math.sqrt(X0 * Y0), A1 / Math.sqrt(X1 * Y1)];
+    close(at({}), 1 - (r0 + r1) / 2, 1 - r0, 1 - r1);
+    const micro = 1 - (2.25 * 2.25 - 0.75 * 0.75) / Math.sqrt(3 * 3 * 3 * 3);
+    close(at({ average: 'micro' }), micro, micro, micro);
+    const [a, b] = [1, 3];
+    const multiclass = 1 - (a * A0 + b * A1) / Math.sqrt((a * X0 + b * X1) * (a * Y0 + b * Y1));
+    close(at({ average: 'multiclass', classWeights: [a, b] }), multiclass, multiclass, multiclass);
+  });
+
+  test('a perfect prediction is 0, its opposite 2, a class that is everywhere or nowhere 1', () => {
+    const mask = tensor([1, 0, 1], [3], 'float64');
+    const other = tensor([0, 1, 0], [3], 'uint8');
+    const full = tensor([1, 1, 1], [3], 'uint8');
+    const loss = new MatthewsLoss();
+    expect(loss.value(mask, mask).value.itemSync()).toBeCloseTo(0, 14);
+    expect(loss.value(mask, other).value.itemSync()).toBeCloseTo(2, 14);
+    const { value, grad } = loss.valueAndGrad(mask, full);
+    expect(value.itemSync()).toBe(1);
+    close(numbers(grad), 0, 0, 0);
+    const none = tensor([0, 0, 0], [1, 3], 'uint8');
+    close(at({}, none), 1, 1, 1);
+    close(at({ absent: 'perfect' }, none), 0.5, 1, 0);
+  });
 });
 
 describe('generalized Dice', () => {

@@ -106,7 +106,7 @@ template <class Visit>
 void for_all_options(Visit visit) {
   static const double weights[kClasses] = {1, 0.5, 2};
   static const double distances[kClasses * kClasses] = {0, 1, 0.8, 1, 0, 0.4, 0.8, 0.4, 0};
-  for (int kind = 0; kind <= static_cast<int>(LossKind::wasserstein); kind++) {
+  for (int kind = 0; kind <= static_cast<int>(LossKind::multiclass_matthews); kind++) {
     for (int transform = 0; transform <= static_cast<int>(Transform::log_cosh); transform++) {
       for (int absent = 0; absent <= static_cast<int>(Absent::worst); absent++) {
         for (int reduction = 0; reduction <= static_cast<int>(Reduction::sum); reduction++) {

@@ -182,6 +182,13 @@ def smp_pooled(case):
     return name, lambda x: loss(x, target[:, None] if mode == 'binary' else target)
 
 
+def smp_matthews(case):
+    case.activation('none')
+    eps = case.options['smooth'] = case.number(0, 2)
+    case.options |= {'average': 'micro', 'batch': True}
+    return 'MatthewsLoss', lambda x: smp.MCCLoss(eps)(x, case.onehot())
+
+
 def kornia_losses(case):
     if case.classes == 1:
         return None
@@ -277,6 +284,7 @@ makers = [
     monai_dice_focal,
     nnunet,
     smp_pooled,
+    smp_matthews,
     kornia_losses,
     torch_cross_entropy,
     torch_binary_cross_entropy,

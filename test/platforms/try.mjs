@@ -15,6 +15,7 @@ const {
   DiceLoss,
   GeneralizedDiceLoss,
   JaccardLoss,
+  MatthewsLoss,
   TverskyLoss,
   setThreads,
 } = warpdice;
@@ -24,6 +25,7 @@ const losses = {
   JaccardLoss,
   TverskyLoss,
   GeneralizedDiceLoss,
+  MatthewsLoss,
   DiceCELoss,
   DiceFocalLoss,
 };

@@ -6,6 +6,8 @@
 //       generalized Dice, of a group: (2 sum_c k w I + sn) / (sum_c k w (P + T) + sd), w = 1/V^2, 1/V, 1
 //       Wasserstein, of a group: (2A + sn) / (2A + sum_c I + sd), A = sum_c k (D V - I), c not b, D = M[c][b] or max M;
 //       GDL: (2A + sn) / (2A + sum_c u I + sd), A = sum_c u (D V - I) with u = k / (V + 1), all c
+//       Matthews, each count plus s: (TP TN - FP FN) / sqrt((TP + FP)(TN + FN)(TP + FN)(TN + FP)); of the sums over the classes
+//       (micro); or numerators and both factors of the root added up over the classes (multiclass)
 //       Without a denominator, and without smoothing, nothing is left to compare: r counts as 0.
 //   L   (1 - r)^(1/gamma), (-log r)^gamma or log cosh(1 - r)
 //   value   overlapWeight * L reduced + weight * cross-entropy + weight * focal
@@ -21,7 +23,7 @@ import {
 } from './variable.js';
 
 /** What the loss of a class, or of a group, is. */
-export type LossName = 'dice' | 'jaccard' | 'tversky' | 'generalized' | 'wasserstein';
+export type LossName = 'dice' | 'jaccard' | 'tversky' | 'generalized' | 'wasserstein' | 'matthews';
 
 /** The sums of one group and class, in the order of the library. */
 export const sumNames = ['I', 'P', 'T', 'V', 'W', 'E', 'U', 'F'] as const;
@@ -34,11 +36,14 @@ export interface Value {
   perClass: Float64Array;
 }
 
-const sumsOverClasses = (loss: LossName) => loss === 'generalized' || loss === 'wasserstein';
+const sumsOverClasses = (loss: LossName, { average = 'macro' }: ReferenceOptions) =>
+  loss === 'generalized' || loss === 'wasserstein' || (loss === 'matthews' && average !== 'macro');
 
 /** One number per group for `'none'`, instead of one per group and class. */
 const isPerGroup = (loss: LossName, options: ReferenceOptions): boolean =>
-  sumsOverClasses(loss) || options.crossEntropy !== undefined || options.focal !== undefined;
+  sumsOverClasses(loss, options) ||
+  options.crossEntropy !== undefined ||
+  options.focal !== undefined;
 
 /** The shape of the value. */
 export function valueShape(loss: LossName, options: ReferenceOptions, N: number, C: number) {
@@ -77,7 +82,8 @@ export function valueOfSums(
     backward(x, reduction === 'none' && upstream ? (upstream[i] as number) : 1);
   });
   const perClass = groups.flatMap((group) => {
-    if (!sumsOverClasses(loss)) return group.map((_, c) => lossOf(loss, options, group, c).value);
+    if (!sumsOverClasses(loss, options))
+      return group.map((_, c) => lossOf(loss, options, group, c).value);
     return new Array<number>(group.length).fill(lossOf(loss, options, group, 0).value);
   });
   const numbers = (list: Variable[]) => Float64Array.from(list, (x) => x.value);
@@ -93,7 +99,7 @@ function overlapOf(
 ): Variable[] {
   const { reduction = 'mean', classWeights } = options;
   const losses: { term: Variable; isCounted: boolean }[] = scope.flatMap((group) =>
-    sumsOverClasses(loss)
+    sumsOverClasses(loss, options)
       ? [
           {
             term: lossOf(loss, options, group, 0),
@@ -146,9 +152,12 @@ function lossOf(
     return ratio ? transformed(options, ratio) : sum();
   }
   if (loss === 'wasserstein') return transformed(options, wasserstein(options, group));
+  if (sumsOverClasses(loss, options)) return matthewsOfGroup(options, group);
   const absent = absentOf(loss, options);
   if (V.value === 0 && absent === 'perfect') return sum();
   if (V.value === 0 && absent === 'worst') return sum(1);
+  if (loss === 'matthews')
+    return transformed(options, correlation([tableOf(options, group[c] as Sums<Variable>)]));
   if (loss === 'dice') {
     return transformed(options, ratio(sum(product(2, I), sn), sum(P, T, sd)));
   }
@@ -160,6 +169,54 @@ function lossOf(
     options,
     ratio(sum(TP, sn), sum(TP, product(alpha, FP), product(beta, FN), sd)),
   );
+}
+
+/** A, X and Y of Matthews' correlation. */
+interface Table {
+  A: Variable;
+  X: Variable;
+  Y: Variable;
+}
+
+function tableOf({ smooth: s = 0 }: ReferenceOptions, { I, P, T, W }: Sums<Variable>): Table {
+  const TP = sum(I, s);
+  const FP = sum(difference(P, I), s);
+  const FN = sum(difference(T, I), s);
+  const TN = sum(difference(difference(W, P), difference(T, I)), s);
+  return {
+    A: difference(product(TP, TN), product(FP, FN)),
+    X: product(sum(TP, FP), sum(TN, FN)),
+    Y: product(sum(TP, FN), sum(TN, FP)),
+  };
+}
+
+function correlation(tables: readonly Table[]): Variable {
+  const root = (x: Variable) => {
+    const value = Math.sqrt(Math.max(x.value, 0));
+    return applied(x, value, value === 0 ? 0 : 0.5 / value);
+  };
+  const X = root(sum(...tables.map(({ X }) => X)));
+  const Y = root(sum(...tables.map(({ Y }) => Y)));
+  return ratio(sum(...tables.map(({ A }) => A)), product(X, Y));
+}
+
+function matthewsOfGroup(options: ReferenceOptions, group: readonly Sums<Variable>[]): Variable {
+  const counted = group.flatMap((sums, c) => {
+    const k = options.classWeights?.[c] ?? 1;
+    return isCounted('matthews', options, sums, c) ? [{ sums, k }] : [];
+  });
+  if (counted.length === 0) return sum();
+  if (options.average === 'micro') {
+    const total = (name: 'I' | 'P' | 'T' | 'W') =>
+      sum(...counted.map(({ sums, k }) => product(k, sums[name])));
+    const all = { I: total('I'), P: total('P'), T: total('T'), W: total('W') };
+    return transformed(options, correlation([tableOf(options, all as Sums<Variable>)]));
+  }
+  const tables = counted.map(({ sums, k }) => {
+    const { A, X, Y } = tableOf(options, sums);
+    return { A: product(k, A), X: product(k, X), Y: product(k, Y) };
+  });
+  return transformed(options, correlation(tables));
 }
 
 /** r; 0, whatever the sums do, where there is nothing to divide by. */

@@ -21,6 +21,8 @@ export interface ReferenceOptions {
   readonly overlap?: 'product' | 'minimum';
   readonly smoothNumerator?: number;
   readonly smoothDenominator?: number;
+  readonly average?: 'macro' | 'micro' | 'multiclass';
+  readonly smooth?: number;
   readonly alpha?: number;
   readonly beta?: number;
   readonly transform?: 'none' | 'log' | 'log-cosh';
@@ -88,8 +90,9 @@ export interface Solution {
 export function reference(problem: Problem): Solution {
   const { loss, N, C, S, predictions, labels, dense, gradScale = 1, options = {} } = problem;
   const { activation = 'none', batch = false, ignoreIndex, layout, crossEntropy, focal } = options;
-  const linear = loss === 'tversky' || loss === 'generalized' || options.overlap === 'minimum';
-  const k = (options.denominator ?? (linear ? 'linear' : 'squared')) === 'squared' ? 2 : 1;
+  const linear = ['tversky', 'generalized'].includes(loss) || options.overlap === 'minimum';
+  const { denominator = linear ? 'linear' : 'squared' } = options;
+  const k = denominator === 'squared' && loss !== 'matthews' ? 2 : 1;
   const overlap = overlapOf(loss, options);
   const groups = batch ? 1 : N;
   const group = (n: number) => (batch ? 0 : n);

@@ -7,6 +7,7 @@ import {
   GeneralizedWassersteinDiceLoss,
   JaccardLoss,
   type Loss,
+  MatthewsLoss,
   TverskyLoss,
 } from '../../lib/index.js';
 import type { ReferenceOptions } from '../reference/reference.js';
@@ -17,7 +18,7 @@ interface Entry {
   /** What the reference calls it, and the options that the class itself sets. */
   loss: LossName;
   defaults?: ReferenceOptions;
-  /** What it does not take: activations and options. */
+  /** What it does not take: activations and options, which makeLoss leaves out. */
   without?: readonly string[];
   /** Options worth a row of the matrices. */
   variants: readonly ReferenceOptions[];
@@ -108,6 +109,19 @@ export const losses = {
       { distances, crossEntropy: {}, focal: {} },
     ],
   },
+  matthews: {
+    Class: MatthewsLoss,
+    loss: 'matthews',
+    without: ['denominator', 'smoothNumerator', 'smoothDenominator'],
+    variants: [
+      {},
+      { smooth: 0.25, absent: 'skip', crossEntropy: {} },
+      { average: 'micro', gamma: 4 / 3 },
+      { average: 'micro', smooth: 1e-5, overlap: 'minimum' },
+      { average: 'multiclass' },
+      { average: 'multiclass', smooth: 0.5, focal: {} },
+    ],
+  },
 } as const satisfies Record<string, Entry>;
 
 /** Options of the parts that need one activation, or mean something else under another; for three classes. */
@@ -156,5 +170,7 @@ export function activationsOf(cell: Cell) {
 }
 
 export function makeLoss(key: LossKey, options: ReferenceOptions): Loss {
-  return new (entryOf(key).Class)(options as never);
+  const { Class, without = [] } = entryOf(key);
+  const taken = Object.entries(options).filter(([name]) => !without.includes(name));
+  return new Class(Object.fromEntries(taken) as never);
 }

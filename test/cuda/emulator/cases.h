@@ -32,6 +32,9 @@ constexpr LossCase kLosses[] = {
     {"generalized Wasserstein", ref::Kind::wasserstein, ref::Overlap::wasserstein, true, 1, 0, 0, 0, 2},
     {"Dice with cross-entropy", ref::Kind::dice, ref::Overlap::product, true, 1, 0.7, 0.1, 0, 2},
     {"Dice with focal loss", ref::Kind::dice, ref::Overlap::product, true, 1, 0, 0, 0.6, 2},
+    {"Matthews", ref::Kind::matthews, ref::Overlap::product, false, 1, 0, 0, 0, 2},
+    {"micro Matthews with cross-entropy", ref::Kind::micro_matthews, ref::Overlap::product, false, 0.75, 0.5, 0, 0, 2},
+    {"multiclass Matthews", ref::Kind::multiclass_matthews, ref::Overlap::minimum, false, 1, 0, 0, 0, 2},
     {"Jaccard with all", ref::Kind::jaccard, ref::Overlap::minimum, false, 1, 0.5, 0.2, 0.5, 0.5},
 };
 constexpr DType kDTypes[] = {DType::float32, DType::float64, DType::float16, DType::bfloat16};

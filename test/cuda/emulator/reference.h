@@ -12,7 +12,7 @@ using Array = std::vector<double>;
 
 enum class Activation { none, sigmoid, softmax };
 enum class Overlap { product, minimum, wasserstein };
-enum class Kind { dice, jaccard, tversky, generalized, wasserstein };
+enum class Kind { dice, jaccard, tversky, generalized, wasserstein, matthews, micro_matthews, multiclass_matthews };
 enum class Reduction { none, mean, sum };
 
 struct Problem {
@@ -36,7 +36,7 @@ struct Problem {
   int64_t groups() const { return pooled ? 1 : N; }
   size_t at(int64_t n, int64_t c, int64_t s) const { return static_cast<size_t>((n * C + c) * S + s); }
   size_t row(int64_t n, int64_t c) const { return static_cast<size_t>((pooled ? 0 : n) * C + c); }
-  bool sums_over_classes() const { return kind == Kind::generalized || kind == Kind::wasserstein; }
+  bool sums_over_classes() const { return kind > Kind::tversky && kind != Kind::matthews; }
   bool compound() const { return cross_entropy_factor != 0 || focal_factor != 0; }
   bool value_per_group() const { return sums_over_classes() || compound(); }
   /// Whether class c of a voxel has a gradient, through its own weight or that of a class it is mixed with.
@@ -160,7 +160,34 @@ inline Real transformed(const Problem& x, Real r) {
   return r >= 1 ? 0 : std::pow(1 - r, static_cast<Real>(x.power));
 }
 
+/// A, X and Y of Matthews' correlation.
+struct Table {
+  Real a = 0, x = 0, y = 0;
+};
+
+inline Table table_of(const Problem& x, const Row& y) {
+  const Real s = x.smooth_denominator, tp = y.I + s, fp = y.P - y.I + s, fn = y.T - y.I + s,
+             tn = y.W - y.P - y.T + y.I + s;
+  return {tp * tn - fp * fn, (tp + fp) * (tn + fn), (tp + fn) * (tn + fp)};
+}
+
+inline Real correlation(const Table& t) { return t.x * t.y > 0 ? t.a / std::sqrt(t.x * t.y) : 0; }
+
+/// y: the C rows of the group.
+inline Real group_correlation(const Problem& x, const Row* y) {
+  Table all;
+  Row total;
+  for (int64_t c = 0; c < x.C; c++) {
+    const Real k = counts(x, c) ? class_weight(x, c) : 0;
+    const Table t = table_of(x, y[c]);
+    all = {all.a + k * t.a, all.x + k * t.x, all.y + k * t.y};
+    for (int i = 0; i < kSums; i++) total.x[i] += k * y[c].x[i];
+  }
+  return correlation(x.kind == Kind::micro_matthews ? table_of(x, total) : all);
+}
+
 inline Real class_loss(const Problem& x, const Row& y) {
+  if (x.kind == Kind::matthews) return transformed(x, correlation(table_of(x, y)));
   const Real n = x.smooth_numerator, d = x.smooth_denominator;
   if (x.kind == Kind::dice) return transformed(x, (2 * y.I + n) / (y.P + y.T + d));
   if (x.kind == Kind::jaccard) return transformed(x, (y.I + n) / (y.P + y.T - y.I + d));
@@ -169,6 +196,7 @@ inline Real class_loss(const Problem& x, const Row& y) {
 
 /// y: the C rows of the group.
 inline Real group_loss(const Problem& x, const Row* y) {
+  if (x.kind >= Kind::matthews) return transformed(x, group_correlation(x, y));
   Real a = 0, b = 0;
   if (x.kind == Kind::wasserstein) {
     Real all = 0, right = 0;

@@ -12,6 +12,7 @@ import {
   DiceLoss,
   GeneralizedDiceLoss,
   JaccardLoss,
+  MatthewsLoss,
   Tensor,
   TverskyLoss,
 } from '../../../dist/index.js';
@@ -59,6 +60,7 @@ const losses = {
   JaccardLoss,
   TverskyLoss,
   GeneralizedDiceLoss,
+  MatthewsLoss,
   DiceCELoss,
   DiceFocalLoss,
 };

@@ -55,6 +55,7 @@ const cases = [
   ['JaccardLoss', { denominator: 'linear' }],
   ['TverskyLoss', { alpha: 0.3, beta: 0.7, gamma: 4 / 3 }],
   ['GeneralizedDiceLoss', {}],
+  ['MatthewsLoss', { average: 'multiclass' }],
   ['GeneralizedWassersteinDiceLoss', { distances }],
   ['DiceCELoss', {}],
   ['DiceFocalLoss', {}],
