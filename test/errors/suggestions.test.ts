@@ -88,7 +88,7 @@ test.each<[string, readonly string[], string[]]>([
 
 test('the table suggests options that exist', () => {
   const ofClasses = ['distances', 'weighting', 'labelSmoothing', 'positiveWeight'];
-  const all = [...ofLoss, ...ofCall, ...ofClasses, 'decision', 'value'];
+  const all = [...ofLoss, ...ofCall, ...ofClasses, 'smooth', 'decision', 'value'];
   for (const names of Object.values(foreignNames)) {
     if (typeof names !== 'string') for (const name of names) expect(all).toContain(name);
   }
