@@ -42,13 +42,18 @@ export function thisPlatform() {
   return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
 }
 
-/** Where the addon of warpdice/mpi lies; undefined where there is none. */
-export const prebuiltMpiFile = (name) =>
-  platforms[name].mpi && `prebuilds/${name}/mpi/warpdice_mpi.node`;
+/** The package of a platform's binary. npm takes a new unscoped name like warpdice-linux-x64 for spam at times. */
+export const packageOf = (name) => `@warpdice/${name}`;
+
+/** Where that package is made; packages/warpdice is the main one. */
+export const packageFolder = (name) => `packages/${name}`;
+
+const folderOf = (name) =>
+  `${packageFolder(name)}/prebuilds/${name.split('-').slice(0, 2).join('-')}`;
 
 /** Where prebuildify puts the binary of a platform, and node-gyp-build looks for it. */
-export function prebuiltFile(name) {
-  const { libc } = platforms[name];
-  const [platform, arch] = name.split('-');
-  return `prebuilds/${platform}-${arch}/warpdice${libc ? `.${libc}` : ''}.node`;
-}
+export const prebuiltFile = (name) => `${folderOf(name)}/warpdice.node`;
+
+/** Where the addon of warpdice/mpi lies; undefined where there is none. */
+export const prebuiltMpiFile = (name) =>
+  platforms[name].mpi && `${folderOf(name)}/mpi/warpdice_mpi.node`;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // prebuildify knows node-gyp only. It calls this in its place as
 //   rebuild --target=<version> --devdir=<folder> --arch=<arch> --release
-// in the build's folder, and then moves build/Release/*.node there to prebuilds/. Each platform has a folder of its own, so that
+// in the build's folder, and then moves build/Release/*.node there to the folder of the platform's package. Each platform has a folder of its own, so that
 // the options of a published binary do not mix with those of build/. WARPDICE_PREBUILT_FOLDER=build takes what is compiled
 // there, for a machine that has compiled it with these options already.
 // WARPDICE_PLATFORM names the platform; scripts/prebuilds.mjs sets it, and has brought the tools.

@@ -1,4 +1,4 @@
-// Makes prebuilt binaries: prebuilds/<platform>-<arch>/warpdice[.<libc>].node.
+// Makes prebuilt binaries: packages/<name>/prebuilds/<platform>-<arch>/warpdice.node.
 //
 //   npm run prebuilds                        for this platform
 //   npm run prebuilds -- --platform <name>   for another one, on Linux; several times for several
@@ -10,7 +10,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { BuildError, reportBuildErrors } from './build-native.mjs';
-import { platforms, prebuiltFile, thisPlatform } from './platforms.mjs';
+import { packageFolder, platforms, prebuiltFile, thisPlatform } from './platforms.mjs';
 import { bringTools } from './prebuild-tools.mjs';
 
 const root = path.dirname(import.meta.dirname);
@@ -33,7 +33,7 @@ function run(program, args, env = {}) {
 }
 
 function make(name) {
-  const { libc, strip = 'true' } = platforms[name];
+  const { strip = 'true' } = platforms[name];
   const [platform, arch] = name.split('-');
   console.log(`prebuilds: ${name}`);
   bringTools(name);
@@ -41,19 +41,15 @@ function make(name) {
   const prebuildify = path.join(root, 'node_modules/prebuildify/bin.js');
   const folder = path.join(root, process.env.WARPDICE_PREBUILT_FOLDER ?? `build-${name}`);
   mkdirSync(folder, { recursive: true });
-  const where = ['--cwd', folder, '--out', root, '--name', 'warpdice'];
+  const out = path.join(root, packageFolder(name));
+  const where = ['--cwd', folder, '--out', out, '--name', 'warpdice'];
   const backend = ['--node-gyp', path.join(root, 'scripts/prebuild-backend.mjs')];
-  run(
-    process.execPath,
-    [prebuildify, '--napi', '--strip', ...(libc ? ['--tag-libc'] : []), ...where, ...backend],
-    {
-      WARPDICE_PLATFORM: name,
-      PREBUILD_PLATFORM: platform,
-      PREBUILD_ARCH: arch,
-      PREBUILD_LIBC: libc ?? '',
-      PREBUILD_STRIP_BIN: strip,
-    },
-  );
+  run(process.execPath, [prebuildify, '--napi', '--strip', ...where, ...backend], {
+    WARPDICE_PLATFORM: name,
+    PREBUILD_PLATFORM: platform,
+    PREBUILD_ARCH: arch,
+    PREBUILD_STRIP_BIN: strip,
+  });
   run(process.execPath, ['scripts/check-binary.mjs', name]);
 }
 

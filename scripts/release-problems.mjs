@@ -11,7 +11,7 @@ function git(root, ...args) {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** What `npm publish` would pack: the built library and a prebuilt binary for each platform. */
+/** What is published: the built library, and for each platform a package with its binary. */
 export function problemsOfPackage(root) {
   const problems = [];
   const { main, prebuiltPlatforms } = JSON.parse(read(root, 'package.json'));

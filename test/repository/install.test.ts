@@ -1,4 +1,5 @@
-// The install script on a machine without a compiler: what it finds, and what it says of an addon that does not load.
+// The command that compiles (in a clone npm's install script), on a machine without a compiler: what it finds, and what it says of
+// an addon that does not load.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
@@ -8,14 +9,14 @@ import { addonFile, InstalledPackage } from '../support/installed-package.js';
 let installed: InstalledPackage;
 
 beforeEach(() => {
-  installed = new InstalledPackage(['scripts/install.mjs', 'scripts/build-native.mjs']);
+  installed = new InstalledPackage(['scripts/compile.mjs', 'scripts/build-native.mjs']);
   mkdirSync(installed.path('bin'));
   symlinkSync(process.execPath, installed.path('bin/node'));
 });
 afterEach(() => installed.remove());
 
 function install(env: NodeJS.ProcessEnv = {}) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['scripts/install.mjs'], {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['scripts/compile.mjs'], {
     cwd: installed.folder,
     env: { PATH: installed.path('bin'), ...env },
     encoding: 'utf8',

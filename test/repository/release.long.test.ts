@@ -27,7 +27,7 @@ const manifest = {
   version: '1.2.3',
   main: './dist/index.js',
   prebuiltPlatforms: ['linux-x64'],
-  scripts: { 'release:check': 'echo release-check' },
+  scripts: { 'release:check': 'echo release-check', packages: 'echo packages' },
 };
 
 /** A small addon, linked and stripped as those of prebuilds are, and with a section where nvcc puts its kernels. */
@@ -42,8 +42,9 @@ function prebuilt(name: string, withCuda: boolean) {
   if (withCuda) execFileSync('objcopy', ['--add-section', `.nv_fatbin=${kernels}`, addon]);
 }
 
-const binary = () => path.join(folder, 'prebuilds/linux-x64/warpdice.glibc.node');
-const mpiBinary = () => path.join(folder, 'prebuilds/linux-x64/mpi/warpdice_mpi.node');
+const binary = () => path.join(folder, 'packages/linux-x64/prebuilds/linux-x64/warpdice.node');
+const mpiBinary = () =>
+  path.join(folder, 'packages/linux-x64/prebuilds/linux-x64/mpi/warpdice_mpi.node');
 
 function release(...args: string[]) {
   const script = path.join(root, 'scripts/release.mjs');
@@ -59,7 +60,7 @@ beforeAll(() => {
   prebuilt('with-cuda.node', true);
   prebuilt('without-cuda.node', false);
   folder = path.join(made, 'whole');
-  for (const name of ['dist', 'native', '.ci', 'prebuilds/linux-x64/mpi']) {
+  for (const name of ['dist', 'native', '.ci', 'packages/linux-x64/prebuilds/linux-x64/mpi']) {
     mkdirSync(path.join(folder, name), { recursive: true });
   }
   write('package.json', JSON.stringify(manifest));
@@ -68,7 +69,7 @@ beforeAll(() => {
   write('native/one.cc', '');
   write('dist/index.js', '');
   write('.ci/run', 'echo ci');
-  write('.gitignore', 'dist\nprebuilds\n');
+  write('.gitignore', 'dist\npackages\n');
   git('init', '--quiet');
   commit();
 });
@@ -83,26 +84,27 @@ afterAll(() => rmSync(made, { recursive: true }));
 
 test('what is whole passes: both checks run, and a dry run tags nothing', () => {
   const { status, stdout } = release('--dry-run');
-  expect(stdout).toMatch(/^ci$[\s\S]*^release-check$[\s\S]*version 1\.2\.3 is whole/m);
+  expect(stdout).toMatch(
+    /^ci$[\s\S]*^release-check$[\s\S]*^packages$[\s\S]*version 1\.2\.3 is whole/m,
+  );
   expect(status).toBe(0);
   expect(git('tag').toString()).toBe('');
 });
 
 test('a clean clone without binaries is not published', () => {
-  rmSync(path.join(folder, 'prebuilds'), { recursive: true });
+  rmSync(path.join(folder, 'packages'), { recursive: true });
   rmSync(path.join(folder, 'dist'), { recursive: true });
   const { status, problems } = release('--check-package');
   expect(problems).toEqual([
     'release: ./dist/index.js is missing: npm run build:ts',
-    'release: prebuilds/linux-x64/warpdice.glibc.node is missing: npm run prebuilds -- --platform linux-x64',
-    'release: prebuilds/linux-x64/mpi/warpdice_mpi.node is missing: npm run prebuilds -- --platform linux-x64',
+    'release: packages/linux-x64/prebuilds/linux-x64/warpdice.node is missing: npm run prebuilds -- --platform linux-x64',
+    'release: packages/linux-x64/prebuilds/linux-x64/mpi/warpdice_mpi.node is missing: npm run prebuilds -- --platform linux-x64',
   ]);
   expect(status).toBe(1);
 });
 
-test('npm publish asks for that', () => {
-  const { scripts } = require('../../package.json');
-  expect(scripts.prepublishOnly).toBe('node scripts/release.mjs --check-package');
+test('the clone itself cannot be published', () => {
+  expect(require('../../package.json').private).toBe(true);
 });
 
 /** What is done to the repository, and the one sentence that must follow. */
@@ -168,17 +170,17 @@ const packageFaults: typeof faults = [
   [
     'a binary without CUDA',
     () => cpSync(path.join(made, 'without-cuda.node'), binary()),
-    /linux-x64\/warpdice\.glibc\.node holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc/,
+    /linux-x64\/warpdice\.node holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc/,
   ],
   [
     'something that is no addon',
     () => cpSync(path.join(root, 'package.json'), binary()),
-    /linux-x64\/warpdice\.glibc\.node is no binary to publish/,
+    /linux-x64\/warpdice\.node is no binary to publish/,
   ],
   [
     'a binary older than the sources',
     () => utimesSync(binary(), 1000, 1000),
-    /linux-x64\/warpdice\.glibc\.node is older than the sources: npm run prebuilds -- --platform linux-x64/,
+    /linux-x64\/warpdice\.node is older than the sources: npm run prebuilds -- --platform linux-x64/,
   ],
 ];
 
@@ -198,7 +200,10 @@ test.each([
     () =>
       write(
         'package.json',
-        JSON.stringify({ ...manifest, scripts: { 'release:check': 'exit 1' } }),
+        JSON.stringify({
+          ...manifest,
+          scripts: { ...manifest.scripts, 'release:check': 'exit 1' },
+        }),
       ),
     'npm run release:check failed',
   ],

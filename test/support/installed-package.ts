@@ -19,9 +19,13 @@ export class InstalledPackage {
   readonly app = mkdtempSync(path.join(tmpdir(), 'warpdice-installed-'));
   readonly folder = path.join(this.app, 'node_modules/warpdice');
 
-  /** `files` are copied from this tree. */
-  constructor(files: readonly string[]) {
-    this.write('package.json', readFileSync(path.join(root, 'package.json')));
+  /** `files` are copied from this tree; `packages` are those of platforms that the published package.json names. */
+  constructor(files: readonly string[], packages: readonly string[] = []) {
+    const manifest = require('../../package.json');
+    const optionalDependencies = Object.fromEntries(
+      packages.map((name) => [name, manifest.version]),
+    );
+    this.write('package.json', JSON.stringify({ ...manifest, optionalDependencies }));
     for (const name of files) cpSync(path.join(root, name), this.path(name), { recursive: true });
     for (const name of ['node-gyp-build', 'node-addon-api', 'node-api-headers']) {
       symlinkSync(path.join(root, 'node_modules', name), path.join(this.app, 'node_modules', name));
@@ -40,6 +44,16 @@ export class InstalledPackage {
   /** The addon of this tree, or its first bytes. */
   writeAddon(bytes?: number): void {
     this.write(addonFile, readFileSync(path.join(root, addonFile)).subarray(0, bytes));
+  }
+
+  /** The package of a platform, with this tree's addon or its first bytes. */
+  writePlatform(name: string, version: string, bytes?: number): void {
+    const folder = path.join(this.app, 'node_modules', name);
+    const prebuilds = path.join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
+    mkdirSync(prebuilds, { recursive: true });
+    writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name, version }));
+    const addon = readFileSync(path.join(root, addonFile)).subarray(0, bytes);
+    writeFileSync(path.join(prebuilds, 'warpdice.node'), addon);
   }
 
   remove(): void {

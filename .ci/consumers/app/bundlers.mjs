@@ -35,7 +35,7 @@ async function check(name, bundle) {
   const file = path.join(inside, await bundle(inside, false));
   const said = run(file).stderr;
   assert(said.includes(': warpdice is bundled without its compiled addon: '), `${name} does not say so`);
-  const prebuilds = path.join(app, 'node_modules/warpdice/prebuilds');
+  const prebuilds = path.join(app, `node_modules/@warpdice/${process.platform}-${process.arch}/prebuilds`);
   cpSync(prebuilds, path.join(inside, 'prebuilds'), { recursive: true });
   prints(file);
   console.log(`${name}: external, and bundled (${Math.round(performance.now() - begin)} ms)`);

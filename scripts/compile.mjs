@@ -1,6 +1,6 @@
-// npm's install script: a prebuilt or already built addon that loads is used, else one is compiled.
-// WARPDICE_BUILD_FROM_SOURCE=1, npm's --build-from-source or a value for WARPDICE_CUDA always compile.
-// In a clone it compiles dist/ too. `prepare` could do that, but npm also runs it for users: in every package that is a link.
+// Compiles the addon into build/, unless one is there that loads. WARPDICE_BUILD_FROM_SOURCE=1, npm's --build-from-source or a
+// value for WARPDICE_CUDA always compile. In a clone this is npm's install script and compiles dist/ too. The published package has
+// no install script: there a user runs this by hand, where no package holds a binary for the platform.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ const fromSource =
   ['true', 'warpdice'].includes(npm_config_build_from_source ?? '') ||
   (WARPDICE_CUDA ?? '') !== '';
 
-/** The addon that the library would load; undefined when there is none. */
+/** The addon that is compiled already; undefined when there is none. */
 function existingAddon() {
   try {
     return require('node-gyp-build').path(root);
