@@ -62,12 +62,19 @@ export { TverskyLoss } from './losses/tversky.js';
 export type { CountOptions } from './metrics/count-batch.js';
 export type { ClassCounts } from './metrics/counts.js';
 export type { SurfaceUpdateOptions } from './metrics/measure-batch.js';
-export type { MetricsOptions } from './metrics/options.js';
+export type { MetricsOptions, ResolvedMetrics } from './metrics/options.js';
 export type { Average, ScoreName } from './metrics/scores.js';
 export { type MetricsState, SegmentationMetrics } from './metrics/segmentation-metrics.js';
 export { SurfaceMetrics, type SurfaceState } from './metrics/surface-metrics.js';
-export type { SurfaceOptions } from './metrics/surface-options.js';
+export type { ResolvedSurface, SurfaceOptions } from './metrics/surface-options.js';
 export type { SurfaceScoreName } from './metrics/surface-scores.js';
+export {
+  type Report,
+  type ReportJson,
+  type ReportOptions,
+  report,
+} from './report/report.js';
+export type { ReportSummary } from './report/statistics.js';
 export type { IpcHandle } from './tensors/device-storage.js';
 export type { DType, Float16Like, TypedArray } from './tensors/dtype.js';
 export type { DeviceTensorOptions } from './tensors/placement.js';

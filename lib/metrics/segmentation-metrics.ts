@@ -97,6 +97,16 @@ export class SegmentationMetrics {
     return callNative(() => this.#counter.counts.read());
   }
 
+  /** The options, with their defaults. */
+  get options(): ResolvedMetrics {
+    return this.#options;
+  }
+
+  /** The names of the scores. */
+  get scoreNames(): readonly ScoreName[] {
+    return scoreNames;
+  }
+
   /** The names of the samples, in the order of {@link SegmentationMetrics.perSample}; '' for a sample without a name. */
   get sampleNames(): string[] {
     return callNative(() => this.#counter.counts.names());

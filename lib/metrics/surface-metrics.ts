@@ -86,6 +86,19 @@ export class SurfaceMetrics {
     return this.#batches.reduce((sum, { names }) => sum + names.length, 0);
   }
 
+  /** The options, with their defaults. */
+  get options(): ResolvedSurface {
+    return this.#options;
+  }
+
+  /** The names of the scores that these options allow. */
+  get scoreNames(): readonly SurfaceScoreName[] {
+    return surfaceScoreNames.filter((name) => {
+      const option = neededBy[name];
+      return option === undefined || this.#options[option] !== undefined;
+    });
+  }
+
   /** The names of the samples, in the order of {@link SurfaceMetrics.perSample}; '' for a sample without a name. */
   get sampleNames(): string[] {
     return this.#batches.flatMap(({ names }) => names);
@@ -154,9 +167,8 @@ export class SurfaceMetrics {
   /** Returns the score of every sample and class or region, [samples, C]; NaN where it is not counted. Errors as for {@link SurfaceMetrics.perClass}. */
   perSample(name: SurfaceScoreName): Float64Array {
     expectOneOf(name, 'name', surfaceScoreNames);
-    const option = neededBy[name];
-    if (option !== undefined && this.#options[option] === undefined) {
-      throw needs(`Score '${name}'`, `the option ${option}`);
+    if (!this.scoreNames.includes(name)) {
+      throw needs(`Score '${name}'`, `the option ${neededBy[name]}`);
     }
     const rows = this.#rows();
     return Float64Array.from({ length: rows.length / numbersPerRow }, (_, i) =>
