@@ -149,6 +149,10 @@ export interface NativeCall {
   headGradType: number;
   accumulateWeight: boolean;
   accumulateBias: boolean;
+  /** Of a loss whose DirectKind knows where a voxel lies: the two or three spatial lengths, whose product is voxels. */
+  sizes: number[] | undefined;
+  /** As many: the distance between neighbouring voxels along each axis. */
+  spacing: number[] | undefined;
 }
 
 export interface NativeLoss {

@@ -28,10 +28,16 @@ export { DiceLoss } from './losses/dice.js';
 export { DiceCELoss } from './losses/dice-ce.js';
 export { DiceFocalLoss } from './losses/dice-focal.js';
 export {
+  BoundaryLoss,
+  type BoundaryOptions,
+  type DistanceOptions,
+} from './losses/direct/boundary.js';
+export {
   type DirectGradOptions,
   DirectLoss,
   type DirectOptions,
 } from './losses/direct/direct-loss.js';
+export { HausdorffLoss, type HausdorffOptions } from './losses/direct/hausdorff.js';
 export { LovaszLoss, type LovaszOptions } from './losses/direct/lovasz.js';
 export { FocalLoss } from './losses/focal.js';
 export { GeneralizedDiceLoss } from './losses/generalized-dice.js';

@@ -46,6 +46,8 @@ export function blankCall(steps: number): NativeCall {
     headGradType: 0,
     accumulateWeight: false,
     accumulateBias: false,
+    sizes: undefined,
+    spacing: undefined,
   };
 }
 
@@ -92,6 +94,8 @@ export function callLoss<
     call.headGradType,
     call.accumulateWeight,
     call.accumulateBias,
+    call.sizes,
+    call.spacing,
   ) as ReturnType<Loss[Method]>;
 }
 

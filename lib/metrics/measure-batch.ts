@@ -1,6 +1,7 @@
 // Measures one batch of the surface metrics: checks the arguments and calls the addon.
 import type { Binding, NativeCount, NativeSurfaces } from '../../binding.js';
-import { checkKeys, showShape } from '../common/check.js';
+import { checkKeys } from '../common/check.js';
+import { checkSpacing, spacingOf, spatialSizes } from '../common/spatial.js';
 import { native } from '../native/load.js';
 import { callNative, callNativeAsync } from '../native/translate-error.js';
 import { makeTensorData } from '../tensors/allocate.js';
@@ -10,7 +11,7 @@ import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter, type PreparedCount } from './count-batch.js';
 import { callCount } from './native-count.js';
 import { checkSampleNames, memberLists, scoredCount } from './regions.js';
-import { checkSpacing, type ResolvedSurface } from './surface-options.js';
+import type { ResolvedSurface } from './surface-options.js';
 import { numbersPerRow } from './surface-scores.js';
 
 /** The options of {@link SurfaceMetrics.update}. */
@@ -88,7 +89,7 @@ export class BatchMeasurer {
     options: SurfaceUpdateOptions,
   ): { prepared: PreparedCount; surfaces: NativeSurfaces; names: readonly string[] } {
     checkKeys(options, 'options', ['spacing', 'sample']);
-    const { decision, surface, percentile, boundaryDistance = 0, regions } = this.#options;
+    const { decision, layout, surface, percentile, boundaryDistance = 0, regions } = this.#options;
     const { device } = toTensor(x, 'predictions', decision === 'labels' ? labels : floatsOrLabels);
     if (device.kind !== 'cpu') {
       throw new TypeError(
@@ -96,12 +97,15 @@ export class BatchMeasurer {
       );
     }
     const prepared = this.#counter.prepare(x, y, {});
-    const sizes = this.#spatial(prepared.shape);
+    const channelsLast = layout === 'channels-last';
+    const sizes = spatialSizes(prepared.shape, decision !== 'labels', channelsLast);
+    const ofBatch = options.spacing;
+    const spacing = ofBatch === undefined ? this.#options.spacing : checkSpacing(ofBatch);
     const { samples } = prepared.native;
     const numbers = samples * scoredCount(this.#options) * numbersPerRow;
     const surfaces = {
       sizes,
-      spacing: this.#spacing(sizes, options.spacing),
+      spacing: spacingOf(sizes, spacing),
       elements: surface === 'elements',
       fraction: percentile / 100,
       tolerances: this.#tolerances,
@@ -111,26 +115,6 @@ export class BatchMeasurer {
     };
     const names = checkSampleNames(options.sample, samples) ?? Array<string>(samples).fill('');
     return { prepared, surfaces, names };
-  }
-
-  #spatial(shape: readonly number[]): number[] {
-    const { decision, layout } = this.#options;
-    const last = decision !== 'labels' && layout === 'channels-last';
-    const first = decision === 'labels' || last ? 1 : 2;
-    const sizes = shape.slice(first, last ? -1 : undefined);
-    if (sizes.length === 2 || sizes.length === 3) return sizes;
-    throw new RangeError(
-      `Expected 2 or 3 spatial axes for predictions but received ${sizes.length} in shape ${showShape(shape)}`,
-    );
-  }
-
-  #spacing(sizes: readonly number[], ofBatch: unknown): number[] {
-    const spacing = ofBatch === undefined ? this.#options.spacing : checkSpacing(ofBatch);
-    if (spacing === undefined) return sizes.map(() => 1);
-    if (spacing.length === sizes.length) return [...spacing];
-    throw new RangeError(
-      `Expected ${sizes.length} numbers, one per spatial axis, for spacing but received ${showShape(spacing)}`,
-    );
   }
 }
 

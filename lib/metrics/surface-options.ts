@@ -7,6 +7,7 @@ import {
   rangeError,
   typeError,
 } from '../common/check.js';
+import { checkSpacing } from '../common/spatial.js';
 import { type MetricsOptions, metricsOptionKeys, resolveMetrics } from './options.js';
 import { scoredCount } from './regions.js';
 
@@ -113,19 +114,5 @@ function checkTolerance(value: unknown, classes: number): number | readonly numb
   }
   return Object.freeze(
     value.map((number, c) => checkNonNegative(number ?? null, `tolerance[${c}]`, 0)),
-  );
-}
-
-/** Two or three numbers above 0. */
-export function checkSpacing(value: unknown): readonly number[] {
-  if (!Array.isArray(value)) {
-    const advice = typeof value === 'number' ? 'give one for each spatial axis' : undefined;
-    throw typeError('an array of numbers', 'spacing', value, advice);
-  }
-  if (value.length !== 2 && value.length !== 3) {
-    throw rangeError('2 or 3 numbers, one per spatial axis,', 'spacing', value);
-  }
-  return Object.freeze(
-    value.map((number, axis) => checkPositive(number ?? null, `spacing[${axis}]`, 1)),
   );
 }

@@ -30,7 +30,13 @@ export const LossKind = {
 } as const;
 
 /** Losses that are no function of sums. */
-export const DirectKind = { none: 0, lovasz: 1, 'lovasz-hinge': 2 } as const;
+export const DirectKind = {
+  none: 0,
+  lovasz: 1,
+  'lovasz-hinge': 2,
+  boundary: 3,
+  hausdorff: 4,
+} as const;
 export const Reduction = { none: 0, mean: 1, sum: 2 } as const;
 export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;
 export const Overlap = { product: 0, minimum: 1, wasserstein: 2 } as const;

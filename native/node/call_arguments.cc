@@ -1,5 +1,7 @@
 #include "node/call_arguments.h"
 
+#include "node/image_argument.h"
+
 namespace warpdice {
 namespace {
 
@@ -146,6 +148,7 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   bytes_of(env, {N, C, call.in.voxels}, 2 * sizeof(double));  // the engine multiplies them, whatever the steps are
   call.head.channels = count(kChannels);
   if (call.head.channels) read_head(info);
+  if (is_spatial(setup->direct)) image = read_image(env, info[kSizes], info[kSpacing], call.in.voxels);
   call.statistics_samples = count(kStatisticsSamples);
   call.sample_offset = count(kSampleOffset);
   const int64_t all = call.statistics_samples ? call.statistics_samples : N;

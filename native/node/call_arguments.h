@@ -49,7 +49,9 @@ namespace warpdice {
   X(kHeadBiasGrad, headBiasGrad)           \
   X(kHeadGradType, headGradType)           \
   X(kAccumulateWeight, accumulateWeight)   \
-  X(kAccumulateBias, accumulateBias)
+  X(kAccumulateBias, accumulateBias)       \
+  X(kSizes, sizes)                         \
+  X(kSpacing, spacing)
 enum Argument : size_t { WARPDICE_CALL_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
 constexpr const char* kArgumentNames[] = {WARPDICE_CALL_ARGUMENTS(WARPDICE_ARGUMENT_NAME)};
 
@@ -95,6 +97,7 @@ struct BoundCall {
   Call call;
   std::array<Array, aCount> arrays;
   std::shared_ptr<const LossSetup> setup;  // owns what call.options and call.in point at
+  cpu::Grid image;                         // of one sample, where setup->direct knows where voxels lie
 
   /// The call that `info` asks for, checked.
   BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of,

@@ -33,7 +33,9 @@ constexpr Code<LossKind> kLossKindCodes[] = {{"dice", LossKind::dice},
                                              {"multiclassMatthews", LossKind::multiclass_matthews}};
 constexpr Code<cpu::direct::Kind> kDirectKindCodes[] = {{"none", cpu::direct::Kind::none},
                                                         {"lovasz", cpu::direct::Kind::lovasz},
-                                                        {"lovasz-hinge", cpu::direct::Kind::lovasz_hinge}};
+                                                        {"lovasz-hinge", cpu::direct::Kind::lovasz_hinge},
+                                                        {"boundary", cpu::direct::Kind::boundary},
+                                                        {"hausdorff", cpu::direct::Kind::hausdorff}};
 constexpr Code<Reduction> kReductionCodes[] = {
     {"none", Reduction::none}, {"mean", Reduction::mean}, {"sum", Reduction::sum}};
 constexpr Code<Activation> kActivationCodes[] = {

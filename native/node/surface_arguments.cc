@@ -1,6 +1,6 @@
 #include "node/surface_arguments.h"
 
-#include <cmath>
+#include "node/image_argument.h"
 
 namespace warpdice {
 namespace {
@@ -21,7 +21,7 @@ BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(bind_count(
   Napi::Env env = info.Env();
   const Inputs& in = count.inputs.in;
   if (in.weight.data) throw Napi::TypeError::New(env, "Expected no weight for surfaces");
-  read_image(info);
+  inputs_.image = read_image(env, argument(info, kSizes), argument(info, kSpacing), in.voxels);
   inputs_.elements = argument(info, kElements).ToBoolean();
   inputs_.fraction = argument(info, kFraction).ToNumber().DoubleValue();
   inputs_.boundary_width = argument(info, kBoundaryWidth).ToNumber().DoubleValue();
@@ -46,30 +46,6 @@ BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(bind_count(
   if (!rows.memory.shared) throw Napi::TypeError::New(env, "Expected shared memory for rows");
   for (const Array* input : {&count.predictions, &count.target}) {
     if (overlap(rows, *input)) throw Napi::RangeError::New(env, "Expected memory of its own for rows");
-  }
-}
-
-void BoundSurfaces::read_image(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const Napi::Value sizes = argument(info, kSizes), spacing = argument(info, kSpacing);
-  const auto axes = [](const Napi::Value& value) { return value.IsArray() ? value.As<Napi::Array>().Length() : 0; };
-  const uint32_t rank = axes(sizes);
-  if ((rank != 2 && rank != 3) || axes(spacing) != rank) {
-    throw Napi::RangeError::New(env, "Expected two or three sizes, and a spacing for each");
-  }
-  cpu::Grid& image = inputs_.image;
-  image.flat = rank == 2;
-  for (uint32_t axis = 0; axis < rank; axis++) {
-    const uint32_t to = image.flat ? 2 * axis : axis;
-    image.sizes[to] = sizes.As<Napi::Array>().Get(axis).ToNumber().Int64Value();
-    image.spacing[to] = spacing.As<Napi::Array>().Get(axis).ToNumber().DoubleValue();
-    if (!(image.spacing[to] > 0) || !std::isfinite(image.spacing[to])) {
-      throw Napi::RangeError::New(env, "Expected finite spacings above 0");
-    }
-  }
-  bytes_of(env, {image.sizes[0], image.sizes[1], image.sizes[2]}, 1);
-  if (image.voxels() != count.inputs.in.voxels) {
-    throw Napi::RangeError::New(env, "Expected sizes whose product is the number of voxels");
   }
 }
 

@@ -31,8 +31,6 @@ struct BoundSurfaces {
   cpu::SurfaceInputs inputs() const;
 
  private:
-  void read_image(const Napi::CallbackInfo& info);
-
   cpu::SurfaceInputs inputs_;
   std::vector<double> tolerances_;
 };

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import {
+  BoundaryLoss,
   DiceCELoss,
   DiceLoss,
   GeneralizedDiceLoss,
+  HausdorffLoss,
   type Loss,
   type LossOptions,
   SegmentationMetrics,
@@ -107,6 +109,31 @@ describe('imbalance', () => {
       says(`| \`'${weighting}'\` | ${both(new GeneralizedDiceLoss({ weighting }))} |`);
     says(`| (\`DiceLoss\`) | ${both(new DiceLoss())} |`);
   });
+});
+
+test('distances', () => {
+  const square = (wrong: number) =>
+    Array.from({ length: 256 }, (_, i) => {
+      const [y, x] = [Math.floor(i / 16), i % 16];
+      return (y >= 5 && y < 11 && x >= 2 && x < 8) || i === wrong ? 1 : 0;
+    });
+  const [t, shape] = [square(-1), [1, 1, 16, 16]];
+  const probabilities = { activation: 'none' } as const;
+  const losses = [
+    new DiceLoss(),
+    new BoundaryLoss(probabilities),
+    new HausdorffLoss(probabilities),
+  ];
+  for (const [text, steps] of [
+    ['beside the square', 1],
+    ['7 pixels away', 7],
+  ] as const) {
+    const p = float(square(8 * 16 + 7 + steps), shape);
+    const numbers = losses.map((loss) =>
+      loss.value(p, labels(t, shape)).value.itemSync().toFixed(4).replace('0.', '.'),
+    );
+    says(`| ${text} | ${numbers.join(' | ')} |`);
+  }
 });
 
 test('batch pooling', () => {

@@ -77,11 +77,28 @@ const oursDirect = spawnSync('npx', ['jest', 'test/losses/lovasz.test.ts'], {
   env: { ...process.env, WARPDICE_PEERS_DIRECT: direct },
 });
 
+// Losses that know where voxels lie, by their suites.
+const spatial = path.join(folder, 'spatial.json');
+const spatialCases = [options.random ? '200' : '14', surfaceSeed, spatial];
+const measuredLosses = spawnSync(
+  python,
+  ['-W', 'ignore', path.join(here, 'spatial.py'), ...spatialCases],
+  inherit,
+);
+if (measuredLosses.status !== 0) process.exit(1);
+if (options.record) copyFileSync(spatial, path.join(here, 'spatial.json'));
+const oursSpatial = spawnSync('npx', ['jest', 'test/losses/distance-losses.test.ts'], {
+  ...inherit,
+  env: { ...process.env, WARPDICE_PEERS_SPATIAL: spatial },
+});
+
 const seed = options.random ? `${Date.now() % 1e9}` : options.seed;
 const file = path.join(folder, 'random.json');
 const command = [path.join(here, 'random_cases.py'), options.cases, seed, file];
 const solved = spawnSync(python, command, inherit);
 const wrong = solved.status === 0 ? compare(JSON.parse(readFileSync(file, 'utf8'))) : 1;
 process.exit(
-  ours.status === 0 && oursMeasured.status === 0 && oursDirect.status === 0 && wrong === 0 ? 0 : 1,
+  [ours, oursMeasured, oursDirect, oursSpatial].every(({ status }) => status === 0) && wrong === 0
+    ? 0
+    : 1,
 );

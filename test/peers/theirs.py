@@ -223,7 +223,7 @@ def main(page, out):
         try:
             value, gradient, dtype = libraries[library][1](call, variant(call))
             gradient = [short(g) for g in gradient.ravel()]
-            if 'Focal' in call or library == 'nnU-Net':  # these convert to float32 inside
+            if 'Focal' in call or 'Hausdorff' in call or library == 'nnU-Net':  # these convert to float32 inside
                 dtype = 'float32'
             found[f'{library}: {call}'] = {'dtype': dtype, 'value': short(value), 'gradient': gradient}
         except Exception as error:  # the row is wrong as written

@@ -10,6 +10,7 @@ import { CallRunner } from '../../calls/run.js';
 import type { ResolvedOptions } from '../../calls/shapes.js';
 import { cannotCombine, none } from '../../common/check.js';
 import { guard, notByNew } from '../../common/own.js';
+import { spacingOf, spatialSizes } from '../../common/spatial.js';
 import { isHalf, isInteger, labelList } from '../../tensors/dtype.js';
 import { Tensor, type TensorLike } from '../../tensors/tensor.js';
 
@@ -25,15 +26,22 @@ const valueAndGrad = {
   keys: ['gradScale', 'accumulate', 'upstream', 'out'],
 };
 
+/** What a loss that knows where voxels lie has beside its options. */
+export interface Spatial {
+  spacing: readonly number[] | undefined;
+}
+
 /**
- * The methods of losses that are no function of a few sums over the voxels, such as {@link LovaszLoss}, which sorts them. They
- * have no statistics: no parts of a volume that are computed apart, no `allReduce` hook, no weight of voxels. They run on the
- * CPU; a tensor on a GPU throws a `TypeError`. The `...Async` methods compute off the event loop, as those of {@link Loss}.
+ * The methods of losses that are no function of a few sums over the voxels, such as {@link LovaszLoss}, which sorts them, and
+ * {@link BoundaryLoss}, which measures distances between them. They have no statistics: no parts of a volume that are computed
+ * apart, no `allReduce` hook, no weight of voxels. They run on the CPU; a tensor on a GPU throws a `TypeError`. The `...Async`
+ * methods compute off the event loop, as those of {@link Loss}.
  */
 export abstract class DirectLoss {
   readonly #name: string;
   readonly #preparer: Preparer;
   readonly #runner: CallRunner;
+  readonly #spatial: (Spatial & { channelsLast: boolean }) | undefined;
 
   static {
     guard(DirectLoss, 'a loss', DirectLoss.#isWhole);
@@ -44,7 +52,7 @@ export abstract class DirectLoss {
   }
 
   /** @internal */
-  protected constructor(resolved: ResolvedOptions) {
+  protected constructor(resolved: ResolvedOptions, spatial?: Spatial) {
     if (resolved === undefined) {
       throw notByNew('a loss', 'new LovaszLoss(options), or of another loss,', new.target.name);
     }
@@ -52,6 +60,7 @@ export abstract class DirectLoss {
     this.#name = new.target.name;
     this.#preparer = new Preparer(resolved, statistics, { ...defaultNames });
     this.#runner = new CallRunner(resolved, statistics, undefined);
+    this.#spatial = spatial && { ...spatial, channelsLast: resolved.channelsLast };
   }
 
   /**
@@ -118,11 +127,20 @@ export abstract class DirectLoss {
     const call = this.#preparer.call(operation, predictions, target, options);
     try {
       this.#check(call);
+      this.#locate(call);
     } catch (error) {
       release(call);
       throw error;
     }
     return call;
+  }
+
+  /** Tells the addon where the voxels lie. */
+  #locate({ native, predictions }: PreparedCall): void {
+    if (this.#spatial === undefined) return;
+    const { spacing, channelsLast } = this.#spatial;
+    native.sizes = spatialSizes((predictions as Tensor).shape, true, channelsLast);
+    native.spacing = spacingOf(native.sizes, spacing);
   }
 
   /** What the losses of sums can do, and these cannot. */

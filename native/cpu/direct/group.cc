@@ -4,7 +4,6 @@
 #include <cmath>
 #include <mutex>
 
-#include "cpu/pool.h"
 #include "cpu/surface/values.h"
 #include "math/label.h"
 
@@ -97,6 +96,18 @@ void Group::read_target(const Block& block, int64_t c, int8_t* to) const {
     read_values(in.target, index(block, c), stride(), block.count, values);
     for (int64_t k = 0; k < block.count; k++) to[k] = static_cast<int8_t>(values[k] != 0);
   }
+}
+
+ClassMask Group::mask(int64_t c) const {
+  ClassMask mask = {uninitialized<int8_t>(voxels())};
+  int8_t* to = mask.voxels.get();
+  Pool::instance().parallel_for(blocks(), 8, [&](int64_t i) {
+    const Block b = block(i);
+    read_target(b, c, to + b.at);
+  });
+  mask.inside = std::count(to, to + voxels(), int8_t{1});
+  mask.counted = voxels() - std::count(to, to + voxels(), int8_t{-1});
+  return mask;
 }
 
 void Group::clear_slopes() {

@@ -1,5 +1,9 @@
 #pragma once
 // The predictions and the target of the samples that are taken together: one sample, or the batch.
+#include <numeric>
+#include <vector>
+
+#include "cpu/pool.h"
 #include "cpu/surface/grid.h"
 #include "math/call.h"
 
@@ -12,10 +16,23 @@ struct Block {
 };
 constexpr int64_t kBlockVoxels = 2048;
 
+/// One class of a group, by the voxels: 1 of the class, 0 of another, -1 ignored.
+struct ClassMask {
+  std::unique_ptr<int8_t[]> voxels;
+  int64_t inside = 0, counted = 0;  // how many are 1, and how many are not -1
+};
+
+/// The loss of a class of a group.
+struct ClassLoss {
+  double loss = 0;
+  bool present = false;  // has target voxels
+};
+
 class Group {
  public:
   Group(const Call& call, int64_t first_sample, int64_t samples);
 
+  int64_t samples() const { return samples_; }
   int64_t voxels() const { return samples_ * call_.in.voxels; }
   int64_t blocks() const { return samples_ * blocks_per_sample_; }
   Block block(int64_t i) const;
@@ -27,6 +44,15 @@ class Group {
   const double* predictions(int64_t c) const { return predictions_.get() + c * voxels(); }
   /// Writes for each voxel of the block 1: of class c, 0: of another, -1: ignored.
   void read_target(const Block& block, int64_t c, int8_t* to) const;
+  ClassMask mask(int64_t c) const;
+
+  /// Adds up what `task` gives for each block, in their order: the bits are the same with any number of threads.
+  template <class Task>
+  double sum(const Task& task) const {
+    std::vector<double> parts(static_cast<size_t>(blocks()));
+    Pool::instance().parallel_for(blocks(), 8, [&](int64_t i) { parts[static_cast<size_t>(i)] = task(block(i)); });
+    return std::accumulate(parts.begin(), parts.end(), 0.0);
+  }
 
   /// dL/dp of class c, by the voxels of the group; zeros at first.
   double* slopes(int64_t c) { return slopes_.get() + c * voxels(); }

@@ -1,8 +1,11 @@
 #include "cpu/direct/run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
+#include "cpu/direct/boundary.h"
+#include "cpu/direct/hausdorff.h"
 #include "cpu/direct/lovasz.h"
 #include "cpu/engine.h"
 #include "cpu/pool.h"
@@ -10,13 +13,43 @@
 namespace warpdice::cpu::direct {
 namespace {
 
+ClassLoss loss_of(const Call& call, const Setup& setup, const Group& group, int64_t c, double* slopes) {
+  switch (setup.kind) {
+    case Kind::boundary:
+      return boundary(group, setup.image, c, slopes);
+    case Kind::hausdorff:
+      return hausdorff(group, setup.image, c, call.options.alpha, slopes);
+    default:
+      return lovasz(group, c, setup.kind == Kind::lovasz_hinge, slopes);
+  }
+}
+
+std::vector<ClassLoss> losses_of(const Call& call, const Setup& setup, Group& group) {
+  const int64_t C = call.in.classes;
+  std::vector<ClassLoss> losses(static_cast<size_t>(C));
+  if (call.steps & kGradient) group.clear_slopes();
+  const auto solve = [&](int64_t c) {
+    const bool differentiates = call.steps & kGradient && (c > 0 || call.options.background);
+    losses[static_cast<size_t>(c)] = loss_of(call, setup, group, c, differentiates ? group.slopes(c) : nullptr);
+  };
+  if (is_spatial(setup.kind) && setup.image.voxels() >= kLargeImage) {
+    for (int64_t c = 0; c < C; c++) solve(c);
+  } else {
+    Pool::instance().parallel_for(C, 1, solve);
+  }
+  return losses;
+}
+
 /// Whether a class is part of the value.
 bool counts(const Call& call, int64_t c, const ClassLoss& loss) {
   if (c == 0 && !call.options.background) return false;
   return loss.present || call.options.absent == Absent::formula;
 }
 
-/// dvalue/dloss of the classes of a group, and the group's share of the value.
+bool is_log(const Call& call) { return call.options.transform == Transform::log; }
+
+/// dvalue/dloss of the classes of a group, and the group's share of the value. A logarithm of the whole value is not in
+/// it yet.
 double reduce(const Call& call, int64_t g, const std::vector<ClassLoss>& losses, double* factors) {
   const auto C = static_cast<int64_t>(losses.size());
   int64_t counted = 0;
@@ -29,8 +62,8 @@ double reduce(const Call& call, int64_t g, const std::vector<ClassLoss>& losses,
     if (call.options.reduction == Reduction::mean) {
       factor = 1 / static_cast<double>(std::max<int64_t>(counted, 1)) / static_cast<double>(call.groups());
     } else if (call.options.reduction == Reduction::none) {
-      factor = call.upstream ? call.upstream[g * C + c] : 1;
-      call.value[g * C + c] = is_counted ? one.loss : 0;
+      factor = (call.upstream ? call.upstream[g * C + c] : 1) / (is_log(call) ? 1 + one.loss : 1);
+      call.value[g * C + c] = is_counted ? (is_log(call) ? std::log1p(one.loss) : one.loss) : 0;
     }
     factors[c] = is_counted ? factor * call.scale : 0;
     if (is_counted) value += factor * one.loss;
@@ -41,27 +74,30 @@ double reduce(const Call& call, int64_t g, const std::vector<ClassLoss>& losses,
 
 }  // namespace
 
-LabelFault run(const Call& call, Kind kind) {
+LabelFault run(const Call& call, const Setup& setup) {
   const Inputs& in = call.in;
   LabelFault faults = check_target(in);
   if (faults.count > 0) return faults;
-  const int64_t C = in.classes, samples = call.options.pooled ? in.samples : 1;
-  const bool hinge = kind == Kind::lovasz_hinge, differentiates = call.steps & kGradient;
+  const auto C = static_cast<size_t>(in.classes);
+  const int64_t samples = call.options.pooled ? in.samples : 1;
+  const bool probabilities = setup.kind != Kind::lovasz_hinge && in.activation == Activation::none;
+  const bool differentiates = call.steps & kGradient, is_one = call.options.reduction != Reduction::none;
+  std::vector<double> factors(static_cast<size_t>(call.groups()) * C);
+  std::vector<Group> waiting;  // for the logarithm of the value, whose slope is a factor of every gradient
   double value = 0;
   for (int64_t g = 0; g < call.groups(); g++) {
     Group group(call, g * samples, samples);
-    faults = group.read(!hinge && in.activation == Activation::none);
+    faults = group.read(probabilities);
     if (faults.count > 0) return faults;
-    if (differentiates) group.clear_slopes();
-    std::vector<ClassLoss> losses(static_cast<size_t>(C));
-    Pool::instance().parallel_for(C, 1, [&](int64_t c) {
-      losses[static_cast<size_t>(c)] = lovasz(group, c, hinge, differentiates ? group.slopes(c) : nullptr);
-    });
-    std::vector<double> factors(static_cast<size_t>(C));
-    value += reduce(call, g, losses, factors.data());
-    if (differentiates) group.write_gradient(factors.data());
+    double* own = factors.data() + static_cast<size_t>(g) * C;
+    value += reduce(call, g, losses_of(call, setup, group), own);
+    if (!differentiates) continue;
+    if (is_one && is_log(call)) waiting.push_back(std::move(group));
+    else group.write_gradient(own);
   }
-  if (call.options.reduction != Reduction::none) call.value[0] = value;
+  for (double& factor : factors) factor /= waiting.empty() ? 1 : 1 + value;
+  for (size_t g = 0; g < waiting.size(); g++) waiting[g].write_gradient(factors.data() + g * C);
+  if (is_one) call.value[0] = is_log(call) ? std::log1p(value) : value;
   return {};
 }
 

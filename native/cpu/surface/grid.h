@@ -17,6 +17,9 @@ struct Grid {
   int64_t grain() const { return plane() >= 4096 ? 1 : 4096 / plane(); }
 };
 
+/// Smaller images are each left to one thread; larger ones are taken one after the other, by all threads.
+constexpr int64_t kLargeImage = int64_t{1} << 18;  // voxels
+
 /// An array that is not filled with zeros.
 template <class T>
 std::unique_ptr<T[]> uninitialized(int64_t count) {

@@ -10,9 +10,6 @@
 namespace warpdice::cpu {
 namespace {
 
-/// Smaller images are each left to one thread; larger ones are taken one after the other, by all threads.
-constexpr int64_t kLargeImage = int64_t{1} << 18;  // voxels
-
 void write(const Distances& distances, double* to) {
   const double numbers[] = {distances.size, distances.sum, distances.largest, distances.quantile, distances.within};
   std::copy(std::begin(numbers), std::end(numbers), to);

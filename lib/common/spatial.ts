@@ -1,0 +1,42 @@
+// Where voxels lie: the spatial axes of a shape, and the spacing along them.
+import { checkPositive, rangeError, showShape, typeError } from './check.js';
+
+/** Two or three numbers above 0. */
+export function checkSpacing(value: unknown): readonly number[] {
+  if (!Array.isArray(value)) {
+    const advice = typeof value === 'number' ? 'give one for each spatial axis' : undefined;
+    throw typeError('an array of numbers', 'spacing', value, advice);
+  }
+  if (value.length !== 2 && value.length !== 3) {
+    throw rangeError('2 or 3 numbers, one per spatial axis,', 'spacing', value);
+  }
+  return Object.freeze(
+    value.map((number, axis) => checkPositive(number ?? null, `spacing[${axis}]`, 1)),
+  );
+}
+
+/** The two or three spatial lengths of predictions. hasClasses: whether the shape has a class axis. */
+export function spatialSizes(
+  shape: readonly number[],
+  hasClasses: boolean,
+  channelsLast: boolean,
+): number[] {
+  const last = hasClasses && channelsLast;
+  const sizes = shape.slice(hasClasses && !last ? 2 : 1, last ? -1 : undefined);
+  if (sizes.length === 2 || sizes.length === 3) return sizes;
+  throw new RangeError(
+    `Expected 2 or 3 spatial axes for predictions but received ${sizes.length} in shape ${showShape(shape)}`,
+  );
+}
+
+/** The spacing for an image of these lengths; ones where there is none. */
+export function spacingOf(
+  sizes: readonly number[],
+  spacing: readonly number[] | undefined,
+): number[] {
+  if (spacing === undefined) return sizes.map(() => 1);
+  if (spacing.length === sizes.length) return [...spacing];
+  throw new RangeError(
+    `Expected ${sizes.length} numbers, one per spatial axis, for spacing but received ${showShape(spacing)}`,
+  );
+}
