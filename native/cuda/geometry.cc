@@ -19,7 +19,7 @@ bool is_rare(const Inputs& in) { return in.class_weight.data || in.positive_weig
 
 /// Calls whose loss and target team.cuh knows. The other kernels know them all.
 bool is_teamed(const Inputs& in) {
-  return in.labels && in.overlap == Overlap::product && !in.uniform && !in.focal && !is_rare(in) &&
+  return in.overlap == Overlap::product && !in.uniform && !in.focal && !is_rare(in) &&
          in.classes <= max_team_classes(size_of(in.predictions.dtype)) * kThreads;
 }
 
@@ -59,7 +59,8 @@ void set_teams(const Inputs& in, Geometry& geometry) {
   geometry.slabs = 1;
   const int of_warps = shape.warps > 1 ? kWarps * (kWarp / shape.lanes) * held_voxels : 0;  // what warps exchange
   const size_t exchange = static_cast<size_t>(of_warps) * computed_bytes(in);
-  const size_t sums = static_cast<size_t>(geometry.held * (in.cross_entropy ? 4 : 3) * kThreads) * computed_bytes(in);
+  const int kinds = in.labels ? (in.cross_entropy ? 4 : 3) : 5;  // of sums of a class
+  const size_t sums = static_cast<size_t>(geometry.held * kinds * kThreads) * computed_bytes(in);
   geometry.statistics_shared_bytes = 2 * exchange > sums ? 2 * exchange : sums;
   geometry.gradient_shared_bytes = 3 * exchange;
 }

@@ -9,11 +9,13 @@
 
 namespace warpdice::cuda {
 
-/// Returns visit(Number of classes of a thread, Flag whether the call has a cross-entropy).
+/// Returns visit(Number of classes of a thread, Flag whether the target is dense, Flag whether the kernel knows a
+/// cross-entropy): for a dense target one kernel does both.
 template <class P, class Visit>
 cudaError_t with_team(const Geometry& geometry, const Inputs& in, Visit visit) {
   const auto with = [&](auto held) {
-    return in.cross_entropy ? visit(held, Flag<true>{}) : visit(held, Flag<false>{});
+    if (!in.labels) return visit(held, Flag<true>{}, Flag<true>{});
+    return in.cross_entropy ? visit(held, Flag<false>{}, Flag<true>{}) : visit(held, Flag<false>{}, Flag<false>{});
   };
   if constexpr (max_team_classes(sizeof(P)) > 4) {
     if (geometry.held == 5) return with(Number<5>{});
@@ -42,9 +44,9 @@ cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* 
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.statistics_shared_bytes;
   if (geometry.teamed) {
-    return with_team<P>(geometry, in, [&](auto held, auto entropy) {
-      return launch(team_statistics_kernel<P, decltype(held)::value, decltype(entropy)::value>, grid, block,
-                    shared_bytes, stream, in, geometry.team, partials, counters);
+    return with_team<P>(geometry, in, [&](auto held, auto dense, auto entropy) {
+      return launch(team_statistics_kernel<P, decltype(held)::value, decltype(dense)::value, decltype(entropy)::value>,
+                    grid, block, shared_bytes, stream, in, geometry.team, partials, counters);
     });
   }
   if (geometry.tiled) {
@@ -66,9 +68,9 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Cl
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.gradient_shared_bytes;
   if (geometry.teamed) {
-    return with_team<P>(geometry, in, [&](auto held, auto entropy) {
-      return launch(team_gradient_kernel<P, decltype(held)::value, decltype(entropy)::value>, grid, block, shared_bytes,
-                    stream, in, geometry.team, slopes, pooled, out);
+    return with_team<P>(geometry, in, [&](auto held, auto dense, auto entropy) {
+      return launch(team_gradient_kernel<P, decltype(held)::value, decltype(dense)::value, decltype(entropy)::value>,
+                    grid, block, shared_bytes, stream, in, geometry.team, slopes, pooled, out);
     });
   }
   if (geometry.tiled) {

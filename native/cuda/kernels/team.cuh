@@ -1,5 +1,5 @@
 #pragma once
-// The kernels that most calls take: labels, and the sums I, P, T and E (native/README.md). The classes of a voxel are
+// The kernels that most calls take: those of the sums I, P, T, V and E (native/README.md). The classes of a voxel are
 // shared by a team of threads, and each thread holds kC neighbouring classes of kV neighbouring voxels in registers.
 // Nothing is read twice.
 //
@@ -22,8 +22,8 @@ constexpr int kTeamVoxels = team_voxels(sizeof(P), kC);
 template <class P, int kC, bool kEntropy>
 constexpr int kTeamBlocks = sizeof(P) == 8 || (kEntropy && (kC == 2 || kC == 5)) ? 1 : 2;
 
-/// A thread, and the classes and voxels that it holds.
-template <class P, int kC>
+/// A thread, and the classes and voxels that it holds. kDense: the target is dense; else it is labels.
+template <class P, int kC, bool kDense>
 struct Team {
   using A = Accumulator<P>;
   static constexpr int kV = kTeamVoxels<P, kC>;
@@ -32,8 +32,9 @@ struct Team {
 
   const Inputs& in;
   const TeamShape& shape;
-  int first, mine;      // the thread has the classes [first, first + mine)
-  bool leads, aligned;  // it is the first of its team; predictions can be loaded in whole rows
+  int first, mine;                      // the thread has the classes [first, first + mine)
+  bool leads, aligned, target_aligned;  // it is the first of its team; predictions, and a dense target, can be loaded
+                                        // in whole rows
   unsigned n, chunk_index;
   int label_base, label_end;  // the label of class `first`; labels from 0 up to the end are valid
 
@@ -43,7 +44,8 @@ struct Team {
   bool weighted;      // some voxel may have another weight than 1
   A z[kC][kV];        // the logits, then what they become. In place of a class that does not exist, another one is read
   A weight[kV];
-  int slot[kV];  // which of the thread's classes the label names; none if it is outside [0, mine)
+  int slot[kV];              // which of the thread's classes the label names; none if it is outside [0, mine)
+  A t[kDense ? kC : 1][kV];  // a dense target
 
   __device__ Team(const Inputs& in_, const TeamShape& shape_, unsigned block) : in(in_), shape(shape_) {
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -55,8 +57,12 @@ struct Team {
     mine = more < 0 ? 0 : more < kC ? more : kC;
     n = block / static_cast<unsigned>(shape.chunks);
     chunk_index = block % static_cast<unsigned>(shape.chunks);
-    aligned = shape.interleaved ? is_aligned<kRow * sizeof(P)>(in.predictions.data) && in.classes % kRow == 0
-                                : is_aligned<kPieceBytes<P, kV>>(in.predictions.data) && in.voxels % kV == 0;
+    aligned = has_whole_rows<P>(in.predictions);
+    if constexpr (kDense) {
+      target_aligned = in.target.dtype == DType::float32 ? has_whole_rows<float>(in.target)
+                       : in.target.dtype == DType::uint8 ? has_whole_rows<uint8_t>(in.target)
+                                                         : has_whole_rows<P>(in.target);
+    }
     label_base = static_cast<int>(warpdice::label_base(in)) + first;
     label_end = static_cast<int>(warpdice::label_end(in));
 
@@ -85,36 +91,43 @@ struct Team {
   /// Where a prediction lies.
   __device__ int64_t index(int i, int j) const { return at + i * class_step() + j * voxel_step(); }
 
-  /// Asks for the round's predictions and its labels of one byte.
+  /// Asks for the round's predictions, and its dense target or labels of one byte.
   __device__ void request() {
     count = left < kV ? left : kV;
-    load_predictions();
-    if (in.target.dtype == DType::uint8) cuda::load(static_cast<const uint8_t*>(in.target.data) + voxel, count, bytes);
+    load_rows(static_cast<const P*>(in.predictions.data), aligned, raw);
+    if constexpr (kDense) load_target();
+    else if (in.target.dtype == DType::uint8) {
+      cuda::load(static_cast<const uint8_t*>(in.target.data) + voxel, count, bytes);
+    }
   }
 
-  /// Makes z, weight and slot of what was asked for. counters: null when nobody counts invalid labels.
+  /// Makes z, weight, and slot or t of what was asked for. counters: null when nobody counts invalid values.
   __device__ void take(Counters* counters) {
-    take_labels(counters);
+    take_weights();
+    if constexpr (kDense) take_target();
+    else take_labels(counters);
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
       for (int j = 0; j < kV; j++) z[i][j] = widen(raw[i][j]);
     }
-    if (!weighted) return;
-      // Predictions of a voxel that does not count may be NaN, which no weight makes 0.
+    if (weighted) {
+      // What belongs to a voxel that does not count may be NaN, which no weight makes 0.
 #pragma unroll
-    for (int j = 0; j < kV; j++) {
-      if (weight[j] != 0) continue;
+      for (int j = 0; j < kV; j++) {
+        if (weight[j] != 0) continue;
 #pragma unroll
-      for (int i = 0; i < kC; i++) z[i][j] = 0;
+        for (int i = 0; i < kC; i++) {
+          z[i][j] = 0;
+          if constexpr (kDense) t[i][j] = 0;
+        }
+      }
     }
+    if constexpr (kDense) check_target(counters);
   }
 
-  /// Replaces the logits by p * sum, and returns 1 / sum as `inverse`. of_label: -log p of the label's class, if the
-  /// thread has it; only with kEntropy. All threads of the block must call it.
-  template <bool kEntropy>
-  __device__ void exponentials(A (&inverse)[kV], A (&of_label)[kV]) {
-    A largest[kV], sum[kV];
+  /// The largest logit of each voxel. All threads of the block must call it.
+  __device__ void find_largest(A (&largest)[kV]) const {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
       largest[j] = z[0][j];
@@ -122,14 +135,14 @@ struct Team {
       for (int i = 1; i < kC; i++) largest[j] = fmax(largest[j], z[i][j]);
     }
     over_team(largest, 0, [](A x, A y) { return fmax(x, y); });
+  }
+
+  /// Replaces the logits by p * sum. All threads of the block must call it.
+  __device__ void exponentials(const A (&largest)[kV], A (&sum)[kV]) {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
 #pragma unroll
-      for (int i = 0; i < kC; i++) {
-        const A below = z[i][j] - largest[j];
-        if (kEntropy && slot[j] == i) of_label[j] = -below;
-        z[i][j] = fast_exp(below);
-      }
+      for (int i = 0; i < kC; i++) z[i][j] = fast_exp(z[i][j] - largest[j]);
     }
     hide_missing<kC - 1>();
 #pragma unroll
@@ -139,11 +152,6 @@ struct Team {
       for (int i = 1; i < kC; i++) sum[j] += z[i][j];
     }
     sum_over_team(sum, 1);
-#pragma unroll
-    for (int j = 0; j < kV; j++) {
-      inverse[j] = fast_reciprocal(sum[j]);
-      if constexpr (kEntropy) of_label[j] += log(sum[j]);
-    }
   }
 
   /// Replaces x by its sum over the team. Calls that follow each other name different parts of the shared memory: 0, 1
@@ -155,6 +163,13 @@ struct Team {
  private:
   P raw[kC][kV];
   uint8_t bytes[kV];
+  A raw_t[kDense ? kC : 1][kV];
+
+  template <class T>
+  __device__ bool has_whole_rows(const Operand& operand) const {
+    return shape.interleaved ? is_aligned<kPieceBytes<T, kRow>>(operand.data) && in.classes % kRow == 0
+                             : is_aligned<kPieceBytes<T, kV>>(operand.data) && in.voxels % kV == 0;
+  }
 
   /// Gives the classes that do not exist, the last ones, the exponential 0. Nested, as most threads have none.
   template <int kLast>
@@ -165,23 +180,25 @@ struct Team {
     if constexpr (kLast > 0) hide_missing<kLast - 1>();
   }
 
-  __device__ void load_predictions() {
-    const P* from = static_cast<const P*>(in.predictions.data) + at;
-    if (!shape.interleaved && aligned && count >= kV) {
+  /// Loads the round of an array like the predictions. whole: it can be loaded in whole rows.
+  template <class T>
+  __device__ void load_rows(const T* from, bool whole, T (&to)[kC][kV]) const {
+    from += at;
+    if (!shape.interleaved && whole && count >= kV) {
 #pragma unroll
       for (int i = 0; i < kC; i++) {
-        load_whole(from, raw[i]);
+        load_whole(from, to[i]);
         from += i + 1 < mine ? class_step() : 0;  // past the last class, that one once more
       }
-    } else if (shape.interleaved && aligned && mine == kC && count >= kV) {
+    } else if (shape.interleaved && whole && mine == kC && count >= kV) {
 #pragma unroll
       for (int j = 0; j < kV; j++) {
 #pragma unroll
         for (int i = 0; i < kC; i += kRow) {
-          P row[kRow];
+          T row[kRow];
           load_whole(from + j * voxel_step() + i, row);
 #pragma unroll
-          for (int k = 0; k < kRow; k++) raw[i + k][j] = row[k];
+          for (int k = 0; k < kRow; k++) to[i + k][j] = row[k];
         }
       }
     } else {
@@ -190,14 +207,65 @@ struct Team {
 #pragma unroll
         for (int j = 0; j < kV; j++) {
           const int row = i < mine ? i : mine > 0 ? mine - 1 : 0;
-          if (j < count) raw[i][j] = from[row * class_step() + j * voxel_step()];
-          else raw[i][j] = P{};
+          if (j < count) to[i][j] = from[row * class_step() + j * voxel_step()];
+          else to[i][j] = T{};
         }
       }
     }
   }
 
-  __device__ void take_labels(Counters* counters) {
+  /// The types of operands are those of load_operand().
+  __device__ void load_target() {
+    if constexpr (!std::is_same_v<P, float>) {
+      if (in.target.dtype != DType::float32 && in.target.dtype != DType::uint8) return load_target_as<P>();
+    }
+    if (in.target.dtype == DType::uint8) load_target_as<uint8_t>();
+    else load_target_as<float>();
+  }
+
+  template <class T>
+  __device__ void load_target_as() {
+    T rows[kC][kV];
+    load_rows(static_cast<const T*>(in.target.data), target_aligned, rows);
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) raw_t[i][j] = widen(rows[i][j]);
+    }
+  }
+
+  __device__ void take_target() {
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+        t[i][j] = raw_t[i][j];
+        // Only a mask of one class can have values to ignore.
+        if (kC == 1 && in.has_ignore && t[i][j] == static_cast<A>(in.ignore_index)) weight[j] = 0;
+      }
+    }
+  }
+
+  /// Counts values that are not in [0, 1]; those of voxels that do not count are 0.
+  __device__ void check_target(Counters* counters) const {
+    if (!counters) return;
+    bool valid = true;
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) valid = valid && !outside_unit(t[i][j]);
+    }
+    if (valid) return;
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+        if (i < mine && outside_unit(t[i][j])) note_fault(counters->target, index(i, j));
+      }
+    }
+  }
+
+  __device__ void take_weights() {
     weighted = in.weight.data || in.has_ignore || count < kV;
 #pragma unroll
     for (int j = 0; j < kV; j++) weight[j] = 1;
@@ -206,6 +274,9 @@ struct Team {
       for (int j = 0; j < kV; j++) weight[j] = j < count ? 1 : 0;
     }
     if (in.weight.data) load_operand<P>(in.weight, voxel, count, weight);
+  }
+
+  __device__ void take_labels(Counters* counters) {
     if (in.target.dtype == DType::uint8) decode(bytes, counters);
     else if (in.target.dtype == DType::int32) load_and_decode<int32_t>(counters);
     else load_and_decode<int64_t>(counters);

@@ -4,16 +4,17 @@
 
 namespace warpdice::cuda {
 
-/// dL/dp of a class: slope*(p - t), and a constant that depends on t.
+/// dL/dp of a class. Of labels it is slope*(p - t), and at_target or elsewhere; of a dense target that and
+/// at_target*t + elsewhere.
 template <class A>
 struct TeamSlope {
   A slope, at_target, elsewhere, cross_entropy;
 };
 
 /// Stores z, the gradient of a round, as type T.
-template <class T, class P, int kC>
-__device__ void store_round_as(Team<P, kC>& team, const GradientOut& out, bool whole) {
-  constexpr int kV = kTeamVoxels<P, kC>, kRow = Team<P, kC>::kRow;
+template <class T, class P, int kC, bool kDense>
+__device__ void store_round_as(Team<P, kC, kDense>& team, const GradientOut& out, bool whole) {
+  constexpr int kV = kTeamVoxels<P, kC>, kRow = Team<P, kC, kDense>::kRow;
   T* to = static_cast<T*>(out.data) + team.at;
   if (out.accumulate) {
 #pragma unroll
@@ -57,8 +58,8 @@ __device__ void store_round_as(Team<P, kC>& team, const GradientOut& out, bool w
 }
 
 /// whole: stores of whole rows are aligned.
-template <class P, int kC>
-__device__ void store_round(Team<P, kC>& team, const GradientOut& out, bool whole) {
+template <class P, int kC, bool kDense>
+__device__ void store_round(Team<P, kC, kDense>& team, const GradientOut& out, bool whole) {
   if constexpr (sizeof(P) == 2) {
     if (out.dtype == DType::float32) return store_round_as<float>(team, out, false);
   }
@@ -66,14 +67,14 @@ __device__ void store_round(Team<P, kC>& team, const GradientOut& out, bool whol
 }
 
 /// slopes: [groups, C]. A thread has read all that it writes, so the gradient may replace the logits.
-template <class P, int kC, bool kEntropy>
+template <class P, int kC, bool kDense, bool kEntropy>
 __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P, kC, kEntropy>)
     team_gradient_kernel(Inputs in, TeamShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
   constexpr int kV = kTeamVoxels<P, kC>;
   // The last voxels first: those the statistics have read last.
-  Team<P, kC> team(in, shape, gridDim.x - 1 - blockIdx.x);
+  Team<P, kC, kDense> team(in, shape, gridDim.x - 1 - blockIdx.x);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   slopes += (pooled ? 0 : team.n * in.classes) + team.first;
   TeamSlope<A> of[kC] = {};
@@ -81,12 +82,24 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
   for (int i = 0; i < kC; i++) {
     if (i >= team.mine) continue;
     const auto& [slope, at_target, constant] = slopes[i].prediction;
-    of[i] = {slope, at_target + constant, constant, kEntropy ? slopes[i].cross_entropy : A(0)};
+    of[i] = {slope, kDense ? at_target : at_target + constant, constant, kEntropy ? slopes[i].cross_entropy : A(0)};
   }
-  // dL/dp. complement: 1 - p.
+  // p - t, as difference() has it. complement: 1 - p.
+  const auto error_at = [&](int i, int j, A p, A complement) {
+    if constexpr (kDense) return softmax || team.t[i][j] != 1 ? p - team.t[i][j] : -complement;
+    else return team.slot[j] == i ? -complement : p;
+  };
+  // dL/dp.
   const auto slope_at = [&](int i, int j, A p, A complement) {
-    const bool hit = team.slot[j] == i;
-    return (hit ? -complement : p) * of[i].slope + (hit ? of[i].at_target : of[i].elsewhere);
+    A more;
+    if constexpr (kDense) more = team.t[i][j] * of[i].at_target + of[i].elsewhere;
+    else more = team.slot[j] == i ? of[i].at_target : of[i].elsewhere;
+    return error_at(i, j, p, complement) * of[i].slope + more;
+  };
+  // What the cross-entropy of a softmax subtracts.
+  const auto entropy_at = [&](int i, int j) {
+    if constexpr (kDense) return team.t[i][j] * of[i].cross_entropy;
+    else return team.slot[j] == i ? of[i].cross_entropy : A(0);
   };
 
   const bool whole = team.aligned && is_aligned<16>(out.data);
@@ -96,15 +109,17 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
     team.request();
     team.take(nullptr);
     if (softmax) {
-      A inverse[kV], of_label[kV], mean[kV] = {};
-      team.template exponentials<false>(inverse, of_label);
+      A largest[kV], sum[kV], mean[kV] = {};
+      team.find_largest(largest);
+      team.exponentials(largest, sum);
 #pragma unroll
       for (int j = 0; j < kV; j++) {
+        const A inverse = fast_reciprocal(sum[j]);
 #pragma unroll
         for (int i = 0; i < kC; i++) {
-          const A p = team.z[i][j] *= inverse[j];
+          const A p = team.z[i][j] *= inverse;
           mean[j] += p * slope_at(i, j, p, 1 - p);
-          if (kEntropy && team.slot[j] == i) mean[j] -= of[i].cross_entropy;
+          if (kEntropy) mean[j] -= entropy_at(i, j);
         }
       }
       team.sum_over_team(mean, 2);
@@ -114,7 +129,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
         for (int i = 0; i < kC; i++) {
           const A p = team.z[i][j];
           A dz = p * (slope_at(i, j, p, 1 - p) - mean[j]);
-          if (kEntropy && team.slot[j] == i) dz -= of[i].cross_entropy;
+          if (kEntropy) dz -= entropy_at(i, j);
           team.z[i][j] = dz;
         }
       }
@@ -126,7 +141,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
           const Probability<A> x = pointwise<false>(sigmoid, team.z[i][j]);
           A dz = slope_at(i, j, x.p, x.complement);
           if (sigmoid) dz *= x.p * x.complement;
-          if (kEntropy && sigmoid) dz += of[i].cross_entropy * (team.slot[j] == i ? -x.complement : x.p);
+          if (kEntropy && sigmoid) dz += of[i].cross_entropy * error_at(i, j, x.p, x.complement);
           team.z[i][j] = dz;
         }
       }

@@ -5,30 +5,41 @@
 namespace warpdice::cuda {
 
 /// The sums of a thread's classes, in A: a thread has few voxels.
-template <class A, int kC, bool kEntropy>
+template <class A, int kC, bool kDense, bool kEntropy>
 struct TeamSums {
   A intersection[kC] = {}, prediction[kC] = {}, target[kC] = {}, entropy[kEntropy ? kC : 1] = {}, weight = 0;
+  A volume[kDense ? kC : 1] = {};  // of labels it is `target`
 
   /// Adds a round, whose probabilities have replaced the logits. Those of a round are added first: that keeps chains of
   /// additions, and their errors, short.
   template <bool kSquared, bool kWeighted, class P>
-  __device__ inline __attribute__((always_inline)) void add(const Team<P, kC>& team) {
+  __device__ inline __attribute__((always_inline)) void add(const Team<P, kC, kDense>& team) {
     constexpr int kV = kTeamVoxels<P, kC>;
 #pragma unroll
     for (int j = 0; j < kV; j++) weight += kWeighted ? team.weight[j] : A(1);
 #pragma unroll
     for (int i = 0; i < kC; i++) {
-      A few_intersection = 0, few_prediction = 0;
+      A few_intersection = 0, few_prediction = 0, few_target = 0, few_volume = 0;
 #pragma unroll
       for (int j = 0; j < kV; j++) {
         const A p = team.z[i][j], w = kWeighted ? team.weight[j] : A(1), wp = w * p;
         few_prediction += kSquared ? wp * p : wp;
-        if (team.slot[j] != i) continue;
+        if constexpr (kDense) {
+          const A t = team.t[i][j], wt = w * t;
+          few_intersection += wp * t;
+          few_target += kSquared ? wt * t : wt;
+          few_volume += wt;
+        }
+        if (kDense || team.slot[j] != i) continue;
         few_intersection += wp;
         target[i] += w;
       }
       intersection[i] += few_intersection;
       prediction[i] += few_prediction;
+      if constexpr (kDense) {
+        target[i] += few_target;
+        volume[i] += few_volume;
+      }
     }
   }
 };
@@ -56,19 +67,83 @@ __device__ void for_block_sums(const TeamShape& shape, const A (&x)[kCount], Vis
   }
 }
 
-/// partials: [N][C][chunks]. kEntropy: makes the sum E too.
-template <class P, int kC, bool kEntropy>
+/// Replaces the logits by the probabilities of a softmax. entropy: adds up the sum E too.
+template <class P, int kC, bool kDense, bool kEntropy>
+__device__ inline void softmax_of(Team<P, kC, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
+  using A = Accumulator<P>;
+  constexpr int kV = kTeamVoxels<P, kC>;
+  A largest[kV], sum[kV], inverse[kV], of_label[kV];
+  team.find_largest(largest);
+  if constexpr (kEntropy) {
+    // -log p = log(sum) - (z - largest): first the part of z, which p will replace. Where the target is 0 it adds
+    // nothing, even if z is -infinity.
+    if (!kDense || team.in.cross_entropy) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+#pragma unroll
+        for (int i = 0; i < kC; i++) {
+          const A above = largest[j] - team.z[i][j];
+          if (kDense && team.t[i][j] != 0) sums.entropy[i] += team.weight[j] * team.t[i][j] * above;
+          if (!kDense && team.slot[j] == i) of_label[j] = above;
+        }
+      }
+    }
+  }
+  team.exponentials(largest, sum);
+#pragma unroll
+  for (int j = 0; j < kV; j++) {
+    inverse[j] = fast_reciprocal(sum[j]);
+    if constexpr (kEntropy && !kDense) of_label[j] = team.weight[j] * (of_label[j] + log(sum[j]));
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+      team.z[i][j] *= inverse[j];
+      if (kEntropy && !kDense && team.slot[j] == i) sums.entropy[i] += of_label[j];
+    }
+  }
+  if constexpr (kDense) {
+    if (!team.in.cross_entropy) return;
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      const A log_sum = team.weight[j] * log(sum[j]);
+#pragma unroll
+      for (int i = 0; i < kC; i++) sums.entropy[i] += team.t[i][j] * log_sum;
+    }
+  }
+}
+
+/// The same for a sigmoid.
+template <bool kLogarithms, class P, int kC, bool kDense, bool kEntropy>
+__device__ inline void sigmoid_of(Team<P, kC, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
+  using A = Accumulator<P>;
+#pragma unroll
+  for (int i = 0; i < kC; i++) {
+#pragma unroll
+    for (int j = 0; j < kTeamVoxels<P, kC>; j++) {
+      const Probability<A> x = pointwise<kLogarithms>(true, team.z[i][j]);
+      team.z[i][j] = x.p;
+      if constexpr (kLogarithms && kDense) {
+        const A t = team.t[i][j], rest = 1 - t;
+        sums.entropy[i] += team.weight[j] * ((t != 0 ? t * x.neg_log_p : 0) + (rest != 0 ? rest * x.neg_log_not_p : 0));
+      } else if constexpr (kLogarithms) {
+        sums.entropy[i] += team.weight[j] * (team.slot[j] == i ? x.neg_log_p : x.neg_log_not_p);
+      }
+    }
+  }
+}
+
+/// partials: [N][C][chunks]. kEntropy: makes the sum E too; of a dense target only if the call asks for it.
+template <class P, int kC, bool kDense, bool kEntropy>
 __global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
     team_statistics_kernel(Inputs in, TeamShape shape, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
   constexpr int kV = kTeamVoxels<P, kC>;
-  Team<P, kC> team(in, shape, blockIdx.x);
-  TeamSums<A, kC, kEntropy> sums;
+  Team<P, kC, kDense> team(in, shape, blockIdx.x);
+  TeamSums<A, kC, kDense, kEntropy> sums;
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
 
   const int rounds = team.rounds();
   // Where registers are left, the next round is asked for before this one is computed.
-  constexpr bool kAhead = sizeof(P) <= 4 && kC != 2 && kC <= (kEntropy ? 3 : 4);
+  constexpr bool kAhead = sizeof(P) <= 4 && kC != 2 && kC <= (kDense ? 1 : kEntropy ? 3 : 4);
   if (kAhead) team.request();
 #pragma unroll 1
   for (int round = 0; round < rounds; round++) {
@@ -84,29 +159,9 @@ __global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
     }
     team.to_next_round();
     if (kAhead && round + 1 < rounds) team.request();
-    if (softmax) {
-      A inverse[kV], of_label[kV];
-      team.template exponentials<kEntropy>(inverse, of_label);
-#pragma unroll
-      for (int j = 0; j < kV; j++) {
-        if constexpr (kEntropy) of_label[j] *= team.weight[j];
-#pragma unroll
-        for (int i = 0; i < kC; i++) {
-          team.z[i][j] *= inverse[j];
-          if (kEntropy && team.slot[j] == i) sums.entropy[i] += of_label[j];
-        }
-      }
-    } else if (sigmoid) {
-#pragma unroll
-      for (int i = 0; i < kC; i++) {
-#pragma unroll
-        for (int j = 0; j < kV; j++) {
-          const Probability<A> x = pointwise<kEntropy>(true, team.z[i][j]);
-          if (kEntropy) sums.entropy[i] += team.weight[j] * (team.slot[j] == i ? x.neg_log_p : x.neg_log_not_p);
-          team.z[i][j] = x.p;
-        }
-      }
-    }
+    if (softmax) softmax_of(team, sums);
+    else if (sigmoid && kEntropy && (!kDense || in.cross_entropy)) sigmoid_of<kEntropy>(team, sums);
+    else if (sigmoid) sigmoid_of<false>(team, sums);
     if (team.weighted && in.squared) sums.template add<true, true>(team);
     else if (team.weighted) sums.template add<false, true>(team);
     else if (in.squared) sums.template add<true, false>(team);
@@ -116,7 +171,7 @@ __global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
   const auto partial_at = [&](int c) -> Sums& {
     return partials[(team.n * in.classes + c) * shape.chunks + team.chunk_index];
   };
-  constexpr int kKinds = kEntropy ? 4 : 3;
+  constexpr int kKinds = 3 + kEntropy + kDense;
   A all[kKinds * kC];
 #pragma unroll
   for (int i = 0; i < kC; i++) {
@@ -124,6 +179,7 @@ __global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
     all[i * kKinds + 1] = sums.prediction[i];
     all[i * kKinds + 2] = sums.target[i];
     if constexpr (kEntropy) all[i * kKinds + 3] = sums.entropy[i];
+    if constexpr (kDense) all[i * kKinds + 3 + kEntropy] = sums.volume[i];
   }
   for_block_sums(shape, all, [&](int slot, int member, double sum) {
     const int c = member * kC + slot / kKinds, kind = slot % kKinds;
@@ -131,8 +187,9 @@ __global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
     Sums& to = partial_at(c);
     if (kind == 0) to.intersection = sum;
     else if (kind == 1) to.prediction = sum;
-    else if (kind == 2) to.target = to.volume = sum;
-    else to.cross_entropy = sum;
+    else if (kind == 2) to.target = sum;
+    else if (kind == 3 && kEntropy) to.cross_entropy = sum;
+    if (kind == (kDense ? kKinds - 1 : 2)) to.volume = sum;
   });
   const A weight[1] = {sums.weight};
   for_block_sums(shape, weight, [&](int, int member, double sum) {

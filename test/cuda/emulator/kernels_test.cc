@@ -101,9 +101,10 @@ int main(int argc, char** argv) {
   for (simt::Order order : {simt::Order::forward, simt::Order::backward, simt::Order::random}) {
     simt::config().order = order;
     invalid_labels();
-    invalid_bytes();
+    invalid_values();
   }
   wide_labels();
+  shifted_target();
   ignored_mask_values();
   nan_in_a_logit(one.text);
   low_logits(one.text);

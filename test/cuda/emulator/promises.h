@@ -90,28 +90,45 @@ inline void wide_labels() {
   }
 }
 
-/// Values of a dense uint8 target other than 0 and 1 are counted in the same way, once for each class.
-inline void invalid_bytes() {
-  for (int64_t C : {3, 20}) {
-    test_name = "invalid bytes, C=" + std::to_string(C);
-    Case test = plain_case({1, C, 300}, Target::dense_uint8);
-    Arrays arrays(test);
-    cuda::DeviceCall call = call_of(test, arrays);
-    call.in.class_weight = {};
-    for (size_t i = 0; i < arrays.weight.count; i++) arrays.weight.set(i, i == 77 ? 0 : 1);
-    call.in.weight = arrays.weight.operand();
-    arrays.target.set(777, 2);
-    arrays.target.set(200, 255);
-    arrays.target.set(77, 255), arrays.target.set(377, 3);  // of the voxel without weight
-    Buffer value(DType::float64, static_cast<size_t>(C));
-    LabelFault faults;
-    call.steps = kStatistics | kFinalize;
-    call.value = value.doubles();
-    call.faults = &faults;
-    enqueue(call);
-    expect(faults.count == 2, "count is " + std::to_string(faults.count));
-    expect(faults.first_index == 200 && faults.first_value == 255, "first is " + std::to_string(faults.first_index));
+/// Values of a dense target outside [0, 1] are counted in the same way, once for each class.
+inline void invalid_values() {
+  for (int64_t C : {3, 17}) {
+    for (Target target : {Target::dense_uint8, Target::dense_like}) {
+      for (bool channels_last : {false, true}) {
+        Case test = plain_case({1, C, 300}, target);
+        test.channels_last = channels_last;
+        test_name = "invalid values, " + test.name();
+        Arrays arrays(test);
+        cuda::DeviceCall call = call_of(test, arrays);
+        call.in.class_weight = {};
+        for (size_t i = 0; i < arrays.weight.count; i++) arrays.weight.set(i, i == 77 ? 0 : 1);
+        call.in.weight = arrays.weight.operand();
+        const auto set = [&](int64_t c, int64_t s, double x) { arrays.target.set(Arrays::lies_at(test, 0, c, s), x); };
+        set(C - 1, 177, 2);  // in a thread that may have fewer classes than others
+        set(0, 200, 255);
+        set(0, 77, 255), set(1, 77, 3);  // of the voxel without weight
+        Buffer value(DType::float64, static_cast<size_t>(C));
+        LabelFault faults;
+        call.steps = kStatistics | kFinalize;
+        call.value = value.doubles();
+        call.faults = &faults;
+        enqueue(call);
+        const size_t of_last = Arrays::lies_at(test, 0, C - 1, 177), of_first = Arrays::lies_at(test, 0, 0, 200);
+        expect(faults.count == 2, "count is " + std::to_string(faults.count));
+        expect(faults.first_index == static_cast<int64_t>(std::min(of_last, of_first)) &&
+                   faults.first_value == (of_last < of_first ? 2 : 255),
+               "first is " + std::to_string(faults.first_index));
+      }
+    }
   }
+}
+
+/// A dense target need not be aligned as the predictions are.
+inline void shifted_target() {
+  Case test = plain_case({1, 3, 132}, Target::dense_like);
+  while (test.bit(11) || !test.bit(12)) test.number++;
+  test_name = "a shifted target, " + test.name();
+  run(test);
 }
 
 /// In a one-class mask of floats, a voxel with the value to ignore is left out.
@@ -168,7 +185,7 @@ inline void same_bits() {
 /// cases to run.
 inline void nan_in_a_logit(const std::string& text) {
   unsigned turn = 0;
-  for (const LossCase* loss : {&kLosses[0], &kLosses[5], &kLosses[6], &kLosses[9]}) {
+  for (const LossCase* loss : {&kLosses[0], &kLosses[5], &kLosses[6], &kLosses[7], &kLosses[10]}) {
     for (reference::Activation activation : kActivations) {
       for (int64_t C : {1, 3, 6, 20}) {
         for (Target target : {Target::labels_uint8, Target::dense_like}) {
@@ -221,23 +238,24 @@ inline void low_logits(const std::string& text) {
 
 /// A logit of -infinity forbids a class. Where the target is another one, its cross-entropy adds nothing.
 inline void forbidden_classes() {
-  const LossCase entropy = {
-      "Dice with cross-entropy", reference::Kind::dice, reference::Overlap::product, true, 1, 0.7, 0, 0, 2};
-  for (const LossCase* loss : {&entropy, &kLosses[8]}) {
+  for (const LossCase* loss : {&kLosses[7], &kLosses[9]}) {
     for (reference::Activation activation : {reference::Activation::sigmoid, reference::Activation::softmax}) {
       for (int64_t C : {3, 20}) {
-        Case test = plain_case({1, C, 200});
-        test.loss = loss;
-        test.activation = activation;
-        test_name = "forbidden classes, " + test.name();
-        Arrays arrays(test);
-        for (int64_t s = 0; s < 200; s += 3) {
-          const int64_t c = (static_cast<int64_t>(arrays.target.get(static_cast<size_t>(s))) + 1) % C;
-          const size_t i = Arrays::lies_at(test, 0, c, s);
-          arrays.predictions.set(i, -INFINITY);
-          arrays.x.z[i] = -200;  // of the reference, whose derivatives divide by p
+        for (Target target : {Target::labels_int32, Target::dense_uint8}) {
+          Case test = plain_case({1, C, 200}, target);
+          test.loss = loss;
+          test.activation = activation;
+          test_name = "forbidden classes, " + test.name();
+          Arrays arrays(test);
+          for (int64_t s = 0; s < 200; s += 3) {
+            const int64_t label = test.labels() ? static_cast<int64_t>(arrays.target.get(static_cast<size_t>(s))) : 0;
+            const size_t i = Arrays::lies_at(test, 0, (label + 1) % C, s);
+            if (!test.labels()) arrays.target.set(i, arrays.x.t[i] = 0);
+            arrays.predictions.set(i, -INFINITY);
+            arrays.x.z[i] = -200;  // of the reference, whose derivatives divide by p
+          }
+          run(test, arrays);
         }
-        run(test, arrays);
       }
     }
   }
@@ -281,7 +299,9 @@ inline void approximations() {
 /// Batches and rows so long that a block takes several rounds or tiles, with a last one that is not full. As they are a
 /// hundred times as long as the other cases, some are run only with every case.
 inline void long_rows(bool all) {
-  const auto expect_rounds = [&](Case test) {
+  constexpr int kFocal = 9;  // a loss that teams do not know
+  const auto expect_rounds = [&](Case test, int loss = 0) {
+    test.loss = &kLosses[loss];
     test_name = test.name();
     Arrays arrays(test);
     const cuda::Geometry geometry = cuda::geometry_of(call_of(test, arrays).in);
@@ -291,9 +311,9 @@ inline void long_rows(bool all) {
     expect(many, "one round");
     run(test, arrays);
   };
-  expect_rounds(plain_case({128, 20, 1000}, Target::labels_uint8));  // a team of lanes
-  expect_rounds(plain_case({64, 100, 250}, Target::labels_uint8));   // of warps
-  expect_rounds(plain_case({128, 20, 1000}, Target::dense_like));    // tiles
+  expect_rounds(plain_case({128, 20, 1000}, Target::labels_uint8));        // a team of lanes
+  expect_rounds(plain_case({64, 100, 250}, Target::labels_uint8));         // of warps
+  expect_rounds(plain_case({128, 20, 1000}, Target::dense_like), kFocal);  // tiles
   const Case blocks = plain_case({1, 2, 70000});  // so many that each lane of finish_kernel adds several partial sums
   test_name = blocks.name();
   Arrays arrays(blocks);
@@ -303,10 +323,11 @@ inline void long_rows(bool all) {
   expect_rounds(plain_case({128, 3, 3100}, Target::labels_uint8));  // of one thread
   Case test = plain_case({1, 3, 132000}, Target::dense_like);
   test.channels_last = true;
-  expect_rounds(test);
+  expect_rounds(test, kFocal);
   test = plain_case({1, 1, 4300000}, Target::dense_like);
   test.activation = reference::Activation::sigmoid;
   expect_rounds(test);
+  expect_rounds(test, kFocal);  // registers
 }
 
 /// A call on some of the samples, with the statistics of all, gives that part of the whole gradient.
