@@ -19,8 +19,8 @@ function targets(field: unknown): string[] {
 }
 
 test('every file that package.json names is packed', () => {
-  const { main, types, typesVersions, exports, imports, sideEffects } = manifest;
-  const named = targets([main, types, typesVersions, exports, imports, sideEffects]);
+  const { main, bin, types, typesVersions, exports, imports, sideEffects } = manifest;
+  const named = targets([main, bin, types, typesVersions, exports, imports, sideEffects]);
   expect(named).toContain('dist/index.js');
   expect(named.filter((name) => !packed.includes(name))).toEqual([]);
 });

@@ -1,0 +1,114 @@
+// Labels, their names and regions, as files of JSON give them.
+import { rangeError, typeError } from '../common/check.js';
+import type { NiftiImage } from './nifti.js';
+
+/** What is asked for: labels with names, or regions of them. */
+export interface Wanted {
+  /** Label and name; undefined: the labels that the files have. */
+  readonly labels?: ReadonlyMap<number, string>;
+  /** The labels of each region. */
+  readonly regions?: ReadonlyMap<string, readonly number[]>;
+  readonly ignore?: number;
+}
+
+const mostLabel = 65_534;
+
+/**
+ * What a file of labels says. It may be an array of names; an object of label and name; an object of name and label or, for
+ * regions, labels; or any of these below `labels`, as in the dataset.json of nnU-Net, whose label `ignore` is left out.
+ */
+export function parseLabels(json: unknown, name: string): Wanted {
+  const inner = (json as { labels?: unknown } | null)?.labels;
+  const value = typeof inner === 'object' && inner !== null ? inner : json;
+  if (typeof value !== 'object' || value === null) {
+    throw typeError('an array or an object of labels', name, value);
+  }
+  const entries = Object.entries(value);
+  if (entries.every(([, label]) => typeof label === 'string')) {
+    return {
+      labels: new Map(
+        entries.map(([label, text]) => [checkLabel(Number(label), name), text as string]),
+      ),
+    };
+  }
+  if (Array.isArray(value)) throw typeError('an array of names', name, value);
+  const lists = entries.map(([text, labels]) => [text, checkLabels(labels, name)] as const);
+  const ignore = lists.find(([text]) => text === 'ignore')?.[1][0];
+  const rest = lists.filter(([text]) => text !== 'ignore');
+  const left = ignore === undefined ? {} : { ignore };
+  if (entries.some(([, labels]) => Array.isArray(labels))) {
+    // The background is no region.
+    const regions = rest.filter(([, labels]) => labels.some((label) => label !== 0));
+    return { regions: new Map(regions), ...left };
+  }
+  return { labels: new Map(rest.map(([text, [label]]) => [label as number, text])), ...left };
+}
+
+/** An object of regions: the labels of each. */
+export function parseRegions(json: unknown, name: string): ReadonlyMap<string, readonly number[]> {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw typeError('an object of regions', name, json);
+  }
+  const entries = Object.entries(json);
+  if (entries.length === 0) throw rangeError('one or more regions', name, json);
+  return new Map(entries.map(([text, labels]) => [text, checkLabels(labels, name)]));
+}
+
+function checkLabels(value: unknown, name: string): number[] {
+  const labels = Array.isArray(value) ? value : [value];
+  if (labels.length === 0) throw rangeError('one or more labels', name, value);
+  return labels.map((label) => checkLabel(label, name));
+}
+
+export function checkLabel(label: unknown, name: string): number {
+  if (Number.isInteger(label) && (label as number) >= 0 && (label as number) <= mostLabel) {
+    return label as number;
+  }
+  throw rangeError(`labels from 0 to ${mostLabel}`, name, label);
+}
+
+/** Adds the labels of an image. file: for errors. */
+export function collectLabels(image: NiftiImage, file: string, to: Set<number>): void {
+  eachRun(image, (label) => {
+    to.add(checkLabel(label, file));
+  });
+}
+
+/** Which class each label is: their indices in ascending order, from label 0, the background. */
+export function classesOf(labels: Iterable<number>): Map<number, number> {
+  const sorted = [...new Set([0, ...labels])].sort((a, b) => a - b);
+  if (sorted.length === 1) sorted.push(1); // a background alone is no segmentation
+  return new Map(sorted.map((label, index) => [label, index]));
+}
+
+/** The classes of an image. ignored: what stands for the ignored label. */
+export function toClasses(
+  image: NiftiImage,
+  file: string,
+  classes: ReadonlyMap<number, number>,
+  ignored: readonly [label: number, index: number] | undefined,
+): Uint16Array {
+  const to = new Uint16Array(image.numbers.length);
+  eachRun(image, (label, begin, end) => {
+    const index = label === ignored?.[0] ? ignored[1] : classes.get(label);
+    if (index === undefined) {
+      const known = [...classes.keys()].slice(0, 20).join(', ');
+      throw rangeError(`labels among ${known}`, file, label);
+    }
+    to.fill(index, begin, end);
+  });
+  return to;
+}
+
+/** Calls visit for each run of voxels of one label. */
+function eachRun(
+  { numbers, slope, intercept }: NiftiImage,
+  visit: (label: number, begin: number, end: number) => void,
+): void {
+  for (let begin = 0, end = 0; begin < numbers.length; begin = end) {
+    const number = numbers[begin];
+    do end++;
+    while (end < numbers.length && numbers[end] === number);
+    visit(slope * Number(number) + intercept, begin, end);
+  }
+}
