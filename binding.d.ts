@@ -27,6 +27,10 @@ export interface NativeLossOptions {
   kind: number;
   /** DirectKind. Default none. Others are no function of sums: their kind is dice, and calls have the steps of a value at least. */
   direct?: number;
+  /** Of DirectKind cldice, from 0 to 1000. Default 0. */
+  iterations?: number;
+  /** Of DirectKind cldice. Default 0. */
+  smoothHarmonic?: number;
   /** Transform. Default none. */
   transform?: number;
   /** Of the transform, above 0. Default 1. */

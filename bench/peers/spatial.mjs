@@ -20,13 +20,15 @@ if (python === undefined) process.exit(cannotRun);
 library.setThreads(Number(values.threads));
 
 const shapes = [
-  [4, 2, 256, 256],
-  [1, 2, 96, 96, 96],
+  [4, 1, 256, 256],
+  [1, 1, 96, 96, 96],
 ];
+const sigmoid = { activation: 'sigmoid' };
 /** Each with the options that give the same as spatial_peer.py. */
 const losses = {
-  boundary: () => new library.BoundaryLoss(),
-  hausdorff: () => new library.HausdorffLoss(),
+  boundary: () => new library.BoundaryLoss(sigmoid),
+  hausdorff: () => new library.HausdorffLoss(sigmoid),
+  cldice: () => new library.SoftClDiceLoss({ ...sigmoid, smoothHarmonic: 1e-4 }),
 };
 
 const peer = spawn(
@@ -55,7 +57,7 @@ function problem([n, c, ...size]) {
     labels[i] = square < 0.09 ? 1 : 0;
     const noise = ((Math.imul(i, 2654435761) >>> 0) / 2 ** 32 - 0.5) * 2;
     const at = Math.floor(i / S) * c * S + (i % S);
-    logits[at + S] = (0.3 - Math.sqrt(square)) * 20 + noise;
+    logits[at + (c - 1) * S] = (0.3 - Math.sqrt(square)) * 20 + noise;
   }
   return [
     { data: logits, shape: [n, c, ...size] },

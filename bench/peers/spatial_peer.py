@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import torch
-from monai.losses import HausdorffDTLoss
+from monai.losses import HausdorffDTLoss, SoftclDiceLoss
 from scipy.ndimage import distance_transform_edt
 
 torch.set_num_threads(int(sys.argv[1]))
@@ -21,12 +21,12 @@ def make_problem(n, c, *size):
     square = np.broadcast_to(square, (n, *size))
     noise = ((np.arange(square.size, dtype=np.uint64) * 2654435761) % 2**32 / 2**32 - 0.5) * 2
     logits = np.zeros((n, c, *size), np.float32)
-    logits[:, 1] = (0.3 - np.sqrt(square)) * 20 + noise.reshape(square.shape)
+    logits[:, -1] = (0.3 - np.sqrt(square)) * 20 + noise.reshape(square.shape)
     return torch.tensor(logits), torch.tensor(square < 0.09)[:, None]
 
 
 def one_hot(labels, classes):
-    return torch.cat([labels == c for c in range(classes)], 1).float()
+    return (labels if classes == 1 else torch.cat([labels == c for c in range(classes)], 1)).float()
 
 
 def signed_distance(mask):
@@ -35,10 +35,10 @@ def signed_distance(mask):
 
 def boundary(x, target):
     maps = np.array([[signed_distance(mask) for mask in sample] for sample in target.numpy() > 0])
-    return (x.softmax(1) * torch.tensor(maps, dtype=torch.float32)).mean()
+    return (x.sigmoid() * torch.tensor(maps, dtype=torch.float32)).mean()
 
 
-LOSSES = {'boundary': boundary, 'hausdorff': HausdorffDTLoss(softmax=True, include_background=True)}
+LOSSES = {'boundary': boundary, 'hausdorff': HausdorffDTLoss(sigmoid=True), 'cldice': SoftclDiceLoss(sigmoid=True)}
 problems = {}
 for line in sys.stdin:
     question = json.loads(line)

@@ -36,6 +36,7 @@ export const DirectKind = {
   'lovasz-hinge': 2,
   boundary: 3,
   hausdorff: 4,
+  cldice: 5,
 } as const;
 export const Reduction = { none: 0, mean: 1, sum: 2 } as const;
 export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;

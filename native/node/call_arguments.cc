@@ -26,7 +26,13 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   };
   const auto code = [&](const char* name, const auto& table) { return to_enum(env, from.Get(name), table, name); };
   options.kind = code("kind", kLossKindCodes);
-  direct = code("direct", kDirectKindCodes);
+  direct.kind = code("direct", kDirectKindCodes);
+  direct.smooth_harmonic = number_or("smoothHarmonic", 0);
+  const double iterations = number_or("iterations", 0);
+  if (!(iterations >= 0 && iterations <= 1000)) {
+    throw Napi::RangeError::New(env, "Expected iterations from 0 to 1000");
+  }
+  direct.iterations = static_cast<int64_t>(iterations);
   options.reduction = code("reduction", kReductionCodes);
   options.transform = code("transform", kTransformCodes);
   options.weighting = code("weighting", kWeightingCodes);
@@ -148,7 +154,7 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   bytes_of(env, {N, C, call.in.voxels}, 2 * sizeof(double));  // the engine multiplies them, whatever the steps are
   call.head.channels = count(kChannels);
   if (call.head.channels) read_head(info);
-  if (is_spatial(setup->direct)) image = read_image(env, info[kSizes], info[kSpacing], call.in.voxels);
+  if (is_spatial(setup->direct.kind)) image = read_image(env, info[kSizes], info[kSpacing], call.in.voxels);
   call.statistics_samples = count(kStatisticsSamples);
   call.sample_offset = count(kSampleOffset);
   const int64_t all = call.statistics_samples ? call.statistics_samples : N;
@@ -266,7 +272,7 @@ void BoundCall::check_types(Napi::Env env) const {
   bool fits = !call.reads() || (is_float(p) && operands_fit(in));
   if (call.steps & kGradient) fits = fits && (g == p || (size_of(p) == 2 && g == DType::float32));
   if (call.steps & kTargetGradient) fits = fits && !in.labels && is_float(t);
-  if (setup->direct != cpu::direct::Kind::none) {
+  if (setup->direct.kind != cpu::direct::Kind::none) {
     const bool whole = (call.steps | kGradient) == (kStatistics | kFinalize | kGradient);
     fits = fits && whole && size_of(p) >= 4 && is_label(t) && !in.weight.data && !call.head.channels;
   }

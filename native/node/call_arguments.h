@@ -90,7 +90,7 @@ struct LossSetup {
 
   LossSetup(Napi::Env env, const Napi::Object& from);
 
-  cpu::direct::Kind direct = cpu::direct::Kind::none;
+  cpu::direct::Setup direct;  // without an image
 };
 
 struct BoundCall {

@@ -35,7 +35,8 @@ constexpr Code<cpu::direct::Kind> kDirectKindCodes[] = {{"none", cpu::direct::Ki
                                                         {"lovasz", cpu::direct::Kind::lovasz},
                                                         {"lovasz-hinge", cpu::direct::Kind::lovasz_hinge},
                                                         {"boundary", cpu::direct::Kind::boundary},
-                                                        {"hausdorff", cpu::direct::Kind::hausdorff}};
+                                                        {"hausdorff", cpu::direct::Kind::hausdorff},
+                                                        {"cldice", cpu::direct::Kind::cldice}};
 constexpr Code<Reduction> kReductionCodes[] = {
     {"none", Reduction::none}, {"mean", Reduction::mean}, {"sum", Reduction::sum}};
 constexpr Code<Activation> kActivationCodes[] = {

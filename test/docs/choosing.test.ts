@@ -11,6 +11,7 @@ import {
   type Loss,
   type LossOptions,
   SegmentationMetrics,
+  SoftClDiceLoss,
   type Tensor,
   TverskyLoss,
 } from '../../lib/index.js';
@@ -131,6 +132,30 @@ test('distances', () => {
     const p = float(square(8 * 16 + 7 + steps), shape);
     const numbers = losses.map((loss) =>
       loss.value(p, labels(t, shape)).value.itemSync().toFixed(4).replace('0.', '.'),
+    );
+    says(`| ${text} | ${numbers.join(' | ')} |`);
+  }
+});
+
+test('thin structures', () => {
+  const shape = [1, 1, 17, 17];
+  const found = (isMissing: (y: number, x: number) => boolean) =>
+    Array.from({ length: 289 }, (_, i) => {
+      const [y, x] = [Math.floor(i / 17), i % 17];
+      const isThere = ((y >= 2 && y < 5) || y === 8) && x >= 1 && x < 16;
+      return isThere && !isMissing(y, x) ? 1 : 0;
+    });
+  const t = labels(
+    found(() => false),
+    shape,
+  );
+  const plain = { activation: 'none', smoothNumerator: 0, smoothDenominator: 0 } as const;
+  for (const [text, isMissing] of [
+    ['5 pixels of the line', (y: number, x: number) => y === 8 && x >= 6 && x < 11],
+    ["5 columns of the bar's end", (y: number, x: number) => y < 8 && x >= 11],
+  ] as const) {
+    const numbers = [new DiceLoss(plain), new SoftClDiceLoss(plain)].map((loss) =>
+      four(loss.value(float(found(isMissing), shape), t).value.itemSync()),
     );
     says(`| ${text} | ${numbers.join(' | ')} |`);
   }

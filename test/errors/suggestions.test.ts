@@ -88,7 +88,7 @@ test.each<[string, readonly string[], string[]]>([
 
 test('the table suggests options that exist', () => {
   const ofClasses = ['distances', 'weighting', 'labelSmoothing', 'positiveWeight'];
-  const ofOthers = ['smooth', 'spacing', 'log', 'decision', 'value'];
+  const ofOthers = ['smooth', 'spacing', 'log', 'iterations', 'decision', 'value'];
   const all = [...ofLoss, ...ofCall, ...ofClasses, ...ofOthers];
   for (const names of Object.values(foreignNames)) {
     if (typeof names !== 'string') for (const name of names) expect(all).toContain(name);

@@ -87,10 +87,14 @@ const measuredLosses = spawnSync(
 );
 if (measuredLosses.status !== 0) process.exit(1);
 if (options.record) copyFileSync(spatial, path.join(here, 'spatial.json'));
-const oursSpatial = spawnSync('npx', ['jest', 'test/losses/distance-losses.test.ts'], {
-  ...inherit,
-  env: { ...process.env, WARPDICE_PEERS_SPATIAL: spatial },
-});
+const oursSpatial = spawnSync(
+  'npx',
+  ['jest', 'test/losses/distance-losses', 'test/losses/cldice'],
+  {
+    ...inherit,
+    env: { ...process.env, WARPDICE_PEERS_SPATIAL: spatial },
+  },
+);
 
 const seed = options.random ? `${Date.now() % 1e9}` : options.seed;
 const file = path.join(folder, 'random.json');

@@ -1,7 +1,8 @@
 """Losses that know where voxels lie, on random problems: spatial.py COUNT SEED OUT.
 
 BoundaryLoss: the formula of its authors' program (github.com/LIVIAETS/boundary-loss: one_hot2dist and SurfaceLoss), with SciPy's
-distances. HausdorffLoss: MONAI's HausdorffDTLoss and LogHausdorffDTLoss.
+distances. HausdorffLoss: MONAI's HausdorffDTLoss and LogHausdorffDTLoss. SoftClDiceLoss: MONAI's SoftclDiceLoss and SoftDiceclDiceLoss,
+on one counted class, because they add up the classes.
 """
 
 import json
@@ -11,15 +12,15 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from monai.losses import HausdorffDTLoss, LogHausdorffDTLoss
+from monai.losses import HausdorffDTLoss, LogHausdorffDTLoss, SoftclDiceLoss, SoftDiceclDiceLoss
 from monai.networks import one_hot
 from scipy.ndimage import distance_transform_edt
 
 
-def make_problem(pick, classes):
+def make_problem(pick, classes, digits=2):
     size = [pick.randint(1, 7) for _ in range(2)] if pick.random() < 0.6 else [pick.randint(1, 4) for _ in range(3)]
     n = pick.randint(1, 2)
-    x = torch.tensor([round(pick.gauss(0, 2), 2) for _ in range(n * classes * int(np.prod(size)))], dtype=torch.float64)
+    x = torch.tensor([round(pick.gauss(0, 2), digits) for _ in range(n * classes * int(np.prod(size)))], dtype=torch.float64)
     labels = torch.tensor([pick.randrange(max(2, classes)) for _ in range(n * int(np.prod(size)))])
     labels[: labels.numel() // 2] //= 2  # one class is rare
     target = labels.view(n, 1, *size)
@@ -62,7 +63,22 @@ def hausdorff(pick):
     return {**options, 'background': background, 'reduction': reduction}, x, labels, theirs(x, masks)
 
 
-LOSSES = {'boundary': boundary, 'hausdorff': hausdorff}
+def cldice(pick):
+    x, labels, masks = make_problem(pick, pick.choice([1, 2]), digits=6)  # no ties: PyTorch halves some gradients there
+    activation = 'sigmoid' if x.shape[1] == 1 else 'softmax'
+    n, d, h = pick.choice([1.0, 0.5]), pick.choice([1.0, 0.25]), pick.choice([1e-4, 0.1])
+    iterations, reduction, alpha = pick.randint(0, 4), pick.choice(['mean', 'sum']), pick.choice([1, 0.5, 0.2])
+    options = {'smooth_nr': n, 'smooth_dr': d, 'smooth': h, 'reduction': reduction, 'include_background': x.shape[1] == 1}
+    if alpha == 1:
+        theirs = SoftclDiceLoss(iter_=iterations, **options, **{activation: True})
+    else:
+        theirs = SoftDiceclDiceLoss(iter_=iterations, alpha=alpha, **options, **{activation: True})
+    smoothing = {'smoothNumerator': n, 'smoothDenominator': d, 'smoothHarmonic': h}
+    ours = {'activation': activation, 'iterations': iterations, 'reduction': reduction, 'alpha': alpha, **smoothing}
+    return {**ours, 'background': x.shape[1] == 1}, x, labels, theirs(x, masks)
+
+
+LOSSES = {'boundary': boundary, 'hausdorff': hausdorff, 'cldice': cldice}
 
 
 def solve(name, seed):

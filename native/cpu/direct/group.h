@@ -1,6 +1,5 @@
 #pragma once
 // The predictions and the target of the samples that are taken together: one sample, or the batch.
-#include <numeric>
 #include <vector>
 
 #include "cpu/pool.h"
@@ -48,10 +47,11 @@ class Group {
 
   /// Adds up what `task` gives for each block, in their order: the bits are the same with any number of threads.
   template <class Task>
-  double sum(const Task& task) const {
-    std::vector<double> parts(static_cast<size_t>(blocks()));
+  auto sum(const Task& task) const {
+    std::vector<decltype(task(Block()))> parts(static_cast<size_t>(blocks()));
     Pool::instance().parallel_for(blocks(), 8, [&](int64_t i) { parts[static_cast<size_t>(i)] = task(block(i)); });
-    return std::accumulate(parts.begin(), parts.end(), 0.0);
+    for (size_t i = 1; i < parts.size(); i++) parts[0] += parts[i];
+    return parts[0];
   }
 
   /// dL/dp of class c, by the voxels of the group; zeros at first.

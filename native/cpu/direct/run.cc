@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpu/direct/boundary.h"
+#include "cpu/direct/cldice.h"
 #include "cpu/direct/hausdorff.h"
 #include "cpu/direct/lovasz.h"
 #include "cpu/engine.h"
@@ -19,6 +20,8 @@ ClassLoss loss_of(const Call& call, const Setup& setup, const Group& group, int6
       return boundary(group, setup.image, c, slopes);
     case Kind::hausdorff:
       return hausdorff(group, setup.image, c, call.options.alpha, slopes);
+    case Kind::cldice:
+      return cldice(group, setup, c, call.options, slopes);
     default:
       return lovasz(group, c, setup.kind == Kind::lovasz_hinge, slopes);
   }

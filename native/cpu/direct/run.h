@@ -12,13 +12,16 @@ enum class Kind : uint8_t {
   lovasz_hinge,  // of logits
   boundary,      // this one and those that follow know where a voxel lies
   hausdorff,
+  cldice,
 };
 
 constexpr bool is_spatial(Kind kind) { return kind >= Kind::boundary; }
 
 struct Setup {
   Kind kind = Kind::none;
-  Grid image;  // of one sample, for spatial kinds
+  int64_t iterations = 0;      // of the skeletons of clDice
+  double smooth_harmonic = 0;  // added to the denominator of its harmonic mean
+  Grid image;                  // of one sample, for spatial kinds
 };
 
 /// Predictions are float32 or float64, the target labels or masks of integers. Transform::log replaces the value v by
