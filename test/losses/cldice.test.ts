@@ -28,14 +28,14 @@ describe('the value is that of the formula, the gradient its slope', () => {
         [1, 13],
         [7, 1],
         [1, 1],
-        [3, 4, 5],
+        [2, 4, 5],
       ]) {
         const C = options.background === false || options.activation === undefined ? 2 : 1;
         const problem = makeSpatial(C + size.length, C, size, options);
         const value = (of: SpatialProblem) => spatialLoss(of, options, clDiceOf(options));
         const ours = new SoftClDiceLoss(options).valueAndGrad(...spatialInputs(problem));
         expect(ours.value.itemSync()).toBeCloseTo(value(problem), 12);
-        const stride = sizeOf(size) > 40 ? 17 : 5;
+        const stride = sizeOf(size) > 35 ? 19 : 7;
         const largest = errorOfGradient(problem, ours.grad.data as Float64Array, value, stride);
         expect(largest).toBeLessThan(1e-7);
       }

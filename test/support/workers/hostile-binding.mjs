@@ -69,6 +69,7 @@ const losses = [
   { ...lossOptions, activation: 1, crossEntropyFactor: 1, focalFactor: 1 },
   { ...lossOptions, kind: 3, channelsLast: true, absent: 1 },
   { ...lossOptions, classWeights: new Float64Array(2) },
+  ...[1, 3, 4, 5].map((direct) => ({ ...lossOptions, direct, iterations: 2, pooled: direct > 3 })),
 ].map((options) => new addon.Loss(options));
 
 const calls = {
@@ -92,6 +93,8 @@ const calls = {
     grad: new Float32Array(8),
     targetGrad: new Float64Array(8),
     accumulate: false,
+    sizes: [2, 2],
+    spacing: [1, 0.5],
   },
   count: {
     decision: 0,
@@ -146,8 +149,8 @@ function spoilt(names, good) {
         /Type$|^steps$/.test(name) && below(2) ? below(16) : hostile[below(hostile.length)];
     else if (isArray(name)) values[name] = arrays[below(arrays.length)];
     else if (name === 'names') values[name] = lists[below(lists.length)];
-    else if (/Sizes$/.test(name))
-      values[name] = Array.from({ length: below(3) }, () => hostile[below(hostile.length)]);
+    else if (/sizes$|^spacing$/i.test(name))
+      values[name] = Array.from({ length: below(4) }, () => hostile[below(hostile.length)]);
     else values[name] = [true, false, undefined, 2 ** 31, -3][below(5)];
   }
   return names.map((name) => values[name] ?? (/Type$/.test(name) ? 0 : undefined));
