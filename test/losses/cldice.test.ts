@@ -156,16 +156,21 @@ describe('calls', () => {
 
   test('of voxels with the same value the first takes the gradient', () => {
     const plain = { activation: 'none', iterations: 0 } as const;
-    // Columns of 1/4, 1/2 and 1/4: every erosion is 1/4, at the edge the voxel itself.
-    const p = { data: Float64Array.of(0.25, 0.5, 0.25), shape: [1, 1, 1, 3] };
-    const t = tensor([0, 0, 0], [1, 1, 3], 'uint8');
-    const { grad } = new SoftClDiceLoss(plain).valueAndGrad(p, t);
-    // S is [0, p1 - p0, 0]: its slope goes to p1 and, with the other sign, to p0 alone.
-    // precision 1/(S + 1) and sensitivity 1 give L = 1 - 2/(S + 2), with S = 1/4.
-    const slope = 2 / 2.25 ** 2;
-    expect([...grad.data].map((g) => Number(g).toFixed(12))).toEqual(
-      [-slope, slope, 0].map((g) => g.toFixed(12)),
-    );
+    const slopes = (p: number[], S: number) => {
+      const shape = [1, 1, 1, p.length];
+      const none = full([1, 1, p.length], 0, 'uint8');
+      const { value, grad } = new SoftClDiceLoss(plain).valueAndGrad(
+        tensor(p, shape, 'float64'),
+        none,
+      );
+      // precision 1/(S + 1) and sensitivity 1 give L = 1 - 2/(S + 2)
+      expect(value.itemSync()).toBeCloseTo(1 - 2 / (S + 2), 12);
+      return [...grad.data].map((g) => Number(((Number(g) * (S + 2) ** 2) / 2).toFixed(9)) + 0);
+    };
+    // Every erosion is 1/4, the first of them from voxel 0: S is p1 - p0 in the middle.
+    expect(slopes([0.25, 0.5, 0.25], 0.25)).toEqual([-1, 1, 0]);
+    // The erosion of voxel 2 is 1/2, from voxel 1 before voxel 3: S is p2 - p1 there.
+    expect(slopes([0.125, 0.5, 0.75, 0.5], 0.25)).toEqual([0, -1, 1, 0]);
   });
 
   test('NaN, extreme logits, a class everywhere, a class nowhere, a right answer', () => {
