@@ -1,6 +1,7 @@
 // What the system's loader would read of an addon: ELF (Linux), PE (Windows) and Mach-O (macOS).
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { machoFacts } from './macho-facts.mjs';
 
 /**
  * Facts of a binary: `format`; `machine`; `needs`: the libraries; `imports`: functions that no library is named for;
@@ -68,43 +69,4 @@ function peFacts(file) {
     versions: [],
     problems: [],
   };
-}
-
-/** Load commands (mach-o/loader.h): what is needed, whether it is signed. */
-function machoFacts(bytes) {
-  const LC_LOAD_DYLIB = 0xc,
-    LC_CODE_SIGNATURE = 0x1d,
-    LC_SYMTAB = 0x2;
-  const N_EXT = 1,
-    N_TYPE = 0x0e,
-    N_UNDF = 0,
-    DYNAMIC_LOOKUP = 0xfe;
-  const machine = { 16777223: 'x86_64', 16777228: 'arm64' }[bytes.readUInt32LE(4)];
-  const facts = {
-    format: 'Mach-O',
-    machine,
-    needs: [],
-    imports: [],
-    exports: [],
-    versions: [],
-    problems: [],
-  };
-  const textAt = (at) => bytes.toString('latin1', at, bytes.indexOf(0, at));
-  let signed = false;
-  for (let i = 0, at = 32; i < bytes.readUInt32LE(16); i++, at += bytes.readUInt32LE(at + 4)) {
-    const command = bytes.readUInt32LE(at) & 0x7fffffff;
-    if (command === LC_LOAD_DYLIB) facts.needs.push(textAt(at + bytes.readUInt32LE(at + 8)));
-    if (command === LC_CODE_SIGNATURE) signed = true;
-    if (command !== LC_SYMTAB) continue;
-    const [symbols, count, strings] = [8, 12, 16].map((offset) => bytes.readUInt32LE(at + offset));
-    for (let symbol = symbols; symbol < symbols + 16 * count; symbol += 16) {
-      const type = bytes[symbol + 4];
-      if ((type & 0xe0) !== 0 || (type & N_EXT) === 0) continue; // for debuggers, or the addon's own
-      const name = textAt(strings + bytes.readUInt32LE(symbol)).replace(/^_/, '');
-      if ((type & N_TYPE) !== N_UNDF) facts.exports.push(name);
-      else if (bytes[symbol + 7] === DYNAMIC_LOOKUP) facts.imports.push(name);
-    }
-  }
-  if (machine === 'arm64' && !signed) facts.problems.push('is not signed, as Apple silicon wants');
-  return facts;
 }

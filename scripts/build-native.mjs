@@ -91,8 +91,10 @@ function chooseGenerator(folder) {
   return generator;
 }
 
-/** The folders that hold node_api.h and napi.h. */
+/** The folders that hold node_api.h and napi.h. What is published has them in one of its own (scripts/packages.mjs). */
 function includeFolders() {
+  const published = path.join(root, 'native/headers');
+  if (existsSync(published)) return [published];
   const headers = require('node-api-headers').include_dir;
   return [headers, path.dirname(require.resolve('node-addon-api/package.json'))];
 }

@@ -63,8 +63,14 @@ const parts = [
   'package.json',
   ...['gpu', 'gpu-report', 'commit'].map((name) => `scripts/${name}.mjs`),
 ];
-for (const part of [...parts, 'test/cuda/gpu/check.mjs', 'test/cuda/gpu/suite.mjs']) copy(part);
-run(process.execPath, 'test/cuda/gpu/compile.mjs', path.join(bundle, 'programs/suites'));
+for (const part of [
+  ...parts,
+  'test/cuda/gpu/check.mjs',
+  'test/cuda/gpu/suite.mjs',
+  'test/standalone/run.mjs',
+])
+  copy(part);
+run(process.execPath, 'test/standalone/compile.mjs', path.join(bundle, 'programs/suites'));
 for (const name of readdirSync(path.join(root, 'bench/gpu'))) {
   if (/\.(py|md)$/.test(name)) copy(`bench/gpu/${name}`);
 }

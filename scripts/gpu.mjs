@@ -101,7 +101,7 @@ async function buildPrograms() {
   const jobs = ['--parallel', String(os.availableParallelism())];
   const built = await run('cmake', ['--build', 'build-gpu', ...targets, ...jobs]);
   if (built.status !== 0) return built;
-  return run(process.execPath, ['test/cuda/gpu/compile.mjs', suites]);
+  return run(process.execPath, ['test/standalone/compile.mjs', suites]);
 }
 
 const gpu = describeGpu();

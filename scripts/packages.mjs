@@ -6,15 +6,27 @@
 //
 // Nothing that is published has an install script: npm 12 and pnpm run none unless the user allows it.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageFolder, packageOf, platforms } from './platforms.mjs';
 import { problemsOfPackage } from './release-problems.mjs';
 
+// preferUnplugged is yarn's: from a zip file no library can be loaded, and nothing can be compiled in one.
 const writeManifest = (folder, manifest) =>
   writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+
+/** Whose headers the published package has in native/headers: yarn would install node-gyp for one of them, with all that it needs. */
+const headerPackages = { 'node-addon-api': '.', 'node-api-headers': 'include' };
 
 /** The main package's package.json: without what only a clone needs, with the platforms' packages. */
 export function publishedManifest(manifest) {
@@ -27,10 +39,12 @@ export function publishedManifest(manifest) {
     ...published
   } = manifest;
   const { version } = manifest;
+  const dependencies = { ...manifest.dependencies };
+  for (const name of Object.keys(headerPackages)) delete dependencies[name];
   const optionalDependencies = Object.fromEntries(
     prebuiltPlatforms.map((name) => [packageOf(name), version]),
   );
-  return { ...published, optionalDependencies };
+  return { ...published, dependencies, optionalDependencies, preferUnplugged: true };
 }
 
 /** The package.json of a platform's package. A package manager installs it only where os, cpu and libc fit. */
@@ -47,7 +61,7 @@ export function platformManifest(name, manifest) {
     os: [os],
     cpu: [cpu],
     ...(libc && { libc: [libc] }),
-    preferUnplugged: true, // yarn: a library cannot be loaded from a zip file
+    preferUnplugged: true,
     publishConfig: { access: 'public' },
   };
 }
@@ -63,6 +77,18 @@ export function makePlatformPackage(root, name, manifest) {
   return folder;
 }
 
+/** Copies the headers of Node-API and of its C++ side, with their licences. */
+function copyHeaders(root, to) {
+  for (const [name, folder] of Object.entries(headerPackages)) {
+    const from = path.join(root, 'node_modules', name);
+    for (const file of readdirSync(path.join(from, folder))) {
+      if (file.endsWith('.h')) cpSync(path.join(from, folder, file), path.join(to, file));
+    }
+    const licence = readdirSync(from).find((file) => /^licen[cs]e/i.test(file));
+    cpSync(path.join(from, licence), path.join(to, `LICENSE.${name}`));
+  }
+}
+
 /** Makes packages/warpdice of what `npm pack` takes from this tree. */
 export function makeMainPackage(root) {
   const folder = path.join(root, 'packages/warpdice');
@@ -76,6 +102,7 @@ export function makeMainPackage(root) {
     const tarball = path.join(scratch, `warpdice-${manifest.version}.tgz`);
     run('tar', ['-xf', tarball, '-C', folder, '--strip-components', '1']);
     writeManifest(folder, publishedManifest(manifest));
+    copyHeaders(root, path.join(folder, 'native/headers'));
   } finally {
     rmSync(scratch, { recursive: true });
   }

@@ -106,9 +106,9 @@ export const wheel = (name, platform) =>
     run('python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...of, name);
   });
 
-/** Fetches a package of a later or an earlier Debian, from where this system gets its own, and returns its files' folder. */
-export const debianPackage = (name, suite) =>
-  once(`${suite}-${name}`, (made) => {
+/** Fetches a package of another Debian, from where this system gets its own, and returns its files' folder. */
+export const debianPackage = (name, suite, architecture = 'amd64') =>
+  once(`${suite}-${name}-${architecture}`, (made) => {
     const lists = path.join(made, 'lists');
     mkdirSync(path.join(lists, 'partial'), { recursive: true });
     const sources = path.join(made, 'sources.list');
@@ -120,6 +120,7 @@ export const debianPackage = (name, suite) =>
       `Dir::State::Lists=${lists}`,
       'Dir::State::Status=/dev/null', // or only what is newer than what is installed is seen
       'APT::Sandbox::User=root',
+      `APT::Architecture=${architecture}`,
     ].flatMap((option) => ['-o', option]);
     run('apt-get', ...options, '-qq', 'update');
     const inFolder = ['-c', 'cd "$1" && shift && exec apt-get "$@"', 'sh', made];

@@ -30,6 +30,11 @@ const steps = [
   ['it runs on Node 20 to 26, Bun and Deno', 'npm run -s try:prebuilt -- --runtimes'],
   ['prebuilt binaries of the other platforms', 'npm run -s prebuilds -- --others'],
   ['they run, where a program here runs them', 'npm run -s try:prebuilt -- --others'],
+  [
+    'so do the tests there',
+    'npm run -s try:prebuilt -- --others --suites',
+    { WARPDICE_TEST_EVERY: '10' },
+  ],
   ['tarball without a compiler, on Node 20, 22 and 24', 'bash .ci/package'],
   // .ci/run: a part of the cases; of the faults, those that change values or stop the emulator.
   ['CUDA kernels in the emulator, order 1, every case', `${emulator} 1 1`],

