@@ -413,9 +413,14 @@ export interface NativeSurfaces {
   tolerances: Float64Array | undefined;
   /** 0: boundaries are not compared. */
   boundaryWidth: number;
+  /** Connectivity: 0 measures surfaces; 1 and 2 the components of voxels that share faces, or corners, edges or faces. */
+  connectivity: number;
   /** The classes of each region that is measured, in place of the classes; or none. */
   regions: number[][] | undefined;
-  /** Written, in shared memory: the numbers of native/cpu/surface/measure.h, [N,C,14], or [N,regions,14]. */
+  /**
+   * Written, in shared memory: the numbers of native/cpu/surface/measure.h, [N,C,14] or [N,regions,14]; for components
+   * those of components.h, [N,C,8] or [N,regions,8].
+   */
   rows: Float64Array;
 }
 

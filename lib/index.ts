@@ -66,10 +66,15 @@ export type {
   ScalesValue,
 } from './losses/scales-options.js';
 export { TverskyLoss } from './losses/tversky.js';
+export { ComponentMetrics, type ComponentState } from './metrics/component-metrics.js';
+export type { ComponentOptions, ResolvedComponents } from './metrics/component-options.js';
+export type { ComponentScoreName } from './metrics/component-scores.js';
 export type { CountOptions } from './metrics/count-batch.js';
 export type { ClassCounts } from './metrics/counts.js';
-export type { SurfaceUpdateOptions } from './metrics/measure-batch.js';
+export type { SampleUpdateOptions } from './metrics/measure-batch.js';
 export type { MetricsOptions, ResolvedMetrics } from './metrics/options.js';
+export { SampleMetrics, type SampleState } from './metrics/sample-metrics.js';
+export type { SampleOptions } from './metrics/sample-options.js';
 export type { Average, ScoreName } from './metrics/scores.js';
 export { type MetricsState, SegmentationMetrics } from './metrics/segmentation-metrics.js';
 export { SurfaceMetrics, type SurfaceState } from './metrics/surface-metrics.js';

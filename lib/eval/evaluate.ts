@@ -1,10 +1,11 @@
 // Compares the label maps of all cases and makes the report.
 import {
+  ComponentMetrics,
+  type MetricsOptions,
   type Report,
   report,
   SegmentationMetrics,
   SurfaceMetrics,
-  type SurfaceOptions,
 } from '../index.js';
 import type { Case } from './cases.js';
 import { labelsOf, type Pair, readPair, type Sample, toSample } from './compare.js';
@@ -62,21 +63,21 @@ export async function evaluate(
   return report(metrics, options.scores === undefined ? {} : { scores: options.scores });
 }
 
-type Metrics = readonly (SegmentationMetrics | SurfaceMetrics)[];
+type Metrics = readonly (SegmentationMetrics | SurfaceMetrics | ComponentMetrics)[];
 
 async function measure(all: Metrics, sample: string, of: Sample): Promise<void> {
   for (const metrics of all) {
-    if (metrics instanceof SurfaceMetrics) {
-      await metrics.updateAsync(of.prediction, of.target, { sample, spacing: of.spacing });
-    } else {
+    if (metrics instanceof SegmentationMetrics) {
       await metrics.updateAsync(of.prediction, of.target, { sample });
+    } else {
+      await metrics.updateAsync(of.prediction, of.target, { sample, spacing: of.spacing });
     }
   }
 }
 
 function metricsOf(classes: ReadonlyMap<number, number>, options: EvalOptions): Metrics {
   const { wanted, absent, tolerance, worstDistance, scores } = options;
-  const shared: SurfaceOptions = {
+  const shared: Omit<MetricsOptions, 'aggregate' | 'threshold'> = {
     classes: classes.size,
     decision: 'labels',
     absent,
@@ -92,10 +93,11 @@ function metricsOf(classes: ReadonlyMap<number, number>, options: EvalOptions): 
     ...(tolerance !== undefined && { tolerance }),
     ...(worstDistance !== undefined && { worstDistance }),
   });
-  const isOf = ({ scoreNames }: Metrics[number], name: string) =>
-    (scoreNames as readonly string[]).includes(name);
-  if (scores?.every((name) => isOf(overlap, name))) return [overlap]; // surfaces take longer
-  return [overlap, surfaces];
+  if (scores === undefined) return [overlap, surfaces];
+  // Those that are needed: surfaces take longer than all others.
+  const isNeeded = ({ scoreNames }: Metrics[number]) =>
+    scoreNames.some((name) => (scores as readonly string[]).includes(name));
+  return [overlap, surfaces, new ComponentMetrics(shared)].filter(isNeeded);
 }
 
 const indicesOf = ({ regions }: Wanted, classes: ReadonlyMap<number, number>) =>

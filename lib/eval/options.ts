@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { checkOneOf, expectOneOf } from '../common/check.js';
 import { type MetricsAbsent, metricsAbsentPolicies } from '../common/shared-options.js';
+import { type ComponentScoreName, measuredComponents } from '../metrics/component-scores.js';
 import { type ScoreName, scoreNames } from '../metrics/scores.js';
 import { type SurfaceScoreName, surfaceScoreNames } from '../metrics/surface-scores.js';
 import { checkLabel, parseLabels, parseRegions, type Wanted } from './labels.js';
@@ -17,7 +18,7 @@ symmetric surface distance in mm. Of two folders, files of the same name are com
                          Other labels are an error. Default: the labels that the files have
   --regions FILE         regions in place of the labels, in JSON: { "whole": [1, 2, 4], "core": [1, 4] }
   --ignore LABEL         leave out voxels with this label in the truth
-  --scores LIST          such as dice,hausdorff: see docs/metrics.md for the names
+  --scores LIST          such as dice,hausdorff,lesionF1: a wrong name lists all
   --tolerance MM         adds surfaceDice: the share of the surfaces within so many mm of each other
   --absent POLICY        a label that the truth does not have: skip-agreed (default) leaves it out, and a false alarm is
                          the worst score; agree scores 1 in place of leaving it out; skip leaves out false alarms too
@@ -30,13 +31,15 @@ symmetric surface distance in mm. Of two folders, files of the same name are com
 
 Exit status: 0; 1 where files cannot be read or compared, and nothing is printed then; 2 for a wrong command line.`;
 
+type WantedScore = ScoreName | SurfaceScoreName | ComponentScoreName;
+
 export interface EvalOptions {
   readonly help: boolean;
   readonly version: boolean;
   readonly truth: string;
   readonly prediction: string;
   readonly wanted: Wanted;
-  readonly scores: readonly (ScoreName | SurfaceScoreName)[] | undefined;
+  readonly scores: readonly WantedScore[] | undefined;
   readonly tolerance: number | undefined;
   readonly absent: MetricsAbsent;
   readonly worstDistance: number | undefined;
@@ -94,10 +97,14 @@ export function parseOptions(args: readonly string[]): EvalOptions {
   };
 }
 
-function checkScores(list: string, hasTolerance: boolean): (ScoreName | SurfaceScoreName)[] {
+function checkScores(list: string, hasTolerance: boolean): WantedScore[] {
   const surfaces = surfaceScoreNames.filter((name) => name !== 'boundaryIou');
   return list.split(',').map((given) => {
-    const name = expectOneOf(given.trim(), '--scores', [...scoreNames, ...surfaces]);
+    const name = expectOneOf(given.trim(), '--scores', [
+      ...scoreNames,
+      ...surfaces,
+      ...measuredComponents.names,
+    ]);
     if (name === 'surfaceDice' && !hasTolerance) throw new Error('surfaceDice needs --tolerance');
     return name;
   });

@@ -11,12 +11,14 @@ import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter, type PreparedCount } from './count-batch.js';
 import { callCount } from './native-count.js';
 import { checkSampleNames, memberLists, scoredCount } from './regions.js';
-import type { ResolvedSurface } from './surface-options.js';
-import { numbersPerRow } from './surface-scores.js';
+import type { SampleOptions } from './sample-options.js';
 
-/** The options of {@link SurfaceMetrics.update}. */
-export interface SurfaceUpdateOptions {
-  /** The spacing of this batch's voxels, in place of {@link SurfaceOptions.spacing}. */
+/** What the addon measures. */
+export type NativeMeasurement = Omit<NativeSurfaces, 'sizes' | 'spacing' | 'regions' | 'rows'>;
+
+/** The options of {@link SampleMetrics.update}. */
+export interface SampleUpdateOptions {
+  /** The spacing of this batch's voxels, in place of the option `spacing` of the metrics. */
   spacing?: readonly number[];
   /**
    * The name of the batch's sample, for reports, or an array of one for each. It must be new: surfaces of the tiles of a case
@@ -37,26 +39,24 @@ export interface MeasuredBatch {
 
 /** Measures batches for metrics of these options. */
 export class BatchMeasurer {
-  readonly #options: ResolvedSurface;
+  readonly #options: SampleOptions;
+  readonly #measurement: NativeMeasurement;
+  readonly #numbersPerRow: number;
   /** Counts what is measured, because counting finds every value that is out of range. */
   readonly #counter: BatchCounter;
-  readonly #tolerances: Float64Array | undefined;
 
-  constructor(options: ResolvedSurface) {
-    const { tolerance } = options;
+  constructor(options: SampleOptions, measurement: NativeMeasurement, numbersPerRow: number) {
     this.#options = options;
+    this.#measurement = measurement;
+    this.#numbersPerRow = numbersPerRow;
     this.#counter = new BatchCounter({ ...options, aggregate: 'global' });
-    this.#tolerances =
-      typeof tolerance === 'number'
-        ? new Float64Array(scoredCount(options)).fill(tolerance)
-        : tolerance && Float64Array.from(tolerance);
   }
 
   /** checkNames: throws for names that are not new. */
   measure(
     x: TensorLike,
     y: TensorLike,
-    options: SurfaceUpdateOptions,
+    options: SampleUpdateOptions,
     checkNames: CheckNames,
   ): MeasuredBatch {
     const { prepared, surfaces, names } = this.#prepare(x, y, options);
@@ -70,7 +70,7 @@ export class BatchMeasurer {
   measureAsync(
     x: TensorLike,
     y: TensorLike,
-    options: SurfaceUpdateOptions,
+    options: SampleUpdateOptions,
     checkNames: CheckNames,
   ): Promise<MeasuredBatch> {
     const { prepared, surfaces, names } = this.#prepare(x, y, options);
@@ -86,14 +86,14 @@ export class BatchMeasurer {
   #prepare(
     x: TensorLike,
     y: TensorLike,
-    options: SurfaceUpdateOptions,
+    options: SampleUpdateOptions,
   ): { prepared: PreparedCount; surfaces: NativeSurfaces; names: readonly string[] } {
     checkKeys(options, 'options', ['spacing', 'sample']);
-    const { decision, layout, surface, percentile, boundaryDistance = 0, regions } = this.#options;
+    const { decision, layout, regions } = this.#options;
     const { device } = toTensor(x, 'predictions', decision === 'labels' ? labels : floatsOrLabels);
     if (device.kind !== 'cpu') {
       throw new TypeError(
-        `Expected a tensor on cpu for predictions, as surfaces are measured there, but received one on ${device}: use to('cpu')`,
+        `Expected a tensor on cpu for predictions, as it is measured there, but received one on ${device}: use to('cpu')`,
       );
     }
     const prepared = this.#counter.prepare(x, y, {});
@@ -102,14 +102,11 @@ export class BatchMeasurer {
     const ofBatch = options.spacing;
     const spacing = ofBatch === undefined ? this.#options.spacing : checkSpacing(ofBatch);
     const { samples } = prepared.native;
-    const numbers = samples * scoredCount(this.#options) * numbersPerRow;
+    const numbers = samples * scoredCount(this.#options) * this.#numbersPerRow;
     const surfaces = {
       sizes,
       spacing: spacingOf(sizes, spacing),
-      elements: surface === 'elements',
-      fraction: percentile / 100,
-      tolerances: this.#tolerances,
-      boundaryWidth: boundaryDistance,
+      ...this.#measurement,
       regions: memberLists(regions),
       rows: makeTensorData('float64', numbers, true) as Float64Array,
     };
@@ -123,9 +120,29 @@ export function callSurfaces<Method extends 'measureSurfaces' | 'measureSurfaces
   addon: Pick<Binding, Method>,
   method: Method,
   count: NativeCount,
-  { sizes, spacing, elements, fraction, tolerances, boundaryWidth, regions, rows }: NativeSurfaces,
+  {
+    sizes,
+    spacing,
+    elements,
+    fraction,
+    tolerances,
+    boundaryWidth,
+    connectivity,
+    regions,
+    rows,
+  }: NativeSurfaces,
 ): ReturnType<Binding[Method]> {
-  const more = [sizes, spacing, elements, fraction, tolerances, boundaryWidth, regions, rows];
+  const more = [
+    sizes,
+    spacing,
+    elements,
+    fraction,
+    tolerances,
+    boundaryWidth,
+    connectivity,
+    regions,
+    rows,
+  ];
   const all = {
     count: (...values: unknown[]) => addon[method](...(values as never[]), ...(more as never[])),
   };

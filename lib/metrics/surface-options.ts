@@ -1,15 +1,14 @@
 // The options of the surface metrics, and their checks.
 import {
-  checkKeys,
   checkNonNegative,
   checkOneOf,
   checkPositive,
   rangeError,
   typeError,
 } from '../common/check.js';
-import { checkSpacing } from '../common/spatial.js';
-import { type MetricsOptions, metricsOptionKeys, resolveMetrics } from './options.js';
+import type { MetricsOptions } from './options.js';
 import { scoredCount } from './regions.js';
+import { resolveSampleOptions } from './sample-options.js';
 
 const surfaces = ['voxels', 'elements'] as const;
 
@@ -19,7 +18,7 @@ export interface SurfaceOptions extends Omit<MetricsOptions, 'aggregate' | 'thre
   threshold?: number;
   /**
    * The distance between neighbouring voxels along each spatial axis, in the order of the axes: two or three numbers above 0.
-   * {@link SurfaceUpdateOptions.spacing} is that of one batch. Default ones.
+   * {@link SampleUpdateOptions.spacing} is that of one batch. Default ones.
    */
   spacing?: readonly number[];
   /**
@@ -64,30 +63,21 @@ export type ResolvedSurface = Readonly<
 >;
 
 const ownKeys: readonly (keyof SurfaceOptions)[] = [
-  'spacing',
   'surface',
   'percentile',
   'tolerance',
   'boundaryDistance',
   'worstDistance',
 ];
-const sharedKeys = metricsOptionKeys.filter((key) => key !== 'aggregate');
 
 /** Throws for anything that is not an option. */
 export function resolveSurface(options: SurfaceOptions): ResolvedSurface {
-  if (options === undefined) throw typeError('an object', 'options', options);
-  checkKeys(options, 'options', [...sharedKeys, ...ownKeys]);
-  const shared = Object.fromEntries(sharedKeys.map((key) => [key, options[key as never]]));
-  const resolvedMetrics = resolveMetrics(shared as unknown as MetricsOptions);
-  const { aggregate: _, threshold, ...resolved } = resolvedMetrics;
-  if (typeof threshold === 'object') throw typeError('one number', 'threshold', threshold);
-  const { spacing, tolerance, boundaryDistance, worstDistance } = options;
+  const resolved = resolveSampleOptions(options, ownKeys);
+  const { tolerance, boundaryDistance, worstDistance } = options;
   return Object.freeze({
     ...resolved,
-    ...(threshold !== undefined && { threshold }),
     surface: checkOneOf(options.surface, 'surface', surfaces, 'voxels'),
     percentile: checkPercentile(options.percentile),
-    ...(spacing !== undefined && { spacing: checkSpacing(spacing) }),
     ...(tolerance !== undefined && { tolerance: checkTolerance(tolerance, scoredCount(resolved)) }),
     ...(boundaryDistance !== undefined && {
       boundaryDistance: checkPositive(boundaryDistance, 'boundaryDistance', 1),

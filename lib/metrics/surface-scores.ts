@@ -1,5 +1,7 @@
 // Computes scores from the numbers of a sample and class that native/cpu/surface/measure.h names.
 import type { MetricsAbsent } from '../common/shared-options.js';
+import { scoredCount } from './regions.js';
+import type { Measured } from './sample-metrics.js';
 import type { ResolvedSurface } from './surface-options.js';
 
 /** The scores of {@link SurfaceMetrics}. P and T: the surfaces of prediction and target; d(x, T): the distance of x from T. */
@@ -18,7 +20,7 @@ export type SurfaceScoreName =
   | 'boundaryIou';
 
 /** How many numbers a sample and class have. */
-export const numbersPerRow = 14;
+const numbersPerRow = 14;
 
 /** From one surface to the other. */
 interface Directed {
@@ -76,13 +78,13 @@ export const surfaceScoreNames = Object.keys(formulas) as readonly SurfaceScoreN
 const shares: readonly SurfaceScoreName[] = ['surfaceDice', 'boundaryIou'];
 
 /** The option that a score needs. */
-export const neededBy: Partial<Record<SurfaceScoreName, keyof ResolvedSurface>> = {
+const neededBy: { [name in SurfaceScoreName]?: keyof ResolvedSurface } = {
   surfaceDice: 'tolerance',
   boundaryIou: 'boundaryDistance',
 };
 
 /** The score of one sample and class; NaN when it is not counted. numbers: [14]. */
-export function surfaceScore(
+function surfaceScore(
   name: SurfaceScoreName,
   numbers: Float64Array,
   { absent, worstDistance = Number.POSITIVE_INFINITY }: ResolvedSurface,
@@ -95,7 +97,7 @@ export function surfaceScore(
 }
 
 /** The score of a class without target voxels. */
-function scoreOfAbsent(
+export function scoreOfAbsent(
   absent: MetricsAbsent,
   predicted: boolean,
   perfect: number,
@@ -116,3 +118,21 @@ function scoreOfAbsent(
       return predicted ? worst : 0;
   }
 }
+
+/** What {@link SurfaceMetrics} measure. */
+export const measuredSurfaces: Measured<SurfaceScoreName, ResolvedSurface> = {
+  numbersPerRow,
+  names: surfaceScoreNames,
+  neededBy,
+  score: surfaceScore,
+  native: ({ surface, percentile, tolerance, boundaryDistance, ...options }) => ({
+    elements: surface === 'elements',
+    fraction: percentile / 100,
+    tolerances:
+      typeof tolerance === 'number'
+        ? new Float64Array(scoredCount(options)).fill(tolerance)
+        : tolerance && Float64Array.from(tolerance),
+    boundaryWidth: boundaryDistance ?? 0,
+    connectivity: 0,
+  }),
+};

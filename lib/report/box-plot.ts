@@ -46,7 +46,7 @@ function drawPanel({ title, boxes }: Panel, left: number, top: number): string[]
   const finite = boxes.flatMap(({ values }) => values.filter(Number.isFinite));
   // Scores from 0 to 1 have one axis, so that pictures can be compared.
   const most = Math.max(1, ...finite);
-  const step = roundStep(most / 4);
+  const step = roundStep(most / 5);
   const end = Math.ceil(most / step - 1e-9) * step;
   const place = (value: number) => left + (Math.min(value, end) / end) * (width - right - left);
   const [first, last] = [top + 28, top + 28 + rowHeight * boxes.length];
@@ -82,7 +82,8 @@ function drawBox(values: readonly number[], y: number, place: (x: number) => num
   const far = values.filter((value) => !Number.isNaN(value) && !isNear(value));
   const [a, b] = [place(q1), place(q3)];
   return [
-    line(from, y, to, y, 'line'),
+    line(from, y, a, y, 'line'),
+    line(b, y, to, y, 'line'),
     `<rect class="box" x="${round(a)}" y="${y - 8}" width="${round(b - a)}" height="16"/>`,
     line(place(median), y - 8, place(median), y + 8, 'line'),
     ...far.map((value) => `<circle class="dot" cx="${round(place(value))}" cy="${y}" r="2.5"/>`),

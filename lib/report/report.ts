@@ -1,21 +1,24 @@
 import { checkKeys, none, rangeError, typeError } from '../common/check.js';
 import { guard } from '../common/own.js';
+import type { ComponentMetrics } from '../metrics/component-metrics.js';
+import type { ComponentScoreName } from '../metrics/component-scores.js';
+import { SampleMetrics } from '../metrics/sample-metrics.js';
 import type { ScoreName } from '../metrics/scores.js';
 import { SegmentationMetrics } from '../metrics/segmentation-metrics.js';
-import { SurfaceMetrics } from '../metrics/surface-metrics.js';
+import type { SurfaceMetrics } from '../metrics/surface-metrics.js';
 import type { SurfaceScoreName } from '../metrics/surface-scores.js';
 import { boxPlot } from './box-plot.js';
 import { type ReportSummary, summarize } from './statistics.js';
 
-type Metrics = SegmentationMetrics | SurfaceMetrics;
+type Metrics = SegmentationMetrics | SurfaceMetrics | ComponentMetrics;
 
 /** The options of {@link report}. */
 export interface ReportOptions {
   /**
    * The scores, in the order of the columns. Default those of dice, iou, precision, recall, hausdorffPercentile,
-   * averageSymmetricDistance, surfaceDice and boundaryIou that the metrics have.
+   * averageSymmetricDistance, surfaceDice, boundaryIou and those of components that the metrics have.
    */
-  scores?: readonly (ScoreName | SurfaceScoreName)[];
+  scores?: readonly (ScoreName | SurfaceScoreName | ComponentScoreName)[];
 }
 
 /** {@link Report} as JSON. A score that is not counted is null, an infinite one 'Infinity'. */
@@ -51,12 +54,18 @@ const preferred = [
   'averageSymmetricDistance',
   'surfaceDice',
   'boundaryIou',
+  'regionDice',
+  'lesionDice',
+  'lesionRecall',
+  'lesionPrecision',
+  'lesionF1',
 ];
 
 /**
  * Makes a report of metrics over a data set: scores per class and their mean, and of each sample where the metrics keep them.
  *
- * @param metrics {@link SegmentationMetrics} or {@link SurfaceMetrics}, or an array of both with the same classes and samples.
+ * @param metrics {@link SegmentationMetrics}, {@link SurfaceMetrics} or {@link ComponentMetrics}, or an array of them with the
+ *   same classes and samples.
  * @throws TypeError, RangeError for metrics that do not fit each other, and for a score that they do not have
  *
  * @example
@@ -69,15 +78,19 @@ const preferred = [
  * made.toJSON().mean.dice; // (4/5 + 2/3) / 2
  */
 export function report(
-  metrics: SegmentationMetrics | SurfaceMetrics | readonly (SegmentationMetrics | SurfaceMetrics)[],
+  metrics:
+    | SegmentationMetrics
+    | SurfaceMetrics
+    | ComponentMetrics
+    | readonly (SegmentationMetrics | SurfaceMetrics | ComponentMetrics)[],
   options: ReportOptions = none,
 ): Report {
   checkKeys(options, 'options', ['scores']);
   const all = Array.isArray(metrics) ? (metrics as readonly Metrics[]) : [metrics as Metrics];
   const [first, ...others] = all;
   for (const one of all) {
-    if (one instanceof SegmentationMetrics || one instanceof SurfaceMetrics) continue;
-    throw typeError('SegmentationMetrics or SurfaceMetrics', 'metrics', one);
+    if (one instanceof SegmentationMetrics || one instanceof SampleMetrics) continue;
+    throw typeError('SegmentationMetrics, SurfaceMetrics or ComponentMetrics', 'metrics', one);
   }
   if (first === undefined) throw rangeError('one or more', 'metrics', metrics);
   for (const other of others) expectSame(first, other);
@@ -100,7 +113,7 @@ function expectSame(a: Metrics, b: Metrics): void {
 }
 
 const keepsSamples = (metrics: Metrics): boolean =>
-  metrics instanceof SurfaceMetrics || metrics.options.aggregate === 'samples';
+  metrics instanceof SampleMetrics || metrics.options.aggregate === 'samples';
 
 function columnsOf(all: readonly Metrics[], scores: unknown): Column[] {
   const known = all.flatMap(({ scoreNames }) => scoreNames as readonly string[]);
@@ -150,7 +163,8 @@ export class Report {
   }
 
   /**
-   * The table as text: the scores of each sample, then mean, standard deviation and median of each class. A score that is not
+   * The table as text: the scores of each sample, then the mean of each class and, of several samples,
+   * standard deviation and median. A score that is not
    * counted is '-'.
    *
    * @param options `samples: false` leaves the samples out
@@ -248,7 +262,7 @@ export class Report {
       ...(this.#classes.length > 1
         ? [{ sample: 'mean', label: 'all', numbers: means, isSample: false }]
         : []),
-      ...(this.#samples.length > 0 ? [...summary('sd'), ...summary('median')] : []),
+      ...(this.#samples.length > 1 ? [...summary('sd'), ...summary('median')] : []),
     ];
   }
 }

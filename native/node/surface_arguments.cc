@@ -37,12 +37,17 @@ BoundSurfaces::BoundSurfaces(const Napi::CallbackInfo& info) : count(bind_count(
     throw Napi::TypeError::New(env, "Expected no regions for this decision");
   }
   const int64_t scored = inputs_.regions.empty() ? in.classes : inputs_.regions.count();
+  const double connectivity = argument(info, kConnectivity).ToNumber().DoubleValue();
+  if (connectivity != 0 && connectivity != 1 && connectivity != 2) {
+    throw Napi::RangeError::New(env, "Expected 0, 1 or 2 for connectivity");
+  }
+  inputs_.connectivity = static_cast<cpu::Connectivity>(static_cast<int>(connectivity));
   if (!argument(info, kTolerances).IsUndefined()) {
     const Array given = numbers(kTolerances, "tolerances", {scored});
     const auto* first = static_cast<const double*>(given.memory.data);
     tolerances_.assign(first, first + scored);
   }
-  rows = numbers(kRows, "rows", {in.samples, scored, static_cast<int64_t>(cpu::kSurfaceNumbers)});
+  rows = numbers(kRows, "rows", {in.samples, scored, inputs_.numbers()});
   if (!rows.memory.shared) throw Napi::TypeError::New(env, "Expected shared memory for rows");
   for (const Array* input : {&count.predictions, &count.target}) {
     if (overlap(rows, *input)) throw Napi::RangeError::New(env, "Expected memory of its own for rows");

@@ -15,6 +15,7 @@ namespace warpdice {
   X(kFraction, fraction)              \
   X(kTolerances, tolerances)          \
   X(kBoundaryWidth, boundaryWidth)    \
+  X(kConnectivity, connectivity)      \
   X(kRegions, regions)                \
   X(kRows, rows)
 

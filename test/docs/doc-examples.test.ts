@@ -116,6 +116,7 @@ test('every loss, and every class that is made or returned, has one', () => {
   expect(losses.length).toBeGreaterThan(1);
   const wanted = [
     ...losses.map(([name]) => name),
+    'ComponentMetrics',
     'Plan',
     'SegmentationMetrics',
     'SurfaceMetrics',

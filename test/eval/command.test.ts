@@ -64,6 +64,15 @@ describe('two files', () => {
     expect(progress).toEqual(['0/2 truth', '1/2 truth']);
   });
 
+  test('components', async () => {
+    const { json } = await run(truth, prediction, '--scores', 'lesionF1,lesionDice');
+    // One component of each label is matched by one; that of label 1 has a corner in the other slice.
+    expect(json.perSample).toEqual([
+      { sample: 'truth', class: '1', lesionF1: 1, lesionDice: 1 / 2 },
+      { sample: 'truth', class: '4', lesionF1: 1, lesionDice: 4 / 5 },
+    ]);
+  });
+
   test('names, the background, a tolerance', async () => {
     const labels = put('labels.json', { background: 0, edema: 1, tumour: 4 }, true);
     const { json } = await run(
@@ -267,10 +276,6 @@ truth   1      0.5000
 mean    1      0.5000
         4      0.8000
         all    0.6500
-sd      1           -
-        4           -
-median  1      0.5000
-        4      0.8000
 `,
     });
     expect(readFileSync(plot, 'utf8')).toMatch(/^<svg/);

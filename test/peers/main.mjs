@@ -40,7 +40,7 @@ const ours = spawnSync('npx', ['jest', 'test/docs/coming-from.test.ts'], {
   env: { ...process.env, WARPDICE_PEERS: out },
 });
 
-// Surface metrics, by test/metrics/surface.test.ts.
+// Metrics of surfaces and components, by test/metrics/surface.test.ts and components.test.ts.
 const surfaces = path.join(folder, 'surfaces.json');
 const surfaceSeed = options.random ? `${Date.now() % 1e9}` : '1';
 const measured = spawnSync(
@@ -57,7 +57,7 @@ const measured = spawnSync(
 );
 if (measured.status !== 0) process.exit(1);
 if (options.record) copyFileSync(surfaces, path.join(here, 'surfaces.json'));
-const oursMeasured = spawnSync('npx', ['jest', 'test/metrics/surface.test.ts'], {
+const oursMeasured = spawnSync('npx', ['jest', 'test/metrics/surface', 'test/metrics/components'], {
   ...inherit,
   env: { ...process.env, WARPDICE_PEERS_SURFACES: surfaces },
 });

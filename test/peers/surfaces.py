@@ -1,4 +1,4 @@
-"""Surface metrics of random masks by SciPy, MONAI and surface-distance themselves.
+"""Metrics of surfaces and components of random masks by SciPy, MONAI and surface-distance themselves.
 
 surfaces.py COUNT SEED OUT: writes cases of random masks, and one of the brain volume of examples/data. The masks are made by
 a generator that test/support/surfaces.ts has too, so that a case is a few numbers.
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import surface_distance
 import torch
-from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
+from monai.metrics import DiceMetric, compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
 from scipy import ndimage
 
 
@@ -141,6 +141,42 @@ def from_surface_distance(p, t, case):
     }
 
 
+def components_by_scipy(p, t, connectivity):
+    """The definitions of docs/api: ComponentScoreName."""
+    structure = ndimage.generate_binary_structure(p.ndim, connectivity)
+    predicted, n_predicted = ndimage.label(p, structure)
+    target, n_target = ndimage.label(t, structure)
+    nearest = target[tuple(ndimage.distance_transform_edt(~t, return_distances=False, return_indices=True))]
+    region, lesion, found, matched = [], [], 0, set()
+    for c in range(1, n_target + 1):
+        inside, one = nearest == c, target == c
+        region.append(2 * (one & p).sum() / (one.sum() + (p & inside).sum()))
+        ids = np.unique(predicted[one & p])
+        joined = np.isin(predicted, ids)
+        lesion.append(2 * (one & joined).sum() / (one.sum() + joined.sum()))
+        found += len(ids) > 0
+        matched.update(ids.tolist())
+    false_alarms = n_predicted - len(matched)
+    return {
+        'regionDice': np.mean(region),
+        'lesionDice': sum(lesion) / (n_target + false_alarms),
+        'lesionRecall': found / n_target,
+        'lesionPrecision': len(matched) / n_predicted,
+        'lesionF1': 2 * found / (found + n_target + false_alarms),
+    }
+
+
+def components(p, t):
+    """Of the prediction and the target of one class: MONAI's per_component connects corners."""
+    x, y = (torch.from_numpy(np.stack([~mask, mask]).astype(np.float32))[None] for mask in (p, t))
+    monai = DiceMetric(per_component=True, reduction='none')(x, y).item()
+    return {
+        'monai': monai,
+        'corners': components_by_scipy(p, t, p.ndim),
+        'faces': components_by_scipy(p, t, 1),
+    }
+
+
 def solve(p, t, case):
     """What each library says of classes 1 and 2; None where one of the masks is empty."""
     return [
@@ -148,6 +184,8 @@ def solve(p, t, case):
             'scipy': from_scipy(p == label, t == label, case),
             'monai': from_monai(p == label, t == label, case),
             'surface-distance': from_surface_distance(p == label, t == label, case),
+            # The loops over components take too long on the volume.
+            'components': components(p == label, t == label) if case['kind'] != 'brain' else None,
         }
         if (p == label).any() and (t == label).any()
         else None

@@ -2,8 +2,22 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { SurfaceScoreName } from '../../lib/index.js';
+import type { ComponentScoreName, SurfaceScoreName } from '../../lib/index.js';
 import { type Typed, tensor } from './tensors.js';
+
+type Scores = Partial<Record<SurfaceScoreName, number>>;
+
+/** components: MONAI's Dice per component, and what loops with SciPy find for both connectivities. */
+export interface SolvedClass {
+  scipy: Scores;
+  monai: Scores;
+  'surface-distance': Scores;
+  components: {
+    monai: number;
+    corners: Record<ComponentScoreName, number>;
+    faces: Record<ComponentScoreName, number>;
+  } | null;
+}
 
 export interface SurfaceCase {
   seed: number;
@@ -14,7 +28,7 @@ export interface SurfaceCase {
   tolerance: number;
   boundaryDistance: number;
   /** Of classes 1 and 2, what each library says; null where a mask is empty. */
-  classes: (Record<string, Partial<Record<SurfaceScoreName, number>>> | null)[];
+  classes: (SolvedClass | null)[];
 }
 
 /** Integers below a limit: a linear congruential generator. */

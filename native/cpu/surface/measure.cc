@@ -5,6 +5,7 @@
 #include "cpu/pool.h"
 #include "cpu/surface/boundary.h"
 #include "cpu/surface/class_maps.h"
+#include "cpu/surface/components.h"
 #include "cpu/surface/surface.h"
 
 namespace warpdice::cpu {
@@ -17,7 +18,7 @@ void write(const Distances& distances, double* to) {
 
 /// scored: the class, or the region.
 void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t scored, double* row) {
-  std::fill(row, row + kSurfaceNumbers, 0.0);
+  std::fill(row, row + inputs.numbers(), 0.0);
   const auto classes =
       inputs.regions.empty() ? std::vector<int32_t>{static_cast<int32_t>(scored)} : inputs.regions.members(scored);
   const Box box = maps.box(classes);
@@ -28,6 +29,9 @@ void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t s
   maps.write_mask(false, classes, box, target.get());
   row[kTargetVoxels] = static_cast<double>(count_by_plane(grid, target.get()).back());
   row[kPredictedVoxels] = static_cast<double>(count_by_plane(grid, predicted.get()).back());
+  if (inputs.connectivity != Connectivity::none) {
+    return compare_components(grid, predicted.get(), target.get(), inputs.connectivity == Connectivity::corners, row);
+  }
   if (row[kTargetVoxels] == 0 || row[kPredictedVoxels] == 0) return;
 
   const Surface of_predicted(grid, predicted.get(), inputs.elements), of_target(grid, target.get(), inputs.elements);
@@ -45,6 +49,10 @@ void measure_class(const SurfaceInputs& inputs, const ClassMaps& maps, int64_t s
 
 }  // namespace
 
+int64_t SurfaceInputs::numbers() const {
+  return static_cast<int64_t>(connectivity == Connectivity::none ? +kSurfaceNumbers : +kComponentNumbers);
+}
+
 void measure_surfaces(const SurfaceInputs& inputs, double* rows) {
   const int64_t N = inputs.count.in.samples, C = inputs.scored();
   const bool several = inputs.count.decision == Decision::threshold;  // classes of a voxel
@@ -52,7 +60,7 @@ void measure_surfaces(const SurfaceInputs& inputs, double* rows) {
     const int64_t first = several ? i : i * C, last = several ? i + 1 : first + C;
     const ClassMaps maps(inputs.count, inputs.image, first / C, several ? first % C : -1);
     for (int64_t at = first; at < last; at++) {
-      measure_class(inputs, maps, at % C, rows + at * static_cast<int64_t>(kSurfaceNumbers));
+      measure_class(inputs, maps, at % C, rows + at * inputs.numbers());
     }
   };
   const int64_t tasks = several ? N * C : N;

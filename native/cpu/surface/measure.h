@@ -6,6 +6,9 @@
 
 namespace warpdice::cpu {
 
+/// Whether components are measured in place of surfaces, and which voxels they connect.
+enum class Connectivity : uint8_t { none, faces, corners };
+
 struct SurfaceInputs {
   CountInputs count;                   // what is of which class; valid, as count() finds
   Grid image;                          // of one sample
@@ -15,8 +18,12 @@ struct SurfaceInputs {
   double boundary_width = 0;           // 0: boundaries are not compared
   Regions regions;                     // measured in place of the classes, unless there are none; not for threshold
 
+  Connectivity connectivity = Connectivity::none;
+
   /// How many classes or regions are measured.
   int64_t scored() const { return regions.empty() ? count.in.classes : regions.count(); }
+  /// The numbers of each of them: kSurfaceNumbers, or kComponentNumbers of components.h.
+  int64_t numbers() const;
 };
 
 /// The numbers of a sample and class.
@@ -40,7 +47,7 @@ enum SurfaceNumber : size_t {
   kSurfaceNumbers,
 };
 
-/// rows: [N,scored(),kSurfaceNumbers].
+/// rows: [N,scored(),numbers()].
 void measure_surfaces(const SurfaceInputs& inputs, double* rows);
 
 }  // namespace warpdice::cpu
