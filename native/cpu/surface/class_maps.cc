@@ -174,7 +174,7 @@ void ClassMaps::write_mask(bool predicted, const std::vector<int32_t>& classes, 
   }
   std::vector<uint8_t> inside(boxes_.size() + 1);  // [label + 1]: no class has label -1
   for (const int32_t c : classes) inside[static_cast<size_t>(c) + 1] = 1;
-  write(predicted, box, mask, [&](int32_t label) { return inside[static_cast<size_t>(label + 1)]; });
+  write(predicted, box, mask, [&](int32_t label) { return inside[static_cast<size_t>(int64_t{label} + 1)]; });
 }
 
 }  // namespace warpdice::cpu
