@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <type_traits>
+#include <vector>
 
 #include "cpu/pool.h"
 
@@ -154,18 +155,19 @@ void scatter(const Grid& grid, const double* values, const double* from, double 
 
 /// From the gradient with respect to the skeleton that with respect to each d_k, in place of it.
 void into_deltas(const Grid& grid, Levels& levels, const double* wrt_skeleton) {
-  const size_t count = levels.deltas.size();
+  const int64_t count = levels.count();
   in_planes(grid, [&](int64_t z) {
-    std::vector<double> rests(count);  // 1 - s_(k-1)
+    std::vector<double> room(static_cast<size_t>(count));
+    double* rests = room.data();  // 1 - s_(k-1)
     for (int64_t i = z * grid.plane(); i < (z + 1) * grid.plane(); i++) {
       double rest = 1;
-      for (size_t k = 0; k < count; k++) {
+      for (int64_t k = 0; k < count; k++) {
         rests[k] = rest;
-        rest -= std::max(0.0, levels.deltas[k][i] * rest);
+        rest -= std::max(0.0, levels.deltas(k)[i] * rest);
       }
       double slope = wrt_skeleton[i];
-      for (size_t k = count; k-- > 0;) {
-        double& delta = levels.deltas[k][i];
+      for (int64_t k = count; k-- > 0;) {
+        double& delta = levels.deltas(k)[i];
         const bool acts = delta * rests[k] > 0;
         const double own = acts ? slope * rests[k] : 0;
         slope *= acts ? 1 - delta : 1;
@@ -183,12 +185,11 @@ void skeletonize(const Grid& grid, const T* image, int64_t iterations, T* skelet
   std::fill(skeleton, skeleton + voxels, T{0});
   if constexpr (std::is_same_v<T, double>) {
     if (levels) {
+      levels->allocate(voxels, iterations + 1);
       for (int64_t k = 0; k <= iterations; k++) {
-        levels->eroded.push_back(uninitialized<double>(voxels));
-        levels->deltas.push_back(uninitialized<double>(voxels));
-        erode(grid, image, levels->eroded.back().get());
-        add_level(grid, image, levels->eroded.back().get(), levels->deltas.back().get(), skeleton);
-        image = levels->eroded.back().get();
+        erode(grid, image, levels->eroded(k));
+        add_level(grid, image, levels->eroded(k), levels->deltas(k), skeleton);
+        image = levels->eroded(k);
       }
       return;
     }
@@ -209,9 +210,9 @@ void add_skeleton_gradient(const Grid& grid, const double* image, Levels& levels
   into_deltas(grid, levels, wrt_skeleton);
   const auto last = std::make_unique<double[]>(static_cast<size_t>(grid.voxels()));  // zeros
   double* wrt_eroded = last.get();
-  for (size_t k = levels.deltas.size(); k-- > 0;) {
-    const double *eroded = levels.eroded[k].get(), *from = k > 0 ? levels.eroded[k - 1].get() : image;
-    double* wrt_delta = levels.deltas[k].get();
+  for (int64_t k = levels.count(); k-- > 0;) {
+    const double *eroded = levels.eroded(k), *from = k > 0 ? levels.eroded(k - 1) : image;
+    double* wrt_delta = levels.deltas(k);
     scatter(grid, eroded, wrt_delta, -1, wrt_eroded, step_to_largest);
     scatter(grid, from, wrt_eroded, 1, wrt_delta, step_to_least);  // which becomes the gradient with respect to E_k
     wrt_eroded = wrt_delta;

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "cpu/memory/huge_pages.h"
+
 namespace warpdice::cpu {
 
 /// A box of voxels, axis 0 outermost. A 2D image is flat: its rows are along axis 0 and its columns along axis 2, so
@@ -20,10 +22,14 @@ struct Grid {
 /// Smaller images are each left to one thread; larger ones are taken one after the other, by all threads.
 constexpr int64_t kLargeImage = int64_t{1} << 18;  // voxels
 
-/// An array that is not filled with zeros.
+/// An array that is not filled with zeros. A large one asks for huge pages, because the first touch of a page takes
+/// longer than most passes over it.
 template <class T>
 std::unique_ptr<T[]> uninitialized(int64_t count) {
-  return std::unique_ptr<T[]>(new T[static_cast<size_t>(count)]);
+  const auto size = static_cast<size_t>(count);
+  std::unique_ptr<T[]> array(new T[size]);
+  if (size * sizeof(T) >= size_t{4} << 20) prefer_huge_pages(array.get(), size * sizeof(T));
+  return array;
 }
 
 }  // namespace warpdice::cpu
