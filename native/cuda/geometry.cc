@@ -33,8 +33,8 @@ size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::
 void set_teams(const Inputs& in, Geometry& geometry) {
   // Blocks for all multiprocessors of a GPU, two at a time: more would do less work between their beginning and end.
   constexpr int64_t kEnough = 256;
-  constexpr int kMaxRounds = 32;  // a thread's sums are of type A
-  constexpr int kNearLanes = 16;  // two neighbouring teams still read whole sectors of 32 bytes
+  constexpr int kMaxVoxels = 128;  // of a thread, whose sums are of type A
+  constexpr int kNearLanes = 16;   // two neighbouring teams still read whole sectors of 32 bytes
   const int C = static_cast<int>(in.classes);
   const size_t element_bytes = size_of(in.predictions.dtype);
   int team = 1;
@@ -46,23 +46,27 @@ void set_teams(const Inputs& in, Geometry& geometry) {
   shape.lanes = team < near ? team : near;
   shape.warps = team / shape.lanes < kWarps ? team / shape.lanes : kWarps;
   shape.lanes = team / shape.warps;
-  const int held_voxels = team_voxels(element_bytes, geometry.held);
-  shape.voxels = kThreads / team * held_voxels;
-  shape.rounds = kMaxRounds;
+  const int voxels = statistics_voxels(element_bytes, geometry.held, in.labels && !in.cross_entropy);
+  shape.voxels = kThreads / team * voxels;
+  int rounds = kMaxVoxels / voxels;
   const auto chunks = [&] {
-    shape.chunk = int64_t{shape.rounds} * shape.voxels;
+    shape.chunk = int64_t{rounds} * shape.voxels;
     return (in.voxels + shape.chunk - 1) / shape.chunk;
   };
-  while (shape.rounds > 1 && in.samples * chunks() < kEnough) shape.rounds /= 2;
+  while (rounds > 1 && in.samples * chunks() < kEnough) rounds /= 2;
   geometry.chunks = shape.chunks = chunks();
   geometry.blocks = in.samples * shape.chunks;
   geometry.slabs = 1;
-  const int of_warps = shape.warps > 1 ? kWarps * (kWarp / shape.lanes) * held_voxels : 0;  // what warps exchange
-  const size_t exchange = static_cast<size_t>(of_warps) * computed_bytes(in);
+  const int gradient_voxels = cuda::gradient_voxels(element_bytes, geometry.held);
+  geometry.gradient_team = shape;
+  geometry.gradient_team.voxels = kThreads / team * gradient_voxels;
+  // What warps exchange: a number for each voxel of each team in a warp.
+  const int teams = shape.warps > 1 ? kWarps * (kWarp / shape.lanes) : 0;
+  const size_t exchange = static_cast<size_t>(teams) * computed_bytes(in);
   const int kinds = in.labels ? (in.cross_entropy ? 4 : 3) : 5;  // of sums of a class
   const size_t sums = static_cast<size_t>(geometry.held * kinds * kThreads) * computed_bytes(in);
-  geometry.statistics_shared_bytes = 2 * exchange > sums ? 2 * exchange : sums;
-  geometry.gradient_shared_bytes = 3 * exchange;
+  geometry.statistics_shared_bytes = 2 * exchange * voxels > sums ? 2 * exchange * voxels : sums;
+  geometry.gradient_shared_bytes = 3 * exchange * gradient_voxels;
 }
 
 void set_registers(const Inputs& in, Geometry& geometry) {

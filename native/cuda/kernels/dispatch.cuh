@@ -70,7 +70,7 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Cl
   if (geometry.teamed) {
     return with_team<P>(geometry, in, [&](auto held, auto dense, auto entropy) {
       return launch(team_gradient_kernel<P, decltype(held)::value, decltype(dense)::value, decltype(entropy)::value>,
-                    grid, block, shared_bytes, stream, in, geometry.team, slopes, pooled, out);
+                    grid, block, shared_bytes, stream, in, geometry.gradient_team, slopes, pooled, out);
     });
   }
   if (geometry.tiled) {

@@ -17,8 +17,12 @@ constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a C
 /// The most classes of a thread.
 constexpr int max_team_classes(size_t element_bytes) { return element_bytes == 8 ? 4 : 5; }
 
-/// Neighbouring voxels of a thread that holds so many classes: fewer where it would run out of registers.
-constexpr int team_voxels(size_t element_bytes, int classes) {
+/// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of
+/// registers.
+constexpr int statistics_voxels(size_t element_bytes, int classes, bool few_sums) {
+  return (classes <= (few_sums ? 4 : 2) ? 8 : 4) / (element_bytes == 8 ? 2 : 1);
+}
+constexpr int gradient_voxels(size_t element_bytes, int classes) {
   return (classes <= 2 ? 8 : 4) / (element_bytes == 8 ? 2 : 1);
 }
 
@@ -26,7 +30,6 @@ struct TeamShape {
   int lanes, warps;  // that share the classes of a voxel: powers of two
   bool interleaved;  // [N,S,C]
   int voxels;        // that the teams of a block take in a round
-  int rounds;        // of a block
   int64_t chunk;     // voxels of a block
   int64_t chunks;    // blocks of a sample
 };
@@ -81,7 +84,7 @@ struct Geometry {
   int64_t blocks;       // of step 3. Step 1 of tile.cuh has one for each slab
   int slabs;            // of tile.cuh
   size_t statistics_shared_bytes, gradient_shared_bytes;
-  TeamShape team;
+  TeamShape team, gradient_team;  // for steps 1 and 3: they differ in the voxels of a round
   RegisterShape registers;
   TileShape tile;
 };

@@ -7,26 +7,29 @@
 //   up to 5 * 32     the lanes of a warp: they exchange maxima and sums by shuffles
 //   more             several warps: they exchange through shared memory
 //
-// A block has `chunk` voxels of one sample, which its teams take in rounds. Blocks are numbered [N][chunks].
+// A block has `chunk` voxels of one sample, which its teams take in rounds. Blocks are numbered [N][chunks]. Options
+// stay out of the plain rounds: those of the commonest calls, while each thread has all of its voxels. The kernels have
+// two loops, for the plain rounds and for others.
 #include "cuda/kernels/formula.cuh"
 #include "cuda/kernels/reduce.cuh"
 #include "cuda/kernels/shapes.h"
 
 namespace warpdice::cuda {
 
-/// Neighbouring voxels of a thread.
+/// Neighbouring voxels of a thread, in step 1 and in step 3. kFewSums: no more than I, P and T.
+template <class P, int kC, bool kFewSums>
+constexpr int kStatisticsVoxels = statistics_voxels(sizeof(P), kC, kFewSums);
 template <class P, int kC>
-constexpr int kTeamVoxels = team_voxels(sizeof(P), kC);
+constexpr int kGradientVoxels = gradient_voxels(sizeof(P), kC);
 
 /// The blocks that fit a multiprocessor at once: one where two would leave a thread too few registers.
 template <class P, int kC, bool kEntropy>
 constexpr int kTeamBlocks = sizeof(P) == 8 || (kEntropy && (kC == 2 || kC == 5)) ? 1 : 2;
 
 /// A thread, and the classes and voxels that it holds. kDense: the target is dense; else it is labels.
-template <class P, int kC, bool kDense>
+template <class P, int kC, int kV, bool kDense>
 struct Team {
   using A = Accumulator<P>;
-  static constexpr int kV = kTeamVoxels<P, kC>;
   /// What one instruction loads of a voxel's neighbouring classes.
   static constexpr int kRow = kC * sizeof(P) % 16 == 0 ? 16 / sizeof(P) : kC % 4 == 0 ? 4 : kC % 2 == 0 ? 2 : 1;
 
@@ -35,12 +38,15 @@ struct Team {
   int first, mine;                      // the thread has the classes [first, first + mine)
   bool leads, aligned, target_aligned;  // it is the first of its team; predictions, and a dense target, can be loaded
                                         // in whole rows
+  bool plain;                           // labels of one byte, no weights, whole rows
   unsigned n, chunk_index;
+  int before;                 // voxels of a round that other threads have before this one
+  int round_step;             // from the predictions of one round to those of the next
   int label_base, label_end;  // the label of class `first`; labels from 0 up to the end are valid
 
   // Of one round:
   int64_t at, voxel;  // where the first prediction and the first label lie
-  int left, count;    // how many voxels there are from there on, and how many of them are this round's; may be negative
+  int rest, count;    // how many voxels of the block are left, and how many of them are the thread's; may be negative
   bool weighted;      // some voxel may have another weight than 1
   A z[kC][kV];        // the logits, then what they become. In place of a class that does not exist, another one is read
   A weight[kV];
@@ -63,55 +69,63 @@ struct Team {
                        : in.target.dtype == DType::uint8 ? has_whole_rows<uint8_t>(in.target)
                                                          : has_whole_rows<P>(in.target);
     }
+    plain = !kDense && in.target.dtype == DType::uint8 && !in.weight.data && !in.has_ignore && aligned &&
+            is_aligned<kV>(in.target.data) && in.voxels % kV == 0;
     label_base = static_cast<int>(warpdice::label_base(in)) + first;
     label_end = static_cast<int>(warpdice::label_end(in));
 
-    const int64_t begin = chunk_index * shape.chunk, s = begin + place * kV;
-    left = static_cast<int>(in.voxels - begin < shape.chunk ? in.voxels - begin : shape.chunk) - place * kV;
+    before = place * kV;
+    const int64_t begin = chunk_index * shape.chunk, s = begin + before;
+    rest = static_cast<int>(in.voxels - begin < shape.chunk ? in.voxels - begin : shape.chunk);
     voxel = n * in.voxels + s;
     at = n * in.classes * in.voxels + s * voxel_step() + (mine > 0 ? first : 0) * class_step();
+    round_step = shape.voxels * static_cast<int>(voxel_step());
   }
 
   /// How far apart neighbouring classes, and voxels, lie in the predictions.
   __device__ int64_t class_step() const { return shape.interleaved ? 1 : in.voxels; }
   __device__ int64_t voxel_step() const { return shape.interleaved ? in.classes : 1; }
 
-  /// The rounds of the block: all its threads do the same number.
-  __device__ int rounds() const {
-    const int64_t rest = in.voxels - chunk_index * shape.chunk;
-    return rest < shape.chunk ? static_cast<int>((rest + shape.voxels - 1) / shape.voxels) : shape.rounds;
+  /// Whether there is a round, or one that can be plain: for all threads of the block, or for none.
+  template <bool kPlain>
+  __device__ bool has_round() const {
+    return kPlain ? rest >= shape.voxels : rest > 0;
   }
 
   __device__ void to_next_round() {
-    left -= shape.voxels;
+    rest -= shape.voxels;
     voxel += shape.voxels;
-    at += shape.voxels * voxel_step();
+    at += round_step;
   }
 
   /// Where a prediction lies.
   __device__ int64_t index(int i, int j) const { return at + i * class_step() + j * voxel_step(); }
 
   /// Asks for the round's predictions, and its dense target or labels of one byte.
+  template <bool kPlain>
   __device__ void request() {
-    count = left < kV ? left : kV;
-    load_rows(static_cast<const P*>(in.predictions.data), aligned, raw);
-    if constexpr (kDense) load_target();
+    count = kPlain || rest - before >= kV ? kV : rest - before;
+    load_rows(static_cast<const P*>(in.predictions.data), kPlain || aligned, raw);
+    if constexpr (kPlain) load_whole(static_cast<const uint8_t*>(in.target.data) + voxel, bytes);
+    else if constexpr (kDense) load_target();
     else if (in.target.dtype == DType::uint8) {
       cuda::load(static_cast<const uint8_t*>(in.target.data) + voxel, count, bytes);
     }
   }
 
   /// Makes z, weight, and slot or t of what was asked for. counters: null when nobody counts invalid values.
+  template <bool kPlain>
   __device__ void take(Counters* counters) {
-    take_weights();
-    if constexpr (kDense) take_target();
+    if constexpr (!kPlain) take_weights();
+    if constexpr (kPlain) decode<kPlain>(bytes, counters);
+    else if constexpr (kDense) take_target();
     else take_labels(counters);
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
       for (int j = 0; j < kV; j++) z[i][j] = widen(raw[i][j]);
     }
-    if (weighted) {
+    if (!kPlain && weighted) {
       // What belongs to a voxel that does not count may be NaN, which no weight makes 0.
 #pragma unroll
       for (int j = 0; j < kV; j++) {
@@ -167,8 +181,9 @@ struct Team {
 
   template <class T>
   __device__ bool has_whole_rows(const Operand& operand) const {
-    return shape.interleaved ? is_aligned<kPieceBytes<T, kRow>>(operand.data) && in.classes % kRow == 0
-                             : is_aligned<kPieceBytes<T, kV>>(operand.data) && in.voxels % kV == 0;
+    return shape.interleaved
+               ? is_aligned<kPieceBytes<T, kRow>>(operand.data) && in.classes % kRow == 0
+               : is_aligned<kPieceBytes<T, kV>>(operand.data) && in.voxels * sizeof(T) % kPieceBytes<T, kV> == 0;
   }
 
   /// Gives the classes that do not exist, the last ones, the exponential 0. Nested, as most threads have none.
@@ -277,7 +292,7 @@ struct Team {
   }
 
   __device__ void take_labels(Counters* counters) {
-    if (in.target.dtype == DType::uint8) decode(bytes, counters);
+    if (in.target.dtype == DType::uint8) decode<false>(bytes, counters);
     else if (in.target.dtype == DType::int32) load_and_decode<int32_t>(counters);
     else load_and_decode<int64_t>(counters);
   }
@@ -286,10 +301,10 @@ struct Team {
   __device__ void load_and_decode(Counters* counters) {
     Label labels[kV];
     cuda::load(static_cast<const Label*>(in.target.data) + voxel, count, labels);
-    decode(labels, counters);
+    decode<false>(labels, counters);
   }
 
-  template <class Label>
+  template <bool kPlain, class Label>
   __device__ void decode(const Label (&labels)[kV], Counters* counters) {
     bool valid = true;
 #pragma unroll
@@ -300,8 +315,9 @@ struct Team {
       slot[j] = sizeof(Label) == 1 || known ? static_cast<int>(labels[j]) - label_base : -1;
       valid = valid && known;
     }
+    if (kPlain && (valid || !counters || !leads)) return;
     const LabelRule<Label> rule(in);
-    if (in.has_ignore) {
+    if (!kPlain && in.has_ignore) {
 #pragma unroll
       for (int j = 0; j < kV; j++) {
         if (!rule.is_ignored(labels[j])) continue;
@@ -311,14 +327,16 @@ struct Team {
     }
     if (valid || !counters || !leads) return;
     for (int j = 0; j < kV; j++) {
-      if (rule.is_fault(labels[j]) && weight[j] != 0) note_fault(counters->target, voxel + j);
+      if (rule.is_fault(labels[j]) && (kPlain || weight[j] != 0)) note_fault(counters->target, voxel + j);
     }
   }
 
   /// Replaces x by what `combine` makes of it and the other threads of the team.
   template <class Combine>
   __device__ void over_team(A (&x)[kV], int part, Combine combine) const {
-    for (int distance = shape.lanes / 2; distance > 0; distance /= 2) {
+#pragma unroll
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+      if (distance >= shape.lanes) continue;
 #pragma unroll
       for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
     }
@@ -328,13 +346,13 @@ struct Team {
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
     const int of_warp = kWarp / shape.lanes * kV, mine = lane / shape.lanes * kV;
     A* all = shared_memory<A>() + part * kWarps * of_warp + mine;
-    if (lane % shape.lanes == 0) cuda::store(all + warp * of_warp, kV, x);
+    if (lane % shape.lanes == 0) store_whole(all + warp * of_warp, x);
     __syncthreads();  // every warp has written
     const A* of_team = all + warp / shape.warps * shape.warps * of_warp;
-    cuda::load(of_team, kV, x);
+    load_whole(of_team, x);
     for (int w = 1; w < shape.warps; w++) {
       A other[kV];
-      cuda::load(of_team + w * of_warp, kV, other);
+      load_whole(of_team + w * of_warp, other);
 #pragma unroll
       for (int j = 0; j < kV; j++) x[j] = combine(x[j], other[j]);
     }

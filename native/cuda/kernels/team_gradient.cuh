@@ -11,12 +11,12 @@ struct TeamSlope {
   A slope, at_target, elsewhere, cross_entropy;
 };
 
-/// Stores z, the gradient of a round, as type T.
-template <class T, class P, int kC, bool kDense>
-__device__ void store_round_as(Team<P, kC, kDense>& team, const GradientOut& out, bool whole) {
-  constexpr int kV = kTeamVoxels<P, kC>, kRow = Team<P, kC, kDense>::kRow;
+/// Stores z, the gradient of a round, as type T. whole: stores of whole rows are aligned, and all voxels exist.
+template <class T, bool kPlain, class P, int kC, int kV, bool kDense>
+__device__ void store_round_as(Team<P, kC, kV, kDense>& team, const GradientOut& out, bool whole) {
+  constexpr int kRow = Team<P, kC, kV, kDense>::kRow;
   T* to = static_cast<T*>(out.data) + team.at;
-  if (out.accumulate) {
+  if (!kPlain && out.accumulate) {
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
@@ -58,12 +58,12 @@ __device__ void store_round_as(Team<P, kC, kDense>& team, const GradientOut& out
 }
 
 /// whole: stores of whole rows are aligned.
-template <class P, int kC, bool kDense>
-__device__ void store_round(Team<P, kC, kDense>& team, const GradientOut& out, bool whole) {
+template <class P, int kC, int kV, bool kDense>
+__device__ void store_round(Team<P, kC, kV, kDense>& team, const GradientOut& out, bool whole) {
   if constexpr (sizeof(P) == 2) {
-    if (out.dtype == DType::float32) return store_round_as<float>(team, out, false);
+    if (out.dtype == DType::float32) return store_round_as<float, false>(team, out, false);
   }
-  store_round_as<P>(team, out, whole && team.count >= kTeamVoxels<P, kC>);
+  store_round_as<P, false>(team, out, whole && team.count >= kV);
 }
 
 /// slopes: [groups, C]. A thread has read all that it writes, so the gradient may replace the logits.
@@ -72,9 +72,9 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
     team_gradient_kernel(Inputs in, TeamShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
-  constexpr int kV = kTeamVoxels<P, kC>;
+  constexpr int kV = kGradientVoxels<P, kC>;
   // The last voxels first: those the statistics have read last.
-  Team<P, kC, kDense> team(in, shape, gridDim.x - 1 - blockIdx.x);
+  Team<P, kC, kV, kDense> team(in, shape, gridDim.x - 1 - blockIdx.x);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
   slopes += (pooled ? 0 : team.n * in.classes) + team.first;
   TeamSlope<A> of[kC] = {};
@@ -103,58 +103,66 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
   };
 
   const bool whole = team.aligned && is_aligned<16>(out.data);
-  const int rounds = team.rounds();
+  const auto take_rounds = [&](auto is_plain) {
+    constexpr bool kPlain = decltype(is_plain)::value;
 #pragma unroll 1
-  for (int round = 0; round < rounds; round++, team.to_next_round()) {
-    team.request();
-    team.take(nullptr);
-    if (softmax) {
-      A largest[kV], sum[kV], mean[kV] = {};
-      team.find_largest(largest);
-      team.exponentials(largest, sum);
-#pragma unroll
-      for (int j = 0; j < kV; j++) {
-        const A inverse = fast_reciprocal(sum[j]);
-#pragma unroll
-        for (int i = 0; i < kC; i++) {
-          const A p = team.z[i][j] *= inverse;
-          mean[j] += p * slope_at(i, j, p, 1 - p);
-          if (kEntropy) mean[j] -= entropy_at(i, j);
-        }
-      }
-      team.sum_over_team(mean, 2);
-#pragma unroll
-      for (int j = 0; j < kV; j++) {
-#pragma unroll
-        for (int i = 0; i < kC; i++) {
-          const A p = team.z[i][j];
-          A dz = p * (slope_at(i, j, p, 1 - p) - mean[j]);
-          if (kEntropy) dz -= entropy_at(i, j);
-          team.z[i][j] = dz;
-        }
-      }
-    } else {
-#pragma unroll
-      for (int i = 0; i < kC; i++) {
+    for (; team.template has_round<kPlain>(); team.to_next_round()) {
+      team.template request<kPlain>();
+      team.template take<kPlain>(nullptr);
+      if (softmax) {
+        A largest[kV], sum[kV], mean[kV] = {};
+        team.find_largest(largest);
+        team.exponentials(largest, sum);
 #pragma unroll
         for (int j = 0; j < kV; j++) {
-          const Probability<A> x = pointwise<false>(sigmoid, team.z[i][j]);
-          A dz = slope_at(i, j, x.p, x.complement);
-          if (sigmoid) dz *= x.p * x.complement;
-          if (kEntropy && sigmoid) dz += of[i].cross_entropy * error_at(i, j, x.p, x.complement);
-          team.z[i][j] = dz;
+          const A inverse = fast_reciprocal(sum[j]);
+#pragma unroll
+          for (int i = 0; i < kC; i++) {
+            const A p = team.z[i][j] *= inverse;
+            mean[j] += p * slope_at(i, j, p, 1 - p);
+            if (kEntropy) mean[j] -= entropy_at(i, j);
+          }
+        }
+        team.sum_over_team(mean, 2);
+#pragma unroll
+        for (int j = 0; j < kV; j++) {
+#pragma unroll
+          for (int i = 0; i < kC; i++) {
+            const A p = team.z[i][j];
+            A dz = p * (slope_at(i, j, p, 1 - p) - mean[j]);
+            if (kEntropy) dz -= entropy_at(i, j);
+            team.z[i][j] = dz;
+          }
+        }
+      } else {
+#pragma unroll
+        for (int i = 0; i < kC; i++) {
+#pragma unroll
+          for (int j = 0; j < kV; j++) {
+            const Probability<A> x = pointwise<false>(sigmoid, team.z[i][j]);
+            A dz = slope_at(i, j, x.p, x.complement);
+            if (sigmoid) dz *= x.p * x.complement;
+            if (kEntropy && sigmoid) dz += of[i].cross_entropy * error_at(i, j, x.p, x.complement);
+            team.z[i][j] = dz;
+          }
         }
       }
-    }
-    if (team.weighted) {
+      if (!kPlain && team.weighted) {
 #pragma unroll
-      for (int j = 0; j < kV; j++) {
+        for (int j = 0; j < kV; j++) {
 #pragma unroll
-        for (int i = 0; i < kC; i++) team.z[i][j] = team.weight[j] == 0 ? A(0) : team.weight[j] * team.z[i][j];
+          for (int i = 0; i < kC; i++) team.z[i][j] = team.weight[j] == 0 ? A(0) : team.weight[j] * team.z[i][j];
+        }
       }
+      if constexpr (kPlain) store_round_as<P, true>(team, out, true);
+      else store_round(team, out, whole);
     }
-    store_round(team, out, whole);
+  };
+  if constexpr (!kDense) {
+    if (team.plain && whole && !out.accumulate && (sizeof(P) != 2 || out.dtype != DType::float32))
+      take_rounds(Flag<true>{});
   }
+  take_rounds(Flag<false>{});
 }
 
 }  // namespace warpdice::cuda

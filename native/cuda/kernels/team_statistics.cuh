@@ -12,27 +12,41 @@ struct TeamSums {
 
   /// Adds a round, whose probabilities have replaced the logits. Those of a round are added first: that keeps chains of
   /// additions, and their errors, short.
-  template <bool kSquared, bool kWeighted, class P>
-  __device__ inline __attribute__((always_inline)) void add(const Team<P, kC, kDense>& team) {
-    constexpr int kV = kTeamVoxels<P, kC>;
+  template <bool kSquared, bool kPlain, class P, int kV>
+  __device__ inline __attribute__((always_inline)) void add(const Team<P, kC, kV, kDense>& team) {
+    if (kPlain || !team.weighted) {
+      weight += kV;
+      add_as<kSquared, false>(team);
+    } else if constexpr (!kPlain) {
 #pragma unroll
-    for (int j = 0; j < kV; j++) weight += kWeighted ? team.weight[j] : A(1);
+      for (int j = 0; j < kV; j++) weight += team.weight[j];
+      add_as<kSquared, true>(team);
+    }
+  }
+
+ private:
+  template <bool kSquared, bool kWeighted, class P, int kV>
+  __device__ inline __attribute__((always_inline)) void add_as(const Team<P, kC, kV, kDense>& team) {
 #pragma unroll
     for (int i = 0; i < kC; i++) {
       A few_intersection = 0, few_prediction = 0, few_target = 0, few_volume = 0;
 #pragma unroll
       for (int j = 0; j < kV; j++) {
         const A p = team.z[i][j], w = kWeighted ? team.weight[j] : A(1), wp = w * p;
-        few_prediction += kSquared ? wp * p : wp;
+        // The first one is not added to 0, which the compiler would do because of -0.
+        const A prediction_here = kSquared ? wp * p : wp;
+        few_prediction = j == 0 ? prediction_here : few_prediction + prediction_here;
         if constexpr (kDense) {
           const A t = team.t[i][j], wt = w * t;
           few_intersection += wp * t;
           few_target += kSquared ? wt * t : wt;
           few_volume += wt;
+        } else {
+          const bool hit = team.slot[j] == i;
+          if (j == 0) few_intersection = hit ? wp : A(0);
+          else if (hit) few_intersection += wp;
+          if (hit) target[i] += w;
         }
-        if (kDense || team.slot[j] != i) continue;
-        few_intersection += wp;
-        target[i] += w;
       }
       intersection[i] += few_intersection;
       prediction[i] += few_prediction;
@@ -67,11 +81,10 @@ __device__ void for_block_sums(const TeamShape& shape, const A (&x)[kCount], Vis
   }
 }
 
-/// Replaces the logits by the probabilities of a softmax. entropy: adds up the sum E too.
-template <class P, int kC, bool kDense, bool kEntropy>
-__device__ inline void softmax_of(Team<P, kC, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
+/// Replaces the logits by the probabilities of a softmax. kEntropy: adds up the sum E too.
+template <bool kPlain, class P, int kC, int kV, bool kDense, bool kEntropy>
+__device__ inline void softmax_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
   using A = Accumulator<P>;
-  constexpr int kV = kTeamVoxels<P, kC>;
   A largest[kV], sum[kV], inverse[kV], of_label[kV];
   team.find_largest(largest);
   if constexpr (kEntropy) {
@@ -93,7 +106,7 @@ __device__ inline void softmax_of(Team<P, kC, kDense>& team, TeamSums<Accumulato
 #pragma unroll
   for (int j = 0; j < kV; j++) {
     inverse[j] = fast_reciprocal(sum[j]);
-    if constexpr (kEntropy && !kDense) of_label[j] = team.weight[j] * (of_label[j] + log(sum[j]));
+    if constexpr (kEntropy && !kDense) of_label[j] = (kPlain ? A(1) : team.weight[j]) * (of_label[j] + log(sum[j]));
 #pragma unroll
     for (int i = 0; i < kC; i++) {
       team.z[i][j] *= inverse[j];
@@ -112,20 +125,25 @@ __device__ inline void softmax_of(Team<P, kC, kDense>& team, TeamSums<Accumulato
 }
 
 /// The same for a sigmoid.
-template <bool kLogarithms, class P, int kC, bool kDense, bool kEntropy>
-__device__ inline void sigmoid_of(Team<P, kC, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
+template <bool kPlain, bool kLogarithms, class P, int kC, int kV, bool kDense, bool kEntropy>
+__device__ inline void sigmoid_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
   using A = Accumulator<P>;
 #pragma unroll
   for (int i = 0; i < kC; i++) {
 #pragma unroll
-    for (int j = 0; j < kTeamVoxels<P, kC>; j++) {
-      const Probability<A> x = pointwise<kLogarithms>(true, team.z[i][j]);
+    for (int j = 0; j < kV; j++) {
+      if constexpr (!kLogarithms) {
+        // e^-z may be infinite: p is 0 then.
+        team.z[i][j] = fast_reciprocal(1 + fast_exp(-team.z[i][j]));
+        continue;
+      }
+      const Probability<A> x = pointwise<true>(true, team.z[i][j]);
       team.z[i][j] = x.p;
       if constexpr (kLogarithms && kDense) {
         const A t = team.t[i][j], rest = 1 - t;
         sums.entropy[i] += team.weight[j] * ((t != 0 ? t * x.neg_log_p : 0) + (rest != 0 ? rest * x.neg_log_not_p : 0));
       } else if constexpr (kLogarithms) {
-        sums.entropy[i] += team.weight[j] * (team.slot[j] == i ? x.neg_log_p : x.neg_log_not_p);
+        sums.entropy[i] += (kPlain ? A(1) : team.weight[j]) * (team.slot[j] == i ? x.neg_log_p : x.neg_log_not_p);
       }
     }
   }
@@ -136,37 +154,43 @@ template <class P, int kC, bool kDense, bool kEntropy>
 __global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
     team_statistics_kernel(Inputs in, TeamShape shape, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
-  constexpr int kV = kTeamVoxels<P, kC>;
-  Team<P, kC, kDense> team(in, shape, blockIdx.x);
+  constexpr int kV = kStatisticsVoxels<P, kC, !kEntropy>;
+  Team<P, kC, kV, kDense> team(in, shape, blockIdx.x);
   TeamSums<A, kC, kDense, kEntropy> sums;
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
 
-  const int rounds = team.rounds();
   // Where registers are left, the next round is asked for before this one is computed.
-  constexpr bool kAhead = sizeof(P) <= 4 && kC != 2 && kC <= (kDense ? 1 : kEntropy ? 3 : 4);
-  if (kAhead) team.request();
+  constexpr bool kAhead = sizeof(P) <= 4 && kC * kV <= (kDense || kEntropy ? 8 : 16) && kC != 2;
+  const auto take_rounds = [&](auto is_plain) {
+    constexpr bool kPlain = decltype(is_plain)::value;
+    if (kAhead && team.template has_round<kPlain>()) team.template request<kPlain>();
 #pragma unroll 1
-  for (int round = 0; round < rounds; round++) {
-    if (!kAhead) team.request();
-    team.take(counters);
-    if (!softmax && !sigmoid) {
+    while (team.template has_round<kPlain>()) {
+      if (!kAhead) team.template request<kPlain>();
+      team.template take<kPlain>(counters);
+      if (!softmax && !sigmoid) {
 #pragma unroll
-      for (int i = 0; i < kC; i++) {
-        if (i >= team.mine) continue;
+        for (int i = 0; i < kC; i++) {
+          if (i >= team.mine) continue;
 #pragma unroll
-        for (int j = 0; j < kV; j++) check_probability(in, team.weight[j], team.z[i][j], team.index(i, j), counters);
+          for (int j = 0; j < kV; j++) {
+            check_probability(in, kPlain ? A(1) : team.weight[j], team.z[i][j], team.index(i, j), counters);
+          }
+        }
       }
+      team.to_next_round();
+      if (kAhead && team.template has_round<kPlain>()) team.template request<kPlain>();
+      if (softmax) softmax_of<kPlain>(team, sums);
+      else if (sigmoid && kEntropy && (!kDense || in.cross_entropy)) sigmoid_of<kPlain, kEntropy>(team, sums);
+      else if (sigmoid) sigmoid_of<kPlain, false>(team, sums);
+      if (in.squared) sums.template add<true, kPlain>(team);
+      else sums.template add<false, kPlain>(team);
     }
-    team.to_next_round();
-    if (kAhead && round + 1 < rounds) team.request();
-    if (softmax) softmax_of(team, sums);
-    else if (sigmoid && kEntropy && (!kDense || in.cross_entropy)) sigmoid_of<kEntropy>(team, sums);
-    else if (sigmoid) sigmoid_of<false>(team, sums);
-    if (team.weighted && in.squared) sums.template add<true, true>(team);
-    else if (team.weighted) sums.template add<false, true>(team);
-    else if (in.squared) sums.template add<true, false>(team);
-    else sums.template add<false, false>(team);
+  };
+  if constexpr (!kDense) {
+    if (team.plain) take_rounds(Flag<true>{});
   }
+  take_rounds(Flag<false>{});
 
   const auto partial_at = [&](int c) -> Sums& {
     return partials[(team.n * in.classes + c) * shape.chunks + team.chunk_index];

@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
     invalid_values();
   }
   wide_labels();
-  shifted_target();
+  shifted_targets();
   ignored_mask_values();
   nan_in_a_logit(one.text);
   low_logits(one.text);

@@ -123,12 +123,17 @@ inline void invalid_values() {
   }
 }
 
-/// A dense target need not be aligned as the predictions are.
-inline void shifted_target() {
-  Case test = plain_case({1, 3, 132}, Target::dense_like);
-  while (test.bit(11) || !test.bit(12)) test.number++;
-  test_name = "a shifted target, " + test.name();
-  run(test);
+/// Targets need not be aligned as the predictions are; nor, channels last, the labels of samples of an odd length.
+inline void shifted_targets() {
+  for (Target target : {Target::labels_uint8, Target::dense_like}) {
+    for (bool channels_last : {false, true}) {
+      Case test = plain_case({2, 4, channels_last ? 133 : 132}, target);
+      test.channels_last = channels_last;
+      while (test.bit(11) || test.bit(12) == channels_last || test.bit(6) || test.bit(7)) test.number++;
+      test_name = "a shifted target, " + test.name();
+      run(test);
+    }
+  }
 }
 
 /// In a one-class mask of floats, a voxel with the value to ignore is left out.
@@ -185,7 +190,7 @@ inline void same_bits() {
 /// cases to run.
 inline void nan_in_a_logit(const std::string& text) {
   unsigned turn = 0;
-  for (const LossCase* loss : {&kLosses[0], &kLosses[5], &kLosses[6], &kLosses[7], &kLosses[10]}) {
+  for (const LossCase* loss : {&kLosses[0], &kLosses[5], &kLosses[6], &kLosses[7], &kLosses[std::size(kLosses) - 1]}) {
     for (reference::Activation activation : kActivations) {
       for (int64_t C : {1, 3, 6, 20}) {
         for (Target target : {Target::labels_uint8, Target::dense_like}) {
@@ -305,14 +310,14 @@ inline void long_rows(bool all) {
     test_name = test.name();
     Arrays arrays(test);
     const cuda::Geometry geometry = cuda::geometry_of(call_of(test, arrays).in);
-    const bool many = geometry.teamed  ? geometry.team.rounds > 1
+    const bool many = geometry.teamed  ? geometry.team.chunk > geometry.team.voxels
                       : geometry.tiled ? geometry.tile.tiles > 1
                                        : geometry.registers.chunk > 4096;
     expect(many, "one round");
     run(test, arrays);
   };
   expect_rounds(plain_case({128, 20, 1000}, Target::labels_uint8));        // a team of lanes
-  expect_rounds(plain_case({64, 100, 250}, Target::labels_uint8));         // of warps
+  expect_rounds(plain_case({64, 150, 225}, Target::labels_uint8));         // of warps
   expect_rounds(plain_case({128, 20, 1000}, Target::dense_like), kFocal);  // tiles
   const Case blocks = plain_case({1, 2, 70000});  // so many that each lane of finish_kernel adds several partial sums
   test_name = blocks.name();
