@@ -4,7 +4,8 @@
 #include <cmath>
 #include <mutex>
 
-#include "cpu/surface/values.h"
+#include "cpu/memory/read_values.h"
+#include "cpu/pool.h"
 #include "math/label.h"
 
 namespace warpdice::cpu::direct {

@@ -16,7 +16,10 @@ LabelFault check_predictions(const CountInputs& inputs, const Run& run) {
 
 template <class T>
 CountFaults count_as(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted) {
-  if (inputs.in.classes <= kMaxCompared) return Counter<T, uint8_t>(inputs, run, workspace).count(counted);
+  // In double, which is rare, all codes are wide.
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (inputs.in.classes <= kMaxCompared) return Counter<T, uint8_t>(inputs, run, workspace).count(counted);
+  }
   return Counter<T, int32_t>(inputs, run, workspace).count(counted);
 }
 

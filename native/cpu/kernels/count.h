@@ -5,6 +5,7 @@
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/layout.h"
 #include "cpu/kernels/predicted_class.h"
+#include "cpu/memory/read_values.h"
 #include "math/counts.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
@@ -70,20 +71,18 @@ class Counter {
 
   bool direct(const Operand& operand) const { return operand.dtype == kDType<T> && !layout_.channels_last; }
 
-  void stage(const Operand& operand, int64_t s, int voxels, T* to) {
+  __attribute__((noinline)) void stage(const Operand& operand, int64_t s, int voxels, T* to) {
     if (operand.dtype > DType::uint8) stage_wide_mask(operand, s, voxels, to);
     else layout_.load(operand, run_.n, s, voxels, to);
   }
 
   /// A mask of integers wider than a byte: too rare for more than a plain loop.
   void stage_wide_mask(const Operand& operand, int64_t s, int voxels, T* to) {
-    with_labels(operand, [&](const auto* bits) {
-      for (int64_t c = 0; c < in_.classes; c++) {
-        for (int i = 0; i < kStep<T>; i++) {
-          to[c * kStep<T> + i] = i < voxels ? static_cast<T>(bits[place(c, s + i)]) : 0;
-        }
-      }
-    });
+    double bits[kStep<T>] = {};
+    for (int64_t c = 0; c < in_.classes; c++, to += kStep<T>) {
+      read_values(operand, place(c, s), layout_.channels_last ? in_.classes : 1, voxels, bits);
+      for (int i = 0; i < kStep<T>; i++) to[i] = static_cast<T>(bits[i]);
+    }
   }
 
   /// Of class c of voxel s.
@@ -110,32 +109,22 @@ class Counter {
   /// Goes through a block in which something strange was found. Voxels that do not count may have any value.
   void note_strange(const Operand& operand, int64_t s, int voxels, LabelFault& faults) {
     const bool is_target = &operand == &in_.target;
-    with_elements(operand, [&](const auto* array) {
-      for (int64_t c = 0; c < in_.classes; c++) {
-        for (int i = 0; i < voxels; i++) {
-          const int64_t at = place(c, s + i);
-          alignas(64) T row[kStep<T>];
-          load_row<T>(array + at, 1, row);
-          const T value = row[0];
-          const bool inside = value >= -kProbabilityTolerance && value <= 1 + kProbabilityTolerance;
-          if (inside || (value != value && !is_target) || truth_[i] == codes_.uncounted()) continue;
-          if (!has_class_weight(at)) continue;
-          faults.add({1, at, static_cast<double>(value)});
-        }
+    for (int64_t c = 0; c < in_.classes; c++) {
+      for (int i = 0; i < voxels; i++) {
+        const int64_t at = place(c, s + i);
+        const T value = element(operand, at);
+        const bool inside = value >= -kProbabilityTolerance && value <= 1 + kProbabilityTolerance;
+        if (inside || (value != value && !is_target) || truth_[i] == codes_.uncounted()) continue;
+        if (in_.class_weight.data && element(in_.class_weight, at) == 0) continue;
+        faults.add({1, at, static_cast<double>(value)});
       }
-    });
+    }
   }
 
-  /// Whether the class of an element of the predictions counts there: its own weight is not 0.
-  bool has_class_weight(int64_t at) const {
-    bool has = true;
-    with_elements(in_.class_weight, [&](const auto* weights) {
-      alignas(64) T row[kStep<T>];
-      if (!weights) return;
-      load_row<T>(weights + at, 1, row);
-      has = row[0] != 0;
-    });
-    return has;
+  static T element(const Operand& operand, int64_t at) {
+    double value;
+    read_values(operand, at, 1, 1, &value);
+    return static_cast<T>(value);
   }
 
   /// Whether a value of a float mask, which has one class, is to be ignored.
@@ -182,14 +171,9 @@ class Counter {
       predicted_[i] = 0;
     }
     if (!in_.weight.data) return;
-    alignas(64) T weights[kStep<T>];
-    with_elements(in_.weight, [&](const auto* array) {
-      const auto* from = array + run_.n * in_.voxels + s;
-      for (int at = 0; at < voxels; at += kStep<T>) {
-        load_row<T>(from + at, voxels - at < kStep<T> ? voxels - at : kStep<T>, weights);
-        for (int i = 0; i < kStep<T>; i++) truth_[at + i] = weights[i] != 0 ? truth_[at + i] : codes_.uncounted();
-      }
-    });
+    alignas(64) uint8_t weighted[kBlock];
+    mark_weighted(in_.weight, run_.n * in_.voxels + s, voxels, weighted);
+    for (int i = 0; i < voxels; i++) truth_[i] = weighted[i] ? truth_[i] : codes_.uncounted();
   }
 
   /// Counts pairs of codes that fit in a byte, by comparing them with each possible pair.

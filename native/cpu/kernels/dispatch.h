@@ -15,20 +15,23 @@ WARPDICE_INLINE void with_flag(bool flag, Visit visit) {
 }
 
 /// visit(Number<C>) for numbers of classes for which a constant makes the loops faster, else visit(Number<0>).
-template <class Visit>
+template <bool kPossible = true, class Visit>
 WARPDICE_INLINE void with_few_classes(int64_t classes, Visit visit) {
-  switch (classes) {
-    case 2:
-      return visit(Number<2>{});
-    case 3:
-      return visit(Number<3>{});
-    case 4:
-      return visit(Number<4>{});
-    case 8:
-      return visit(Number<8>{});
-    default:
-      return visit(Number<0>{});
+  if constexpr (kPossible) {
+    switch (classes) {
+      case 2:
+        return visit(Number<2>{});
+      case 3:
+        return visit(Number<3>{});
+      case 4:
+        return visit(Number<4>{});
+      case 8:
+        return visit(Number<8>{});
+      default:
+        break;
+    }
   }
+  visit(Number<0>{});
 }
 
 /// visit(array) with a pointer to the elements: of a float dtype or uint8.

@@ -185,10 +185,10 @@ bool reads_ahead(int64_t classes, const View<T>& z) {
   return classes >= 12 && classes <= 24 && z.class_stride * static_cast<int64_t>(sizeof(T)) >= kCacheWayBytes;
 }
 
-/// Adds a step to totals [C]. numerators: [C][kUnroll], not where z is. kKeep: p goes to `probabilities`, see Sink.
-/// kEntropy: E, or U, is made. -log p_c = (m - z_c) + log sum_j e^(z_j - m), which keeps the digits where z is large
-/// and is finite where p is 0.
-template <class T, bool kKeep, bool kEntropy, class Target, class From>
+/// Adds a step to totals [C]. numerators: [C][kUnroll], not where z is. probabilities: null data, or where p goes, see
+/// Sink. kEntropy: E, or U, is made. -log p_c = (m - z_c) + log sum_j e^(z_j - m), which keeps the digits where z is
+/// large and is finite where p is 0.
+template <class T, bool kEntropy, class Target, class From>
 WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Softmax<T>& shared,
                                  const Vec<T>* numerators, Totals* totals, const Sink<T>& probabilities,
                                  Extremes<T>& seen) {
@@ -210,40 +210,40 @@ WARPDICE_INLINE void add_softmax(const Steps<T, Target, From>& steps, const Soft
     }
     Vec<T> p[kUnroll];
     for (int u = 0; u < kUnroll; u++) p[u] = numerators[c * kUnroll + u] * inverse[u];
-    if constexpr (kKeep) probabilities.put(c, p);
+    if (probabilities.data) probabilities.put(c, p);
     add_step(steps, c, p, totals[c], seen);
   }
 }
 
 /// The same for all steps, reading the logits of the next step meanwhile. This is a function of its own because GCC
 /// does not unroll loops in larger functions.
-template <class T, bool kKeep, class Target, class From>
+template <class T, class Target, class From>
 __attribute__((noinline)) void prefetching_statistics(Steps<T, Target, From> steps, Vec<T>* numerators,
                                                       Vec<T>* next_logits, Totals* totals, Sink<T> probabilities) {
   Extremes<T> seen;  // labels are no probabilities
   PrefetchingSoftmax<T> prefetching(steps.classes, steps.z, numerators, next_logits);
-  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.next()) {
     View<T> next = steps.z;
     if (i + 1 < steps.count) next.data += kStep<T>;  // else the last, again
     const Softmax<T> shared = prefetching.step(next);
-    add_softmax<T, kKeep, false>(steps, shared, prefetching.numerators(), totals, probabilities, seen);
+    add_softmax<T, false>(steps, shared, prefetching.numerators(), totals, probabilities, seen);
   }
 }
 
 /// totals: [C], added to. numerators, next_logits: [C][kUnroll].
-template <class T, bool kKeep, bool kEntropy, class Target, class From>
+template <class T, bool kEntropy, class Target, class From>
 void softmax_statistics(Steps<T, Target, From> steps, Vec<T>* numerators, Vec<T>* next_logits, Totals* totals,
                         Sink<T> probabilities) {
   // Halves are read once anyway, to be widened; E and U read the logits again, and a dense target fills the cache.
   if constexpr (kReadsAhead<T> && Target::kLabels && !kHalf<From> && !kEntropy) {
     if (reads_ahead(steps.classes, steps.z) && steps.count > 1) {
-      return prefetching_statistics<T, kKeep>(steps, numerators, next_logits, totals, probabilities);
+      return prefetching_statistics<T>(steps, numerators, next_logits, totals, probabilities);
     }
   }
   Extremes<T> seen;
-  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.data += kKeep ? kStep<T> : 0) {
+  for (int64_t i = 0; i < steps.count; i++, steps.next(), probabilities.next()) {
     const Softmax<T> shared = softmax<T>(steps.classes, steps.z, numerators, kEntropy);
-    add_softmax<T, kKeep, kEntropy>(steps, shared, numerators, totals, probabilities, seen);
+    add_softmax<T, kEntropy>(steps, shared, numerators, totals, probabilities, seen);
   }
   if constexpr (!Target::kLabels) steps.seen->add(seen);
 }

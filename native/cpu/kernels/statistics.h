@@ -135,17 +135,16 @@ void KernelRun<T>::add(const Steps<T, Target, From>& steps, const Sink<T>& proba
       });
     });
   }
-  with_flag<!kHalf<From>>(probabilities.data, [&](auto keep) {
-    with_flag(steps.entropy, [&](auto entropy) {
-      constexpr bool kKeep = decltype(keep)::value, kEntropy = decltype(entropy)::value;
-      if (in_.activation == Activation::sigmoid) {
-        return sigmoid_statistics<T, kKeep, kEntropy>(steps, scratch_.excess, totals_, probabilities);
-      }
-      if constexpr (Target::kStaged) {
-        softmax_statistics<T, kKeep, kEntropy>(steps, scratch_.numerators, scratch_.next_logits, totals_,
-                                               probabilities);
-      }
-    });
+  with_flag(steps.entropy, [&](auto entropy) {
+    constexpr bool kEntropy = decltype(entropy)::value;
+    if (in_.activation == Activation::sigmoid) {
+      return with_flag<!kHalf<From>>(probabilities.data, [&](auto keep) {
+        sigmoid_statistics<T, decltype(keep)::value, kEntropy>(steps, scratch_.excess, totals_, probabilities);
+      });
+    }
+    if constexpr (Target::kStaged) {
+      softmax_statistics<T, kEntropy>(steps, scratch_.numerators, scratch_.next_logits, totals_, probabilities);
+    }
   });
 }
 

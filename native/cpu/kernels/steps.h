@@ -130,6 +130,9 @@ struct Sink {
   int64_t class_stride;
   bool streaming;
 
+  /// Goes to the next step. Without data it stays null.
+  WARPDICE_INLINE void next() { data += data ? kStep<T> : 0; }
+
   WARPDICE_INLINE void put(int64_t c, const Vec<T> (&g)[kUnroll]) const {
     To* to = data + c * class_stride;
     if constexpr (kHalf<To>) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/memory/read_values.h"
 #include "cpu/pool.h"
-#include "cpu/surface/values.h"
 #include "math/label.h"
 
 namespace warpdice::cpu {

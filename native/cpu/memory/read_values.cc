@@ -1,4 +1,4 @@
-#include "cpu/surface/values.h"
+#include "cpu/memory/read_values.h"
 
 #include <cstring>
 
