@@ -3,9 +3,12 @@ import type { NativeBuffer } from '../../binding.js';
 import { cuda } from '../devices/cuda.js';
 import type { Device } from '../devices/device.js';
 import { callNative, translate } from '../native/translate-error.js';
-import { makeArray } from './allocate.js';
+import { makeArray, makeTensorData } from './allocate.js';
 import { bytesOf, type DType, type TypedArray } from './dtype.js';
 import { elementBytesOf, type Kind, kindOf, lengthOf } from './typed-array.js';
+
+/** From this size on `read()` gives shared memory. */
+const sharedFromBytes = 1 << 16;
 
 /** Names GPU memory for another process: see {@link Tensor.ipcHandle} and {@link Tensor.fromIpcHandle}. */
 export interface IpcHandle {
@@ -83,11 +86,13 @@ export class DeviceStorage {
   }
 
   read(dtype: DType): Promise<TypedArray> {
-    return callNative(() => this.buffer.read(this.#array(dtype)), this.toUserError);
+    // Shared memory can be written off the event loop; of little there is nothing to save.
+    const shared = this.buffer.sizeBytes >= sharedFromBytes;
+    return callNative(() => this.buffer.read(this.#array(dtype, shared)), this.toUserError);
   }
 
   readSync(dtype: DType): TypedArray {
-    const array = callNative(() => this.#array(dtype));
+    const array = callNative(() => this.#array(dtype, false));
     callNative(() => this.buffer.readSync(array), this.toUserError);
     return array;
   }
@@ -104,7 +109,8 @@ export class DeviceStorage {
     this.buffer.dispose();
   }
 
-  #array(dtype: DType): TypedArray {
-    return makeArray(dtype, this.buffer.sizeBytes / bytesOf(dtype));
+  #array(dtype: DType, shared: boolean): TypedArray {
+    const size = this.buffer.sizeBytes / bytesOf(dtype);
+    return shared ? makeTensorData(dtype, size, true) : makeArray(dtype, size);
   }
 }

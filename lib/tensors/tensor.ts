@@ -281,7 +281,8 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * Returns a copy of the data. On a GPU it waits, without blocking, for the work that writes the tensor.
+   * Returns a copy of the data. On a GPU it waits, without blocking, for the work that writes the tensor; of 64 KiB and more the
+   * copy is on a SharedArrayBuffer, which is written off the event loop.
    *
    * @throws WarpDiceError ERR_DISPOSED, ERR_CUDA; ERR_LABEL_RANGE as for {@link Tensor.item}
    */

@@ -42,6 +42,26 @@ async function collected(): Promise<void> {
 /** Since `before`, in MB; Node's own numbers move it a little. */
 const grown = (before: number) => Math.round(((fake.externalBytes() - before) * 8) / MB) / 8 + 0; // no -0
 
+test('read() writes shared memory while the event loop is busy', async () => {
+  const { buffer } = Tensor.from(new Uint8Array(MB).fill(7), [MB]).to(gpu).storage;
+  const array = new Uint8Array(new SharedArrayBuffer(MB));
+  const reading = buffer.read(array);
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  for (let i = 0; i < 10_000 && array[MB - 1] !== 7; i++) Atomics.wait(clock, 0, 0, 1); // blocks this thread
+  expect(array.every((x) => x === 7)).toBe(true);
+  expect(await reading).toBe(array);
+});
+
+test.each([
+  [2 ** 14 - 1, ArrayBuffer],
+  [2 ** 14, SharedArrayBuffer],
+])('Tensor.read() of %d floats is on %p', async (size, kind) => {
+  const data = Float32Array.from({ length: size }, (_, i) => i);
+  const read = await Tensor.from(data, [size]).to(gpu).read();
+  expect(read).toEqual(data);
+  expect(Object.prototype.toString.call(read.buffer)).toBe(`[object ${kind.name}]`);
+});
+
 emulatedOnly('a handle counts with its bytes, but at most 1 MB, until it is disposed', () => {
   const before = fake.externalBytes();
   const whole = make(2 * MB);

@@ -147,18 +147,24 @@ void BufferObject::write(const Napi::CallbackInfo& info) {
   });
 }
 
-/// read(array): nobody may touch the array until the promise resolves to it
+/// read(array): nobody may touch the array until the promise resolves to it. Shared memory is written off the event
+/// loop; any other could be detached meanwhile.
 Napi::Value BufferObject::read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const size_t size_bytes = to_memory(info.Env(), info[0], span().size_bytes).size_bytes;
+    const Memory to = to_memory(info.Env(), info[0], span().size_bytes);
     const PendingRead pending(span(), true);
+    std::function<void()> copy_shared;
+    if (to.shared) copy_shared = [=] { std::memcpy(to.data, pending.data->data(), to.size_bytes); };
     const auto result = [=](const Napi::Object& array) {
       pending.check(array.Env());
-      const Memory to = to_memory(array.Env(), array, size_bytes);
-      cpu::copy(to.data, pending.data->data(), size_bytes);
+      if (!to.shared) {
+        const Memory now = to_memory(array.Env(), array, to.size_bytes);
+        cpu::copy(now.data, pending.data->data(), now.size_bytes);
+      }
       return Napi::Value(array);
     };
-    return Environment::of(info.Env()).when_done(span().memory->last_stream(), info[0].As<Napi::Object>(), result);
+    return Environment::of(info.Env())
+        .when_done(span().memory->last_stream(), info[0].As<Napi::Object>(), result, std::move(copy_shared));
   });
 }
 

@@ -25,8 +25,10 @@ class Environment {
 
   /// Returns a promise that settles when `stream` has done the work that it holds now: it resolves to what `result`
   /// returns, or rejects with the error of the work. Until then `keep` stays alive. `result` is called on JavaScript's
-  /// thread, and not at all if the environment ends first.
-  Napi::Value when_done(const std::shared_ptr<cuda::Stream>& stream, const Napi::Object& keep, Result result);
+  /// thread, and not at all if the environment ends first. `before`, if any, is called earlier, on another thread; it
+  /// must not throw.
+  Napi::Value when_done(const std::shared_ptr<cuda::Stream>& stream, const Napi::Object& keep, Result result,
+                        std::function<void()> before = {});
 
   Napi::FunctionReference buffer_class, plan_class;
 
