@@ -34,8 +34,8 @@ void Environment::end() {
   napi_release_threadsafe_function(to_javascript_, napi_tsfn_abort);
 }
 
-Napi::Value Environment::when_done(const std::shared_ptr<cuda::Stream>& stream, const Napi::Object& keep,
-                                   Result result, std::function<void()> before) {
+Napi::Value Environment::when_done(const std::shared_ptr<cuda::Stream>& stream, const Napi::Object& keep, Result result,
+                                   std::function<void()> before) {
   if (!completion_) start();
   napi_value promise;
   Pending pending{};
@@ -45,11 +45,12 @@ Napi::Value Environment::when_done(const std::shared_ptr<cuda::Stream>& stream, 
   const uint64_t id = pending.id = ++last_id_;
   Pending& waiting = pending_.emplace(id, std::move(pending)).first->second;
   try {
-    completion_->when_done(stream, [function = to_javascript_, &waiting, before = std::move(before)](cudaError_t status) {
-      if (before && status == cudaSuccess) before();
-      waiting.status = status;
-      napi_call_threadsafe_function(function, &waiting, napi_tsfn_nonblocking);
-    });
+    completion_->when_done(stream,
+                           [function = to_javascript_, &waiting, before = std::move(before)](cudaError_t status) {
+                             if (before && status == cudaSuccess) before();
+                             waiting.status = status;
+                             napi_call_threadsafe_function(function, &waiting, napi_tsfn_nonblocking);
+                           });
   } catch (...) {
     pending_.erase(id);
     throw;
