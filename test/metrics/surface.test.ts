@@ -441,3 +441,49 @@ test('the addon gets the values of a count, then those of the surfaces, in its o
   const fewer = values.slice(1).map(() => 1);
   expect(() => native.measureSurfaces(...fewer)).toThrow('Expected the arguments of binding.d.ts');
 });
+
+describe('the addon refuses what lib/ never passes', () => {
+  const map = Uint8Array.of(0, 1, 1, 0);
+  const count = {
+    ...{ decision: 2, threshold: 0, samples: 1, classes: 2, voxels: 4, channelsLast: false },
+    ...{ predictions: map, predictionsType: 4, target: map, targetType: 4, targetIsLabels: true },
+    ...{ weightType: 0, channels: 0, headType: 0 },
+  };
+  const measure = (more: object, ofCount: object = {}) => {
+    const rows = new Float64Array(new SharedArrayBuffer(2 * 14 * 8));
+    const good = {
+      sizes: [2, 2],
+      spacing: [1, 1],
+      fraction: 1,
+      boundaryWidth: 0,
+      connectivity: 0,
+      rows,
+    };
+    const surfaces = { ...good, ...more } as never;
+    callSurfaces(native, 'measureSurfaces', { ...count, ...ofCount } as never, surfaces);
+    return rows;
+  };
+
+  test('but takes the rest', () => {
+    expect([...measure({})].slice(14, 16)).toEqual([2, 2]);
+    const room = (numbers: number) => new Float64Array(new SharedArrayBuffer(numbers * 8));
+    measure({ connectivity: 2, rows: room(2 * 8) });
+    measure({ regions: [[0, 1]], rows: room(14) });
+  });
+
+  test.each<[string, object, string]>([
+    ['connectivity 3', { connectivity: 3 }, 'Expected 0, 1 or 2 for connectivity'],
+    ['no number', { connectivity: 'a' }, 'Expected 0, 1 or 2 for connectivity'],
+    ['class 2 of 2', { regions: [[2]] }, 'Expected classes for regions'],
+    ['few numbers', { connectivity: 1, rows: new Float64Array(15) }, 'rows'],
+    ['three regions', { regions: [[0], [1], [0, 1]] }, 'rows'],
+    ['tolerances of classes', { regions: [[0]], tolerances: new Float64Array(0) }, 'tolerances'],
+  ])('%s', (_, more, message) => {
+    expect(() => measure(more)).toThrow(message);
+  });
+
+  test('regions of a threshold', () => {
+    const masks = { decision: 1, predictions: new Uint8Array(8) };
+    expect(() => measure({ regions: [[0]] }, masks)).toThrow('Expected no regions');
+  });
+});
