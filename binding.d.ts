@@ -43,6 +43,10 @@ export interface NativeLossOptions {
   weighting?: number;
   /** The largest of distances, where the loss measures from it. Default 0: from the distance to the background. */
   largestDistance?: number;
+  /** Unified: the parts of the Unified Focal loss, of kind tversky and a softmax. Default none. */
+  unified?: number;
+  /** Of unified, from 0 to 1. Default 0.5. */
+  delta?: number;
   /** AbsentPolicy. Default formula. */
   absent?: number;
   /** lambda_overlap. Default 1. */

@@ -57,6 +57,7 @@ export type {
   MatthewsOptions,
   PlainLossOptions,
   TverskyOptions,
+  UnifiedFocalOptions,
 } from './losses/options.js';
 export type {
   DeepSupervisionOptions,
@@ -66,6 +67,7 @@ export type {
   ScalesValue,
 } from './losses/scales-options.js';
 export { TverskyLoss } from './losses/tversky.js';
+export { UnifiedFocalLoss } from './losses/unified-focal.js';
 export { ComponentMetrics, type ComponentState } from './metrics/component-metrics.js';
 export type { ComponentOptions, ResolvedComponents } from './metrics/component-options.js';
 export type { ComponentScoreName } from './metrics/component-scores.js';

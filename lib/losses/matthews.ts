@@ -49,7 +49,12 @@ export class MatthewsLoss extends Loss {
 }
 
 function resolveMatthews(options: MatthewsOptions) {
-  const average = checkOneOf(options.average, 'average', ['macro', 'micro', 'multiclass'], 'macro');
+  const average = checkOneOf(
+    options?.average,
+    'average',
+    ['macro', 'micro', 'multiclass'],
+    'macro',
+  );
   const resolved = resolveOptions(options, {
     kind: kinds[average],
     adds: ['average', 'smooth'],

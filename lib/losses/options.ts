@@ -175,6 +175,30 @@ export interface TverskyOptions extends LossOptions {
   beta?: number;
 }
 
+/** The options of {@link UnifiedFocalLoss}. */
+export interface UnifiedFocalOptions
+  extends Omit<
+    LossOptions,
+    | 'activation'
+    | 'denominator'
+    | 'transform'
+    | 'background'
+    | 'crossEntropy'
+    | 'focal'
+    | 'overlapWeight'
+  > {
+  /** `'softmax'`, of two or more classes. */
+  activation?: 'softmax';
+  /** The weight of the focal cross-entropy beside 1 - lambda of the focal Tversky loss, from 0 to 1. Default 0.5. */
+  lambda?: number;
+  /** The weight of the foreground, and of what is missed of a class, from 0 to 1. Default 0.6. */
+  delta?: number;
+  /** How much easy voxels are suppressed and a class that is hard to match is enhanced, from 0 to below 1. Default 0.5. */
+  gamma?: number;
+  /** Whether gamma enhances the foreground alone and suppresses the background alone. Default true. */
+  asymmetric?: boolean;
+}
+
 /** The options of {@link MatthewsLoss}. */
 export interface MatthewsOptions
   extends Omit<LossOptions, 'denominator' | 'smoothNumerator' | 'smoothDenominator'> {

@@ -188,10 +188,11 @@ function distancesOf({
 
 function transformOf(
   options: Options,
-  { absent: policies = absentPolicies }: Definition,
+  { absent: policies = absentPolicies, adds = [] }: Definition,
 ): Pick<NativeLossOptions, 'transform' | 'gamma' | 'absent'> {
   const transform = checkOneOf(options.transform, 'transform', transforms, 'none');
-  const gamma = checkPositive(options.gamma, 'gamma', 1);
+  // A class that adds gamma gives it a meaning of its own.
+  const gamma = adds.includes('gamma') ? 1 : checkPositive(options.gamma, 'gamma', 1);
   if (transform === 'log-cosh' && options.gamma !== undefined) {
     throw cannotCombine('gamma', "transform 'log-cosh'");
   }

@@ -43,6 +43,8 @@ export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;
 export const Overlap = { product: 0, minimum: 1, wasserstein: 2 } as const;
 export const Transform = { none: 0, power: 1, log: 2, 'log-cosh': 3 } as const;
 export const Weighting = { square: 0, simple: 1, uniform: 2, plusOne: 3 } as const;
+/** The parts of the Unified Focal loss. */
+export const Unified = { none: 0, symmetric: 1, asymmetric: 2 } as const;
 export const AbsentPolicy = { formula: 0, skip: 1, perfect: 2, worst: 3 } as const;
 /** How predictions become classes in the metrics. */
 export const Decision = { argmax: 0, threshold: 1, labels: 2 } as const;
@@ -58,6 +60,7 @@ export const codes = {
   Overlap,
   Transform,
   Weighting,
+  Unified,
   AbsentPolicy,
   Decision,
 };

@@ -39,7 +39,7 @@ WARPDICE_HOST_DEVICE inline ClassTerm class_term(const LossOptions& options, int
   const GroupTotals& over = none ? group : total;
   ClassTerm result = {};
   const bool of_group = options.sums_over_classes();
-  const Loss loss = of_group ? group_loss(options, classes, c, sums, group) : class_loss(options, sums);
+  const Loss loss = of_group ? group_loss(options, classes, c, sums, group) : class_loss(options, c, sums);
   result.loss = loss.value;
   // A class that is not counted must not turn the total into NaN.
   if (of_group || counted(options, sums, c)) {
@@ -49,17 +49,17 @@ WARPDICE_HOST_DEVICE inline ClassTerm class_term(const LossOptions& options, int
     if (!of_group || c == 0) result.overlap = weighted(factor, loss.value);
     result.d = weighted(factor * options.overlap_factor, loss.d);
   }
-  const double k = options.class_weight(c);
   if (options.cross_entropy_factor != 0) {
     const double factor = mean_factor(options, over.cross_entropy_weight);
     const double scale = options.cross_entropy_factor * options.entropy_weight(c) * factor;
     result.d.cross_entropy = scale * (1 - options.label_smoothing);
     result.d.uniform = scale * uniform_share(options, classes);
-    const bool weight_varies = !options.sigmoid && options.reduction != Reduction::sum;
+    const bool of_voxels = options.sigmoid || options.unified != Unified::none;
+    const bool weight_varies = !of_voxels && options.reduction != Reduction::sum;
     if (weight_varies) result.d.volume -= weighted(scale, cross_entropy_part(options, over));
   }
   if (options.focal_factor != 0) {
-    result.d.focal = options.focal_factor * k * mean_factor(options, over.focal_weight);
+    result.d.focal = options.focal_factor * options.focal_weight(c) * mean_factor(options, over.focal_weight);
   }
   return result;
 }

@@ -141,11 +141,12 @@ WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t c
     const double smoothed = weighted(uniform_share(options, classes), sums.uniform);
     const double of_entropy = options.entropy_weight(c);
     part.cross_entropy = weighted(of_entropy, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
-    part.cross_entropy_weight = of_entropy * (options.sigmoid ? sums.weight : sums.volume);
+    const bool of_voxels = options.sigmoid || options.unified != Unified::none;
+    part.cross_entropy_weight = options.counted_weight(of_entropy, of_voxels ? sums.weight : sums.volume, classes);
   }
   if (options.focal_factor != 0) {
-    part.focal = weighted(k, sums.focal);
-    part.focal_weight = k * sums.weight;
+    part.focal = weighted(options.focal_weight(c), sums.focal);
+    part.focal_weight = options.counted_weight(k, sums.weight, classes);
   }
   const bool counts = counted(options, sums, c);
   if (counts) part.counted = 1;

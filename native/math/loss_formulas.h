@@ -30,10 +30,10 @@ struct Transformed {
   double value, slope;
 };
 
-WARPDICE_HOST_DEVICE inline Transformed transformed(const LossOptions& options, double r) {
+WARPDICE_HOST_DEVICE inline Transformed transformed(const LossOptions& options, Transform transform, double r) {
   constexpr double kMinRatio = 1e-12;  // under a logarithm
   const double x = 1 - r;
-  switch (options.transform) {
+  switch (transform) {
     case Transform::none:
       break;
     case Transform::power: {
@@ -70,14 +70,14 @@ WARPDICE_HOST_DEVICE inline Loss matthews_loss(const LossOptions& options, const
   Loss loss = {};
   const double B = spread(of);
   const bool nothing = nothing_left(B);
-  const Transformed f = transformed(options, nothing ? 0 : of.joint / B);
+  const Transformed f = transformed(options, options.transform, nothing ? 0 : of.joint / B);
   loss.value = f.value;
   if (!nothing) loss.d = weighted(k, correlation_slopes(options, sums, of, f.slope));
   return loss;
 }
 
-/// Dice, Jaccard, Tversky of one class: r = A/B with A = a*I + s_n and B = x*P + y*T + z*I + s_d.
-WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Sums& sums) {
+/// Dice, Jaccard, Tversky of class c: r = A/B with A = a*I + s_n and B = x*P + y*T + z*I + s_d.
+WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, int64_t c, const Sums& sums) {
   Loss loss = {};
   if (sums.volume == 0 && options.absent == Absent::perfect) return loss;
   if (sums.volume == 0 && options.absent == Absent::worst) {
@@ -92,7 +92,7 @@ WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, const Su
   const double B = x * sums.prediction + y * sums.target + z * sums.intersection + options.smooth_denominator;
   const bool nothing = nothing_left(B);
   const double r = nothing ? 0 : A / B;
-  const Transformed f = transformed(options, r);
+  const Transformed f = transformed(options, options.transform_of(c), r);
   loss.value = f.value;
   if (nothing) return loss;
   loss.d.intersection = f.slope * ((a - z * r) / B);
@@ -117,7 +117,7 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const double B = group.denominator + absent * group.absent_denominator + options.smooth_denominator;
   const bool nothing = nothing_left(B);
   const double r = nothing ? 0 : A / B;
-  const Transformed f = transformed(options, r);
+  const Transformed f = transformed(options, options.transform, r);
   loss.value = f.value;
   if (nothing || !counted(options, sums, c)) return loss;
   const double dA = f.slope / B, dB = -f.slope * (r / B), k = options.class_weight(c);

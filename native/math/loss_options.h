@@ -27,6 +27,11 @@ enum class Transform : uint8_t {
   log_cosh,  // log cosh(1 - r), Jadon 2020, 2006.14822
 };
 
+/// The parts of the Unified Focal loss, Yeung 2022, 2102.04525: F of each class has a factor, delta or, for class 0, 1
+/// - delta, and the means divide by the voxels, not by their classes. asymmetric: for class 0 alone there is a
+/// transform and F is counted, and E in its place for the others.
+enum class Unified : uint8_t { none, symmetric, asymmetric };
+
 /// The weight w_c of a class of volume V in generalized Dice; plus_one is one of the Wasserstein loss.
 enum class Weighting : uint8_t { square, simple, uniform, plus_one };  // 1/V^2, 1/V, 1, 1/(V+1)
 
@@ -45,6 +50,7 @@ struct LossOptions {
   Transform transform = Transform::none;
   Weighting weighting = Weighting::square;
   Absent absent = Absent::formula;
+  Unified unified = Unified::none;
   bool pooled = false;     // statistics are [C], pooled over the batch, instead of [N,C]
   bool background = true;  // false: class 0 is not counted in the overlap
   bool sigmoid = false;    // each class has a cross-entropy of its own
@@ -55,6 +61,7 @@ struct LossOptions {
   double overlap_factor = 1;                // lambda_overlap
   double cross_entropy_factor = 0;          // lambda_ce
   double focal_factor = 0;                  // lambda_focal
+  double delta = 0.5;                       // of Unified
   double label_smoothing = 0;               // s: the target becomes (1-s)*t + s/C; sigmoid (1-s)*t + s/2
   int64_t background_index = 0;             // b of the Wasserstein loss
   const double* distances = nullptr;        // M [C,C] of the Wasserstein loss
@@ -65,7 +72,23 @@ struct LossOptions {
   WARPDICE_HOST_DEVICE double class_weight(int64_t c) const { return class_weights ? class_weights[c] : 1.0; }
 
   WARPDICE_HOST_DEVICE double entropy_weight(int64_t c) const {
+    if (unified != Unified::none) return c == 0 ? 0 : class_weight(c) * delta;
     return entropy_weights ? entropy_weights[c] : class_weight(c);
+  }
+
+  WARPDICE_HOST_DEVICE double focal_weight(int64_t c) const {
+    if (unified == Unified::none) return class_weight(c);
+    return class_weight(c) * (c == 0 ? 1 - delta : unified == Unified::symmetric ? delta : 0);
+  }
+
+  /// The transform of class c.
+  WARPDICE_HOST_DEVICE Transform transform_of(int64_t c) const {
+    return unified == Unified::asymmetric && c == 0 ? Transform::none : transform;
+  }
+
+  /// The part of the weight of class c in the divisor of the cross-entropy and of the focal loss.
+  WARPDICE_HOST_DEVICE double counted_weight(double factor, double weight, int64_t classes) const {
+    return unified == Unified::none ? factor * weight : weight / static_cast<double>(classes);
   }
 
   /// Whether a group has one overlap loss instead of one per class.

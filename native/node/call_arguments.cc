@@ -37,6 +37,8 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   options.transform = code("transform", kTransformCodes);
   options.weighting = code("weighting", kWeightingCodes);
   options.absent = code("absent", kAbsentPolicyCodes);
+  options.unified = code("unified", kUnifiedCodes);
+  options.delta = number_or("delta", options.delta);
   options.alpha = number_or("alpha", options.alpha);
   options.beta = number_or("beta", options.beta);
   options.gamma = number_or("gamma", options.gamma);

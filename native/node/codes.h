@@ -49,6 +49,8 @@ constexpr Code<Weighting> kWeightingCodes[] = {{"square", Weighting::square},
                                                {"simple", Weighting::simple},
                                                {"uniform", Weighting::uniform},
                                                {"plusOne", Weighting::plus_one}};
+constexpr Code<Unified> kUnifiedCodes[] = {
+    {"none", Unified::none}, {"symmetric", Unified::symmetric}, {"asymmetric", Unified::asymmetric}};
 constexpr Code<Absent> kAbsentPolicyCodes[] = {
     {"formula", Absent::formula}, {"skip", Absent::skip}, {"perfect", Absent::perfect}, {"worst", Absent::worst}};
 constexpr Code<Decision> kDecisionCodes[] = {

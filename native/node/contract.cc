@@ -42,6 +42,7 @@ Napi::Object make_contract(Napi::Env env) {
   codes.Set("Overlap", to_object(env, kOverlapCodes));
   codes.Set("Transform", to_object(env, kTransformCodes));
   codes.Set("Weighting", to_object(env, kWeightingCodes));
+  codes.Set("Unified", to_object(env, kUnifiedCodes));
   codes.Set("AbsentPolicy", to_object(env, kAbsentPolicyCodes));
   codes.Set("Decision", to_object(env, kDecisionCodes));
   Napi::Object contract = Napi::Object::New(env);

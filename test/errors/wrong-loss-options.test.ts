@@ -13,6 +13,7 @@ import {
   type LossOptions,
   MatthewsLoss,
   TverskyLoss,
+  UnifiedFocalLoss,
 } from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
 import { full, tensor } from '../support/tensors.js';
@@ -43,6 +44,22 @@ const cases: [new (options: Any) => object, Any, typeof TypeError | typeof Range
     { average: 'micro', absent: 'worst' },
     RangeError,
     "one of 'formula', 'skip' for absent but received 'worst'",
+  ],
+  [UnifiedFocalLoss, { lambda: 2 }, RangeError, 'a number from 0 to 1 for lambda but received 2'],
+  [UnifiedFocalLoss, { delta: 1.5 }, RangeError, 'a number from 0 to 1 for delta but received 1.5'],
+  [
+    UnifiedFocalLoss,
+    { gamma: 1 },
+    RangeError,
+    'a number from 0 to below 1 for gamma but received 1',
+  ],
+  [UnifiedFocalLoss, { gamma: -1 }, RangeError, 'a finite number >= 0 for gamma but received -1'],
+  [UnifiedFocalLoss, { asymmetric: 1 }, TypeError, 'true or false for asymmetric but received 1'],
+  [
+    UnifiedFocalLoss,
+    { activation: 'sigmoid' },
+    RangeError,
+    "one of 'softmax' for activation but received 'sigmoid'",
   ],
   [DiceLoss, { gamma: 0 }, RangeError, 'a finite number > 0 for gamma but received 0'],
   [
@@ -337,6 +354,7 @@ test.each([
   [DiceLoss, ['alpha', 'beta', 'weighting']],
   [JaccardLoss, ['alpha', 'weighting']],
   [TverskyLoss, ['weighting']],
+  [UnifiedFocalLoss, ['denominator', 'transform', 'background', 'crossEntropy', 'focal', 'alpha']],
   [MatthewsLoss, ['denominator', 'smoothNumerator', 'smoothDenominator', 'alpha']],
   [GeneralizedDiceLoss, ['alpha', 'beta', 'distances']],
   [Wasserstein, ['background', 'denominator', 'overlap', 'absent', 'alpha']],

@@ -11,7 +11,9 @@ import {
   type Loss,
   type LossOptions,
   MatthewsLoss,
+  type Tensor,
   TverskyLoss,
+  UnifiedFocalLoss,
 } from '../../lib/index.js';
 import { close, exact } from '../support/closeness.js';
 import { numbers, tensor } from '../support/tensors.js';
@@ -116,6 +118,48 @@ describe('Matthews', () => {
     const none = tensor([0, 0, 0], [1, 3], 'uint8');
     close(at({}, none), 1, 1, 1);
     close(at({ absent: 'perfect' }, none), 0.5, 1, 0);
+  });
+});
+
+describe('Unified Focal', () => {
+  const third = log(4 / 3);
+  const z = tensor([0, 0, 0, log(3)], [1, 2, 2], 'float64'); // p = (1/2, 1/2), (1/4, 3/4)
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const of = (options: object) => new UnifiedFocalLoss({ ...exact, ...options }).value(z, y);
+  const [r0, r1] = [0.5 / (0.5 + 0.6 * 0.5 + 0.4 * 0.25), 0.75 / (0.75 + 0.6 * 0.25 + 0.4 * 0.5)];
+
+  test('asymmetric: its doc comment', () => {
+    const [T, E, F] = [
+      (1 - r0 + (1 - r1) ** 0.5) / 2,
+      (0.6 * third) / 2,
+      (0.4 * 0.5 ** 0.5 * log(2)) / 2,
+    ];
+    const { value, parts } = of({});
+    expect(value.itemSync()).toBeCloseTo(0.3442953478, 9);
+    close(numbers(parts as Tensor), T, E, F);
+    const weighted = of({ classWeights: [2, 3], lambda: 0.25 });
+    const expected = 0.75 * (1 - r0 + 1.5 * (1 - r1) ** 0.5) + 0.25 * (3 * E + 2 * F);
+    expect(weighted.value.itemSync()).toBeCloseTo(expected, 14);
+  });
+
+  test('symmetric', () => {
+    const T = ((1 - r0) ** 0.75 + (1 - r1) ** 0.75) / 2;
+    const F = (0.4 * 0.5 ** 0.25 * log(2) + 0.6 * 0.25 ** 0.25 * third) / 2;
+    const { value, parts } = of({ asymmetric: false, gamma: 0.25, lambda: 0.75 });
+    expect(value.itemSync()).toBeCloseTo(0.75 * F + 0.25 * T, 14);
+    close(numbers(parts as Tensor), T, 0, F);
+  });
+
+  test('lambda 0 is the focal Tversky loss, and the symmetric loss with gamma 0 is Tversky and cross-entropy', () => {
+    const tversky = (gamma: number) =>
+      new TverskyLoss({ ...exact, activation: 'softmax', alpha: 0.4, beta: 0.6, gamma })
+        .value(z, y)
+        .value.itemSync();
+    const focal = of({ lambda: 0, asymmetric: false });
+    expect(focal.parts).toBeUndefined();
+    expect(focal.value.itemSync()).toBeCloseTo(tversky(2), 14);
+    const plain = of({ gamma: 0, delta: 0.6, asymmetric: false }).value.itemSync();
+    expect(plain).toBeCloseTo((tversky(1) + (0.4 * log(2) + 0.6 * third) / 2) / 2, 14);
   });
 });
 

@@ -112,8 +112,12 @@ void for_all_options(Visit visit) {
         for (int reduction = 0; reduction <= static_cast<int>(Reduction::sum); reduction++) {
           for (int weighting = 0; weighting <= static_cast<int>(Weighting::uniform); weighting++) {
             if (weighting > 0 && kind != static_cast<int>(LossKind::generalized)) continue;
-            for (int flags = 0; flags < 8; flags++) {
+            for (int flags = 0; flags < 10; flags++) {
               LossOptions options;
+              if (flags > 7 && kind == static_cast<int>(LossKind::tversky)) {
+                options.unified = flags == 8 ? Unified::symmetric : Unified::asymmetric;
+                options.delta = 0.7;
+              }
               options.kind = static_cast<LossKind>(kind);
               options.transform = static_cast<Transform>(transform);
               options.absent = static_cast<Absent>(absent);
@@ -128,7 +132,7 @@ void for_all_options(Visit visit) {
               options.distances = distances;
               options.class_weights = flags & 1 ? weights : nullptr;
               options.label_smoothing = 0.2;
-              if (flags & 4) options.cross_entropy_factor = 0.7, options.focal_factor = 1.2;
+              if (flags & 12) options.cross_entropy_factor = 0.7, options.focal_factor = 1.2;
               visit(options);
             }
           }

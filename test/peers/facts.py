@@ -149,6 +149,14 @@ def nnunet_batch_dice_needs_a_process_group(p):
     assert raises(lambda: loss(p.logits, p.labels))
 
 
+def unified_focal_takes_probabilities_and_averages_its_focal_part_over_the_classes(p):
+    z = p.logits[:, :2]
+    q, onehot = torch.softmax(z, 1), monai.networks.one_hot((p.labels > 0).long(), 2).double()
+    loss = monai.losses.AsymmetricUnifiedFocalLoss(weight=1, gamma=0, delta=0.5)
+    assert close(loss(q, onehot), F.cross_entropy(z, onehot) / 4, 1e-7)
+    assert raises(lambda: monai.losses.AsymmetricUnifiedFocalLoss()(p.logits, p.onehot[:, :2]))
+
+
 def nnunet_region_loss_divides_by_the_voxels(p):
     mask = p.mask.double()
     target = torch.cat([p.onehot, 1 - mask], 1)

@@ -189,6 +189,42 @@ def smp_matthews(case):
     return 'MatthewsLoss', lambda x: smp.MCCLoss(eps)(x, case.onehot())
 
 
+def monai_unified(case):
+    if case.classes != 2:
+        return None
+    case.activation('softmax')
+    w, delta, gamma = case.number(0, 1), case.number(0.1, 0.9), case.number(0.05, 0.95)
+    case.scale = 1 - w / 2  # its focal part is a mean over the classes too
+    case.options |= {'lambda': w / (2 - w), 'delta': delta, 'gamma': gamma}
+    case.options |= {'smoothNumerator': 1e-7, 'smoothDenominator': 1e-7}
+    loss = monai.AsymmetricUnifiedFocalLoss(weight=w, delta=delta, gamma=gamma)
+    return 'UnifiedFocalLoss', lambda x: loss(torch.softmax(x, 1), case.onehot())
+
+
+def authors_unified(case):
+    """The authors' TensorFlow program (mlyg/unified-focal-loss, 2D), written for PyTorch."""
+    if case.classes != 2:
+        return None
+    case.activation('softmax')
+    w, delta, gamma = case.number(0, 1), case.number(0.1, 0.9), case.number(0.05, 0.95)
+    asymmetric = case.options['asymmetric'] = case.flag()
+    case.options |= {'lambda': w, 'delta': delta, 'gamma': gamma}
+    case.options |= {'smoothNumerator': 1e-7, 'smoothDenominator': 1e-7}
+
+    def loss(x):
+        p, t = torch.softmax(x, 1).clamp(1e-7, 1 - 1e-7), case.onehot()
+        tp, fn, fp = ((a * b).sum((2, 3)) for a, b in ((t, p), (t, 1 - p), (1 - t, p)))
+        rest = 1 - (tp + 1e-7) / (tp + delta * fn + (1 - delta) * fp + 1e-7)
+        back = rest[:, 0] if asymmetric else rest[:, 0] ** (1 - gamma)
+        tversky = torch.stack([back, rest[:, 1] ** (1 - gamma)], -1).mean()
+        entropy = -t * torch.log(p)
+        back = (1 - delta) * (1 - p[:, 0]) ** gamma * entropy[:, 0]
+        fore = delta * entropy[:, 1] * (1 if asymmetric else (1 - p[:, 1]) ** gamma)
+        return w * torch.stack([back, fore], -1).sum(-1).mean() + (1 - w) * tversky
+
+    return 'UnifiedFocalLoss', loss
+
+
 def kornia_losses(case):
     if case.classes == 1:
         return None
@@ -285,6 +321,8 @@ makers = [
     nnunet,
     smp_pooled,
     smp_matthews,
+    monai_unified,
+    authors_unified,
     kornia_losses,
     torch_cross_entropy,
     torch_binary_cross_entropy,

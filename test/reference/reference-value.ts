@@ -8,6 +8,8 @@
 //       GDL: (2A + sn) / (2A + sum_c u I + sd), A = sum_c u (D V - I) with u = k / (V + 1), all c
 //       Matthews, each count plus s: (TP TN - FP FN) / sqrt((TP + FP)(TN + FN)(TP + FN)(TN + FP)); of the sums over the classes
 //       (micro); or numerators and both factors of the root added up over the classes (multiclass)
+//       Unified Focal: Tversky with alpha = 1 - delta, beta = delta; cross-entropy and focal loss have factors of classes, and
+//       divide by the voxels
 //       Without a denominator, and without smoothing, nothing is left to compare: r counts as 0.
 //   L   (1 - r)^(1/gamma), (-log r)^gamma or log cosh(1 - r)
 //   value   overlapWeight * L reduced + weight * cross-entropy + weight * focal
@@ -23,7 +25,14 @@ import {
 } from './variable.js';
 
 /** What the loss of a class, or of a group, is. */
-export type LossName = 'dice' | 'jaccard' | 'tversky' | 'generalized' | 'wasserstein' | 'matthews';
+export type LossName =
+  | 'dice'
+  | 'jaccard'
+  | 'tversky'
+  | 'generalized'
+  | 'wasserstein'
+  | 'matthews'
+  | 'unified';
 
 /** The sums of one group and class, in the order of the library. */
 export const sumNames = ['I', 'P', 'T', 'V', 'W', 'E', 'U', 'F'] as const;
@@ -39,6 +48,23 @@ export interface Value {
 const sumsOverClasses = (loss: LossName, { average = 'macro' }: ReferenceOptions) =>
   loss === 'generalized' || loss === 'wasserstein' || (loss === 'matthews' && average !== 'macro');
 
+/** The options of the Unified Focal loss as those of its parts; of other losses as they are. */
+export function partsOf(loss: LossName, options: ReferenceOptions): ReferenceOptions {
+  if (loss !== 'unified') return options;
+  const { lambda = 0.5, delta = 0.6, gamma = 0.5, asymmetric = true } = options;
+  return {
+    ...options,
+    delta,
+    gamma,
+    asymmetric,
+    alpha: 1 - delta,
+    beta: delta,
+    overlapWeight: 1 - lambda,
+    ...(lambda > 0 && { focal: { gamma, weight: lambda } }),
+    ...(lambda > 0 && asymmetric && { crossEntropy: { weight: lambda } }),
+  };
+}
+
 /** One number per group for `'none'`, instead of one per group and class. */
 const isPerGroup = (loss: LossName, options: ReferenceOptions): boolean =>
   sumsOverClasses(loss, options) ||
@@ -46,7 +72,8 @@ const isPerGroup = (loss: LossName, options: ReferenceOptions): boolean =>
   options.focal !== undefined;
 
 /** The shape of the value. */
-export function valueShape(loss: LossName, options: ReferenceOptions, N: number, C: number) {
+export function valueShape(loss: LossName, given: ReferenceOptions, N: number, C: number) {
+  const options = partsOf(loss, given);
   if (options.reduction !== 'none') return [];
   return [...(options.batch ? [] : [N]), ...(isPerGroup(loss, options) ? [] : [C])];
 }
@@ -66,8 +93,8 @@ export function valueOfSums(
   for (const scope of scopes) {
     const overlaps = overlapOf(loss, options, scope, perGroup);
     for (const overlap of overlaps) {
-      const ce = crossEntropy ? crossEntropyOf(options, scope) : sum();
-      const fl = focal ? focalOf(options, scope) : sum();
+      const ce = crossEntropy ? crossEntropyOf(loss, options, scope) : sum();
+      const fl = focal ? focalOf(loss, options, scope) : sum();
       parts.push(overlap, ce, fl);
       value.push(
         sum(
@@ -165,10 +192,10 @@ function lossOf(
     return transformed(options, ratio(sum(I, sn), sum(difference(sum(P, T), I), sd)));
   }
   const [TP, FP, FN] = [I, difference(P, I), difference(T, I)];
-  return transformed(
-    options,
-    ratio(sum(TP, sn), sum(TP, product(alpha, FP), product(beta, FN), sd)),
-  );
+  const r = ratio(sum(TP, sn), sum(TP, product(alpha, FP), product(beta, FN), sd));
+  if (loss !== 'unified') return transformed(options, r);
+  const enhanced = c > 0 || !options.asymmetric;
+  return transformed({ gamma: enhanced ? 1 / (1 - (options.gamma as number)) : 1 }, r);
 }
 
 /** A, X and Y of Matthews' correlation. */
@@ -290,10 +317,28 @@ function transformed(options: ReferenceOptions, r: Variable): Variable {
   return applied(r, x ** (1 / gamma), (-1 / gamma) * x ** (1 / gamma - 1));
 }
 
+/** The sum of a part of the Unified Focal loss, whose classes have these factors, over the voxels. */
+function unifiedPart(
+  options: ReferenceOptions,
+  scope: readonly (readonly Sums<Variable>[])[],
+  name: 'E' | 'F',
+  [ofFirst, ofOthers]: readonly [number, number],
+): Variable {
+  const all = scope.flatMap((group) =>
+    group.map((sums, c) => {
+      const k = (options.classWeights?.[c] ?? 1) * (c === 0 ? ofFirst : ofOthers);
+      return { term: product(k, sums[name]), W: quotient(sums.W, group.length) };
+    }),
+  );
+  return averaged(options, sum(...all.map(({ term }) => term)), sum(...all.map(({ W }) => W)));
+}
+
 function crossEntropyOf(
+  loss: LossName,
   options: ReferenceOptions,
   scope: readonly (readonly Sums<Variable>[])[],
 ): Variable {
+  if (loss === 'unified') return unifiedPart(options, scope, 'E', [0, options.delta as number]);
   const { activation, classWeights, crossEntropy } = options;
   const s = crossEntropy?.labelSmoothing ?? 0;
   const weights = crossEntropy?.classWeights ?? classWeights;
@@ -314,9 +359,14 @@ function crossEntropyOf(
 }
 
 function focalOf(
+  loss: LossName,
   options: ReferenceOptions,
   scope: readonly (readonly Sums<Variable>[])[],
 ): Variable {
+  if (loss === 'unified') {
+    const delta = options.delta as number;
+    return unifiedPart(options, scope, 'F', [1 - delta, options.asymmetric ? 0 : delta]);
+  }
   const all = scope.flatMap((group) =>
     group.map((sums, c) => ({ ...sums, k: options.classWeights?.[c] ?? 1 })),
   );

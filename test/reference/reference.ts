@@ -8,7 +8,7 @@
 //                     V = sum w t      W = sum w        E, U, F: cross-entropy, that of a uniform target, focal loss
 //   3. losses, 4. value: reference-value.ts
 //   5. gradient       d value / d statistics, then p's own derivatives, then the activation's
-import { type LossName, type Sums, sumNames, valueOfSums } from './reference-value.js';
+import { type LossName, partsOf, type Sums, sumNames, valueOfSums } from './reference-value.js';
 import { activate, likelihoods, overlapOf, type Voxel } from './reference-voxel.js';
 import { Variable } from './variable.js';
 
@@ -23,6 +23,9 @@ export interface ReferenceOptions {
   readonly smoothDenominator?: number;
   readonly average?: 'macro' | 'micro' | 'multiclass';
   readonly smooth?: number;
+  readonly lambda?: number;
+  readonly delta?: number;
+  readonly asymmetric?: boolean;
   readonly alpha?: number;
   readonly beta?: number;
   readonly transform?: 'none' | 'log' | 'log-cosh';
@@ -88,9 +91,11 @@ export interface Solution {
 }
 
 export function reference(problem: Problem): Solution {
-  const { loss, N, C, S, predictions, labels, dense, gradScale = 1, options = {} } = problem;
+  const { loss, N, C, S, predictions, labels, dense, gradScale = 1 } = problem;
+  const options = partsOf(loss, problem.options ?? {});
   const { activation = 'none', batch = false, ignoreIndex, layout, crossEntropy, focal } = options;
-  const linear = ['tversky', 'generalized'].includes(loss) || options.overlap === 'minimum';
+  const linear =
+    ['tversky', 'generalized', 'unified'].includes(loss) || options.overlap === 'minimum';
   const { denominator = linear ? 'linear' : 'squared' } = options;
   const k = denominator === 'squared' && loss !== 'matthews' ? 2 : 1;
   const overlap = overlapOf(loss, options);

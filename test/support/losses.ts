@@ -9,6 +9,7 @@ import {
   type Loss,
   MatthewsLoss,
   TverskyLoss,
+  UnifiedFocalLoss,
 } from '../../lib/index.js';
 import type { ReferenceOptions } from '../reference/reference.js';
 import type { LossName } from '../reference/reference-value.js';
@@ -120,6 +121,19 @@ export const losses = {
       { average: 'micro', smooth: 1e-5, overlap: 'minimum' },
       { average: 'multiclass' },
       { average: 'multiclass', smooth: 0.5, focal: {} },
+    ],
+  },
+  unified: {
+    Class: UnifiedFocalLoss,
+    loss: 'unified',
+    defaults: { activation: 'softmax' },
+    without: ['none', 'sigmoid', 'background', 'denominator'],
+    variants: [
+      {},
+      { lambda: 0.3, delta: 0.7, gamma: 0.75 },
+      { asymmetric: false, delta: 0.7, gamma: 0.2, absent: 'skip' },
+      { lambda: 1, gamma: 0, overlap: 'minimum' },
+      { lambda: 0, asymmetric: false },
     ],
   },
 } as const satisfies Record<string, Entry>;

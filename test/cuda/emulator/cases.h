@@ -18,6 +18,7 @@ struct LossCase {
   ref::Overlap overlap;
   bool squared;
   double power, cross_entropy, smoothing, focal, gamma;
+  ref::Unified unified = ref::Unified::none;
 
   bool has_logs() const { return cross_entropy != 0 || focal != 0; }
 };
@@ -36,6 +37,10 @@ constexpr LossCase kLosses[] = {
     {"Matthews", ref::Kind::matthews, ref::Overlap::product, false, 1, 0, 0, 0, 2},
     {"micro Matthews with cross-entropy", ref::Kind::micro_matthews, ref::Overlap::product, false, 0.75, 0.5, 0, 0, 2},
     {"multiclass Matthews", ref::Kind::multiclass_matthews, ref::Overlap::minimum, false, 1, 0, 0, 0, 2},
+    {"asymmetric Unified Focal", ref::Kind::tversky, ref::Overlap::product, false, 0.4, 0.3, 0, 0.3, 0.6,
+     ref::Unified::asymmetric},
+    {"symmetric Unified Focal", ref::Kind::tversky, ref::Overlap::product, false, 0.4, 0, 0, 0.3, 0.6,
+     ref::Unified::symmetric},
     {"Jaccard with all", ref::Kind::jaccard, ref::Overlap::minimum, false, 1, 0.5, 0.2, 0.5, 0.5},
 };
 constexpr DType kDTypes[] = {DType::float32, DType::float64, DType::float16, DType::bfloat16};
@@ -67,6 +72,7 @@ struct Case {
 
   /// Whether there is such a loss.
   bool makes_sense() const {
+    if (loss->unified != ref::Unified::none && activation != ref::Activation::softmax) return false;
     if (activation == ref::Activation::none && loss->has_logs()) return false;
     // A correlation of one voxel is 0/0: the differences of reference.h say nothing about its slope.
     if (loss->kind >= ref::Kind::matthews && shape.N * shape.S == 1) return false;
@@ -135,6 +141,8 @@ struct Arrays {
     x.activation = test.activation;
     x.overlap = loss.overlap;
     x.kind = loss.kind;
+    x.unified = loss.unified;
+    x.delta = 0.7;
     x.squared = loss.squared;
     x.power = loss.power;
     x.cross_entropy_factor = loss.cross_entropy;
@@ -251,6 +259,8 @@ inline warpdice::cuda::DeviceCall call_of(const Case& test, const Arrays& arrays
     if (x.focal_factor != 0) call.in.focal_alpha = factors_of(arrays.focal_alpha);
   }
   options.kind = static_cast<LossKind>(x.kind);
+  options.unified = static_cast<Unified>(x.unified);
+  options.delta = x.delta;
   options.reduction = static_cast<Reduction>(x.reduction);
   if (x.power != 1) {
     options.transform = Transform::power;

@@ -14,6 +14,7 @@ enum class Activation { none, sigmoid, softmax };
 enum class Overlap { product, minimum, wasserstein };
 enum class Kind { dice, jaccard, tversky, generalized, wasserstein, matthews, micro_matthews, multiclass_matthews };
 enum class Reduction { none, mean, sum };
+enum class Unified { none, symmetric, asymmetric };
 
 struct Problem {
   int64_t N = 1, C = 1, S = 1;
@@ -21,6 +22,8 @@ struct Problem {
   Overlap overlap = Overlap::product;
   Kind kind = Kind::dice;
   Reduction reduction = Reduction::mean;
+  Unified unified = Unified::none;
+  double delta = 0.5;
   bool squared = true, pooled = false, background = true;
   double smooth_numerator = 0, smooth_denominator = 1e-7;
   double alpha = 0.5, beta = 0.5;
@@ -186,7 +189,8 @@ inline Real group_correlation(const Problem& x, const Row* y) {
   return correlation(x.kind == Kind::micro_matthews ? table_of(x, total) : all);
 }
 
-inline Real class_loss(const Problem& x, const Row& y) {
+inline Real class_loss(Problem x, int64_t c, const Row& y) {
+  if (x.unified == Unified::asymmetric && c == 0) x.power = 1;
   if (x.kind == Kind::matthews) return transformed(x, correlation(table_of(x, y)));
   const Real n = x.smooth_numerator, d = x.smooth_denominator;
   if (x.kind == Kind::dice) return transformed(x, (2 * y.I + n) / (y.P + y.T + d));
@@ -247,10 +251,18 @@ inline std::vector<Real> values(const Problem& x, const Rows& rows) {
     }
     for (int64_t c = 0; c < x.C; c++) {
       const Real k = class_weight(x, c), s = x.label_smoothing;
-      const Real loss = x.sums_over_classes() || !counts(x, c) ? 0 : k * class_loss(x, y[c]);
+      const Real loss = x.sums_over_classes() || !counts(x, c) ? 0 : k * class_loss(x, c, y[c]);
       if (!x.sums_over_classes() && counts(x, c)) {
         total += loss;
         counted += 1;
+      }
+      if (x.unified != Unified::none) {
+        const bool symmetric = x.unified == Unified::symmetric;
+        entropy += c == 0 ? 0 : k * x.delta * y[c].E;
+        focal += k * (c == 0 ? 1 - x.delta : symmetric ? x.delta : 0) * y[c].F;
+        entropy_weight += y[c].W / static_cast<Real>(x.C);
+        focal_weight += y[c].W / static_cast<Real>(x.C);
+        continue;
       }
       const Real e = x.entropy_weights[static_cast<size_t>(c)];
       entropy += e * ((1 - s) * y[c].E + (sigmoid ? s : s / static_cast<Real>(x.C)) * y[c].U);

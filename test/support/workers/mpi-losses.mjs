@@ -59,6 +59,7 @@ const cases = [
   ['GeneralizedWassersteinDiceLoss', { distances }],
   ['DiceCELoss', {}],
   ['DiceFocalLoss', {}],
+  ['UnifiedFocalLoss', {}],
   ['CrossEntropyLoss', {}, true],
   ['FocalLoss', {}, true],
 ];
