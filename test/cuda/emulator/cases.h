@@ -20,6 +20,8 @@ struct LossCase {
   double power, cross_entropy, smoothing, focal, gamma;
   ref::Unified unified = ref::Unified::none;
 
+  /// Others differ in step 2 alone, which is the same for every dtype and layout.
+  bool has_kernels_of_its_own() const { return kind < ref::Kind::matthews && unified == ref::Unified::none; }
   bool has_logs() const { return cross_entropy != 0 || focal != 0; }
 };
 
@@ -72,6 +74,7 @@ struct Case {
 
   /// Whether there is such a loss.
   bool makes_sense() const {
+    if (!loss->has_kernels_of_its_own() && (dtype != DType::float32 || channels_last)) return false;
     if (loss->unified != ref::Unified::none && activation != ref::Activation::softmax) return false;
     if (activation == ref::Activation::none && loss->has_logs()) return false;
     // A correlation of one voxel is 0/0: the differences of reference.h say nothing about its slope.

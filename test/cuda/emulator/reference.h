@@ -158,8 +158,8 @@ inline bool counts(const Problem& x, int64_t c) { return x.background || c != 0 
 
 inline Real class_weight(const Problem& x, int64_t c) { return x.class_weights[static_cast<size_t>(c)]; }
 
-inline Real transformed(const Problem& x, Real r) {
-  if (x.power == 1) return 1 - r;
+inline Real transformed(const Problem& x, Real r, bool plain = false) {
+  if (plain || x.power == 1) return 1 - r;
   return r >= 1 ? 0 : std::pow(1 - r, static_cast<Real>(x.power));
 }
 
@@ -189,13 +189,13 @@ inline Real group_correlation(const Problem& x, const Row* y) {
   return correlation(x.kind == Kind::micro_matthews ? table_of(x, total) : all);
 }
 
-inline Real class_loss(Problem x, int64_t c, const Row& y) {
-  if (x.unified == Unified::asymmetric && c == 0) x.power = 1;
+inline Real class_loss(const Problem& x, int64_t c, const Row& y) {
   if (x.kind == Kind::matthews) return transformed(x, correlation(table_of(x, y)));
   const Real n = x.smooth_numerator, d = x.smooth_denominator;
   if (x.kind == Kind::dice) return transformed(x, (2 * y.I + n) / (y.P + y.T + d));
   if (x.kind == Kind::jaccard) return transformed(x, (y.I + n) / (y.P + y.T - y.I + d));
-  return transformed(x, (y.I + n) / (y.I + x.alpha * (y.P - y.I) + x.beta * (y.T - y.I) + d));
+  const bool plain = x.unified == Unified::asymmetric && c == 0;
+  return transformed(x, (y.I + n) / (y.I + x.alpha * (y.P - y.I) + x.beta * (y.T - y.I) + d), plain);
 }
 
 /// y: the C rows of the group.
