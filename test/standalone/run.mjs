@@ -11,7 +11,8 @@ export const load = (folder, ...names) =>
 export async function runSuites(folder, parts) {
   const { run } = await load(folder, 'test', 'globals.mjs');
   const total = { passed: 0, failed: 0, skipped: [] };
-  for (const name of readdirSync(path.resolve(folder, 'test'), { recursive: true }).sort()) {
+  const files = readdirSync(path.resolve(folder, 'test'), { recursive: true });
+  for (const name of files.map((file) => file.replaceAll(path.sep, '/')).sort()) {
     if (!name.endsWith('.test.js')) continue;
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const begin = performance.now();
