@@ -33,11 +33,11 @@ export interface TensorFlow<T extends TfTensor, S extends T> {
   zeros(shape: number[]): T;
 }
 
-/** A loss class, such as `DiceLoss`. O is the type of its options, which may be left out where O has `undefined`. */
+/** A class that extends `Loss`, such as `DiceLoss`; `LovaszLoss` and others that extend `DirectLoss` do not. O is the type of its options, which may be left out where O has `undefined`. */
 export type LossClass<O extends LossOptions | undefined> = new (options: O) => Loss;
 
 /**
- * Makes a TensorFlow.js loss `(yTrue, yPred) => tensor` of any loss class of this package, with the exact gradient
+ * Makes a TensorFlow.js loss `(yTrue, yPred) => tensor` of any class of this package that extends `Loss`, with the exact gradient
  * (`tf.customGrad`):
  *
  *     value      L(yPred, yTrue), rounded to float32

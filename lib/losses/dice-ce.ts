@@ -11,7 +11,7 @@ import { resolveOptions } from './resolve.js';
  * The options of DiceLoss define the Dice part, {@link CrossEntropyOptions} the cross-entropy. `classWeights` apply to both
  * parts; `background: false` leaves class 0 out of the Dice part only. {@link LossValue.parts} holds both parts without their
  * weights. The default activation is `'softmax'`; `'sigmoid'` is the other choice. This class only sets the option
- * `crossEntropy`, which every loss has.
+ * `crossEntropy`, one of {@link LossOptions}.
  *
  * @example
  * const loss = new DiceCELoss({ smoothDenominator: 0 });

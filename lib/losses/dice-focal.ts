@@ -11,7 +11,7 @@ import { resolveOptions } from './resolve.js';
  * The options of DiceLoss define the Dice part, {@link FocalOptions} the focal loss. The default activation is `'softmax'`;
  * with `'sigmoid'` the focal loss is the binary one of each class. `classWeights` apply to both parts; `background: false`
  * leaves class 0 out of the Dice part only. {@link LossValue.parts} holds both parts without their weights. This class only
- * sets the option `focal`, which every loss has.
+ * sets the option `focal`, one of {@link LossOptions}.
  *
  * @example
  * const loss = new DiceFocalLoss({ smoothDenominator: 0 });

@@ -23,7 +23,7 @@ const kinds = {
  * with gradient 0, of a class that no voxel or every voxel has, in the target or in the prediction (`absent` may say otherwise for
  * a class without target voxels).
  *
- * The option `average` says what several classes are: `'macro'` each has its own r. `'micro'` one r from the sums of I, P, T and W
+ * The option `average` says how several classes are combined: with `'macro'` each has its own r. `'micro'` one r from the sums of I, P, T and W
  * over the classes, as `MCCLoss` of segmentation_models.pytorch has it. `'multiclass'` the coefficient R_K of Gorodkin 2004,
  *
  *     r = sum_c k_c*A_c / sqrt(sum_c k_c*X_c * sum_c k_c*Y_c)

@@ -203,8 +203,8 @@ export interface UnifiedFocalOptions
 export interface MatthewsOptions
   extends Omit<LossOptions, 'denominator' | 'smoothNumerator' | 'smoothDenominator'> {
   /**
-   * What several classes are: `'macro'` each has a coefficient of its own, `'micro'` one coefficient of the sums over the classes,
-   * `'multiclass'` R_K. The last two have `absent` `'formula'` and `'skip'` only. Default `'macro'`.
+   * How several classes are combined: `'macro'` each has a coefficient of its own, `'micro'` one coefficient of the sums over the
+   * classes, `'multiclass'` R_K. The last two have `absent` `'formula'` and `'skip'` only. Default `'macro'`.
    */
   average?: 'macro' | 'micro' | 'multiclass';
   /** s, added to each of TP, FP, FN and TN; finite and >= 0. Default 0. */

@@ -23,8 +23,8 @@ export type ComponentState = SampleState<ComponentOptions>;
  *
  * @example
  * const metrics = new ComponentMetrics({ classes: 2, decision: 'labels' });
- * const target = Tensor.from(Uint8Array.of(1, 1, 1, 0, 0, 0, 1, 0, 0, 0), [1, 1, 10]); // two components
- * const predicted = Tensor.from(Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 1), [1, 1, 10]); // of three voxels and one
+ * const target = Tensor.from(Uint8Array.of(1, 1, 1, 0, 0, 0, 1, 0, 0, 0), [1, 1, 10]); // two components, of three voxels and one
+ * const predicted = Tensor.from(Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 1), [1, 1, 10]); // two voxels of the first, and a false one
  * metrics.update(predicted, target);
  * metrics.perClass('regionDice')[1]; // (4/5 + 0) / 2: the second one's region has a false positive alone
  * metrics.perClass('lesionDice')[1]; // (4/5 + 0) / (2 + 1): two components of the target, and one false one

@@ -1,6 +1,7 @@
 // A call with linearLogits as two calls: the 1x1 convolution in plain float64, then the loss of its result. The loss of logits in
 // memory has tests of its own; here it is what linearLogits must agree with.
-import type { Loss, Tensor } from '../../lib/index.js';
+import { expect } from '@jest/globals';
+import { type Loss, linearLogits, type Tensor } from '../../lib/index.js';
 import { Random } from '../support/random.js';
 import { type DType, type FloatDType, numbers, type Typed, tensor } from '../support/tensors.js';
 
@@ -143,4 +144,59 @@ export function composed(loss: Loss, of: HeadCase, data: HeadData, options: obje
     }
   }
   return { value, features, weight: ofWeight, bias, logits };
+}
+
+export const parts = ['features', 'weight', 'bias'] as const;
+
+/** How far from float64 results may be, of the largest. */
+const tolerance: Record<FloatDType, number> = {
+  float64: 1e-12,
+  float32: 2e-5,
+  float16: 2e-3,
+  bfloat16: 2e-2,
+};
+
+export function expectNear(
+  got: ArrayLike<number>,
+  wanted: ArrayLike<number>,
+  share: number,
+  name: string,
+) {
+  expect(got.length).toBe(wanted.length);
+  let largest = 0;
+  for (let i = 0; i < wanted.length; i++)
+    largest = Math.max(largest, Math.abs(wanted[i] as number));
+  let worst = 0;
+  for (let i = 0; i < wanted.length; i++) {
+    const off = Math.abs((got[i] as number) - (wanted[i] as number));
+    if (!(off <= worst)) worst = off;
+  }
+  if (!(worst <= share * largest)) throw new Error(`${name}: ${worst} off, of ${largest}`);
+}
+
+export function expectLikeComposed(loss: Loss, of: HeadCase, options: object = {}) {
+  const data = makeData(of);
+  const wanted = composed(loss, of, data, options);
+  const weight = data.voxelWeight && { weight: data.voxelWeight };
+  const logits = linearLogits(data.features, data.weight, data.bias);
+  const got = loss.valueAndGrad(logits, data.target, { ...weight, ...options });
+  const dtype = of.dtype ?? 'float32';
+  expectNear(
+    got.value.data as Float64Array,
+    wanted.value.data as Float64Array,
+    dtype === 'float64' ? 1e-12 : 1e-5,
+    'value',
+  );
+  for (const part of parts) {
+    const grad = got.grad[part];
+    if (part === 'bias' && of.bias === false) {
+      expect(grad).toBeNull();
+      continue;
+    }
+    const like = part === 'features' ? data.features : part === 'weight' ? data.weight : data.bias;
+    expect([...(grad?.shape ?? [])]).toEqual(like?.shape);
+    const share = Math.max(tolerance[dtype], tolerance[of.weightDtype ?? dtype]);
+    expectNear(numbers(grad as never), wanted[part], share, part);
+  }
+  return { got, data, logits };
 }

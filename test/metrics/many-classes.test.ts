@@ -1,9 +1,11 @@
 // Many classes: what is counted takes memory for the pairs of classes that occur, and JavaScript's thread does none of the sums.
 import { describe, expect, test } from '@jest/globals';
 import { SegmentationMetrics } from '../../lib/index.js';
+import { callCount } from '../../lib/metrics/native-count.js';
+import { Decision, DTypeCode } from '../../lib/native/codes.js';
 import { native } from '../../lib/native/load.js';
 import { Random } from '../support/random.js';
-import { full, type Typed, tensor } from '../support/tensors.js';
+import { full, tensor } from '../support/tensors.js';
 
 const MB = 2 ** 20;
 
@@ -86,34 +88,33 @@ describe('updateAsync leaves nothing to do for the event loop', () => {
   });
 
   test('what the addon resolves to is nothing', async () => {
-    const counts = new native.Counts(2, C, false);
-    const call: [Typed, number] = [map, 5];
-    const settled = await counts.countAsync(
-      2,
-      0,
-      N,
-      C,
-      64,
-      false,
-      call[0].data,
-      call[1],
-      call[0].data,
-      call[1],
-      true,
-      undefined,
-      undefined,
-      0,
-      false,
-      false,
-      false,
-      undefined,
-      undefined,
-      0,
-      undefined,
-      undefined,
-      0,
-      undefined,
-    );
+    const counts = new native.Counts(Decision.labels, C, false);
+    const settled = await callCount(counts, 'countAsync', {
+      decision: Decision.labels,
+      threshold: 0,
+      samples: N,
+      classes: C,
+      voxels: 64,
+      channelsLast: false,
+      predictions: map.data,
+      predictionsType: DTypeCode.int32,
+      target: map.data,
+      targetType: DTypeCode.int32,
+      targetIsLabels: true,
+      ignoreIndex: undefined,
+      weight: undefined,
+      weightType: 0,
+      weightOfClasses: false,
+      mayBeOneHot: false,
+      bySample: false,
+      counts: undefined,
+      stream: undefined,
+      channels: 0,
+      headWeight: undefined,
+      headBias: undefined,
+      headType: 0,
+      names: undefined,
+    });
     expect(settled).toBeUndefined();
     expect(counts.read()).toBe(N);
   });
