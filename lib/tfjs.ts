@@ -5,7 +5,7 @@ import './common/disposable.js';
 import { cut, rangeError, sameShape, show, showShape, typeError } from './common/check.js';
 import { WarpDiceError } from './common/errors.js';
 import { linearLogits } from './head/linear-logits.js';
-import { Loss } from './losses/loss.js';
+import { adviceWithoutSums, Loss } from './losses/loss.js';
 import type { LossOptions } from './losses/options.js';
 import { makeArray } from './tensors/allocate.js';
 import { kindFor, type TypedArray } from './tensors/dtype.js';
@@ -274,7 +274,7 @@ function checkLossClass(LossClass: unknown): void {
     const advice =
       LossClass instanceof Loss
         ? 'pass the class, and its options as the third argument'
-        : undefined;
+        : adviceWithoutSums((LossClass as { prototype?: unknown } | null | undefined)?.prototype);
     throw typeError('a class of losses, such as DiceLoss,', 'LossClass', LossClass, advice);
   }
 }

@@ -70,7 +70,7 @@ export class Statistics {
     samples: number,
     signature: string,
   ) {
-    if (data === undefined) {
+    if (typeof signature !== 'string') {
       throw notByNew('Statistics', 'loss.statistics(predictions, target)', 'Statistics');
     }
     this.#data = data;

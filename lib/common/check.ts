@@ -200,6 +200,16 @@ export function checkNonNegative(value: unknown, name: string, fallback: number)
   return value;
 }
 
+/**
+ * A list of at most `most` values as an array without holes: a hole is undefined, which `map` would skip. Its length is compared
+ * before anything is copied. expected: 'an array of numbers'.
+ */
+export function checkList(value: unknown, name: string, expected: string, most: number): unknown[] {
+  if (!Array.isArray(value)) throw typeError(expected, name, value);
+  if (value.length > most) throw rangeError(`at most ${most} values`, name, value);
+  return Array.from(value);
+}
+
 /** One per class. No array of predictions in memory has more classes. */
 const maxNumbers = 2 ** 24;
 

@@ -1,6 +1,9 @@
 // Where voxels lie: the spatial axes of a shape, and the spacing along them.
 import { checkPositive, rangeError, showShape, typeError } from './check.js';
 
+/** Squared distances are computed: of these neither overflows, nor is it rounded to 0. */
+const [leastSpacing, mostSpacing] = [1e-100, 1e100];
+
 /** Two or three numbers above 0. */
 export function checkSpacing(value: unknown): readonly number[] {
   if (!Array.isArray(value)) {
@@ -10,9 +13,13 @@ export function checkSpacing(value: unknown): readonly number[] {
   if (value.length !== 2 && value.length !== 3) {
     throw rangeError('2 or 3 numbers, one per spatial axis,', 'spacing', value);
   }
-  return Object.freeze(
-    value.map((number, axis) => checkPositive(number ?? null, `spacing[${axis}]`, 1)),
-  );
+  return Object.freeze(Array.from(value, (number, axis) => checkOne(number, `spacing[${axis}]`)));
+}
+
+function checkOne(value: unknown, name: string): number {
+  const spacing = checkPositive(value ?? null, name, 1);
+  if (spacing >= leastSpacing && spacing <= mostSpacing) return spacing;
+  throw rangeError(`a number from ${leastSpacing} to ${mostSpacing}`, name, spacing);
 }
 
 /** The two or three spatial lengths of predictions. hasClasses: whether the shape has a class axis. */

@@ -40,7 +40,11 @@ const unzip = promisify(gunzip);
 
 /** @throws Error with the name of the file */
 export async function readNifti(file: string): Promise<NiftiImage> {
-  const stored = await readFile(file);
+  const stored = await readFile(file).catch((cause: Error) => {
+    throw new Error(`Expected a file that can be read for ${file} but received: ${cause.message}`, {
+      cause,
+    });
+  });
   const isZipped = stored[0] === 0x1f && stored[1] === 0x8b;
   const bytes = isZipped
     ? await unzip(stored).catch((cause: Error) => {

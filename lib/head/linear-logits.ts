@@ -39,7 +39,7 @@ export class LinearLogits {
   }
 
   private constructor(features: Tensor, weight: Tensor, bias: Tensor | undefined) {
-    if (features === undefined) {
+    if (weight === undefined) {
       throw notByNew('LinearLogits', 'linearLogits(features, weight, bias)', 'LinearLogits');
     }
     this.features = features;
@@ -59,9 +59,19 @@ export class LinearLogits {
     const x = toTensor(features, 'features', floats);
     const w = toTensor(weight, 'weight', floats);
     const b = bias === undefined ? undefined : toTensor(bias, 'bias', floats);
-    checkDevice(x, 'features');
-    checkDevice(w, 'weight');
-    if (b !== undefined) checkDevice(b, 'bias');
+    for (const [tensor, name] of [
+      [x, 'features'],
+      [w, 'weight'],
+      [b, 'bias'],
+    ] as const) {
+      if (tensor === undefined) continue;
+      checkDevice(tensor, name);
+      if (!floats.includes(tensor.dtype)) {
+        throw new TypeError(
+          `Expected dtype ${floats.join(', ')} for ${name} but received ${tensor.dtype}`,
+        );
+      }
+    }
     checkWeight(x, w);
     if (b !== undefined) checkBias(w, b);
     return new LinearLogits(x, w, b);

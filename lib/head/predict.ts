@@ -3,10 +3,10 @@ import type { InOrder, NativeMemory, NativePrediction } from '../../binding.js';
 import {
   checkInteger,
   checkKeys,
+  checkList,
   checkOneOf,
   none,
   rangeError,
-  typeError,
 } from '../common/check.js';
 import { checkLayout } from '../common/shared-options.js';
 import { Device } from '../devices/device.js';
@@ -45,6 +45,9 @@ interface Logits {
   shaped(channelsLast: boolean, name: string): { readonly shape: readonly number[] };
 }
 
+/** Classes whose probabilities are asked for; one may come several times. */
+const maxChosen = 65_536;
+
 const layoutKeys = ['layout', 'out'] as const;
 
 /** See {@link LinearLogits.argmax}. */
@@ -66,9 +69,9 @@ export function probabilities(
   options: ProbabilitiesOptions = none,
 ): Tensor {
   checkKeys(options, 'options', ['activation', ...layoutKeys]);
-  if (!Array.isArray(classes)) throw typeError('an array of classes', 'classes', classes);
-  if (classes.length === 0) throw rangeError('one or more classes', 'classes', classes);
-  const chosen = Int32Array.from(classes, (c, i) =>
+  const list = checkList(classes, 'classes', 'an array of classes', maxChosen);
+  if (list.length === 0) throw rangeError('one or more classes', 'classes', classes);
+  const chosen = Int32Array.from(list, (c, i) =>
     checkInteger(c, `classes[${i}]`, 0, logits.classes - 1),
   );
   const activation = checkOneOf(

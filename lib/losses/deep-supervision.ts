@@ -27,7 +27,7 @@ import type { LinearLogits, Predictions } from '../head/linear-logits.js';
 import { toTensor, toTensorOn } from '../tensors/argument.js';
 import { floatsOrBytes, labelsOrFloats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { Loss, valueAndGradOf } from './loss.js';
+import { adviceWithoutSums, Loss, valueAndGradOf } from './loss.js';
 import type {
   AnyOut,
   AnyScalesAndGradsOptions,
@@ -87,7 +87,8 @@ export class DeepSupervision {
    */
   constructor(loss: Loss, weights: readonly number[], options: DeepSupervisionOptions = none) {
     if (!(loss instanceof Loss)) {
-      const advice = typeof loss === 'function' ? 'make one, new DiceLoss()' : undefined;
+      const advice =
+        typeof loss === 'function' ? 'make one, new DiceLoss()' : adviceWithoutSums(loss);
       throw typeError('a loss', 'loss', loss, advice);
     }
     if (!Loss.isWhole(loss)) {

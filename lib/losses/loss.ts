@@ -44,6 +44,12 @@ const gradientOf = (predictions: Predictions) =>
     ? operations.linearGradient
     : operations.gradient) as GradOperation<Tensor | LinearGrad>;
 
+/** What to do where a loss of sums is needed, for a value (or the prototype of a class) that is a loss of another kind. */
+export const adviceWithoutSums = (value: unknown): string | undefined =>
+  typeof value === 'object' && value !== null && 'valueAndGrad' in value && !('statistics' in value)
+    ? 'call its own valueAndGrad(), as it is no function of sums'
+    : undefined;
+
 /**
  * The methods that all losses share. A loss is computed in three steps: the statistics, the value from the statistics, and
  * the gradient from the statistics. Each step is a method; {@link Loss.value} and {@link Loss.valueAndGrad} do several at once.

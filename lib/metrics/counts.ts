@@ -13,18 +13,20 @@ export interface ClassCounts {
   readonly tn: number;
 }
 
-/** cells: [C, 4], TN, FP, FN, TP of each class. */
-export function toClassCounts(cells: Float64Array, classes: number): ClassCounts[] {
-  return Array.from({ length: classes }, (_, c) => {
-    const [tn, fp, fn, tp] = cells.subarray(4 * c, 4 * c + 4) as unknown as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    return { tp, fp, fn, tn };
-  });
+/** cells: [rows, 4], TN, FP, FN, TP of each row. */
+export function countsAt(cells: Float64Array, row: number): ClassCounts {
+  const [tn, fp, fn, tp] = [0, 1, 2, 3].map((i) => cells[4 * row + i]) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { tp, fp, fn, tn };
 }
+
+/** cells: [C, 4]. */
+export const toClassCounts = (cells: Float64Array, classes: number): ClassCounts[] =>
+  Array.from({ length: classes }, (_, c) => countsAt(cells, c));
 
 export function checkCounts(counts: unknown, name: string, length: number): Float64Array {
   if (!Array.isArray(counts)) throw typeError('an array of counts', name, counts);

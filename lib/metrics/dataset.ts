@@ -1,6 +1,7 @@
 // What the metrics of a data set share, whatever they measure.
-import { checkKeys, rangeError, typeError } from '../common/check.js';
+import { checkKeys, cut, rangeError, typeError } from '../common/check.js';
 import { makeArray } from '../tensors/allocate.js';
+import { kindOf, lengthOf } from '../tensors/typed-array.js';
 import { mean } from './scores.js';
 
 /** The caller's array of that length, or a new one. */
@@ -8,8 +9,8 @@ export function roomFor(options: { out?: Float64Array }, length: number): Float6
   checkKeys(options, 'options', ['out']);
   const { out } = options;
   if (out === undefined) return makeArray('float64', length) as Float64Array;
-  if (!(out instanceof Float64Array)) throw typeError('a Float64Array', 'out', out);
-  if (out.length !== length) throw rangeError(`${length} elements`, 'out', out);
+  if (kindOf(out) !== 'Float64Array') throw typeError('a Float64Array', 'out', out);
+  if (lengthOf(out) !== length) throw rangeError(`${length} elements`, 'out', out);
   return out;
 }
 
@@ -30,7 +31,9 @@ export function checkOther(
 export function checkSameOptions(own: object, ofOther: object): void {
   const [mine, theirs] = [JSON.stringify(own), JSON.stringify(ofOther)];
   if (mine === theirs) return;
-  throw new RangeError(`Expected metrics of ${mine} for other but received those of ${theirs}`);
+  throw new RangeError(
+    `Expected metrics of ${cut(mine)} for other but received those of ${cut(theirs)}`,
+  );
 }
 
 /** Writes the mean of each column of scores, [rows, columns], over the rows where it is a number. */

@@ -4,6 +4,7 @@ import {
   checkFlag,
   checkInteger,
   checkKeys,
+  checkList,
   checkOneOf,
   rangeError,
   typeError,
@@ -18,6 +19,9 @@ import { Decision, namesOf } from '../native/codes.js';
 import { checkClassNames, checkRegions, type Regions } from './regions.js';
 
 const decisions = namesOf(Decision);
+/** The addon has the same limit. */
+const maxThresholds = 65_536;
+
 const aggregates = ['global', 'samples'] as const;
 
 /** The options of {@link SegmentationMetrics}. */
@@ -148,10 +152,11 @@ function checkThreshold(threshold: unknown, decision: string): void {
     checkOneThreshold(threshold, 'threshold');
     return;
   }
-  if (threshold.length === 0 || new Set(threshold).size !== threshold.length) {
+  const list = checkList(threshold, 'threshold', 'a list of numbers', maxThresholds);
+  if (list.length === 0 || new Set(list).size !== list.length) {
     throw rangeError('different numbers, one or more,', 'threshold', threshold);
   }
-  for (const [i, one] of [...threshold].entries()) checkOneThreshold(one, `threshold[${i}]`);
+  for (const [i, one] of list.entries()) checkOneThreshold(one, `threshold[${i}]`);
 }
 
 function checkOneThreshold(threshold: unknown, name: string): void {

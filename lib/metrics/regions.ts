@@ -1,5 +1,12 @@
 // Regions, the unions of classes that are scored in place of single classes, and the names in tables.
-import { cannotCombine, checkInteger, rangeError, typeError } from '../common/check.js';
+import {
+  cannotCombine,
+  checkInteger,
+  checkList,
+  cut,
+  rangeError,
+  typeError,
+} from '../common/check.js';
 
 /** The classes of each region, by its name. */
 export type Regions = Readonly<Record<string, readonly number[]>>;
@@ -37,19 +44,17 @@ export function checkRegions(value: unknown, classes: number, decision: string):
   }
   const lists = names.map((name) => [
     checkName(name, 'the name of a region'),
-    checkMembers((value as Record<string, unknown>)[name], `regions['${name}']`, classes),
+    checkMembers((value as Record<string, unknown>)[name], `regions['${cut(name)}']`, classes),
   ]);
   return Object.freeze(Object.fromEntries(lists) as Record<string, readonly number[]>);
 }
 
 function checkMembers(value: unknown, name: string, classes: number): readonly number[] {
-  if (!Array.isArray(value)) throw typeError('an array of classes', name, value);
-  if (value.length === 0 || new Set(value).size !== value.length) {
+  const list = checkList(value, name, 'an array of classes', classes);
+  if (list.length === 0 || new Set(list).size !== list.length) {
     throw rangeError('one or more classes, each once,', name, value);
   }
-  return Object.freeze(
-    Array.from(value, (c, i) => checkInteger(c, `${name}[${i}]`, 0, classes - 1)),
-  );
+  return Object.freeze(list.map((c, i) => checkInteger(c, `${name}[${i}]`, 0, classes - 1)));
 }
 
 /** classes: how many names there must be, all different. */

@@ -7,7 +7,7 @@ import {
   rangeError,
 } from '../common/check.js';
 import { checkJsonSize } from '../common/json.js';
-import { guard } from '../common/own.js';
+import { guard, notByNew } from '../common/own.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { checkOther, checkSameOptions, roomFor, writeMeans } from './dataset.js';
@@ -61,6 +61,11 @@ export abstract class SampleMetrics<Name extends string, Options extends SampleO
 
   /** @internal */
   constructor(options: Options, measured: Measured<Name, Options>) {
+    if (
+      typeof (measured as unknown as Measured<Name, Options> | undefined)?.native !== 'function'
+    ) {
+      throw notByNew('metrics', 'new SurfaceMetrics(options)', 'SampleMetrics');
+    }
     this.#options = options;
     this.#measured = measured;
     this.#measurer = new BatchMeasurer(options, measured.native(options), measured.numbersPerRow);
@@ -226,9 +231,12 @@ export abstract class SampleMetrics<Name extends string, Options extends SampleO
   }
 
   #expectNew(names: readonly string[]): void {
-    const given = names.filter((name) => name !== '');
-    const known = given.find((name, i) => this.#names.has(name) || given.indexOf(name) !== i);
-    if (known !== undefined) throw rangeError('a new name', 'sample', known);
+    const before = new Set<string>();
+    for (const name of names) {
+      if (name === '') continue;
+      if (this.#names.has(name) || before.has(name)) throw rangeError('a new name', 'sample', name);
+      before.add(name);
+    }
   }
 
   get #numbersPerSample(): number {

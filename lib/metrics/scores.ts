@@ -42,7 +42,7 @@ const formulas: Record<ScoreName, (counts: ClassCounts) => number> = {
   accuracy: ({ tp, fp, fn, tn }) => ratio(tp + tn, tp + fp + fn + tn),
 };
 
-export const scoreNames = Object.keys(formulas) as readonly ScoreName[];
+export const scoreNames = Object.freeze(Object.keys(formulas)) as readonly ScoreName[];
 
 /** Scores with TN in the numerator: they have a meaning for an absent class too. */
 const definedForAbsent: readonly ScoreName[] = ['specificity', 'accuracy'];

@@ -17,7 +17,7 @@ import { callNative } from '../native/translate-error.js';
 import { makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { BatchCounter, type CountOptions } from './count-batch.js';
-import { type ClassCounts, checkCounts, toClassCounts } from './counts.js';
+import { type ClassCounts, checkCounts, countsAt, toClassCounts } from './counts.js';
 import { checkOther, checkSameOptions, roomFor, writeMeans } from './dataset.js';
 import {
   type MetricsOptions,
@@ -182,7 +182,10 @@ export class SegmentationMetrics {
     if (aggregate === 'global') {
       throw needs('perSample()', "aggregate 'samples'");
     }
-    return Float64Array.from(this.#sampleCounts().flat(), (counts) => score(name, counts, absent));
+    const { perSample } = this.#read();
+    return float64s(perSample.length / 4).map((_, row) =>
+      score(name, countsAt(perSample, row), absent),
+    );
   }
 
   /**
@@ -197,10 +200,15 @@ export class SegmentationMetrics {
     const { absent, aggregate, background } = this.#options;
     const counted = (sample: readonly ClassCounts[]) => (background ? sample : sample.slice(1));
     if (aggregate === 'global') return average(name, counted(this.counts()), absent, average_);
-    const samples = this.#sampleCounts().map(counted);
-    if (average_ === 'macro')
-      return mean(samples.flat().map((counts) => score(name, counts, absent)));
-    return mean(samples.map((sample) => average(name, sample, absent, average_)));
+    if (average_ === 'macro') {
+      const scored = this.#scored;
+      return mean(this.perSample(name).filter((_, row) => background || row % scored !== 0));
+    }
+    const { samples, perSample } = this.#read();
+    const size = this.#scored * 4;
+    const sample = (n: number) =>
+      counted(toClassCounts(perSample.subarray(n * size, (n + 1) * size), this.#scored));
+    return mean(float64s(samples).map((_, n) => average(name, sample(n), absent, average_)));
   }
 
   /** Returns TP, FP, FN and TN of every class or region over all samples. */
@@ -345,15 +353,6 @@ export class SegmentationMetrics {
   /** How many classes or regions have counts; for a list of thresholds those of each. */
   get #scored(): number {
     return scoredCount(this.#options) * (thresholdList(this.#options)?.length ?? 1);
-  }
-
-  /** [samples][C], for aggregate 'samples'. */
-  #sampleCounts(): ClassCounts[][] {
-    const { samples, perSample } = this.#read();
-    const size = this.#scored * 4;
-    return Array.from({ length: samples }, (_, n) =>
-      toClassCounts(perSample.subarray(n * size, (n + 1) * size), this.#scored),
-    );
   }
 
   #expectOneThreshold(method: string): void {

@@ -103,6 +103,6 @@ function checkTolerance(value: unknown, classes: number): number | readonly numb
     throw rangeError(`${classes} numbers, one per class or region,`, 'tolerance', value);
   }
   return Object.freeze(
-    value.map((number, c) => checkNonNegative(number ?? null, `tolerance[${c}]`, 0)),
+    Array.from(value, (number, c) => checkNonNegative(number ?? null, `tolerance[${c}]`, 0)),
   );
 }

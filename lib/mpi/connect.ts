@@ -3,7 +3,7 @@ import { WarpDiceError } from '../common/errors.js';
 import { callNative, translate } from '../native/translate-error.js';
 import { openLibrary } from './find-library.js';
 import { launchedRanks } from './launcher.js';
-import { type Library, nativeMpi } from './native.js';
+import { type Library, made, nativeMpi } from './native.js';
 import { warnOfThreads } from './threads-advice.js';
 import { World } from './world.js';
 
@@ -47,7 +47,13 @@ export async function connect(options: ConnectOptions = none): Promise<World> {
   const library = openLibrary(options.library);
   await started(timeout);
   await callNative(() => nativeMpi().connect(channel, `connect to channel ${channel}`, timeout));
-  const world = new World(nativeMpi().communicatorOf(channel), timeout, library, channel === 0);
+  const world = new World(
+    made,
+    nativeMpi().communicatorOf(channel),
+    timeout,
+    library,
+    channel === 0,
+  );
   expectAllRanks(world.size, library);
   warnOfThreads();
   return world;

@@ -1,6 +1,7 @@
 // Finds the MPI library: a path that the caller gives, the launcher's own, then the known names.
 import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
+import { cut } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { callNative } from '../native/translate-error.js';
 import { launchedRanks, launcherFolders } from './launcher.js';
@@ -60,6 +61,6 @@ function openGiven(given: string): Library {
   if (same) return opened;
   throw new WarpDiceError(
     'ERR_MPI',
-    `Expected one MPI library in a process but it uses ${opened.path} and received ${given} for library`,
+    `Expected one MPI library in a process but it uses ${opened.path} and received ${cut(given)} for library`,
   );
 }

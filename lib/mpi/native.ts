@@ -15,6 +15,9 @@ export const Element = {
   byte: 5,
 } as const;
 
+/** Only this package has it, so that nobody else makes a World. */
+export const made = Symbol('made by connect()');
+
 /** The MPI library that a process uses. */
 export interface Library {
   /** Its file. */

@@ -7,7 +7,7 @@ import { copyArray, makeArray } from '../tensors/allocate.js';
 import type { TensorLike } from '../tensors/tensor.js';
 import { type Float16Like, kindOf, lengthOf, type TypedArray } from '../tensors/typed-array.js';
 import { checkNumbers, type Numbers } from './arrays.js';
-import { Element, Kind, type Library, nativeMpi } from './native.js';
+import { Element, Kind, type Library, made, nativeMpi } from './native.js';
 
 /** The largest colour, key and the like that MPI takes. */
 const largest = 2 ** 31 - 1;
@@ -69,13 +69,14 @@ export class World {
 
   /** splits: whether it can be split. @internal */
   constructor(
+    maker: typeof made,
     communicator: number,
     timeout: number,
     library: Library,
     splits: boolean,
     isPart = false,
   ) {
-    if (library === undefined) throw notByNew('a World', 'connect()', 'World');
+    if (maker !== made) throw notByNew('a World', 'connect()', 'World');
     [this.rank, this.size] = nativeMpi().place(communicator);
     this.library = library;
     this.#communicator = communicator;
@@ -92,6 +93,7 @@ export class World {
       const array = copyArray(own.data);
       return merged(own, array, this.#callSync(sumOf(own, array)));
     };
+    Object.freeze(this);
   }
 
   /**
@@ -191,7 +193,7 @@ export class World {
     const second = checkInteger(key, 'key', 0, largest);
     if (!this.#splits) throw new TypeError('split needs a world of channel 0');
     const part = await this.#call({ kind: Kind.split, name: 'split', first, second });
-    return new World(part, this.#timeout, this.library, true, true);
+    return new World(made, part, this.#timeout, this.library, true, true);
   }
 
   /**

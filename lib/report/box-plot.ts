@@ -30,7 +30,7 @@ const line = (x1: number, y1: number, x2: number, y2: number, name: string) =>
 
 export function boxPlot(panels: readonly Panel[]): string {
   const names = panels.flatMap(({ boxes }) => boxes.map(({ name }) => name));
-  const longest = Math.max(0, ...names.map(({ length }) => length));
+  const longest = names.reduce((most, { length }) => Math.max(most, length), 0);
   const left = Math.min(24 + letter * longest, width / 2);
   let bottom = 8;
   const parts = panels.flatMap((panel) => {
@@ -45,7 +45,7 @@ export function boxPlot(panels: readonly Panel[]): string {
 function drawPanel({ title, boxes }: Panel, left: number, top: number): string[] {
   const finite = boxes.flatMap(({ values }) => values.filter(Number.isFinite));
   // Scores from 0 to 1 have one axis, so that pictures can be compared.
-  const most = Math.max(1, ...finite);
+  const most = finite.reduce((a, b) => Math.max(a, b), 1);
   const step = roundStep(most / 5);
   const end = Math.ceil(most / step - 1e-9) * step;
   const place = (value: number) => left + (Math.min(value, end) / end) * (width - right - left);
@@ -78,7 +78,8 @@ function drawBox(values: readonly number[], y: number, place: (x: number) => num
   const isNear = (value: number) =>
     value === median || (value >= q1 - reach && value <= q3 + reach);
   const near = values.filter(isNear);
-  const [from, to] = [Math.min(q1, ...near), Math.max(q3, ...near)].map(place) as [number, number];
+  const from = place(near.reduce((a, b) => Math.min(a, b), q1));
+  const to = place(near.reduce((a, b) => Math.max(a, b), q3));
   const far = values.filter((value) => !Number.isNaN(value) && !isNear(value));
   const [a, b] = [place(q1), place(q3)];
   return [

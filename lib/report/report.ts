@@ -1,4 +1,5 @@
-import { checkKeys, none, rangeError, typeError } from '../common/check.js';
+import { checkFlag, checkKeys, checkList, none, rangeError, typeError } from '../common/check.js';
+import { checkJsonSize } from '../common/json.js';
 import { guard } from '../common/own.js';
 import type { ComponentMetrics } from '../metrics/component-metrics.js';
 import type { ComponentScoreName } from '../metrics/component-scores.js';
@@ -45,6 +46,9 @@ interface Column {
   readonly perSample: readonly (readonly number[])[] | undefined;
 }
 
+/** More than there are kinds of metrics. */
+const maxMetrics = 16;
+
 const preferred = [
   'dice',
   'iou',
@@ -86,12 +90,14 @@ export function report(
   options: ReportOptions = none,
 ): Report {
   checkKeys(options, 'options', ['scores']);
-  const all = Array.isArray(metrics) ? (metrics as readonly Metrics[]) : [metrics as Metrics];
-  const [first, ...others] = all;
+  const all = (
+    Array.isArray(metrics) ? checkList(metrics, 'metrics', 'an array', maxMetrics) : [metrics]
+  ) as Metrics[];
   for (const one of all) {
     if (one instanceof SegmentationMetrics || one instanceof SampleMetrics) continue;
     throw typeError('SegmentationMetrics, SurfaceMetrics or ComponentMetrics', 'metrics', one);
   }
+  const [first, ...others] = all;
   if (first === undefined) throw rangeError('one or more', 'metrics', metrics);
   for (const other of others) expectSame(first, other);
   return new Report(first, columnsOf(all, options.scores));
@@ -118,12 +124,13 @@ const keepsSamples = (metrics: Metrics): boolean =>
 function columnsOf(all: readonly Metrics[], scores: unknown): Column[] {
   const known = all.flatMap(({ scoreNames }) => scoreNames as readonly string[]);
   const wanted = scores ?? preferred.filter((name) => known.includes(name));
-  if (!Array.isArray(wanted)) throw typeError('an array of scores', 'scores', wanted);
-  return wanted.map((name, i) => {
-    if (!known.includes(name)) {
+  return checkList(wanted, 'scores', 'an array of scores', known.length).map((name, i) => {
+    if (!(known as readonly unknown[]).includes(name)) {
       throw rangeError(`one of ${known.map((one) => `'${one}'`).join(', ')}`, `scores[${i}]`, name);
     }
-    const metrics = all.find(({ scoreNames }) => (scoreNames as readonly string[]).includes(name));
+    const metrics = all.find(({ scoreNames }) =>
+      (scoreNames as readonly string[]).includes(name as string),
+    );
     return columnOf(metrics as SegmentationMetrics, name as ScoreName);
   });
 }
@@ -171,7 +178,8 @@ export class Report {
    */
   toString(options: { samples?: boolean } = none): string {
     checkKeys(options, 'options', ['samples']);
-    const rows = this.#rows().filter(({ isSample }) => !isSample || options.samples !== false);
+    const all = checkFlag(options.samples, 'samples', true);
+    const rows = this.#rows().filter(({ isSample }) => !isSample || all);
     let before = '';
     const cells = rows.map(({ sample, label, numbers }) => {
       const shown = sample === before ? '' : sample;
@@ -244,6 +252,8 @@ export class Report {
 
   #rows(): { sample: string; label: string; numbers: number[]; isSample: boolean }[] {
     const columns = this.#columns;
+    const count = (this.#samples.length + 3) * this.#classes.length * columns.length;
+    checkJsonSize(count, 'the scores in a report', 'read them with perSample()');
     const block = (sample: string, isSample: boolean, of: (column: Column, c: number) => number) =>
       this.#classes.map((label, c) => ({
         sample,

@@ -43,6 +43,9 @@ const objects = {
   DeepSupervision: new DeepSupervision(loss, [1]),
   SegmentationMetrics: new SegmentationMetrics({ classes: 3 }),
   SurfaceMetrics: new SurfaceMetrics({ classes: 3 }),
+  ComponentMetrics: new library.ComponentMetrics({ classes: 3 }),
+  LovaszLoss: new library.LovaszLoss(),
+  LinearLogits: library.linearLogits(full([1, 2, 4], 0.5), full([3, 2], 1)),
   Device: Device.cpu,
 };
 
@@ -67,7 +70,7 @@ describe.each(Object.entries(objects))('%s', (_, whole) => {
         const member = (make() as Record<PropertyKey, unknown>)[key];
         return typeof member === 'function' ? member.call(make(), x, y) : member;
       });
-      expect(message).toMatch(/^Expected (a |Statistics|Segm|Surf).* for the object of /);
+      expect(message).toMatch(/^Expected (a |Statistics|Segm|Surf|Linear).* for the object of /);
       expect(message).not.toMatch(ofEngine);
     }
   });

@@ -53,7 +53,7 @@ export abstract class DirectLoss {
 
   /** @internal */
   protected constructor(resolved: ResolvedOptions, spatial?: Spatial) {
-    if (resolved === undefined) {
+    if (new.target === DirectLoss) {
       throw notByNew('a loss', 'new LovaszLoss(options), or of another loss,', new.target.name);
     }
     const statistics = new LossStatistics(resolved);
