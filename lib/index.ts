@@ -40,6 +40,7 @@ export {
 export { HausdorffLoss, type HausdorffOptions } from './losses/direct/hausdorff.js';
 export { LovaszLoss, type LovaszOptions } from './losses/direct/lovasz.js';
 export { SoftClDiceLoss, type SoftClDiceOptions } from './losses/direct/soft-cldice.js';
+export { TopKCrossEntropyLoss, type TopKOptions } from './losses/direct/top-k.js';
 export { FocalLoss } from './losses/focal.js';
 export { GeneralizedDiceLoss } from './losses/generalized-dice.js';
 export { GeneralizedWassersteinDiceLoss } from './losses/generalized-wasserstein-dice.js';

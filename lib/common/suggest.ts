@@ -26,6 +26,7 @@ export const foreignNames: Readonly<Record<string, readonly string[] | string>> 
   alpha: 'TverskyLoss has it, and focal: { alpha }; to weigh the classes use classWeights',
   beta: 'TverskyLoss has it',
   average: 'MatthewsLoss has it',
+  k: 'TopKCrossEntropyLoss has it',
   lambda: 'UnifiedFocalLoss has it',
   delta: 'UnifiedFocalLoss has it',
   weighting: 'GeneralizedDiceLoss and GeneralizedWassersteinDiceLoss have it',

@@ -34,9 +34,10 @@ export const DirectKind = {
   none: 0,
   lovasz: 1,
   'lovasz-hinge': 2,
-  boundary: 3,
-  hausdorff: 4,
-  cldice: 5,
+  'top-k': 3,
+  boundary: 4,
+  hausdorff: 5,
+  cldice: 6,
 } as const;
 export const Reduction = { none: 0, mean: 1, sum: 2 } as const;
 export const Activation = { none: 0, sigmoid: 1, softmax: 2 } as const;

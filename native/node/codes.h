@@ -34,6 +34,7 @@ constexpr Code<LossKind> kLossKindCodes[] = {{"dice", LossKind::dice},
 constexpr Code<cpu::direct::Kind> kDirectKindCodes[] = {{"none", cpu::direct::Kind::none},
                                                         {"lovasz", cpu::direct::Kind::lovasz},
                                                         {"lovasz-hinge", cpu::direct::Kind::lovasz_hinge},
+                                                        {"top-k", cpu::direct::Kind::top_k},
                                                         {"boundary", cpu::direct::Kind::boundary},
                                                         {"hausdorff", cpu::direct::Kind::hausdorff},
                                                         {"cldice", cpu::direct::Kind::cldice}};

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 import torchmetrics.segmentation
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from nnunetv2.training.loss.robust_ce_loss import TopKLoss
 from nnunetv2.utilities.helpers import softmax_helper_dim1
 from segmentation_models_pytorch.metrics import get_stats, iou_score
 from torchvision.ops import sigmoid_focal_loss
@@ -163,6 +164,13 @@ def nnunet_region_loss_divides_by_the_voxels(p):
     loss = DC_and_BCE_loss({'reduction': 'none'}, {}, use_ignore_label=True, weight_dice=0)
     bce = F.binary_cross_entropy_with_logits(p.logits, p.onehot, reduction='none') * mask
     assert close(loss(p.logits, target), bce.sum() / mask.sum(), 1e-7)
+
+
+def nnunet_top_k_counts_ignored_voxels(p):
+    labels = p.labels.clone()
+    labels[:, :, 1:] = 255
+    each = F.cross_entropy(p.logits, labels[:, 0], ignore_index=255, reduction='none')
+    assert close(TopKLoss(k=100, ignore_index=255)(p.logits, labels), each.sum() / labels.numel())
 
 
 def smp_tversky_gradient_is_nan_at_a_perfect_match(p):

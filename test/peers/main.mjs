@@ -77,6 +77,21 @@ const oursDirect = spawnSync('npx', ['jest', 'test/losses/lovasz.test.ts'], {
   env: { ...process.env, WARPDICE_PEERS_DIRECT: direct },
 });
 
+// The largest cross-entropies, by test/losses/top-k.test.ts.
+const largest = path.join(folder, 'top_k.json');
+const largestCases = [options.random ? '300' : '12', surfaceSeed, largest];
+const found = spawnSync(
+  python,
+  ['-W', 'ignore', path.join(here, 'top_k.py'), ...largestCases],
+  inherit,
+);
+if (found.status !== 0) process.exit(1);
+if (options.record) copyFileSync(largest, path.join(here, 'top_k.json'));
+const oursLargest = spawnSync('npx', ['jest', 'test/losses/top-k.test.ts'], {
+  ...inherit,
+  env: { ...process.env, WARPDICE_PEERS_TOP_K: largest },
+});
+
 // Losses that know where voxels lie, by their suites.
 const spatial = path.join(folder, 'spatial.json');
 const spatialCases = [options.random ? '200' : '14', surfaceSeed, spatial];
@@ -102,7 +117,8 @@ const command = [path.join(here, 'random_cases.py'), options.cases, seed, file];
 const solved = spawnSync(python, command, inherit);
 const wrong = solved.status === 0 ? compare(JSON.parse(readFileSync(file, 'utf8'))) : 1;
 process.exit(
-  [ours, oursMeasured, oursDirect, oursSpatial].every(({ status }) => status === 0) && wrong === 0
+  [ours, oursMeasured, oursDirect, oursLargest, oursSpatial].every(({ status }) => status === 0) &&
+    wrong === 0
     ? 0
     : 1,
 );

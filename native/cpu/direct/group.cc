@@ -84,6 +84,15 @@ void Group::activate(const Block& block) {
   }
 }
 
+void Group::read_logits(const Block& block, int64_t c, double* to) const {
+  read_values(call_.in.predictions, index(block, c), stride(), block.count, to);
+}
+
+void Group::write(const Block& block, int64_t c, const double* slopes) const {
+  const auto put = call_.grad.dtype == DType::float64 ? store<double> : store<float>;
+  put(call_.grad, index(block, c), stride(), block.count, slopes);
+}
+
 void Group::read_target(const Block& block, int64_t c, int8_t* to) const {
   const Inputs& in = call_.in;
   double values[kBlockVoxels];
@@ -135,8 +144,7 @@ void Group::write_gradient(const double* factors) const {
         if (call_.in.activation == Activation::softmax) dz[k] = own * (dp - shared[k]);
         else dz[k] = call_.in.activation == Activation::sigmoid ? dp * own * (1 - own) : dp;
       }
-      const auto write = call_.grad.dtype == DType::float64 ? store<double> : store<float>;
-      write(call_.grad, index(b, c), stride(), b.count, dz);
+      write(b, c, dz);
     }
   });
 }

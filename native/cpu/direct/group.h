@@ -41,6 +41,10 @@ class Group {
   LabelFault read(bool probabilities);
   /// What was read of class c, by the voxels of the group.
   const double* predictions(int64_t c) const { return predictions_.get() + c * voxels(); }
+  /// Reads class c of the predictions as they are.
+  void read_logits(const Block& block, int64_t c, double* to) const;
+  /// Writes class c of the gradient.
+  void write(const Block& block, int64_t c, const double* slopes) const;
   /// Writes for each voxel of the block 1: of class c, 0: of another, -1: ignored.
   void read_target(const Block& block, int64_t c, int8_t* to) const;
   ClassMask mask(int64_t c) const;

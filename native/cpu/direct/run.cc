@@ -8,6 +8,7 @@
 #include "cpu/direct/cldice.h"
 #include "cpu/direct/hausdorff.h"
 #include "cpu/direct/lovasz.h"
+#include "cpu/direct/top_k.h"
 #include "cpu/engine.h"
 #include "cpu/pool.h"
 
@@ -75,6 +76,22 @@ double reduce(const Call& call, int64_t g, const std::vector<ClassLoss>& losses,
   return value;
 }
 
+/// A group has one loss; options.alpha is the percentage.
+void run_top_k(const Call& call, int64_t samples) {
+  const bool is_one = call.options.reduction != Reduction::none;
+  const double share = call.options.reduction == Reduction::mean ? 1 / static_cast<double>(call.groups()) : 1;
+  double value = 0;
+  for (int64_t g = 0; g < call.groups(); g++) {
+    Group group(call, g * samples, samples);
+    const double upstream = call.upstream ? call.upstream[g] : 1;
+    double* per_class = call.per_class ? call.per_class + g * call.in.classes : nullptr;
+    const double own = top_k(call, group, share * call.scale * (is_one ? 1 : upstream), per_class);
+    value += share * own;
+    if (!is_one) call.value[g] = own;
+  }
+  if (is_one) call.value[0] = value;
+}
+
 }  // namespace
 
 LabelFault run(const Call& call, const Setup& setup) {
@@ -83,6 +100,10 @@ LabelFault run(const Call& call, const Setup& setup) {
   if (faults.count > 0) return faults;
   const auto C = static_cast<size_t>(in.classes);
   const int64_t samples = call.options.pooled ? in.samples : 1;
+  if (setup.kind == Kind::top_k) {
+    run_top_k(call, samples);
+    return {};
+  }
   const bool probabilities = setup.kind != Kind::lovasz_hinge && in.activation == Activation::none;
   const bool differentiates = call.steps & kGradient, is_one = call.options.reduction != Reduction::none;
   std::vector<double> factors(static_cast<size_t>(call.groups()) * C);

@@ -10,6 +10,7 @@ enum class Kind : uint8_t {
   none,          // a loss of sums
   lovasz,        // of probabilities
   lovasz_hinge,  // of logits
+  top_k,         // the largest cross-entropies
   boundary,      // this one and those that follow know where a voxel lies
   hausdorff,
   cldice,
