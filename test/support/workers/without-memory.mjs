@@ -16,8 +16,16 @@ const x = {
   shape: [N, C, S],
 };
 const y = { data: Uint8Array.from({ length: N * S }, (_, i) => i % C), shape: [N, S] };
+const small = { activation: 'sigmoid' }; // few voxels: some of these losses allocate per row
+const image = { data: x.data.slice(0, 16), shape: [1, 1, 4, 4] };
+const threshold = { classes: 1, decision: 'threshold', threshold: 0 };
+const mask = { data: Uint8Array.from({ length: 16 }, (_, i) => (i * i) % 2), shape: [1, 4, 4] };
 const soft = { data: new Float32Array(N * C * S).fill(1 / C), shape: [N, C, S] };
 const weight = { data: new Float32Array(N * S).fill(0.5), shape: [N, S] };
+const linear = lib.linearLogits(
+  { data: new Float32Array(N * 2 * S).fill(0.1), shape: [N, 2, S] },
+  { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [C, 2] },
+);
 const half = { data: new Float32Array((N * C * S) / 2).fill(0.3), shape: [N, C, S / 2] };
 const wrong = { data: new Uint8Array(N * S).fill(99), shape: [N, S] };
 const options = { activation: 'softmax', crossEntropy: {}, focal: {}, classWeights: [1, 2, 3] };
@@ -87,6 +95,31 @@ const styles = {
     ),
   pooled: () =>
     numbers(new DiceLoss({ ...options, batch: true, reduction: 'sum' }).valueAndGrad(x, y).grad),
+  lovasz: () => numbers(new lib.LovaszLoss(small).valueAndGrad(image, mask).grad),
+  boundary: () => numbers(new lib.BoundaryLoss(small).plan(image, mask).execute().grad),
+  'hausdorff, async': async () =>
+    numbers((await new lib.HausdorffLoss(small).valueAndGradAsync(image, mask)).grad),
+  clDice: () =>
+    numbers(new lib.SoftClDiceLoss({ ...small, iterations: 1 }).valueAndGrad(image, mask).grad),
+  'clDice, async': async () =>
+    numbers(
+      (await new lib.SoftClDiceLoss({ ...small, iterations: 1 }).valueAsync(image, mask)).value,
+    ),
+  surfaces: () =>
+    Array.from(new lib.SurfaceMetrics(threshold).update(image, mask).perClass('hausdorff')),
+  'surfaces, async': async () =>
+    Array.from(
+      (await new lib.SurfaceMetrics(threshold).updateAsync(image, mask)).perClass('hausdorff'),
+    ),
+  components: () =>
+    Array.from(new lib.ComponentMetrics(threshold).update(image, mask).perClass('regionDice')),
+  linearLogits: () => numbers(loss.valueAndGrad(linear, y).grad.features),
+  'linearLogits, async': async () => numbers((await loss.valueAndGradAsync(linear, y)).grad.weight),
+  'linearLogits, plan': () => numbers(loss.plan(linear, y).execute().grad.weight),
+  'linearLogits, metrics': () =>
+    Array.from(new SegmentationMetrics({ classes: C }).update(linear, y).perClass('dice')),
+  argmax: () => numbers(linear.argmax()),
+  probabilities: () => numbers(linear.probabilities([0, 2])),
   allReduce: () =>
     numbers(new DiceLoss({ ...options, allReduce: (own) => own }).valueAndGrad(x, y).grad),
   'allReduce, async': async () =>
