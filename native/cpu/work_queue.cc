@@ -12,9 +12,9 @@ namespace {
 
 /// Of works at the same time. A large one keeps the whole pool busy; small ones are mostly the overhead of one thread,
 /// of which several can have their share at once.
-constexpr int kMostUnderWay = 4;
+constexpr int kMaxUnderWay = 4;
 
-int most_under_way() { return std::min(kMostUnderWay, Pool::instance().threads()); }
+int most_under_way() { return std::min(kMaxUnderWay, Pool::instance().threads()); }
 
 }  // namespace
 

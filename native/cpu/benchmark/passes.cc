@@ -74,15 +74,15 @@ struct Nothing {
 };
 
 double plain_sums(const float* p, const uint8_t* labels, const float* t, int64_t C, int64_t S, bool checks) {
-  constexpr int64_t kMostClasses = 8, kBlock = 16 * kStep<float>;
-  Totals totals[kMostClasses] = {};
+  constexpr int64_t kMaxClasses = 8, kBlock = 16 * kStep<float>;
+  Totals totals[kMaxClasses] = {};
   Extremes<float> seen;
   Nothing nothing;
   const auto add = [&](const auto& steps) {
     if (checks) plain_statistics<float, true, false>(steps, totals, &seen);
     else plain_statistics<float, true, false>(steps, totals, &nothing);
   };
-  for (int64_t s = 0; s < S && C <= kMostClasses; s += kBlock) {
+  for (int64_t s = 0; s < S && C <= kMaxClasses; s += kBlock) {
     const int64_t count = (S - s < kBlock ? S - s : kBlock) / kStep<float>;
     const View<float> z = {p + s, S};
     const auto steps_of = [&](auto target) {
