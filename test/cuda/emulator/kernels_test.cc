@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
   }
   wide_labels();
   shifted_targets();
+  bytes();
   ignored_mask_values();
   nan_in_a_logit(one.text);
   low_logits(one.text);

@@ -136,6 +136,37 @@ inline void shifted_targets() {
   }
 }
 
+/// Labels of one byte in aligned arrays: alone, with weights, with a value to ignore, and with a gradient that is
+/// added to; and labels that name no class.
+inline void bytes() {
+  for (int64_t C : {1, 2, 3, 4, 20}) {
+    for (int option : {0, 6, 7, 8}) {                                             // bits of the number
+      Case test = plain_case({2, C, C > 4 ? 1032 : 2056}, Target::labels_uint8);  // a plain round and another one
+      if (C == 1) test.activation = reference::Activation::sigmoid;
+      const auto differs = [&] {
+        for (int i : {6, 7, 8}) {
+          if (test.bit(i) != (i == option)) return true;
+        }
+        return test.bit(11) || test.bit(12) || test.bit(13) || test.bit(21);
+      };
+      while (differs()) test.number++;
+      test_name = "bytes, " + test.name();
+      run(test);
+      if (option != 0) continue;
+      Arrays arrays(test);
+      cuda::DeviceCall call = call_of(test, arrays);
+      for (size_t i : {5, 1000}) arrays.target.set(i, 250);
+      Buffer value(DType::float64, static_cast<size_t>(2 * C));
+      LabelFault faults;
+      call.steps = kStatistics | kFinalize;
+      call.value = value.doubles();
+      call.faults = &faults;
+      enqueue(call);
+      expect(faults.count == 2 && faults.first_index == 5, "faults: " + std::to_string(faults.count));
+    }
+  }
+}
+
 /// In a one-class mask of floats, a voxel with the value to ignore is left out.
 inline void ignored_mask_values() {
   test_name = "a mask of floats with values to ignore";
