@@ -2,17 +2,26 @@
 import * as warpdice from '../../dist/index.js';
 import { method, problem } from './problem.mjs';
 
-/** Each class with right options that it alone has, or shares with some others. */
+const activations = ['none', 'sigmoid', 'softmax'];
+
+/** Right options that most of them have. */
+const shared = (random) => ({
+  activation: random.pick(activations),
+  absent: random.pick(['skip', 'formula']),
+});
+
+/** Each class with right options, but for those that all have. */
 const losses = [
-  { Loss: warpdice.LovaszLoss, own: () => ({ batch: true }) },
-  { Loss: warpdice.BoundaryLoss, own: () => ({ spacing: [1, 2] }) },
+  { Loss: warpdice.LovaszLoss, own: (random) => ({ ...shared(random), batch: true }) },
+  { Loss: warpdice.BoundaryLoss, own: (random) => ({ ...shared(random), spacing: [1, 2] }) },
   {
     Loss: warpdice.HausdorffLoss,
-    own: () => ({ batch: true, spacing: [1, 2], alpha: 2, log: true }),
+    own: (random) => ({ ...shared(random), batch: true, spacing: [1, 2], alpha: 2, log: true }),
   },
   {
     Loss: warpdice.SoftClDiceLoss,
-    own: () => ({
+    own: (random) => ({
+      ...shared(random),
       batch: true,
       iterations: 2,
       alpha: 0.5,
@@ -21,25 +30,27 @@ const losses = [
       smoothHarmonic: 1e-3,
     }),
   },
+  {
+    Loss: warpdice.TopKCrossEntropyLoss,
+    own: () => ({ k: 20, batch: true, labelSmoothing: 0.1, classWeights: [1, 2], ignoreIndex: 1 }),
+  },
 ];
 
 /** A right direct loss for a right problem. */
 function ready(random) {
   const p = problem(random, false);
   const { Loss } = random.pick(losses);
-  const activation = p.classes > 1 ? random.pick(['none', 'sigmoid', 'softmax']) : 'sigmoid';
+  if (Loss === warpdice.TopKCrossEntropyLoss) {
+    return p.classes > 1 ? { p, loss: new Loss() } : ready(random); // it has only a softmax
+  }
+  const activation = p.classes > 1 ? random.pick(activations) : 'sigmoid';
   return { p, loss: new Loss({ activation }) };
 }
 
 export const directEntries = {
   directConstruct(random) {
     const { Loss, own } = random.pick(losses);
-    const options = {
-      activation: random.pick(['none', 'sigmoid', 'softmax']),
-      absent: random.pick(['skip', 'formula']),
-      reduction: random.pick(['none', 'mean', 'sum']),
-      ...own(),
-    };
+    const options = { reduction: random.pick(['none', 'mean', 'sum']), ...own(random) };
     return { args: [options], call: (_by, given) => new Loss(given) };
   },
   direct(random) {

@@ -96,6 +96,7 @@ const styles = {
   pooled: () =>
     numbers(new DiceLoss({ ...options, batch: true, reduction: 'sum' }).valueAndGrad(x, y).grad),
   lovasz: () => numbers(new lib.LovaszLoss(small).valueAndGrad(image, mask).grad),
+  'top k': () => numbers(new lib.TopKCrossEntropyLoss().valueAndGrad(x, y).grad),
   boundary: () => numbers(new lib.BoundaryLoss(small).plan(image, mask).execute().grad),
   'hausdorff, async': async () =>
     numbers((await new lib.HausdorffLoss(small).valueAndGradAsync(image, mask)).grad),
