@@ -151,7 +151,7 @@ __device__ inline void sigmoid_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumu
 
 /// partials: [N][C][chunks]. kEntropy: makes the sum E too; of a dense target only if the call asks for it.
 template <class P, int kC, bool kDense, bool kEntropy>
-__global__ void __launch_bounds__(kThreads, kTeamBlocks<P, kC, kEntropy>)
+__global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P, kC, kEntropy>)
     team_statistics_kernel(Inputs in, TeamShape shape, Sums* partials, Counters* counters) {
   using A = Accumulator<P>;
   constexpr int kV = kStatisticsVoxels<P, kC, !kEntropy>;
