@@ -356,7 +356,7 @@ inline void long_rows(bool all) {
   expect(cuda::geometry_of(call_of(blocks, arrays).in).chunks > cuda::kWarp, "few blocks");
   run(blocks, arrays);
   if (!all) return;
-  expect_rounds(plain_case({128, 3, 3100}, Target::labels_uint8));  // of one thread
+  expect_rounds(plain_case({128, 3, 6200}, Target::labels_uint8));  // of one thread
   Case test = plain_case({1, 3, 132000}, Target::dense_like);
   test.channels_last = true;
   expect_rounds(test, kFocal);
