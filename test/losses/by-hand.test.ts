@@ -6,7 +6,6 @@ import {
   DiceFocalLoss,
   DiceLoss,
   GeneralizedDiceLoss,
-  GeneralizedWassersteinDiceLoss,
   JaccardLoss,
   type Loss,
   type LossOptions,
@@ -275,50 +274,6 @@ describe('the minimum as overlap', () => {
     expect(numbers(loss.valueAndGrad(quarter, quarter).grad)[0]).toBeCloseTo(-4 * 0.25 + 2, 14);
     const below = loss.valueAndGrad(tensor([0.25], [1], 'float64'), half).grad;
     expect(numbers(below)[0]).toBeCloseTo(-2 / 0.75 + 0.5 / 0.75 ** 2, 14);
-  });
-});
-
-describe('generalized Wasserstein Dice', () => {
-  const distances = [
-    [0, 1, 1],
-    [1, 0, 0.5],
-    [1, 0.5, 0],
-  ];
-  const x = tensor([1, 0, 0, 0.5, 0, 0.5], [1, 3, 2], 'float64');
-  const y = tensor([0, 1], [1, 2], 'uint8');
-  const make = (options: object) =>
-    new GeneralizedWassersteinDiceLoss({ distances, ...exact, ...options });
-
-  test('the example', () => {
-    expect(make({}).value(x, y).value.itemSync()).toBeCloseTo(1 - 1.5 / 1.75, 14);
-  });
-
-  test('a near mistake costs less than a far one', () => {
-    const at = (labels: number[]) =>
-      make({})
-        .value(x, tensor(labels, [1, 2], 'uint8'))
-        .value.itemSync();
-    // Voxel 1 is half 1, half 2. As background it is at distance 1, and nothing is found: r = 0.
-    expect(at([0, 2])).toBeCloseTo(1 - 1.5 / 1.75, 14);
-    expect(at([0, 0])).toBe(1);
-  });
-
-  test('per sample: the mean of the losses of each', () => {
-    const two = tensor([...numbers(x), ...[1, 1, 0, 0, 0, 0]], [2, 3, 2], 'float64');
-    const labels = tensor([0, 1, 0, 1], [2, 2], 'uint8');
-    const { value } = make({ reduction: 'none' }).value(two, labels);
-    // Sample 1 takes its voxel of class 1 for background: W = M[1][0] = 1, A = 0.
-    close(numbers(value), 1 - 1.5 / 1.75, 1);
-    expect(make({}).value(two, labels).value.itemSync()).toBeCloseTo((2 - 1.5 / 1.75) / 2, 14);
-  });
-
-  test('class weights weigh the true positives; another background', () => {
-    // A = 3 * .75
-    const weighted = make({ classWeights: [1, 3, 1] });
-    expect(weighted.value(x, y).value.itemSync()).toBeCloseTo(1 - 4.5 / 4.75, 14);
-    // b = 1: class 0 has M[0][1] = 1 and cost 0, class 1 counts only as an error.
-    const other = make({ backgroundIndex: 1 });
-    expect(other.value(x, y).value.itemSync()).toBeCloseTo(1 - 2 / 2.25, 14);
   });
 });
 

@@ -1,8 +1,9 @@
 // Generalized Wasserstein Dice beside what its authors published: the same where every class is at distance 1 from the background.
 import { describe, expect, test } from '@jest/globals';
 import { GeneralizedWassersteinDiceLoss } from '../../lib/index.js';
+import { close, exact } from '../support/closeness.js';
 import { Random } from '../support/random.js';
-import { tensor } from '../support/tensors.js';
+import { numbers, tensor } from '../support/tensors.js';
 import { niftyNetWassersteinDiceLoss } from './niftynet.js';
 
 const [C, S] = [4, 31];
@@ -105,5 +106,49 @@ describe('a class that is nearer to the background', () => {
     const loss = new GeneralizedWassersteinDiceLoss({ distances: M, layout: 'channels-last' });
     expect(loss.value(x, tensor(labels, [1, S], 'uint8')).value.itemSync()).toBeCloseTo(1, 14);
     expect(niftyNetWassersteinDiceLoss(all, onehot, M)).toBeLessThan(0.9);
+  });
+});
+
+describe('by hand', () => {
+  const distances = [
+    [0, 1, 1],
+    [1, 0, 0.5],
+    [1, 0.5, 0],
+  ];
+  const x = tensor([1, 0, 0, 0.5, 0, 0.5], [1, 3, 2], 'float64');
+  const y = tensor([0, 1], [1, 2], 'uint8');
+  const make = (options: object) =>
+    new GeneralizedWassersteinDiceLoss({ distances, ...exact, ...options });
+
+  test('the example', () => {
+    expect(make({}).value(x, y).value.itemSync()).toBeCloseTo(1 - 1.5 / 1.75, 14);
+  });
+
+  test('a near mistake costs less than a far one', () => {
+    const at = (labels: number[]) =>
+      make({})
+        .value(x, tensor(labels, [1, 2], 'uint8'))
+        .value.itemSync();
+    // Voxel 1 is half 1, half 2. As background it is at distance 1, and nothing is found: r = 0.
+    expect(at([0, 2])).toBeCloseTo(1 - 1.5 / 1.75, 14);
+    expect(at([0, 0])).toBe(1);
+  });
+
+  test('per sample: the mean of the losses of each', () => {
+    const two = tensor([...numbers(x), ...[1, 1, 0, 0, 0, 0]], [2, 3, 2], 'float64');
+    const labels = tensor([0, 1, 0, 1], [2, 2], 'uint8');
+    const { value } = make({ reduction: 'none' }).value(two, labels);
+    // Sample 1 takes its voxel of class 1 for background: W = M[1][0] = 1, A = 0.
+    close(numbers(value), 1 - 1.5 / 1.75, 1);
+    expect(make({}).value(two, labels).value.itemSync()).toBeCloseTo((2 - 1.5 / 1.75) / 2, 14);
+  });
+
+  test('class weights weigh the true positives; another background', () => {
+    // A = 3 * .75
+    const weighted = make({ classWeights: [1, 3, 1] });
+    expect(weighted.value(x, y).value.itemSync()).toBeCloseTo(1 - 4.5 / 4.75, 14);
+    // b = 1: class 0 has M[0][1] = 1 and cost 0, class 1 counts only as an error.
+    const other = make({ backgroundIndex: 1 });
+    expect(other.value(x, y).value.itemSync()).toBeCloseTo(1 - 2 / 2.25, 14);
   });
 });
