@@ -3,11 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { getThreads, SoftClDiceLoss, type SoftClDiceOptions, setThreads } from '../../lib/index.js';
 import { clDiceOf } from '../reference/skeleton.js';
 import { type SpatialProblem, spatialLoss } from '../reference/spatial.js';
+import { testEveryCall } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { bytesOf, errorOfGradient, makeSpatial, spatialInputs } from '../support/spatial.js';
 import { peerCases } from '../support/spatial-peers.js';
-import { full, onShared, sizeOf, type Typed, tensor } from '../support/tensors.js';
+import { full, sizeOf, type Typed, tensor } from '../support/tensors.js';
 
 const variants: SoftClDiceOptions[] = [
   {},
@@ -62,18 +63,7 @@ describe('calls', () => {
   const whole = loss.valueAndGrad(x, y);
   const value = whole.value.itemSync();
 
-  test('value, Async, plan, shared memory: the same bits', async () => {
-    expect(loss.value(x, y).value.itemSync()).toBe(value);
-    expect((await loss.valueAsync(x, y)).value.itemSync()).toBe(value);
-    for (const change of [(t: Typed) => t, onShared]) {
-      const later = await loss.valueAndGradAsync(change(x), change(y));
-      expect(later.value.itemSync()).toBe(value);
-      expect(later.grad.data).toEqual(whole.grad.data);
-    }
-    const plan = loss.plan(x, y);
-    expect(plan.execute().value.itemSync()).toBe(value);
-    expect(plan.bind(x, y).execute().grad.data).toEqual(whole.grad.data);
-  });
+  testEveryCall(loss, x, y);
 
   test('channels last, masks, float32, a flat volume', () => {
     const { N, C, size } = problem;

@@ -10,11 +10,12 @@ import {
   setThreads,
 } from '../../lib/index.js';
 import { boundaryOf, hausdorffOf, type SpatialProblem, spatialLoss } from '../reference/spatial.js';
+import { testEveryCall } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { bytesOf, errorOfGradient, makeSpatial, spatialInputs } from '../support/spatial.js';
 import { peerCases } from '../support/spatial-peers.js';
-import { full, onShared, type Typed, tensor } from '../support/tensors.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 type Options = HausdorffOptions;
 const losses = {
@@ -89,18 +90,7 @@ describe.each(names)('calls of %s', (name) => {
   const whole = loss.valueAndGrad(x, y);
   const value = whole.value.itemSync();
 
-  test('value, Async, plan, shared memory: the same bits', async () => {
-    expect(loss.value(x, y).value.itemSync()).toBe(value);
-    expect((await loss.valueAsync(x, y)).value.itemSync()).toBe(value);
-    for (const change of [(t: Typed) => t, onShared]) {
-      const later = await loss.valueAndGradAsync(change(x), change(y));
-      expect(later.value.itemSync()).toBe(value);
-      expect(later.grad.data).toEqual(whole.grad.data);
-    }
-    const plan = loss.plan(x, y);
-    expect(plan.execute().value.itemSync()).toBe(value);
-    expect(plan.bind(x, y).execute().grad.data).toEqual(whole.grad.data);
-  });
+  testEveryCall(loss, x, y);
 
   test('channels last, masks, other label dtypes, float32, spacing', () => {
     const { N, C, size } = problem;

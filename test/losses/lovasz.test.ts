@@ -1,11 +1,9 @@
-// LovaszLoss: the authors' formula the slow and obvious way, smp itself (test/peers/direct.py), finite differences, errors.
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { getThreads, LovaszLoss, type LovaszOptions, setThreads } from '../../lib/index.js';
+import { expectSlopes, testEveryCall, testRecordedCases } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
-import { full, onShared, type Typed, tensor } from '../support/tensors.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 interface Problem {
   options: LovaszOptions;
@@ -140,48 +138,19 @@ describe('the value is that of the formula, the gradient its slope', () => {
         const loss = new LovaszLoss(options);
         const { value, grad } = loss.valueAndGrad(...inputs(problem));
         expect(value.itemSync()).toBeCloseTo(reference(problem), 12);
-        const step = 1e-6;
-        for (let i = 0; i < problem.x.length; i += 7) {
-          const at = (shift: number) => {
-            const x = Float64Array.from(problem.x);
-            x[i] = (x[i] as number) + shift;
-            return reference({ ...problem, x });
-          };
-          const slope = (at(step) - at(-step)) / (2 * step);
-          expect(Math.abs((grad.data[i] as number) - slope)).toBeLessThan(1e-8);
-        }
+        expectSlopes(problem, reference, grad.data, 7);
       }
     },
   );
 });
 
 describe("smp's LovaszLoss, which computes in float32", () => {
-  const file = process.env.WARPDICE_PEERS_DIRECT ?? path.join(__dirname, '../peers/direct.json');
-  const { cases } = JSON.parse(readFileSync(file, 'utf8'));
-  test.each(
-    cases.map((one: { shape: number[] }, i: number) => [`case ${i}, ${one.shape}`, one]) as [
-      string,
-      never,
-    ][],
-  )('%s', (_, one) => {
-    const { options, shape, x, labels, value, gradient } = one as {
-      options: LovaszOptions;
-      shape: number[];
-      x: number[];
-      labels: number[];
-      value: number;
-      gradient: number[];
-    };
-    const [n, , ...size] = shape as [number, number, ...number[]];
-    const ours = new LovaszLoss(options).valueAndGrad(
-      tensor(x, shape, 'float64'),
-      tensor(labels, [n, ...size], 'uint8'),
-    );
-    expect(Math.abs(ours.value.itemSync() - value)).toBeLessThan(1e-6);
-    gradient.forEach((g, i) => {
-      expect(Math.abs((ours.grad.data[i] as number) - g)).toBeLessThan(1e-6);
-    });
-  });
+  testRecordedCases(
+    'direct.json',
+    'WARPDICE_PEERS_DIRECT',
+    (options: LovaszOptions) => new LovaszLoss(options),
+    1e-6,
+  );
 });
 
 describe('calls', () => {
@@ -191,18 +160,7 @@ describe('calls', () => {
   const whole = loss.valueAndGrad(x, y);
   const value = whole.value.itemSync();
 
-  test('value, Async, plan, shared memory: the same bits', async () => {
-    expect(loss.value(x, y).value.itemSync()).toBe(value);
-    expect((await loss.valueAsync(x, y)).value.itemSync()).toBe(value);
-    for (const change of [(t: Typed) => t, onShared]) {
-      const later = await loss.valueAndGradAsync(change(x), change(y));
-      expect(later.value.itemSync()).toBe(value);
-      expect(later.grad.data).toEqual(whole.grad.data);
-    }
-    const plan = loss.plan(x, y);
-    expect(plan.execute().value.itemSync()).toBe(value);
-    expect(plan.grad.data).toEqual(whole.grad.data);
-  });
+  testEveryCall(loss, x, y);
 
   test('any number of threads, and voxels with equal errors: the same bits', () => {
     const before = getThreads();

@@ -1,11 +1,9 @@
-// TopKCrossEntropyLoss: the formula the slow and obvious way, nnU-Net itself (test/peers/top_k.py), finite differences, errors.
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { getThreads, setThreads, TopKCrossEntropyLoss, type TopKOptions } from '../../lib/index.js';
+import { expectSlopes, testEveryCall, testRecordedCases } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
-import { full, onShared, type Typed, tensor } from '../support/tensors.js';
+import { full, type Typed, tensor } from '../support/tensors.js';
 
 interface Problem {
   options: TopKOptions;
@@ -88,48 +86,19 @@ describe('the value is that of the formula, the gradient its slope', () => {
         const parts =
           sum([...perClass.data].map(Number)) / (options.reduction === 'sum' ? 1 : groups);
         expect(parts).toBeCloseTo(value.itemSync(), 12);
-        const step = 1e-6;
-        for (let i = 0; i < problem.x.length; i += 5) {
-          const at = (shift: number) => {
-            const x = Float64Array.from(problem.x);
-            x[i] = (x[i] as number) + shift;
-            return reduced({ ...problem, x });
-          };
-          const slope = (at(step) - at(-step)) / (2 * step);
-          expect(Math.abs((grad.data[i] as number) - slope)).toBeLessThan(1e-8);
-        }
+        expectSlopes(problem, reduced, grad.data, 5);
       }
     },
   );
 });
 
 describe("nnU-Net's TopKLoss, in float64", () => {
-  const file = process.env.WARPDICE_PEERS_TOP_K ?? path.join(__dirname, '../peers/top_k.json');
-  const { cases } = JSON.parse(readFileSync(file, 'utf8'));
-  test.each(
-    cases.map((one: { shape: number[] }, i: number) => [`case ${i}, ${one.shape}`, one]) as [
-      string,
-      never,
-    ][],
-  )('%s', (_, one) => {
-    const { options, shape, x, labels, value, gradient } = one as {
-      options: TopKOptions;
-      shape: number[];
-      x: number[];
-      labels: number[];
-      value: number;
-      gradient: number[];
-    };
-    const [n, , ...size] = shape as [number, number, ...number[]];
-    const ours = new TopKCrossEntropyLoss(options).valueAndGrad(
-      tensor(x, shape, 'float64'),
-      tensor(labels, [n, ...size], 'uint8'),
-    );
-    expect(ours.value.itemSync()).toBeCloseTo(value, 12);
-    gradient.forEach((g, i) => {
-      expect(ours.grad.data[i]).toBeCloseTo(g, 12);
-    });
-  });
+  testRecordedCases(
+    'top_k.json',
+    'WARPDICE_PEERS_TOP_K',
+    (options: TopKOptions) => new TopKCrossEntropyLoss(options),
+    1e-12,
+  );
 });
 
 describe('which voxels', () => {
@@ -178,18 +147,7 @@ describe('calls', () => {
   const whole = loss.valueAndGrad(x, y);
   const value = whole.value.itemSync();
 
-  test('value, Async, plan, shared memory: the same bits', async () => {
-    expect(loss.value(x, y).value.itemSync()).toBe(value);
-    expect((await loss.valueAsync(x, y)).value.itemSync()).toBe(value);
-    for (const change of [(t: Typed) => t, onShared]) {
-      const later = await loss.valueAndGradAsync(change(x), change(y));
-      expect(later.value.itemSync()).toBe(value);
-      expect(later.grad.data).toEqual(whole.grad.data);
-    }
-    const plan = loss.plan(x, y);
-    expect(plan.execute().value.itemSync()).toBe(value);
-    expect(plan.grad.data).toEqual(whole.grad.data);
-  });
+  testEveryCall(loss, x, y);
 
   test('any number of threads: the same bits', () => {
     const before = getThreads();
