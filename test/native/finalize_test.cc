@@ -67,6 +67,8 @@ void compare_with_differences(const LossOptions& options) {
     for (const Slot& slot : kSlots) {
       // With more than no voxel an absent class is another one.
       if (slot.sum == &Sums::volume && sums[i].volume == 0) continue;
+      // A correlation takes a sum below 0 for 0: there are no differences.
+      if (slot.sum == &Sums::target && sums[i].target == 0 && options.kind >= LossKind::matthews) continue;
       double& x = sums[i].*slot.sum;
       const double at = x, h = 1e-4;
       const auto value = [&](double offset) {

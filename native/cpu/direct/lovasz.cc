@@ -18,6 +18,7 @@ struct Item {
     std::memcpy(&key, &error, sizeof key);
     key = ~key;
   }
+  int64_t place() const { return voxel < 0 ? -1 - voxel : voxel; }
   double error() const {
     const uint64_t bits = ~key;
     double value;
@@ -32,7 +33,8 @@ void sort(std::vector<Item>& items) {
   constexpr uint64_t kDigits = 1 << kBits;
   constexpr size_t kFew = 4096;  // for which the counts would take longer
   if (items.size() < kFew) {
-    std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.key < b.key; });
+    std::sort(items.begin(), items.end(),
+              [](const Item& a, const Item& b) { return a.key != b.key ? a.key < b.key : a.place() < b.place(); });
     return;
   }
   const auto digit = [](const Item& item, int pass) { return item.key >> (pass * kBits) & (kDigits - 1); };
