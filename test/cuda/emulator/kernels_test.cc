@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
   many_rows();
   same_bits();
   approximations();
-  long_rows(every == 1);
+  long_rows(every);
   merged_statistics();
   refusals();
   std::printf("%u cases, %d failures\n", one.done, failures);

@@ -333,8 +333,8 @@ inline void approximations() {
 }
 
 /// Batches and rows so long that a block takes several rounds or tiles, with a last one that is not full. As they are a
-/// hundred times as long as the other cases, some are run only with every case.
-inline void long_rows(bool all) {
+/// hundred times as long as the other cases, some are run only with many cases or all.
+inline void long_rows(unsigned every) {
   constexpr int kFocal = 9;  // a loss that teams do not know
   const auto expect_rounds = [&](Case test, int loss = 0) {
     test.loss = &kLosses[loss];
@@ -347,15 +347,16 @@ inline void long_rows(bool all) {
     expect(many, "one round");
     run(test, arrays);
   };
-  expect_rounds(plain_case({128, 20, 1000}, Target::labels_uint8));        // a team of lanes
-  expect_rounds(plain_case({64, 150, 225}, Target::labels_uint8));         // of warps
-  expect_rounds(plain_case({128, 20, 1000}, Target::dense_like), kFocal);  // tiles
+  expect_rounds(plain_case({128, 20, 520}, Target::labels_uint8));  // a team of lanes
   const Case blocks = plain_case({1, 2, 70000});  // so many that each lane of finish_kernel adds several partial sums
   test_name = blocks.name();
   Arrays arrays(blocks);
   expect(cuda::geometry_of(call_of(blocks, arrays).in).chunks > cuda::kWarp, "few blocks");
   run(blocks, arrays);
-  if (!all) return;
+  if (every > 7) return;
+  expect_rounds(plain_case({64, 150, 225}, Target::labels_uint8));         // of warps
+  expect_rounds(plain_case({128, 20, 1000}, Target::dense_like), kFocal);  // tiles
+  if (every > 1) return;
   expect_rounds(plain_case({128, 3, 6200}, Target::labels_uint8));  // of one thread
   Case test = plain_case({1, 3, 132000}, Target::dense_like);
   test.channels_last = true;
