@@ -200,6 +200,13 @@ export function checkNonNegative(value: unknown, name: string, fallback: number)
   return value;
 }
 
+/** A number from 0 to 1. */
+export function checkShare(value: unknown, name: string, fallback: number): number {
+  const share = checkNonNegative(value, name, fallback);
+  if (share > 1) throw rangeError('a number from 0 to 1', name, share);
+  return share;
+}
+
 /**
  * A list of at most `most` values as an array without holes: a hole is undefined, which `map` would skip. Its length is compared
  * before anything is copied. expected: 'an array of numbers'.

@@ -5,6 +5,7 @@ import {
   checkNonNegative,
   checkNumbers,
   checkPositive,
+  checkShare,
   needs,
   rangeError,
   typeError,
@@ -46,11 +47,7 @@ export function focalOf(
   };
 }
 
-export function checkSmoothing(value: unknown, name: string): number {
-  const smoothing = checkNonNegative(value, name, 0);
-  if (smoothing > 1) throw rangeError('a number from 0 to 1', name, smoothing);
-  return smoothing;
-}
+export const checkSmoothing = (value: unknown, name: string): number => checkShare(value, name, 0);
 
 export const checkFocalGamma = (value: unknown, name: string): number =>
   checkNonNegative(value, name, 2);

@@ -1,4 +1,4 @@
-import { checkFlag, checkNonNegative, rangeError } from '../common/check.js';
+import { checkFlag, checkNonNegative, checkShare, rangeError } from '../common/check.js';
 import { LossKind, Transform, Unified } from '../native/codes.js';
 import { Loss } from './loss.js';
 import type { UnifiedFocalOptions } from './options.js';
@@ -70,11 +70,4 @@ function resolveUnified(options: UnifiedFocalOptions) {
     focalGamma: gamma,
     hasParts: lambda !== 0,
   };
-}
-
-/** A number from 0 to 1. */
-function checkShare(value: unknown, name: string, missing: number): number {
-  const share = checkNonNegative(value, name, missing);
-  if (share > 1) throw rangeError('a number from 0 to 1', name, share);
-  return share;
 }

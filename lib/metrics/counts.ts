@@ -15,13 +15,8 @@ export interface ClassCounts {
 
 /** cells: [rows, 4], TN, FP, FN, TP of each row. */
 export function countsAt(cells: Float64Array, row: number): ClassCounts {
-  const [tn, fp, fn, tp] = [0, 1, 2, 3].map((i) => cells[4 * row + i]) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { tp, fp, fn, tn };
+  const at = (i: number) => cells[4 * row + i] as number;
+  return { tn: at(0), fp: at(1), fn: at(2), tp: at(3) };
 }
 
 /** cells: [C, 4]. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { getThreads, SoftClDiceLoss, type SoftClDiceOptions, setThreads } from '../../lib/index.js';
 import { clDiceOf } from '../reference/skeleton.js';
 import { type SpatialProblem, spatialLoss } from '../reference/spatial.js';
-import { testEveryCall } from '../support/direct.js';
+import { otherForms, testEveryCall } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { bytesOf, errorOfGradient, makeSpatial, spatialInputs } from '../support/spatial.js';
@@ -68,14 +68,7 @@ describe('calls', () => {
   test('channels last, masks, float32, a flat volume', () => {
     const { N, C, size } = problem;
     const S = sizeOf(size);
-    const last = new Float64Array(N * C * S);
-    const masks = new Float64Array(N * C * S);
-    for (let n = 0; n < N; n++)
-      for (let c = 0; c < C; c++)
-        for (let s = 0; s < S; s++) {
-          last[(n * S + s) * C + c] = problem.x[(n * C + c) * S + s] as number;
-          masks[(n * C + c) * S + s] = problem.labels[n * S + s] === c ? 1 : 0;
-        }
+    const { last, masks } = otherForms(problem, N, C, S);
     const other = new SoftClDiceLoss({ alpha: 0.5, layout: 'channels-last' }).valueAndGrad(
       tensor(last, [N, ...size, C], 'float64'),
       y,

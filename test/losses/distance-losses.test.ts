@@ -10,7 +10,7 @@ import {
   setThreads,
 } from '../../lib/index.js';
 import { boundaryOf, hausdorffOf, type SpatialProblem, spatialLoss } from '../reference/spatial.js';
-import { testEveryCall } from '../support/direct.js';
+import { otherForms, testEveryCall } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { bytesOf, errorOfGradient, makeSpatial, spatialInputs } from '../support/spatial.js';
@@ -95,14 +95,7 @@ describe.each(names)('calls of %s', (name) => {
   test('channels last, masks, other label dtypes, float32, spacing', () => {
     const { N, C, size } = problem;
     const S = 35;
-    const last = new Float64Array(N * C * S);
-    const masks = new Float64Array(N * C * S);
-    for (let n = 0; n < N; n++)
-      for (let c = 0; c < C; c++)
-        for (let s = 0; s < S; s++) {
-          last[(n * S + s) * C + c] = problem.x[(n * C + c) * S + s] as number;
-          masks[(n * C + c) * S + s] = problem.labels[n * S + s] === c ? 1 : 0;
-        }
+    const { last, masks } = otherForms(problem, N, C, S);
     const other = new Loss({ layout: 'channels-last' }).valueAndGrad(
       tensor(last, [N, ...size, C], 'float64'),
       y,

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { getThreads, LovaszLoss, type LovaszOptions, setThreads } from '../../lib/index.js';
-import { expectSlopes, testEveryCall, testRecordedCases } from '../support/direct.js';
+import { LovaszLoss, type LovaszOptions } from '../../lib/index.js';
+import {
+  expectSameOnThreads,
+  expectSlopes,
+  otherForms,
+  testEveryCall,
+  testRecordedCases,
+} from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { full, type Typed, tensor } from '../support/tensors.js';
@@ -163,7 +169,6 @@ describe('calls', () => {
   testEveryCall(loss, x, y);
 
   test('any number of threads, and voxels with equal errors: the same bits', () => {
-    const before = getThreads();
     const shape = [1, 3, 9000];
     const random = new Random(1);
     const logits = tensor(
@@ -175,25 +180,12 @@ describe('calls', () => {
       [1, 9000],
       'uint8',
     );
-    const results = [1, 4].map((threads) => {
-      setThreads(threads);
-      const { value, grad } = loss.valueAndGrad(logits, labels);
-      return [value.itemSync(), grad.data];
-    });
-    setThreads(before);
-    expect(results[1]).toEqual(results[0]);
+    expectSameOnThreads(loss, logits, labels);
   });
 
   test('channels last, masks, other label dtypes, float32', () => {
     const { N, C, S } = problem;
-    const last = new Float64Array(N * C * S);
-    const masks = new Float64Array(N * C * S);
-    for (let n = 0; n < N; n++)
-      for (let c = 0; c < C; c++)
-        for (let s = 0; s < S; s++) {
-          last[(n * S + s) * C + c] = problem.x[(n * C + c) * S + s] as number;
-          masks[(n * C + c) * S + s] = problem.labels[n * S + s] === c ? 1 : 0;
-        }
+    const { last, masks } = otherForms(problem, N, C, S);
     const other = new LovaszLoss({ layout: 'channels-last' }).valueAndGrad(
       tensor(last, [N, S, C], 'float64'),
       y,

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { getThreads, setThreads, TopKCrossEntropyLoss, type TopKOptions } from '../../lib/index.js';
-import { expectSlopes, testEveryCall, testRecordedCases } from '../support/direct.js';
+import { TopKCrossEntropyLoss, type TopKOptions } from '../../lib/index.js';
+import {
+  expectSameOnThreads,
+  expectSlopes,
+  otherForms,
+  testEveryCall,
+  testRecordedCases,
+} from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { full, type Typed, tensor } from '../support/tensors.js';
@@ -150,27 +156,13 @@ describe('calls', () => {
   testEveryCall(loss, x, y);
 
   test('any number of threads: the same bits', () => {
-    const before = getThreads();
     const logits = tensor(problem.x.map(Math.round), x.shape); // many equal ones
-    const results = [1, 4].map((threads) => {
-      setThreads(threads);
-      const { value, grad } = loss.valueAndGrad(logits, y);
-      return [value.itemSync(), grad.data];
-    });
-    setThreads(before);
-    expect(results[1]).toEqual(results[0]);
+    expectSameOnThreads(loss, logits, y);
   });
 
   test('channels last, masks, other label dtypes, float32', () => {
     const { N, C, S } = problem;
-    const last = new Float64Array(N * C * S);
-    const masks = new Float64Array(N * C * S);
-    for (let n = 0; n < N; n++)
-      for (let c = 0; c < C; c++)
-        for (let s = 0; s < S; s++) {
-          last[(n * S + s) * C + c] = problem.x[(n * C + c) * S + s] as number;
-          masks[(n * C + c) * S + s] = problem.labels[n * S + s] === c ? 1 : 0;
-        }
+    const { last, masks } = otherForms(problem, N, C, S);
     const other = new TopKCrossEntropyLoss({ k: 20, layout: 'channels-last' }).valueAndGrad(
       tensor(last, [N, S, C], 'float64'),
       y,

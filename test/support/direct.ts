@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import type { DirectLoss } from '../../lib/index.js';
+import { type DirectLoss, getThreads, setThreads } from '../../lib/index.js';
 import { onShared, type Typed, tensor } from './tensors.js';
 
 /** Defines a test: value, the Async forms, plans and shared memory give the bits of valueAndGrad. */
@@ -22,6 +22,38 @@ export function testEveryCall(loss: DirectLoss, x: Typed, y: Typed): void {
     expect(plan.grad.data).toEqual(whole.grad.data);
     expect(plan.bind(x, y).execute().grad.data).toEqual(whole.grad.data);
   });
+}
+
+interface Classified {
+  /** [N, C, S] */
+  x: Float64Array;
+  /** [N, S] */
+  labels: ArrayLike<number>;
+}
+
+/** The predictions with the classes last, [N, S, C], and a mask of the labels for each class, [N, C, S]. */
+export function otherForms({ x, labels }: Classified, N: number, C: number, S: number) {
+  const last = new Float64Array(N * C * S);
+  const masks = new Float64Array(N * C * S);
+  for (let n = 0; n < N; n++)
+    for (let c = 0; c < C; c++)
+      for (let s = 0; s < S; s++) {
+        last[(n * S + s) * C + c] = x[(n * C + c) * S + s] as number;
+        masks[(n * C + c) * S + s] = labels[n * S + s] === c ? 1 : 0;
+      }
+  return { last, masks };
+}
+
+/** The loss has the same bits on one and on four threads. */
+export function expectSameOnThreads(loss: DirectLoss, x: Typed, y: Typed): void {
+  const before = getThreads();
+  const [one, four] = [1, 4].map((threads) => {
+    setThreads(threads);
+    const { value, grad } = loss.valueAndGrad(x, y);
+    return [value.itemSync(), grad.data];
+  });
+  setThreads(before);
+  expect(four).toEqual(one);
 }
 
 interface RecordedCase<Options> {

@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, checkNonNegative, rangeError } from '../../common/check.js';
+import { checkInteger, checkKeys, checkNonNegative, checkShare } from '../../common/check.js';
 import { DirectKind } from '../../native/codes.js';
 import type { LossOptions } from '../options.js';
 import { resolveDistance } from './boundary.js';
@@ -87,9 +87,3 @@ const keys = [
   'smoothDenominator',
   'smoothHarmonic',
 ];
-
-function checkShare(value: unknown, name: string, fallback: number): number {
-  const share = checkNonNegative(value, name, fallback);
-  if (share > 1) throw rangeError('a number from 0 to 1', name, share);
-  return share;
-}

@@ -16,7 +16,7 @@ constexpr int64_t kMaxCompared = 14;
 /// With more classes than this, the pairs that occur are listed: a table per run would cost more than the run.
 constexpr int64_t kMaxTabled = 32;
 
-/// Code: uint8_t up to kMaxCompared classes, int32_t beyond.
+/// Code: uint8_t for floats of up to kMaxCompared classes, else int32_t.
 template <class T, class Code>
 class Counter {
  public:

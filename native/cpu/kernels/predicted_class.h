@@ -77,7 +77,7 @@ void clear_class(int64_t classes, const T* values, int64_t stride, int count, bo
 /// values: class c begins at c * stride. is_target: a voxel where no value is above 0 has no class.
 template <class T, class Code>
 void predicted_classes(int64_t classes, const T* values, int64_t stride, int count, bool is_target, Code* codes) {
-  // Codes of many classes are wide.
+  // Codes of many classes, and of doubles, are wide: there a constant would not pay for its compile time.
   with_few_classes<sizeof(Code) == 1>(classes, [&](auto constant) {
     // A step at a time, so that a NaN costs little more than itself.
     for (int i = 0; i < count; i += kStep<T>) {
