@@ -150,6 +150,38 @@ describe('the value is that of the formula, the gradient its slope', () => {
   );
 });
 
+// Many are sorted digit by digit.
+test.each([500, 20_000])('%d voxels: every exponent, equal errors, both sides', (S) => {
+  const random = new Random(11);
+  const p = new Float64Array(S).map((_, i) =>
+    i % 7 === 0 ? 0.25 : random.uniform() ** (1 + (i % 40)),
+  );
+  const target = random.array(S, () => random.integer(2));
+  const loss = new LovaszLoss({ activation: 'none' });
+  const { value, grad } = loss.valueAndGrad(
+    tensor(p, [1, 1, S], 'float64'),
+    tensor(target, [1, S], 'uint8'),
+  );
+  const errors = p.map((x, i) => Math.abs((target[i] as number) - x));
+  // The largest first, equal ones in the order of the voxels.
+  const order = Array.from(errors, (_, i) => i).sort(
+    (a, b) => (errors[b] as number) - (errors[a] as number) || a - b,
+  );
+  const inClass = target.reduce((a, b) => a + b);
+  let [overlap, together, before, expected] = [inClass, inClass, 0, 0];
+  for (const i of order) {
+    if (target[i] === 1) overlap--;
+    else together++;
+    const slope = 1 - overlap / together - before;
+    before += slope;
+    expected += (errors[i] as number) * slope;
+    expect(Math.abs((grad.data[i] as number) - (target[i] === 1 ? -slope : slope))).toBeLessThan(
+      1e-12,
+    );
+  }
+  expect(value.itemSync()).toBeCloseTo(expected, 12);
+});
+
 describe("smp's LovaszLoss, which computes in float32", () => {
   testRecordedCases(
     'direct.json',

@@ -201,6 +201,10 @@ describe('names', () => {
       expect(() => metrics.update(image, image, { sample })).toThrow(
         'Expected a new name for sample',
       );
+    const two = full([2, 3, 3], 1, 'uint8');
+    expect(() => metrics.update(two, two, { sample: ['x', 'x'] })).toThrow(
+      "Expected a new name for sample but received 'x'",
+    );
     await pending;
     const wrong = full([1, 3, 3], 7, 'uint8');
     await expect(metrics.updateAsync(image, wrong, { sample: 'c' })).rejects.toThrow();
