@@ -104,7 +104,14 @@ test('a clean clone without binaries is not published', () => {
 });
 
 test('the clone itself cannot be published', () => {
-  expect(require('../../package.json').private).toBe(true);
+  const manifest = require('../../package.json');
+  expect(manifest.private).toBe(true);
+  const { status, stderr } = spawnSync('npm', ['publish', '--dry-run'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(stderr).toContain('Publish with: npm run release');
+  expect(status).not.toBe(0);
 });
 
 /** What is done to the repository, and the one sentence that must follow. */
