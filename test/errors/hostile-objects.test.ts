@@ -97,6 +97,13 @@ describe('a Proxy as an argument', () => {
     );
   });
 
+  test('of statistics', () => {
+    const { Statistics: sums } = objects;
+    expect(() => sums.add(new Proxy(sums, {}))).toThrow(
+      'Expected Statistics for other but received a Proxy of such, or their prototype alone',
+    );
+  });
+
   test('of metrics', () => {
     const metrics = new SegmentationMetrics({ classes: 3 });
     expect(() => metrics.merge(new Proxy(metrics, {}))).toThrow(

@@ -1,4 +1,6 @@
 // CrossEntropyLoss and FocalLoss: what they compute, as Dice with the overlap weight 0 computes it, and by hand.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import {
   CrossEntropyLoss,
@@ -293,6 +295,25 @@ describe('by hand', () => {
       const one = each.value(rows.view([1, C], 7 * C), y.view([1], 7)).value.data[0];
       expect(value.data[7]).toBe(one);
     }
+  });
+
+  test('values per voxel as docs/options.md has them', () => {
+    const page = readFileSync(path.join(__dirname, '../../docs/options.md'), 'utf8');
+    const code = /### Values per voxel[^#]*```js\n(.*?)```/s.exec(page)?.[1];
+    const values = new Function(
+      'predictions',
+      'labels',
+      'CrossEntropyLoss',
+      `${code}; return value`,
+    );
+    // -log p of the label: log 4 of the logits 0 and log 3 where it is class 0, log 4/3 where it is class 1.
+    const predictions = Tensor.from(Float64Array.of(0, log(3), log(3), 0, 0, 0), [1, 1, 3, 2]);
+    const labels = Tensor.from(Uint8Array.of(0, 0, 1), [1, 1, 3]);
+    const found = values(predictions, labels, CrossEntropyLoss);
+    expect(found.shape).toEqual([3]);
+    [log(4), log(4 / 3), log(2)].forEach((expected, i) => {
+      expect(found.data[i]).toBeCloseTo(expected, 14);
+    });
   });
 
   test('perClass is the Dice loss of each class', () => {

@@ -1,11 +1,13 @@
 """The sentences of docs/coming-from.md about other libraries, each an assertion on the library itself. Run by theirs.py."""
 
 import inspect
+import types
 import warnings
 
 import kornia.losses
 import monai.losses
 import numpy as np
+import optax.losses
 import segmentation_models_pytorch.losses as smp
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,7 @@ import torchmetrics.segmentation
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.training.loss.robust_ce_loss import TopKLoss
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import softmax_helper_dim1
 from segmentation_models_pytorch.metrics import get_stats, iou_score
 from torchvision.ops import sigmoid_focal_loss
@@ -164,6 +167,25 @@ def nnunet_region_loss_divides_by_the_voxels(p):
     loss = DC_and_BCE_loss({'reduction': 'none'}, {}, use_ignore_label=True, weight_dice=0)
     bce = F.binary_cross_entropy_with_logits(p.logits, p.onehot, reduction='none') * mask
     assert close(loss(p.logits, target), bce.sum() / mask.sum(), 1e-7)
+
+
+def nnunet_deep_supervision_leaves_out_the_last_scale(p):
+    trainer = types.SimpleNamespace(
+        label_manager=types.SimpleNamespace(has_regions=False, ignore_label=None),
+        configuration_manager=types.SimpleNamespace(batch_dice=False),
+        is_ddp=False,
+        enable_deep_supervision=True,
+        _do_i_compile=lambda: False,
+        _get_deep_supervision_scales=lambda: [1, 1, 1, 1],
+    )
+    weights = nnUNetTrainer._build_loss(trainer).weight_factors
+    assert np.allclose(weights, np.array([1, 1 / 2, 1 / 4, 0]) / 1.75)
+
+
+def optax_refuses_a_list_of_class_weights(p):
+    x, t = (np.moveaxis(a.numpy(), 1, -1) for a in (p.logits, p.onehot))
+    assert raises(lambda: optax.losses.dice_loss(x, t, class_weights=[1, 2, 3]))
+    optax.losses.dice_loss(x, t, class_weights=np.array([1, 2, 3]))
 
 
 def nnunet_top_k_counts_ignored_voxels(p):

@@ -317,6 +317,7 @@ describe('training', () => {
       const numTensors = tf.memory().numTensors;
       const { history } = await model.fit(images, target, { ...settings, epochs: 12 });
       expect(tf.memory().numTensors).toBe(numTensors);
+      expect(Object.keys(history).sort()).toEqual(['jaccardLoss', 'loss']); // a metric's key is its name
       const losses = history.loss as number[];
       expect(losses.at(-1)).toBeLessThan(0.8 * (losses[0] as number));
 

@@ -14,6 +14,11 @@ const loss = new DiceLoss({ activation: 'softmax' });
 const map = { data: new Int32Array(32 * 4096).map((_, i) => i % 1000), shape: [32, 4096] };
 const metrics = new SegmentationMetrics({ classes: 1000, decision: 'labels' });
 
+/** Of so many classes a softmax takes 150 MB of scratch memory or more, whatever the number of voxels. */
+const many = 600_000;
+const logits = { data: new Float32Array(2 * many).fill(0.1), shape: [1, many, 2] };
+const labels = { data: Int32Array.of(1, 2), shape: [1, 2] };
+
 /** Results of the caller: what grows is scratch memory alone. */
 const value = { data: new Float64Array(1), shape: [] };
 const parts = { data: new Float64Array(3), shape: [3] };
@@ -35,6 +40,7 @@ const calls = {
   valueAndGrad: () => loss.valueAndGrad(x, y, { out: ofGrad }),
   weighted: () => compound.valueAndGrad(x, y, { weight, out: { ...ofGrad, parts } }),
   batch: () => skipping.valueAndGrad(x, y, { out: pooled }),
+  classes: () => loss.value(logits, labels),
   valueAsync: () => together(() => loss.valueAsync(x, y)),
   update: () => metrics.update(map, map),
   updateAsync: () => together(() => metrics.updateAsync(map, map)),
