@@ -386,6 +386,8 @@ export interface CudaBinding {
     stream: NativeStream,
   ): void;
   devices(): CudaDevices;
+  /** Off the event loop: loads every kernel that calls on predictions of a float dtype need. */
+  loadKernels(device: number, predictionsType: number): Promise<void>;
   /** free and total: the driver's. alive and peak: of this process's tensors and workspaces. */
   memory(device: number): {
     freeBytes: number;

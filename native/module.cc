@@ -8,9 +8,9 @@
 
 static Napi::Object init_warpdice(Napi::Env env, Napi::Object exports) {
   warpdice::keep_loaded();
-  warpdice::init(env, exports);
+  [[maybe_unused]] warpdice::AsyncQueue& queue = warpdice::init(env, exports);
 #ifdef WARPDICE_CUDA
-  warpdice::device::export_devices(env, exports);
+  warpdice::device::export_devices(env, exports, queue);
 #endif
   return exports;
 }

@@ -1,14 +1,22 @@
 // Devices, streams and events: one file, since the three classes use each other.
 import type { NativeEvent, NativeStream } from '../../binding.js';
-import { checkInteger, typeError } from '../common/check.js';
+import { checkInteger, checkList, expectOneOf, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { guard, notByNew } from '../common/own.js';
+import { DTypeCode, isFloatCode, namesOf } from '../native/codes.js';
 import { native } from '../native/load.js';
-import { callNative } from '../native/translate-error.js';
+import { callNative, callNativeAsync } from '../native/translate-error.js';
 import { cuda, cudaDevices, version, whyNoGpu } from './cuda.js';
 
 /** The stream of the running Stream.run for each GPU, by the GPU's index. */
 const current = new Map<number, Stream>();
+
+const floats = namesOf(DTypeCode).filter((name) => isFloatCode(DTypeCode[name]));
+
+/** One dtype after the other: a dtype takes one of the threads for calls off the event loop. */
+async function loadKernels(index: number, dtypes: readonly number[]): Promise<void> {
+  for (const dtype of dtypes) await callNativeAsync(() => cuda().loadKernels(index, dtype));
+}
 
 /** The memory of a GPU, in bytes. */
 export interface DeviceMemory {
@@ -134,6 +142,29 @@ export class Device {
     if (running !== undefined) return running;
     if (this.#stream === undefined || this.#stream.disposed) this.#stream = new Stream(this);
     return this.#stream;
+  }
+
+  /**
+   * Loads the kernels of calls on predictions of these dtypes: losses and their plans, metrics, deep supervision. Without it CUDA
+   * loads a kernel in the call that uses it first, an `...Async` call too. That takes seconds and blocks the event loop where the
+   * driver must compile it, on a GPU that is newer than the build: see "The first call on a new GPU" in docs/devices.md. This method
+   * loads off the event loop, once in a process for all workers. On the CPU it resolves at once.
+   *
+   * @param dtypes Default `['float32']`
+   * @throws TypeError, RangeError; WarpDiceError ERR_CUDA, as a rejection
+   * @example
+   * const device = Device.default();
+   * await device.loadKernels(['float32', 'float16']);
+   * const p = Tensor.from(Float32Array.of(0.5), [1]).to(device);
+   * const t = Tensor.from(Uint8Array.of(1), [1]).to(device);
+   * await new DiceLoss({ smoothDenominator: 0 }).value(p, t).value.item(); // 1 - 2*0.5 / (0.25 + 1) = 1/5
+   */
+  loadKernels(
+    dtypes: readonly ('float32' | 'float64' | 'float16' | 'bfloat16')[] = ['float32'],
+  ): Promise<void> {
+    const list = checkList(dtypes, 'dtypes', 'an array of dtypes', floats.length);
+    const codes = list.map((dtype, i) => DTypeCode[expectOneOf(dtype, `dtypes[${i}]`, floats)]);
+    return this.kind === 'cpu' ? Promise.resolve() : loadKernels(this.index, codes);
   }
 
   /** Resolves when all work enqueued on {@link Device.stream} so far is done; on the CPU at once. */

@@ -4,7 +4,6 @@
 #include "cpu/engine.h"
 #include "cpu/memory/huge_pages.h"
 #include "cpu/run.h"
-#include "node/async_queue.h"
 #include "node/contract.h"
 #include "node/counts_class.h"
 #include "node/loss_class.h"
@@ -83,7 +82,7 @@ Napi::Value report_memory(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void init(Napi::Env env, Napi::Object exports) {
+AsyncQueue& init(Napi::Env env, Napi::Object exports) {
   AsyncQueue& async = AsyncQueue::make(env);
   exports.Set("contract", make_contract(env));
   exports.Set("Loss", make_loss_class(env, async));
@@ -101,6 +100,7 @@ void init(Napi::Env env, Napi::Object exports) {
   exports.Set("preferHugePages", Napi::Function::New<prefer_huge_pages>(env, "preferHugePages"));
   exports.Set("measureSurfaces", Napi::Function::New<measure_surfaces>(env, "measureSurfaces"));
   exports.Set("measureSurfacesAsync", Napi::Function::New<measure_surfaces_async>(env, "measureSurfacesAsync", &async));
+  return async;
 }
 
 }  // namespace warpdice

@@ -37,8 +37,10 @@ const entries = {
       'fromDevicePointer',
       'fromIpcHandle',
       'stream',
+      'loadKernels',
     ]);
     if (name === 'setThreads') return { args: [2], call: (_by, n) => warpdice.setThreads(n) };
+    if (name === 'loadKernels') return method(device, name, [['float32']]);
     // What only a GPU has is refused without one, so these calls are never right. Never a made-up pointer: nobody can check it.
     if (name === 'cuda') return { wrong: true, ...method(Device, 'cuda', [0]) };
     if (name === 'stream')

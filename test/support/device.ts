@@ -20,6 +20,10 @@ interface Fake {
   setTotalBytes(bytes: number): void;
   /** How often a function of CUDA's was called. */
   calls(name: string): number;
+  /** While held, cudaFuncGetAttributes waits where it loads a kernel. */
+  holdLoads(held: boolean): void;
+  /** Every kernel is to be loaded again; `calls('load by a launch')` counts those that a launch has loaded. */
+  unloadKernels(): void;
   /** On all devices, by the driver's count. */
   allocatedBytes(): number;
   /** What V8 has been told of memory outside its heap. */

@@ -94,12 +94,44 @@ cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, c
   return launch(kernel, grid, block, geometry.gradient_shared_bytes, stream, in, geometry.tile, slopes, pooled, out);
 }
 
+template <class P>
+cudaError_t launch_all() {
+  cudaError_t status = cudaSuccess;
+  Inputs in;
+  const ClassSlope<Accumulator<P>>* slopes = nullptr;
+  const auto launch_both = [&](const Geometry& geometry) {
+    if (status == cudaSuccess) status = launch_statistics<P>(geometry, in, nullptr, nullptr, nullptr);
+    if (status == cudaSuccess) status = launch_gradient<P>(geometry, in, slopes, false, {}, nullptr);
+  };
+  Geometry geometry = {};
+  geometry.blocks = geometry.slabs = 1;
+  for (geometry.held = 1; geometry.held <= 5; geometry.held++) {
+    geometry.teamed = true;
+    for (const bool labels : {false, true}) {
+      for (const bool entropy : {false, true}) {
+        in.labels = labels;
+        in.cross_entropy = entropy;
+        launch_both(geometry);
+      }
+    }
+    geometry.teamed = false;
+    launch_both(geometry);  // registers
+  }
+  geometry.tiled = true;
+  for (geometry.pack = 1; geometry.pack <= 2; geometry.pack++) {
+    launch_both(geometry);
+    if (status == cudaSuccess) status = launch_target_gradient<P>(geometry, in, slopes, false, {}, nullptr);
+  }
+  return status;
+}
+
 /// Compiles all kernels of predictions of type P.
 #define WARPDICE_KERNELS_OF(P)                                                                                      \
   template cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t);        \
   template cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, bool,  \
                                           const GradientOut&, cudaStream_t);                                        \
   template cudaError_t launch_target_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, \
-                                                 bool, const GradientOut&, cudaStream_t)
+                                                 bool, const GradientOut&, cudaStream_t);                           \
+  template cudaError_t launch_all<P>()
 
 }  // namespace warpdice::cuda

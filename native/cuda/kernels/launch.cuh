@@ -21,4 +21,8 @@ template <class P>
 cudaError_t launch_target_gradient(const Geometry& geometry, const Inputs& in, const ClassSlope<Accumulator<P>>* slopes,
                                    bool pooled, const GradientOut& out, cudaStream_t stream);
 
+/// Launches each kernel of predictions of type P once, without memory: for a recorder.
+template <class P>
+cudaError_t launch_all();
+
 }  // namespace warpdice::cuda

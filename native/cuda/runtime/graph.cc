@@ -64,11 +64,6 @@ class Updater : public Recorder {
 
 /// Runs `enqueue` while `to` records this thread's launches.
 void record(Recorder& to, const Graph::Enqueue& enqueue, const char* call) {
-  // Stops recording also when enqueue() throws, because `to` is about to be destroyed.
-  struct Recording {
-    explicit Recording(Recorder& to) { recorder = &to; }
-    ~Recording() { recorder = nullptr; }
-  };
   const auto status = [&] {
     const Recording recording(to);
     return enqueue();

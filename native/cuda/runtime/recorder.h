@@ -1,6 +1,7 @@
 #pragma once
-// Records launches as nodes of a graph: while a thread has a recorder, launch() and zero() pass it what they would
-// enqueue. With explicit nodes instead of stream capture a graph gets new pointers without a new capture.
+// While a thread has a recorder, launch() and zero() pass it what they would enqueue. graph.cc makes nodes of a graph
+// of that: with explicit nodes instead of stream capture a graph gets new pointers without a new capture. loader.cc
+// loads the kernels.
 #include <cuda_runtime.h>
 
 #include <cstddef>
@@ -16,5 +17,14 @@ class Recorder {
 
 /// The recorder of this thread. Null: launches go to their stream.
 inline thread_local Recorder* recorder = nullptr;
+
+/// Makes a recorder that of this thread until the end of a scope, which an exception may end.
+class Recording {
+ public:
+  explicit Recording(Recorder& to) { recorder = &to; }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+  ~Recording() { recorder = nullptr; }
+};
 
 }  // namespace warpdice::cuda

@@ -8,6 +8,7 @@
 
 #include "cuda/engine.h"
 #include "cuda/runtime/memory.h"
+#include "node/async_queue.h"
 #include "node/napi_util.h"
 
 namespace warpdice::device {
@@ -131,7 +132,10 @@ Napi::Function make_device_loss_class(Napi::Env env);
 /// The class `DevicePlan`, whose objects DeviceLoss makes.
 Napi::Function make_device_plan_class(Napi::Env env);
 
-/// Adds all of it to the addon's exports.
-void export_devices(Napi::Env env, Napi::Object exports);
+/// The function `loadKernels`; its data is the AsyncQueue.
+Napi::Value load_kernels(const Napi::CallbackInfo& info);
+
+/// Adds all of it to the addon's exports. queue: that of the environment.
+void export_devices(Napi::Env env, Napi::Object exports, AsyncQueue& queue);
 
 }  // namespace warpdice::device

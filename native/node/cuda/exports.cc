@@ -87,7 +87,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void export_devices(Napi::Env env, Napi::Object exports) {
+void export_devices(Napi::Env env, Napi::Object exports, AsyncQueue& queue) {
   Environment& environment = Environment::of(env);
   environment.buffer_class = Napi::Persistent(BufferObject::make_class(env));
   environment.plan_class = Napi::Persistent(make_device_plan_class(env));
@@ -103,6 +103,7 @@ void export_devices(Napi::Env env, Napi::Object exports) {
   cuda.Set("allocate", Napi::Function::New<allocate>(env, "allocate"));
   cuda.Set("wrap", Napi::Function::New<wrap>(env, "wrap"));
   cuda.Set("open", Napi::Function::New<open>(env, "open"));
+  cuda.Set("loadKernels", Napi::Function::New<load_kernels>(env, "loadKernels", &queue));
   exports.Set("cuda", cuda);
 }
 

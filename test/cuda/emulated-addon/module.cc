@@ -6,6 +6,7 @@
 #include "fake.h"
 #include "node/addon.h"
 #include "node/cuda/classes.h"
+#include "simt.h"
 
 namespace {
 
@@ -32,6 +33,8 @@ void set_total_bytes(const Napi::CallbackInfo& info) {
 Napi::Value calls(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fake::calls(to_text(info[0])));
 }
+void hold_loads(const Napi::CallbackInfo& info) { fake::hold_loads(info[0].ToBoolean()); }
+void unload_kernels(const Napi::CallbackInfo&) { simt::unload_kernels(); }
 Napi::Value allocated_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(fake::allocated_bytes()));
 }
@@ -61,14 +64,15 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("setDevices", Napi::Function::New<set_devices>(env, "setDevices"));
   fakes.Set("setTotalBytes", Napi::Function::New<set_total_bytes>(env, "setTotalBytes"));
   fakes.Set("calls", Napi::Function::New<calls>(env, "calls"));
+  fakes.Set("holdLoads", Napi::Function::New<hold_loads>(env, "holdLoads"));
+  fakes.Set("unloadKernels", Napi::Function::New<unload_kernels>(env, "unloadKernels"));
   fakes.Set("allocatedBytes", Napi::Function::New<allocated_bytes>(env, "allocatedBytes"));
   fakes.Set("externalBytes", Napi::Function::New<external_bytes>(env, "externalBytes"));
   fakes.Set("quotaProcessors", Napi::Function::New<quota_processors>(env, "quotaProcessors"));
   fakes.Set("failAllocations", Napi::Function::New<fail_allocations>(env, "failAllocations"));
   fakes.Set("allocations", Napi::Function::New<allocations>(env, "allocations"));
   exports.Set("fake", fakes);
-  warpdice::init(env, exports);
-  warpdice::device::export_devices(env, exports);
+  warpdice::device::export_devices(env, exports, warpdice::init(env, exports));
   return exports;
 }
 NODE_API_MODULE(warpdice_emulated, init_emulated)

@@ -1,6 +1,7 @@
 // Launches of kernels as CUDA's runtime sees them: the address of a function, a grid, and pointers to its arguments.
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "simt.h"
 
@@ -14,6 +15,7 @@ struct Registry {
   std::mutex mutex;
   std::map<const void*, Kernel> kernels;
   std::map<std::pair<const void*, int>, size_t> allowed_bytes;  // of a function on a device
+  std::set<std::pair<const void*, int>> loaded;                 // likewise
 };
 
 Registry& registry() {
@@ -27,6 +29,17 @@ int device() {
   return current;
 }
 
+/// Loads a kernel that is used first.
+cudaError_t use(const void* function, bool asked) {
+  const int on = device();
+  {
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    if (registry().kernels.count(function) == 0) return cudaErrorInvalidDeviceFunction;
+    if (!registry().loaded.insert({function, on}).second) return cudaSuccess;
+  }
+  return loading ? loading(asked) : cudaSuccess;
+}
+
 bool can_launch(dim3 grid, dim3 block) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   constexpr unsigned kMaxThreads = 1024, kMaxY = 65535;
@@ -37,6 +50,12 @@ bool can_launch(dim3 grid, dim3 block) {
 }  // namespace
 
 Executor executor = nullptr;
+Loading loading = nullptr;
+
+void unload_kernels() {
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  registry().loaded.clear();
+}
 
 void know(const void* function, const Kernel& kernel) {
   const std::lock_guard<std::mutex> lock(registry().mutex);
@@ -49,6 +68,7 @@ std::vector<Kernel::Size> argument_sizes(const void* function) {
 }
 
 BoundKernel bind(const cudaKernelNodeParams& launch) {
+  use(launch.func, false);
   Registry& known = registry();
   const int on = device();  // before the lock: the fake runtime has one of its own, under which it calls this
   const std::lock_guard<std::mutex> lock(known.mutex);
@@ -82,8 +102,14 @@ cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void**
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute, int value) {
   const size_t bytes = static_cast<size_t>(value);
   if (value < 0 || bytes > simt::config().shared_bytes_per_block) return cudaErrorInvalidValue;
+  simt::use(function, false);
   const int on = simt::device();
   const std::lock_guard<std::mutex> lock(simt::registry().mutex);
   simt::registry().allowed_bytes[{function, on}] = bytes;
   return cudaSuccess;
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* function) {
+  *attributes = {};
+  return simt::use(function, true);
 }

@@ -5,5 +5,6 @@
 static const bool joined = [] {
   simt::executor = fake::launch;
   fake::bind_kernel = simt::bind;
+  simt::loading = fake::load_kernel;
   return true;
 }();

@@ -47,6 +47,13 @@ const std::string& last_fault();
 using Executor = cudaError_t (*)(cudaStream_t, const BoundKernel&);
 extern Executor executor;
 
+/// Called when a kernel is used first on a device, when CUDA loads it and its driver may compile it. asked: by
+/// cudaFuncGetAttributes, which returns the result; else by a launch. Null: nothing happens then.
+using Loading = cudaError_t (*)(bool asked);
+extern Loading loading;
+/// Every kernel is to be loaded again.
+void unload_kernels();
+
 /// What CUDA's runtime knows of a kernel from nvcc. Both functions get the arguments of a launch.
 struct Kernel {
   std::function<void()> (*bind)(const void* function, void** arguments);  // the body of a thread, with copies of them

@@ -134,6 +134,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t);
 // --- kernels: the emulator defines these ------------------------------------------------------------------
 
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes;
+};
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void* function);
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute, int value);
 cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void** arguments, size_t shared_bytes,
                              cudaStream_t);

@@ -1,4 +1,5 @@
 // Errors and devices of the fake CUDA runtime.
+#include <condition_variable>
 #include <cstring>
 
 #include "state.h"
@@ -8,6 +9,17 @@ namespace {
 
 std::recursive_mutex& mutex() {
   static auto* only = new std::recursive_mutex;
+  return *only;
+}
+
+struct HeldLoads {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool held = false;
+};
+
+HeldLoads& held_loads() {
+  static auto* only = new HeldLoads;
   return *only;
 }
 
@@ -54,6 +66,19 @@ void set_fault(cudaError_t status) {
 void fail_next(const std::string& name, cudaError_t status, int after) {
   const Call call("fail_next");
   state().planted[name] = {status, after};
+}
+cudaError_t load_kernel(bool asked) {
+  if (asked) {  // without the lock: the driver compiles while other threads call it
+    std::unique_lock<std::mutex> lock(held_loads().mutex);
+    held_loads().changed.wait(lock, [] { return !held_loads().held; });
+  }
+  const Call call(asked ? "cudaFuncGetAttributes" : "load by a launch");
+  return call.result();
+}
+void hold_loads(bool held) {
+  const std::lock_guard<std::mutex> lock(held_loads().mutex);
+  held_loads().held = held;
+  held_loads().changed.notify_all();
 }
 int calls(const std::string& name) {
   const Call call("calls");

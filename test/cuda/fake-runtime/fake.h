@@ -23,6 +23,10 @@ size_t pinned_bytes();               // pinned host memory now
 int calls(const std::string& call);  // how often a function was called
 cudaError_t enqueue(cudaStream_t, std::function<cudaError_t()> work);
 cudaError_t launch(cudaStream_t, const BoundKernel&);  // counts as a call of cudaLaunchKernel
+/// A kernel is used first; asked: by cudaFuncGetAttributes, which takes as long as loads are held. Else it counts as a
+/// call of "load by a launch".
+cudaError_t load_kernel(bool asked);
+void hold_loads(bool held);
 /// Checks the kernel nodes of graphs, and copies their arguments. Null: there are no kernels.
 extern BoundKernel (*bind_kernel)(const cudaKernelNodeParams&);
 

@@ -5,8 +5,10 @@
 #include "checks.h"
 #include "cuda/kernels/device_api.h"
 #include "cuda/runtime/graph.h"
+#include "cuda/runtime/loader.h"
 #include "cuda/runtime/memory.h"
 #include "fake.h"
+#include "simt.h"
 
 using namespace warpdice;
 using namespace warpdice::cuda;
@@ -159,6 +161,31 @@ void refuses_what_cuda_refuses() {
   cudaGetLastError();
 }
 
+void loads_what_it_would_launch() {
+  const Launched it;
+  const int launched = fake::calls("cudaLaunchKernel");
+  const auto loads = [] { return fake::calls("load by a launch"); };
+  simt::unload_kernels();
+  use_device(0);
+  const int before = loads();
+  load_kernels(1, [&] {
+    const cudaError_t status = it.see();  // which makes device 0 current
+    return status == cudaSuccess ? zero(it.memory->data(), 8, nullptr) : status;
+  });
+  expect(fake::calls("cudaLaunchKernel") == launched && loads() == before, "loading launches nothing");
+  expect(it.see() == cudaSuccess && loads() == before, "a loaded kernel is launched without loading it again");
+  it.expect_seen("and as always");
+  expect(it.fill(8) == cudaSuccess && loads() == before + 1, "another one is loaded by its launch");
+  fake::fail_next("cudaFuncGetAttributes", cudaErrorMemoryAllocation);
+  simt::unload_kernels();
+  expect(error_of([&] {
+           load_kernels(0, [&] { return it.see(); });
+         }).find("cudaFuncGetAttributes failed with cudaErrorMemoryAllocation") != std::string::npos,
+         "an error is that of the call");
+  expect(it.see() == cudaSuccess, "launches are launches again");
+  it.stream->synchronize();
+}
+
 /// Nobody enables peer access.
 void reads_no_memory_of_another_device() {
   const auto there = Stream::create(1);
@@ -181,5 +208,6 @@ void checks::launches() {
   zeroes_on_its_stream();
   allows_the_same_shared_memory_always();
   refuses_what_cuda_refuses();
+  loads_what_it_would_launch();
   reads_no_memory_of_another_device();
 }

@@ -1,0 +1,77 @@
+#include "cuda/all_kernels.h"
+
+#include "cuda/engine.h"
+#include "cuda/kernels/count.h"
+#include "cuda/kernels/launch.cuh"
+#include "cuda/kernels/resample.h"
+#include "cuda/kernels/weighted_sum.h"
+
+namespace warpdice::cuda {
+namespace {
+
+/// An address that nothing reads.
+char nowhere[1];
+
+cudaError_t launch_all_of(DType predictions) {
+  switch (predictions) {
+    case DType::float64:
+      return launch_all<double>();
+    case DType::float16:
+      return launch_all<Float16>();
+    case DType::bfloat16:
+      return launch_all<BFloat16>();
+    default:
+      return launch_all<float>();
+  }
+}
+
+/// One voxel of one class.
+Inputs one_voxel(DType predictions, DType target) {
+  Inputs in;
+  in.samples = in.classes = in.voxels = 1;
+  in.labels = target >= DType::uint8;
+  in.predictions = {nowhere, predictions};
+  in.target = {nowhere, target};
+  return in;
+}
+
+/// The kernels between those of launch_all(), and those that widen a target of this dtype.
+cudaError_t enqueue_loss(DType predictions, DType target) {
+  DeviceCall call;
+  call.steps = kStatistics | kFinalize | kGradient;
+  call.in = one_voxel(predictions, target);
+  return enqueue(call, nowhere, nullptr);
+}
+
+cudaError_t enqueue_count(DType predictions, Decision decision) {
+  DeviceCount count;
+  count.in = one_voxel(predictions, DType::uint8);
+  count.decision = decision;
+  return enqueue(count, nowhere, nullptr);
+}
+
+cudaError_t enqueue_resampling(size_t element_bytes) {
+  Resampling shape;
+  shape.from_sizes = shape.to_sizes = {1};
+  shape.element_bytes = element_bytes;
+  return enqueue_resample(shape, nowhere, nowhere, nullptr);
+}
+
+}  // namespace
+
+cudaError_t enqueue_all_kernels(DType predictions) {
+  cudaError_t status = launch_all_of(predictions);
+  for (const DType target :
+       {DType::uint8, DType::int16, DType::uint16, DType::float64, DType::float16, DType::bfloat16}) {
+    if (status == cudaSuccess) status = enqueue_loss(predictions, target);
+  }
+  for (const Decision decision : {Decision::argmax, Decision::threshold}) {
+    if (status == cudaSuccess) status = enqueue_count(predictions, decision);
+  }
+  for (const size_t bytes : {size_t{1}, size_t{2}, size_t{4}, size_t{8}}) {
+    if (status == cudaSuccess) status = enqueue_resampling(bytes);
+  }
+  return status == cudaSuccess ? enqueue_add_weighted({}, nullptr) : status;
+}
+
+}  // namespace warpdice::cuda
