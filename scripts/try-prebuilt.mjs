@@ -13,6 +13,7 @@ import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   cpSync,
+  existsSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -47,6 +48,14 @@ function need(program, debian) {
 }
 
 const file = (folder, ...names) => path.join(folder, ...names);
+
+/** Asks for files of this tree before anything is run: [file, the command that makes it]. */
+function needFiles(files) {
+  for (const [name, command] of files) {
+    if (!existsSync(file(root, name)))
+      throw new BuildError(`there is no ${name}: \`${command}\` makes it.`);
+  }
+}
 
 /** The command of a Node for musl, on musl's own loader. Debian's before 1.2.5 ends at once. */
 function muslNode(machine, architecture) {
@@ -194,21 +203,34 @@ function difference(results, ours) {
   return { most, bits, count: Object.keys(results).length };
 }
 
-const ours = options.suites ? undefined : run([process.execPath], {}, root);
 let failed = 0;
+/** What this machine's addon computes. Nothing on Windows, where none can be compiled. */
+let ours;
+
+function computeOurs() {
+  if (process.platform === 'win32') return;
+  needFiles([['build/Release/warpdice.node', 'npm run build:native']]);
+  ours = run([process.execPath], {}, root);
+  if (ours.results === undefined)
+    throw new BuildError(
+      `this machine's addon cannot be compared with: ${ours.problems.join('; ')}`,
+    );
+}
 
 function report(name, what, result) {
   const { problems, runtime, simd, compiler, results } = result;
   if (results !== undefined) {
-    const { most, bits, count } = difference(results, ours.results);
-    // 64 roundings of the type, of the largest value.
-    if (!(most < 1)) problems.push(`values or gradients differ by ${most} times the tolerance`);
+    let like = 'compared with nothing';
+    if (ours) {
+      const { most, bits, count } = difference(results, ours.results);
+      // 64 roundings of the type, of the largest value.
+      if (!(most < 1)) problems.push(`values or gradients differ by ${most} times the tolerance`);
+      like = `${bits} of ${count} cases have this machine's bits`;
+    }
     const wanted = expectedTarget(name);
     if (wanted !== 'any' && simd !== wanted)
       problems.push(`Expected the SIMD target ${wanted} but received ${simd}`);
-    console.log(
-      `${name}, ${what}: ${runtime}, ${simd}, ${compiler}: ${bits} of ${count} cases have this machine's bits`,
-    );
+    console.log(`${name}, ${what}: ${runtime}, ${simd}, ${compiler}: ${like}`);
   } else console.log(`${name}, ${what}`);
   for (const problem of problems) console.error(`  ${problem}`);
   if (problems.length > 0) failed++;
@@ -258,13 +280,23 @@ await reportBuildErrors(async () => {
   const names = options.platform;
   if (options.all || options.others)
     names.push(...known.filter((name) => options.all || name !== thisPlatform()));
-  if (options.runtimes) tryRuntimes();
-  else if (names.length === 0) names.push(thisPlatform());
+  if (!options.runtimes && names.length === 0) names.push(thisPlatform());
   for (const name of names) {
     if (!platforms[name])
       throw new BuildError(
         `Expected one of ${known.join(', ')} for --platform but received '${name}'`,
       );
+  }
+  needFiles([
+    ['dist/index.js', 'npm run build:ts'],
+    ...[...names, ...(options.runtimes ? [thisPlatform()] : [])].map((name) => [
+      prebuiltFile(name),
+      `npm run prebuilds -- --platform ${name}`,
+    ]),
+  ]);
+  if (!options.suites) computeOurs();
+  if (options.runtimes) tryRuntimes();
+  for (const name of names) {
     if (options.suites && startersOf(name)) runSuites(name);
     else tryPlatform(name);
   }
