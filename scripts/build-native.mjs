@@ -18,14 +18,16 @@ const require = createRequire(import.meta.url);
 export class BuildError extends Error {}
 
 function onPath(program) {
+  const file = process.platform === 'win32' ? `${program}.exe` : program;
   return (process.env.PATH ?? '')
     .split(path.delimiter)
-    .some((folder) => folder !== '' && existsSync(path.join(folder, program)));
+    .some((folder) => folder !== '' && existsSync(path.join(folder, file)));
 }
 
-function checkTools() {
+/** `toolchain`: a file names the compiler, which is brought with it. */
+function checkTools(toolchain) {
   const { platform, arch } = process;
-  if (platform === 'win32') {
+  if (platform === 'win32' && !toolchain) {
     throw new BuildError(
       'the addon cannot be compiled on Windows: use the prebuilt one of win32-x64, or WSL 2, where warpdice runs as linux-x64.',
     );
@@ -38,7 +40,10 @@ function checkTools() {
   const missing = [];
   if (!onPath('cmake')) missing.push('CMake 3.22 or newer');
   const compilers = process.env.CXX ? [process.env.CXX.split(' ')[0]] : ['c++', 'g++', 'clang++'];
-  if (!compilers.some((name) => (path.isAbsolute(name) ? existsSync(name) : onPath(name)))) {
+  if (
+    !toolchain &&
+    !compilers.some((name) => (path.isAbsolute(name) ? existsSync(name) : onPath(name)))
+  ) {
     missing.push('a C++17 compiler (GCC or Clang)');
   }
   if (!onPath('ninja') && !onPath('make')) missing.push('make or Ninja');
@@ -142,7 +147,7 @@ async function compile(folder) {
  * folder first, once nothing is missing.
  */
 export async function configure({ out = 'build', defines = [], clean = false } = {}) {
-  checkTools();
+  checkTools(defines.some((define) => define.startsWith('-DCMAKE_TOOLCHAIN_FILE=')));
   const folder = path.resolve(root, out);
   if (clean) rmSync(folder, { recursive: true, force: true });
   const settings = Object.entries(settingsOf(folder)).map(([name, value]) => `-D${name}=${value}`);

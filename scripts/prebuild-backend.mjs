@@ -15,6 +15,9 @@ const root = path.dirname(import.meta.dirname);
 const name = process.env.WARPDICE_PLATFORM ?? thisPlatform();
 const platform = platforms[name];
 
+/** CMake takes Windows' backslash for the begin of an escape. */
+const plain = (file) => file.replaceAll('\\', '/');
+
 /** What CMake is told of the compiler. */
 function definesOf({ compiler, cxx, system, processor, target }) {
   const defines = ['-DWARPDICE_PREBUILT=ON'];
@@ -22,9 +25,9 @@ function definesOf({ compiler, cxx, system, processor, target }) {
     defines.push(`-DCMAKE_SYSTEM_NAME=${system}`, `-DCMAKE_SYSTEM_PROCESSOR=${processor}`);
   if (system && cxx) defines.push(`-DCMAKE_CXX_COMPILER=${cxx}`);
   if (compiler === 'gcc') return [...defines, `-DWARPDICE_SYSROOT=${sysrootOf(name)}`];
-  defines.push('-DCMAKE_TOOLCHAIN_FILE=cmake/zig.cmake', `-DWARPDICE_ZIG=${zigProgram()}`);
+  defines.push('-DCMAKE_TOOLCHAIN_FILE=cmake/zig.cmake', `-DWARPDICE_ZIG=${plain(zigProgram())}`);
   defines.push(`-DWARPDICE_ZIG_TARGET=${target}`);
-  if (system === 'Windows') defines.push(`-DCMAKE_JS_LIB=${makeImportLibrary()}`);
+  if (system === 'Windows') defines.push(`-DCMAKE_JS_LIB=${plain(makeImportLibrary())}`);
   return defines;
 }
 

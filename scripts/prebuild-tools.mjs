@@ -73,13 +73,8 @@ export function sysrootOf(name) {
 
 /** Zig's program. */
 export function zigProgram() {
-  const folder = once(`zig-${zigVersion}`, (made) => {
-    run('python3', '-m', 'venv', made);
-    const pip = path.join(made, 'bin/pip');
-    run(pip, 'install', '--quiet', '--disable-pip-version-check', `ziglang==${zigVersion}`);
-  });
-  const lib = path.join(folder, 'lib');
-  return path.join(lib, readdirSync(lib)[0], 'site-packages/ziglang/zig');
+  const folder = once(`ziglang-${zigVersion}`, (made) => pip(`ziglang==${zigVersion}`, made));
+  return path.join(folder, 'ziglang', process.platform === 'win32' ? 'zig.exe' : 'zig');
 }
 
 /** The import library of node.exe: which of its functions an addon may call. Returns the file. */
@@ -99,12 +94,18 @@ export function makeImportLibrary() {
   return library;
 }
 
-/** Fetches a wheel of PyPI's and returns the folder of its files. */
-export const wheel = (name, platform) =>
-  once(`${name}-${platform}`, (made) => {
-    const of = ['--no-deps', '--only-binary', ':all:', '--platform', platform, '--target', made];
-    run('python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...of, name);
-  });
+/** Unpacks a package of PyPI's into a folder, for this platform unless options say otherwise. */
+function pip(spec, folder, ...options) {
+  const quiet = ['--quiet', '--disable-pip-version-check'];
+  const python = process.platform === 'win32' ? 'python' : 'python3';
+  run(python, '-m', 'pip', 'install', ...quiet, '--no-deps', ...options, '--target', folder, spec);
+}
+
+/** Fetches a wheel of PyPI's for another platform and returns the folder of its files. */
+export const wheel = (spec, platform) =>
+  once(`${spec.replace('==', '-').replace('.*', '')}-${platform}`, (made) =>
+    pip(spec, made, '--only-binary', ':all:', '--platform', platform),
+  );
 
 /** Fetches a package of another Debian, from where this system gets its own, and returns its files' folder. */
 export const debianPackage = (name, suite, architecture = 'amd64') =>

@@ -43,7 +43,9 @@ function make(name) {
   mkdirSync(folder, { recursive: true });
   const out = path.join(root, packageFolder(name));
   const where = ['--cwd', folder, '--out', out, '--name', 'warpdice'];
-  const backend = ['--node-gyp', path.join(root, 'scripts/prebuild-backend.mjs')];
+  const script = path.join(root, 'scripts/prebuild-backend.mjs');
+  // Windows starts no script by its first line; prebuildify hands this to a shell there.
+  const backend = ['--node-gyp', process.platform === 'win32' ? `node "${script}"` : script];
   run(process.execPath, [prebuildify, '--napi', '--strip', ...where, ...backend], {
     WARPDICE_PLATFORM: name,
     PREBUILD_PLATFORM: platform,

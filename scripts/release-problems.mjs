@@ -38,7 +38,9 @@ function problemsOfBinary(root, name, short) {
   const sections = spawnSync('readelf', ['-SW', file], { encoding: 'utf8' }).stdout ?? '';
   const mustHoldKernels = platforms[name].cuda && short === prebuiltFile(name);
   if (mustHoldKernels && !sections.includes('.nv_fatbin')) {
-    problems.push(`${short} holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc`);
+    problems.push(
+      `${short} holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds -- --platform ${name}, with nvcc`,
+    );
   }
   const newest = git(root, 'log', '-1', '--format=%ct', '--', 'native', 'cmake', 'CMakeLists.txt');
   if (newest && statSync(file).mtimeMs < Number(newest) * 1000) {
