@@ -177,7 +177,7 @@ const packageFaults: typeof faults = [
   [
     'a binary without CUDA',
     () => cpSync(path.join(made, 'without-cuda.node'), binary()),
-    /linux-x64\/warpdice\.node holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds, with nvcc/,
+    /linux-x64\/warpdice\.node holds no CUDA kernels: WARPDICE_CUDA=ON npm run prebuilds -- --platform linux-x64, with nvcc/,
   ],
   [
     'something that is no addon',
