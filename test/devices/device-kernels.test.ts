@@ -172,6 +172,11 @@ emulatedOnly('an error of CUDA rejects, and the next call loads', async () => {
   await gpu.loadKernels(['float32', 'float32']);
 });
 
+test('all dtypes: CUDA knows every kernel, and a call works afterwards', async () => {
+  await gpu.loadKernels(floats);
+  for (const dtype of floats) await solve(new DiceCELoss(), 2, 'uint8', dtype);
+});
+
 test('wrong arguments, and the CPU, which has nothing to load', async () => {
   for (const device of [gpu, Device.cpu]) {
     expect(() => device.loadKernels('float32' as Any)).toThrow(

@@ -1,5 +1,7 @@
 #pragma once
 // Promises that the combinations of kernels_test.cc do not show, and launches that their shapes do not reach.
+#include <array>
+
 #include "compare.h"
 #include "cuda/geometry.h"
 
@@ -12,6 +14,9 @@ inline Case plain_case(Shape shape, Target target = Target::labels_int32) {
   return {kLosses, DType::float32, target, reference::Activation::softmax, false, shape, 1};
 }
 
+/// A loss that teams do not know: registers and tiles take it.
+constexpr const LossCase* kFocal = &kLosses[9];
+
 /// Labels that name no class are counted once, whatever takes the classes, unless their voxel has weight 0. The
 /// smallest index is kept, in every order of the blocks.
 inline void invalid_labels() {
@@ -20,11 +25,13 @@ inline void invalid_labels() {
     Shape shape;
     reference::Activation activation;
   } cases[] = {{{2, 3, 5000}, kSoftmax}, {{2, 20, 900}, kSoftmax}, {{2, 20, 900}, kSigmoid}, {{2, 600, 10}, kSoftmax}};
-  for (const auto& [shape, activation] : cases) {
-    const int64_t C = shape.C;
-    for (bool channels_last : {false, true}) {
-      test_name = "invalid labels, C=" + std::to_string(C);
+  for (unsigned turn = 0; turn < 4; turn++) {
+    const bool channels_last = turn % 2;
+    for (const auto& [shape, activation] : cases) {
+      const int64_t C = shape.C;
       Case test = plain_case(shape);
+      if (turn > 1) test.loss = kFocal;
+      test_name = "invalid labels, C=" + std::to_string(C) + ", " + test.loss->name;
       test.activation = activation;
       test.channels_last = channels_last;
       Arrays arrays(test);
@@ -54,37 +61,40 @@ inline void invalid_labels() {
 /// Labels and ignore indices that 32 bits do not hold.
 inline void wide_labels() {
   constexpr int64_t kWide = (int64_t{1} << 32) + 1;  // 1 in 32 bits
-  for (int64_t C : {1, 3, 20}) {
-    for (Target target : {Target::labels_uint8, Target::labels_int32, Target::labels_int64}) {
-      for (bool ignores : {false, true}) {
-        const bool wide = target == Target::labels_int64;
-        test_name = "labels of 2^32 + 1, C=" + std::to_string(C) + (ignores ? ", ignored" : "");
-        Case test = plain_case({1, C, 300}, target);
-        if (C == 1) test.activation = reference::Activation::sigmoid;
-        Arrays arrays(test);
-        cuda::DeviceCall call = call_of(test, arrays);
-        call.in.has_ignore = ignores;
-        call.in.ignore_index = kWide;
-        call.in.weight = call.in.class_weight = {};
-        double weight = 300, ones = 0;
-        for (size_t i = 0; i < 300; i++) {
-          const bool far = wide && i % 7 == 3;
-          arrays.target.set(i, static_cast<double>(far ? kWide : i % 2));
-          weight -= far && ignores ? 1 : 0;
-          ones += i % 2 == 1 && !far ? 1 : 0;
+  for (unsigned turn = 0; turn < 2; turn++) {
+    for (int64_t C : {1, 3, 20}) {
+      for (Target target : {Target::labels_uint8, Target::labels_int32, Target::labels_int64}) {
+        for (bool ignores : {false, true}) {
+          const bool wide = target == Target::labels_int64;
+          Case test = plain_case({1, C, 300}, target);
+          if (turn > 0) test.loss = kFocal;
+          test_name = "labels of 2^32 + 1, " + test.name() + (ignores ? ", ignored" : "");
+          if (C == 1) test.activation = reference::Activation::sigmoid;
+          Arrays arrays(test);
+          cuda::DeviceCall call = call_of(test, arrays);
+          call.in.has_ignore = ignores;
+          call.in.ignore_index = kWide;
+          call.in.weight = call.in.class_weight = {};
+          double weight = 300, ones = 0;
+          for (size_t i = 0; i < 300; i++) {
+            const bool far = wide && i % 7 == 3;
+            arrays.target.set(i, static_cast<double>(far ? kWide : i % 2));
+            weight -= far && ignores ? 1 : 0;
+            ones += i % 2 == 1 && !far ? 1 : 0;
+          }
+          for (size_t i = 0; i < arrays.predictions.count; i++) arrays.predictions.set(i, 0.5);
+          Buffer value(DType::float64, static_cast<size_t>(C)), statistics(DType::float64, arrays.x.C * kSumCount);
+          LabelFault faults;
+          call.steps = kStatistics;
+          call.statistics = statistics.doubles();
+          call.faults = &faults;
+          enqueue(call);
+          const size_t named = C == 1 ? 0 : 1;  // the class of label 1
+          expect(statistics.get(named * kSumCount + 2) == ones, "the sum of t");
+          expect(statistics.get(named * kSumCount + 4) == weight, "the sum of the weights");
+          expect(faults.count == (wide && !ignores ? 43 : 0), "faults: " + std::to_string(faults.count));
+          if (faults.count) expect(faults.first_value == kWide, "the value of the first fault");
         }
-        for (size_t i = 0; i < arrays.predictions.count; i++) arrays.predictions.set(i, 0.5);
-        Buffer value(DType::float64, static_cast<size_t>(C)), statistics(DType::float64, arrays.x.C * kSumCount);
-        LabelFault faults;
-        call.steps = kStatistics;
-        call.statistics = statistics.doubles();
-        call.faults = &faults;
-        enqueue(call);
-        const size_t named = C == 1 ? 0 : 1;  // the class of label 1
-        expect(statistics.get(named * kSumCount + 2) == ones, "the sum of t");
-        expect(statistics.get(named * kSumCount + 4) == weight, "the sum of the weights");
-        expect(faults.count == (wide && !ignores ? 43 : 0), "faults: " + std::to_string(faults.count));
-        if (faults.count) expect(faults.first_value == kWide, "the value of the first fault");
       }
     }
   }
@@ -253,10 +263,11 @@ inline void nan_in_a_logit(const std::string& text) {
 
 /// Logits far below 0, of which a softmax sees only the differences. text: as above.
 inline void low_logits(const std::string& text) {
-  for (int64_t C : {3, 7, 20}) {
-    for (DType dtype : {DType::float32, DType::float64, DType::bfloat16}) {
+  for (unsigned turn = 0; turn < 6; turn++) {
+    for (int64_t C : {3, 7, 20}) {
       Case test = plain_case({1, C, 300});
-      test.dtype = dtype;
+      if (turn > 2) test.loss = kFocal;
+      test.dtype = std::array{DType::float32, DType::float64, DType::bfloat16}[turn % 3];
       test_name = "logits below -20000, " + test.name();
       if (test_name.find(text) == std::string::npos) continue;
       Arrays arrays(test);
@@ -274,8 +285,10 @@ inline void low_logits(const std::string& text) {
 
 /// A logit of -infinity forbids a class. Where the target is another one, its cross-entropy adds nothing.
 inline void forbidden_classes() {
-  for (const LossCase* loss : {&kLosses[7], &kLosses[9]}) {
+  for (const LossCase* loss :
+       {&kLosses[7], kFocal, &kLosses[13]}) {  // the last: a cross-entropy that teams do not know
     for (reference::Activation activation : {reference::Activation::sigmoid, reference::Activation::softmax}) {
+      if (loss->unified != reference::Unified::none && activation == reference::Activation::sigmoid) continue;
       for (int64_t C : {3, 20}) {
         for (Target target : {Target::labels_int32, Target::dense_uint8}) {
           Case test = plain_case({1, C, 200}, target);
@@ -335,9 +348,8 @@ inline void approximations() {
 /// Batches and rows so long that a block takes several rounds or tiles, with a last one that is not full. As they are a
 /// hundred times as long as the other cases, some are run only with many cases or all.
 inline void long_rows(unsigned every) {
-  constexpr int kFocal = 9;  // a loss that teams do not know
-  const auto expect_rounds = [&](Case test, int loss = 0) {
-    test.loss = &kLosses[loss];
+  const auto expect_rounds = [&](Case test, const LossCase* loss = kLosses) {
+    test.loss = loss;
     test_name = test.name();
     Arrays arrays(test);
     const cuda::Geometry geometry = cuda::geometry_of(call_of(test, arrays).in);
