@@ -83,7 +83,8 @@ export interface NativeLossOptions {
   channelsLast: boolean;
   smoothNumerator: number;
   smoothDenominator: number;
-  ignoreIndex: number | undefined;
+  /** Several: a list of at most 16. */
+  ignoreIndex: number | Float64Array | undefined;
   classWeights: Float64Array | undefined;
 }
 
@@ -192,7 +193,8 @@ export interface NativeCount {
   target: NativeMemory;
   targetType: number;
   targetIsLabels: boolean;
-  ignoreIndex: number | undefined;
+  /** Several: a list of at most 16. */
+  ignoreIndex: number | Float64Array | undefined;
   /**
    * [N,S]: voxels of weight 0 are left out. weightOfClasses, for decision threshold: a number per class and voxel, in the
    * layout of the predictions.

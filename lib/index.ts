@@ -16,7 +16,7 @@ export { Plan } from './calls/plan.js';
 export type { LinearValueAndGrad, LossValue, LossValueAndGrad } from './calls/result.js';
 export { Statistics, type StatisticsJson } from './calls/statistics.js';
 export { type ErrorCode, WarpDiceError } from './common/errors.js';
-export type { Absent, MetricsAbsent } from './common/shared-options.js';
+export type { Absent, IgnoreIndex, MetricsAbsent } from './common/shared-options.js';
 export { Device, type DeviceMemory, Stream, StreamEvent } from './devices/device.js';
 export { getThreads, setThreads, simdTarget } from './devices/threads.js';
 export type { LinearAccumulate, LinearGrad, LinearGradOut } from './head/linear-grad.js';

@@ -220,15 +220,17 @@ export function checkList(value: unknown, name: string, expected: string, most: 
 /** One per class. No array of predictions in memory has more classes. */
 const maxNumbers = 2 ** 24;
 
+/** Whether the value is an array or a typed array, whose elements are not looked at. */
+export const isNumberList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
 /** Finite numbers >= 0. */
 export function checkNumbers(value: unknown, name: string): Float64Array {
-  const isArray =
-    Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
-  if (!isArray) throw typeError('an array of numbers', name, value);
-  const { length } = value as ArrayLike<unknown>;
+  if (!isNumberList(value)) throw typeError('an array of numbers', name, value);
+  const { length } = value;
   if (length > maxNumbers) throw rangeError(`at most ${maxNumbers} numbers`, name, value);
   return Float64Array.from({ length }, (_, c) => {
-    const number = (value as ArrayLike<unknown>)[c];
+    const number = value[c];
     if (number === undefined) throw typeError('a number', `${name}[${c}]`, number);
     return checkNonNegative(number, `${name}[${c}]`, 0);
   });

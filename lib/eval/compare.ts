@@ -67,12 +67,12 @@ export interface Sample {
   readonly spacing: number[];
 }
 
-/** ignore: a label, and what stands for it. An image of one slice is 2D. */
+/** ignore: labels, and what stands for them. An image of one slice is 2D. */
 export function toSample(
   { truth, prediction }: Pair,
   files: Case,
   classes: ReadonlyMap<number, number>,
-  ignore: readonly [label: number, index: number] | undefined,
+  ignore: readonly [labels: readonly number[], index: number] | undefined,
 ): Sample {
   const rank = truth.dims[2] === 1 ? 2 : truth.dims.length;
   const shape = [1, ...truth.dims.slice(0, rank).reverse()];

@@ -15,7 +15,7 @@ import type { EvalOptions } from './options.js';
 /** Called before a case is read; total counts the readings. */
 export type Progress = (done: number, total: number, name: string) => void;
 
-/** Stands for the ignored label; no class has this index. */
+/** Stands for the ignored labels; no class has this index. */
 const ignoreIndex = 65_535;
 
 /** The problems of several files, one a line. */
@@ -43,7 +43,7 @@ export async function evaluate(
       (done, name) => progress(done, total, name),
       (pair, files) => {
         for (const label of labelsOf(pair, files)) {
-          if (label !== wanted.ignore) found.add(label);
+          if (!wanted.ignore?.includes(label)) found.add(label);
         }
       },
     );

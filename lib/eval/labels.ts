@@ -8,14 +8,14 @@ export interface Wanted {
   readonly labels?: ReadonlyMap<number, string>;
   /** The labels of each region. */
   readonly regions?: ReadonlyMap<string, readonly number[]>;
-  readonly ignore?: number;
+  readonly ignore?: readonly number[];
 }
 
 const mostLabel = 65_534;
 
 /**
  * What a file of labels says. It may be an array of names; an object of label and name; an object of name and label or, for
- * regions, labels; or any of these below `labels`, as in the dataset.json of nnU-Net, whose label `ignore` is left out.
+ * regions, labels; or any of these below `labels`, as in the dataset.json of nnU-Net, whose label or labels `ignore` are left out.
  */
 export function parseLabels(json: unknown, name: string): Wanted {
   const inner = (json as { labels?: unknown } | null)?.labels;
@@ -33,7 +33,7 @@ export function parseLabels(json: unknown, name: string): Wanted {
   }
   if (Array.isArray(value)) throw typeError('an array of names', name, value);
   const lists = entries.map(([text, labels]) => [text, checkLabels(labels, name)] as const);
-  const ignore = lists.find(([text]) => text === 'ignore')?.[1][0];
+  const ignore = lists.find(([text]) => text === 'ignore')?.[1];
   const rest = lists.filter(([text]) => text !== 'ignore');
   const left = ignore === undefined ? {} : { ignore };
   if (entries.some(([, labels]) => Array.isArray(labels))) {
@@ -81,16 +81,16 @@ export function classesOf(labels: Iterable<number>): Map<number, number> {
   return new Map(sorted.map((label, index) => [label, index]));
 }
 
-/** The classes of an image. ignored: what stands for the ignored label. */
+/** The classes of an image. ignored: labels, and what stands for them. */
 export function toClasses(
   image: NiftiImage,
   file: string,
   classes: ReadonlyMap<number, number>,
-  ignored: readonly [label: number, index: number] | undefined,
+  ignored: readonly [labels: readonly number[], index: number] | undefined,
 ): Uint16Array {
   const to = new Uint16Array(image.numbers.length);
   eachRun(image, (label, begin, end) => {
-    const index = label === ignored?.[0] ? ignored[1] : classes.get(label);
+    const index = ignored?.[0].includes(label) ? ignored[1] : classes.get(label);
     if (index === undefined) {
       const known = [...classes.keys()].slice(0, 20).join(', ');
       throw rangeError(`labels among ${known}`, file, label);

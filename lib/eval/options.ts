@@ -17,7 +17,7 @@ symmetric surface distance in mm. Of two folders, files of the same name are com
   --labels FILE          names of the labels, in JSON: ["background", "liver"], { "liver": 1 } or nnU-Net's dataset.json.
                          Other labels are an error. Default: the labels that the files have
   --regions FILE         regions in place of the labels, in JSON: { "whole": [1, 2, 4], "core": [1, 4] }
-  --ignore LABEL         leave out voxels with this label in the truth
+  --ignore LABELS        leave out voxels with this label in the truth, or with one of several: 254,255
   --scores LIST          such as dice,hausdorff,lesionF1: a wrong name lists all
   --tolerance MM         adds surfaceDice: the share of the surfaces within so many mm of each other
   --absent POLICY        a label that the truth does not have: skip-agreed (default) leaves it out, and a false alarm is
@@ -116,7 +116,7 @@ function wantedBy(values: {
   ignore?: string | undefined;
 }): Wanted {
   const labels = values.labels === undefined ? {} : parseLabels(json(values.labels), values.labels);
-  const ignore = values.ignore === undefined ? {} : { ignore: label(values.ignore) };
+  const ignore = values.ignore === undefined ? {} : { ignore: values.ignore.split(',').map(label) };
   if (values.regions === undefined) return { ...labels, ...ignore };
   return { ...labels, ...ignore, regions: parseRegions(json(values.regions), values.regions) };
 }

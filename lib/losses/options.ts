@@ -1,6 +1,6 @@
 // The options of the losses: LossOptions, and the additions of single classes.
 import type { AllReduce } from '../calls/all-reduce.js';
-import type { Absent } from '../common/shared-options.js';
+import type { Absent, IgnoreIndex } from '../common/shared-options.js';
 
 /** How a loss is defined. All of it is fixed when the loss is made. */
 export interface LossOptions {
@@ -77,12 +77,14 @@ export interface LossOptions {
    */
   classWeights?: readonly number[] | Float64Array;
   /**
-   * Voxels with this label contribute nothing and get gradient 0. Only for class indices and masks of one class. The rule for
-   * the index of a class, such as 0, is the same in losses and metrics: the class has no target voxels then, and `absent` says
-   * what it counts. A loss counts it by default, with a loss of 1 (without smoothing and transform): leave it out by
+   * Voxels with this label, or with one of up to 16 labels, `[254, 255]`, contribute nothing and get gradient 0. Only for class
+   * indices and masks of one class. An empty list is none, and a label that the target's dtype cannot hold occurs nowhere. A call
+   * with several labels reads a copy of the target in which all are one, and holds it while it runs.
+   * The rule for the index of a class, such as 0, is the same in losses and metrics: the class has no target voxels then, and
+   * `absent` says what it counts. A loss counts it by default, with a loss of 1 (without smoothing and transform): leave it out by
    * `absent: 'skip'`, or class 0 by `background: false`.
    */
-  ignoreIndex?: number;
+  ignoreIndex?: IgnoreIndex;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';
   /**

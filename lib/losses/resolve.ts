@@ -20,6 +20,7 @@ import {
   absentPolicies,
   checkIgnoreIndex,
   checkLayout,
+  nativeIgnoreIndex,
 } from '../common/shared-options.js';
 import {
   AbsentPolicy,
@@ -85,7 +86,7 @@ export function resolveOptions(given: object, definition: Definition): ResolvedO
     channelsLast: checkLayout(options.layout) === 'channels-last',
     smoothNumerator: checkNonNegative(options.smoothNumerator, 'smoothNumerator', 0),
     smoothDenominator: checkNonNegative(options.smoothDenominator, 'smoothDenominator', 1e-7),
-    ignoreIndex: checkIgnoreIndex(options.ignoreIndex),
+    ignoreIndex: nativeIgnoreIndex(checkIgnoreIndex(options.ignoreIndex)),
     classWeights: checkClassWeights(options.classWeights, 'classWeights'),
     alpha: checkNonNegative(options.alpha, 'alpha', 0.5),
     beta: checkNonNegative(options.beta, 'beta', 0.5),

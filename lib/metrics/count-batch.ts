@@ -12,6 +12,7 @@ import {
   sameShapeWithout,
   showShape,
 } from '../common/check.js';
+import { nativeIgnoreIndex } from '../common/shared-options.js';
 import type { Device } from '../devices/device.js';
 import { LinearLogits, type Predictions, type Shaped } from '../head/linear-logits.js';
 import { Decision, isFloatCode } from '../native/codes.js';
@@ -62,11 +63,14 @@ export class BatchCounter {
    */
   readonly cells: number;
   readonly #options: ResolvedMetrics;
+  readonly #ignored: number | Float64Array | undefined;
   readonly #geometry: Geometry;
 
   constructor(options: ResolvedMetrics) {
-    const { classes, decision, layout, ignoreIndex, aggregate, regions } = options;
+    const { classes, decision, layout, aggregate, regions } = options;
+    const ignoreIndex = nativeIgnoreIndex(options.ignoreIndex);
     this.#options = options;
+    this.#ignored = ignoreIndex;
     const thresholds = thresholdList(options);
     this.cells =
       decision === 'threshold' ? 4 * classes * (thresholds?.length ?? 1) : (classes + 1) ** 2;
@@ -134,7 +138,7 @@ export class BatchCounter {
       options.weight === undefined
         ? undefined
         : toTensorOn(device, options.weight, 'weight', floatsOrBytes);
-    const { classes, layout, threshold = 0, ignoreIndex, aggregate } = this.#options;
+    const { classes, layout, threshold = 0, aggregate } = this.#options;
     if (options.sample !== undefined && aggregate === 'global') {
       throw needs('sample', "aggregate 'samples'");
     }
@@ -156,7 +160,7 @@ export class BatchCounter {
       target: memoryOf(y),
       targetType: codeOf(y.dtype),
       targetIsLabels: labels,
-      ignoreIndex,
+      ignoreIndex: this.#ignored,
       weight: w && memoryOf(w),
       weightType: w === undefined ? 0 : codeOf(w.dtype),
       weightOfClasses: w !== undefined && weightOfClasses,

@@ -12,6 +12,7 @@ import {
 import {
   checkIgnoreIndex,
   checkLayout,
+  type IgnoreIndex,
   type MetricsAbsent,
   metricsAbsentPolicies,
 } from '../common/shared-options.js';
@@ -80,10 +81,10 @@ export interface MetricsOptions {
   /** false: averages leave class 0 out; it can still be predicted. Needs two or more classes. Default true. */
   background?: boolean;
   /**
-   * Voxels with this label are left out. Only for class indices and masks of one class. A class with this index has no target
-   * voxels then, and `absent` says what it counts: by default nothing. Default: none.
+   * Voxels with this label, or with one of up to 16 labels, `[254, 255]`, are left out. Only for class indices and masks of one
+   * class. A class with this index has no target voxels then, and `absent` says what it counts: by default nothing. Default: none.
    */
-  ignoreIndex?: number;
+  ignoreIndex?: IgnoreIndex;
   /** `'channels-first'` [N, C, ...spatial] or `'channels-last'` [N, ...spatial, C]. Default `'channels-first'`. */
   layout?: 'channels-first' | 'channels-last';
 }

@@ -13,7 +13,7 @@ interface Labels {
   probabilities?: boolean;
   /** Whether they are the predictions of a loss without an activation. */
   logits?: boolean;
-  ignoreIndex: number | undefined;
+  ignoreIndex: number | ArrayLike<number> | undefined;
 }
 
 /** The argument that holds the values: what the addon says of an error for values out of range. */
@@ -27,7 +27,9 @@ export function toUserError(error: unknown, labels: Labels): unknown {
     const { name, ignoreIndex } = labels;
     const allowed = allowedIn(labels);
     const ignore =
-      ignoreIndex === undefined || labels.logits ? '' : ` (or ignoreIndex ${ignoreIndex})`;
+      ignoreIndex === undefined || labels.logits
+        ? ''
+        : ` (or ignoreIndex ${typeof ignoreIndex === 'number' ? ignoreIndex : Array.from(ignoreIndex).join(' or ')})`;
     const details = { count: count as number, index: index as number, value: value as number };
     return new WarpDiceError(
       code,

@@ -80,6 +80,9 @@ struct Operand {
   DType dtype = DType::float32;
 };
 
+/// How many labels can be ignored: Cityscapes has 16 without a class.
+constexpr int kMaxIgnored = 16;
+
 /// The inputs of steps 1 and 3.
 struct Inputs {
   int64_t samples = 0, classes = 0, voxels = 0;  // N, C, S; each at least 1
@@ -93,14 +96,16 @@ struct Inputs {
   Activation activation = Activation::none;
   Overlap overlap = Overlap::product;
   int64_t ignore_index = 0;
-  double focal_gamma = 2;             // g of F, at least 0
-  ClassFactors focal_alpha;           // alpha of F: of its term t; under a sigmoid 1-alpha is that of the term 1-t
-  ClassFactors positive_weight;       // of the terms t of E and U, under a sigmoid
-  const double* distances = nullptr;  // M [C,C], for Overlap::wasserstein
-  Operand predictions;                // logits or probabilities; any float dtype
-  Operand target;                     // labels: any integer dtype. dense: uint8 (0 or 1) or any float dtype
-  Operand weight;                     // [N,S], uint8 or any float dtype; data is null when every voxel counts once
-  Operand class_weight;               // instead of it: a weight for each class of a voxel, laid out as the predictions
+  const int64_t* more_ignored = nullptr;  // on the host: other labels to ignore, see ignored.h
+  int more_ignored_count = 0;             // below kMaxIgnored
+  double focal_gamma = 2;                 // g of F, at least 0
+  ClassFactors focal_alpha;               // alpha of F: of its term t; under a sigmoid 1-alpha is that of the term 1-t
+  ClassFactors positive_weight;           // of the terms t of E and U, under a sigmoid
+  const double* distances = nullptr;      // M [C,C], for Overlap::wasserstein
+  Operand predictions;                    // logits or probabilities; any float dtype
+  Operand target;                         // labels: any integer dtype. dense: uint8 (0 or 1) or any float dtype
+  Operand weight;                         // [N,S], uint8 or any float dtype; data is null when every voxel counts once
+  Operand class_weight;  // instead of it: a weight for each class of a voxel, laid out as the predictions
 
   /// Whether the classes of a voxel are neighbours in memory. With one class or one voxel both layouts are the same.
   bool interleaved() const { return channels_last && classes > 1 && voxels > 1; }

@@ -64,8 +64,8 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
   reproducible = flag("reproducible");
   in.squared = flag("squared");
   in.channels_last = flag("channelsLast");
-  in.has_ignore = from.Get("ignoreIndex").IsNumber();
-  if (in.has_ignore) in.ignore_index = from.Get("ignoreIndex").As<Napi::Number>().Int64Value();
+  ignored = ignored_argument(from.Get("ignoreIndex"));
+  ignored.connect(in);
   class_weights = numbers(env, from, "classWeights");
   if (!class_weights.empty()) options.class_weights = class_weights.data();
   entropy_weights = numbers(env, from, "entropyWeights");

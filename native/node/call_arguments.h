@@ -8,6 +8,7 @@
 #include "math/call.h"
 #include "node/argument_list.h"
 #include "node/array_argument.h"
+#include "node/list_arguments.h"
 
 namespace warpdice {
 
@@ -86,6 +87,7 @@ struct LossSetup {
   LossOptions options;
   Inputs in;  // its flags; no shape, no arrays
   bool reproducible = false;
+  IgnoredLabels ignored;
   std::vector<double> class_weights, entropy_weights, positive_weight, focal_alpha, distances;
 
   LossSetup(Napi::Env env, const Napi::Object& from);

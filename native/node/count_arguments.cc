@@ -14,8 +14,7 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
   in.labels = info[kTargetIsLabels].ToBoolean();
   inputs.by_sample = info[kBySample].ToBoolean();
   may_be_one_hot = info[kMayBeOneHot].ToBoolean();
-  in.has_ignore = info[kIgnoreIndex].IsNumber();
-  if (in.has_ignore) in.ignore_index = size(kIgnoreIndex);
+  ignored_ = ignored_argument(info[kIgnoreIndex]);
 
   const bool maps = inputs.decision == Decision::labels;
   in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
@@ -49,6 +48,7 @@ BoundCount::BoundCount(const Napi::CallbackInfo& info, MemoryOf memory) {
 }
 
 void BoundCount::connect() {
+  ignored_.connect(inputs.in);
   inputs.in.predictions.data = predictions.memory.data;
   inputs.in.target.data = target.memory.data;
   weight_operand().data = weight.memory.data;

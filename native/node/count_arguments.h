@@ -59,6 +59,7 @@ struct BoundCount {
   Operand& weight_operand() { return weight_of_classes_ ? inputs.in.class_weight : inputs.in.weight; }
 
   bool weight_of_classes_ = false;
+  IgnoredLabels ignored_;
 };
 
 }  // namespace warpdice

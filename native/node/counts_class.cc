@@ -4,6 +4,7 @@
 
 #include "cpu/counts.h"
 #include "cpu/head/count.h"
+#include "cpu/one_ignored.h"
 #include "node/async_array.h"
 #include "node/async_queue.h"
 #include "node/count_arguments.h"
@@ -56,8 +57,10 @@ Refusal add_batch(SharedCounts& shared, const cpu::Counts& batch, const cpu::Sam
 
 Refusal count_batch(SharedCounts& shared, const BoundCount& bound) {
   cpu::Counts batch = shared.empty();
+  CountInputs inputs = bound.inputs;
+  const cpu::OneIgnored target(inputs.in);
   const CountFaults faults =
-      bound.head.channels ? cpu::head::count(bound.inputs, bound.head, batch) : cpu::count(bound.inputs, batch);
+      bound.head.channels ? cpu::head::count(inputs, bound.head, batch) : cpu::count(inputs, batch);
   return add_batch(shared, batch, bound.names, faults, bound.may_be_one_hot);
 }
 

@@ -1,5 +1,6 @@
 #include "node/surface_function.h"
 
+#include "cpu/one_ignored.h"
 #include "node/async_array.h"
 #include "node/surface_arguments.h"
 
@@ -7,7 +8,9 @@ namespace warpdice {
 namespace {
 
 void measure(const BoundSurfaces& bound) {
-  cpu::measure_surfaces(bound.inputs(), static_cast<double*>(bound.rows.memory.data));
+  cpu::SurfaceInputs inputs = bound.inputs();
+  const cpu::OneIgnored target(inputs.count.in);
+  cpu::measure_surfaces(inputs, static_cast<double*>(bound.rows.memory.data));
 }
 
 /// Keeps the arrays alive: shared memory is used where it is.

@@ -135,6 +135,9 @@ describe('two files', () => {
     const ignoring = put('ignoring.nii', { ...grid, values });
     const { json } = await run(ignoring, prediction, '--ignore', '9');
     expect(json.mean).toMatchObject({ dice: 1 });
+    const several = { ...grid, values: values.map((v, i) => (v === 9 && i > 3 ? 8 : v)) };
+    const two = put('two.nii', several);
+    expect((await run(two, prediction, '--ignore', '8,9')).json.mean).toEqual(json.mean);
     await expect(run(prediction, ignoring, '--ignore', '9')).rejects.toThrow(
       `Expected labels among 0, 1, 4 for ${ignoring} but received 9`,
     );
@@ -320,6 +323,7 @@ test.each<[string[], string]>([
   [['a', 'b', '--tolerance', 'x'], "Expected a number from 0 for --tolerance but received 'x'"],
   [['a', 'b', '--absent', 'x'], "for --absent but received 'x'"],
   [['a', 'b', '--ignore', '-1'], "'--ignore"],
+  [['a', 'b', '--ignore', '8,'], 'Expected labels from 0 to 65534 for --ignore'],
   [['a', 'b', '--colour'], "'--colour'"],
   [['a', 'b', '--labels', put('n.json', [1], true)], 'Expected an array of names for'],
   [

@@ -32,7 +32,13 @@ const losses = [
   },
   {
     Loss: warpdice.TopKCrossEntropyLoss,
-    own: () => ({ k: 20, batch: true, labelSmoothing: 0.1, classWeights: [1, 2], ignoreIndex: 1 }),
+    own: () => ({
+      k: 20,
+      batch: true,
+      labelSmoothing: 0.1,
+      classWeights: [1, 2],
+      ignoreIndex: [1, 255],
+    }),
   },
 ];
 

@@ -21,7 +21,7 @@ function lossOptions({ classes }, random) {
   if (random.chance(0.2)) options.classWeights = new Array(classes).fill(1);
   if (random.chance(0.1)) options.transform = random.pick(['log', 'log-cosh']);
   if (random.chance(0.1)) options.absent = random.pick(['skip', 'worst', 'perfect', 'formula']);
-  if (random.chance(0.1)) options.ignoreIndex = 1;
+  if (random.chance(0.1)) options.ignoreIndex = random.pick([1, [1, 255], Uint8Array.of(255, 7)]);
   if (random.chance(0.1)) options.smoothDenominator = 1;
   return options;
 }
@@ -58,7 +58,7 @@ export const lossEntries = {
       reduction: random.pick(['none', 'mean', 'sum']),
     };
     if (random.chance(0.3)) options.classWeights = new Array(classes).fill(1);
-    if (random.chance(0.2)) options.ignoreIndex = 1;
+    if (random.chance(0.2)) options.ignoreIndex = [0, 255];
     if (Loss === warpdice.FocalLoss) {
       options.gamma = 2;
       options.alpha = options.activation === 'sigmoid' ? 0.25 : new Array(classes).fill(0.5);
@@ -81,7 +81,8 @@ export const lossEntries = {
       warpdice.FocalLoss,
       ...(p.classes > 1 ? [warpdice.UnifiedFocalLoss] : []),
     ]);
-    const loss = new Loss({ activation: p.classes > 1 ? 'softmax' : 'sigmoid' });
+    const ignoreIndex = random.pick([undefined, [1, 255, -1]]);
+    const loss = new Loss({ activation: p.classes > 1 ? 'softmax' : 'sigmoid', ignoreIndex });
     const name = random.pick(['valueAndGrad', 'valueAndGradAsync']);
     return method(loss, name, [p.predictions, p.target, callOptions(p, random, true)]);
   },

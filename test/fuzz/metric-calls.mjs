@@ -59,6 +59,7 @@ export const metricEntries = {
       classes: p.classes,
       decision,
       ...(decision === 'threshold' && { threshold: 0.5 }),
+      ...(random.chance(0.3) && { ignoreIndex: [0, 255] }),
     };
     const name = random.pick(['update', 'updateAsync']);
     return {

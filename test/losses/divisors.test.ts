@@ -48,7 +48,7 @@ test.each(cases)('%s', (_, given) => {
       ...given,
     });
     const ignored =
-      given.ignoreIndex === undefined || (bytes === 1 && given.ignoreIndex < 0)
+      typeof given.ignoreIndex !== 'number' || (bytes === 1 && given.ignoreIndex < 0)
         ? 0
         : given.ignoreIndex;
     // Sample 2 has class 0 and what is ignored alone.

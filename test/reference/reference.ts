@@ -39,7 +39,7 @@ export interface ReferenceOptions {
   readonly batch?: boolean;
   readonly background?: boolean;
   readonly classWeights?: ArrayLike<number>;
-  readonly ignoreIndex?: number;
+  readonly ignoreIndex?: number | readonly number[];
   readonly layout?: 'channels-first' | 'channels-last';
   readonly crossEntropy?: {
     readonly weight?: number;
@@ -118,7 +118,7 @@ export function reference(problem: Problem): Solution {
   const ofClasses = problem.weight !== undefined && problem.weight.length !== N * S;
   const weight = (n: number, c: number, s: number): number => {
     const mark = C === 1 ? target(n, 0, s) : toNumber(labels?.[n * S + s]);
-    if (ignoreIndex !== undefined && mark === ignoreIndex) return 0;
+    if (ignoreIndex !== undefined && [ignoreIndex].flat().includes(mark)) return 0;
     return problem.weight ? (problem.weight[ofClasses ? at(n, c, s) : n * S + s] as number) : 1;
   };
 

@@ -6,7 +6,7 @@ export interface SpatialOptions {
   reduction?: 'none' | 'mean' | 'sum';
   background?: boolean;
   batch?: boolean;
-  ignoreIndex?: number;
+  ignoreIndex?: number | ArrayLike<number>;
   spacing?: readonly number[];
   alpha?: number;
   log?: boolean;
@@ -22,6 +22,9 @@ export interface SpatialProblem {
   /** [N, S]; with one class 1 is in it. */
   labels: Float64Array;
 }
+
+export const ignoredLabels = ({ ignoreIndex }: SpatialOptions): number[] =>
+  typeof ignoreIndex === 'number' ? [ignoreIndex] : Array.from(ignoreIndex ?? []);
 
 /** What is known of one voxel. t: whether it is of the class; undefined: it is ignored. */
 export interface Voxel {
@@ -57,13 +60,14 @@ function position(size: readonly number[], voxel: number): number[] {
 function voxelsOf(problem: SpatialProblem, options: SpatialOptions): ClassVoxels[][] {
   const { N, C, size, x, labels } = problem;
   const S = size.reduce((a, b) => a * b, 1);
-  const { activation = 'softmax', ignoreIndex } = options;
+  const { activation = 'softmax' } = options;
+  const ignored = ignoredLabels(options);
   return Array.from({ length: N }, (_, n) =>
     Array.from({ length: C }, (_, c) =>
       Array.from({ length: S }, (_, s) => {
         const logits = Array.from({ length: C }, (_, j) => x[(n * C + j) * S + s] as number);
         const label = labels[n * S + s] as number;
-        const t = label === ignoreIndex ? undefined : label === (C === 1 ? 1 : c);
+        const t = ignored.includes(label) ? undefined : label === (C === 1 ? 1 : c);
         return { p: probability(logits, c, activation), t, at: position(size, s) };
       }),
     ),

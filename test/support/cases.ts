@@ -77,9 +77,13 @@ export function makeCase(spec: Spec): Case {
     target = tensor(present, shape, targetDtype);
   }
   if (options.ignoreIndex !== undefined) {
-    const mark = targetDtype === 'int64' ? BigInt(options.ignoreIndex) : options.ignoreIndex;
+    const marks = Array.from([options.ignoreIndex].flat() as ArrayLike<number>);
     const data = target.data as { [i: number]: number | bigint };
-    for (let i = 0; i < N * S; i++) if (random.uniform() < ignored) data[i] = mark;
+    for (let i = 0; i < N * S; i++) {
+      if (random.uniform() >= ignored) continue;
+      const mark = marks[i % marks.length] as number;
+      data[i] = targetDtype === 'int64' ? BigInt(mark) : mark;
+    }
   }
 
   const weightDtype = spec.weight;

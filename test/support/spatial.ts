@@ -1,5 +1,5 @@
 // Problems for losses that know where voxels lie, and the comparison of their gradients with finite differences.
-import type { SpatialOptions, SpatialProblem } from '../reference/spatial.js';
+import { ignoredLabels, type SpatialOptions, type SpatialProblem } from '../reference/spatial.js';
 import { Random } from './random.js';
 import { sizeOf, type Typed, tensor } from './tensors.js';
 
@@ -8,8 +8,10 @@ export function makeSpatial(
   seed: number,
   C: number,
   size: readonly number[],
-  { activation, ignoreIndex }: SpatialOptions = {},
+  options: SpatialOptions = {},
 ): SpatialProblem {
+  const { activation } = options;
+  const marks = ignoredLabels(options);
   const random = new Random(seed);
   const [N, S] = [2, sizeOf(size)];
   const x = random.array(N * C * S, () =>
@@ -19,7 +21,8 @@ export function makeSpatial(
   labels.forEach((label, i) => {
     const block = i >= S && i < 1.5 * S ? 1 : label === 3 ? 1 : 0;
     const c = C === 1 ? block : i < S ? (label === 1 ? 0 : label % C) : (block + label) % C;
-    labels[i] = ignoreIndex !== undefined && random.integer(6) === 0 ? ignoreIndex : c;
+    const ignored = marks.length > 0 && random.integer(6) === 0;
+    labels[i] = ignored ? (marks[i % marks.length] as number) : c;
   });
   return { N, C, size, x, labels };
 }

@@ -65,6 +65,7 @@ const lossOptions = {
 const losses = [
   lossOptions,
   { ...lossOptions, pooled: true },
+  { ...lossOptions, ignoreIndex: Float64Array.of(1, 255, -7) },
   { ...lossOptions, reduction: 0 },
   { ...lossOptions, activation: 1, crossEntropyFactor: 1, focalFactor: 1 },
   { ...lossOptions, kind: 3, channelsLast: true, absent: 1 },
@@ -139,12 +140,19 @@ function attempt(call) {
   }
 }
 
+const ignoring = [
+  ...hostile,
+  ...[[1, 255], [], [Number.NaN], [1, 1e300], new Array(17)].map((list) => Float64Array.from(list)),
+  new Uint8Array(2),
+];
+
 /** Values of which one or two are wrong. */
 function spoilt(names, good) {
   const values = { ...good };
   for (let i = 0; i <= below(2); i++) {
     const name = names[below(names.length)];
-    if (isNumber(name))
+    if (name === 'ignoreIndex') values[name] = ignoring[below(ignoring.length)];
+    else if (isNumber(name))
       values[name] =
         /Type$|^steps$/.test(name) && below(2) ? below(16) : hostile[below(hostile.length)];
     else if (isArray(name)) values[name] = arrays[below(arrays.length)];
