@@ -3,7 +3,8 @@
 //   node electron.mjs <this repository>
 import assert from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import asar from '@electron/asar';
 
@@ -21,11 +22,14 @@ const page = readFileSync(path.join(root, 'docs/using-it-in.md'), 'utf8');
 const patterns = [...page.matchAll(/(?:asarUnpack": \["|unpack: ')([^"']+)/g)].map(([, text]) => text);
 assert.equal(patterns.length, 2); // electron-builder's and Electron Forge's
 
-const from = path.join(app, 'electron');
+// Patterns do not match folders whose names begin with a dot, as the cache's does.
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'warpdice-electron-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+const from = path.join(scratch, 'electron');
 cpSync(path.join(app, 'node_modules'), path.join(from, 'node_modules'), { recursive: true });
 cpSync(path.join(app, 'program.mjs'), path.join(from, 'program.mjs'));
 for (const pattern of patterns) {
-  const archive = path.join(app, 'app.asar');
+  const archive = path.join(scratch, 'app.asar');
   const unpacked = `${archive}.unpacked`;
   await asar.createPackageWithOptions(from, archive, { unpack: `{${pattern},**/program.mjs}` });
   assert.deepEqual(run(path.join(unpacked, 'program.mjs')), expected, pattern);
