@@ -1,6 +1,7 @@
 // Loads the compiled addon: the one in this folder (compiled here, or copied beside a bundle), else that of the platform's package,
 // such as @warpdice/linux-x64. It stays CommonJS, in the package's folder, for programs that read code. The functions keep a bundle,
 // where `__dirname` is another folder or missing, from failing before lib/native/load.ts can say so.
+const os = require('node:os');
 const path = require('node:path');
 
 /** By the package manager's rules. A file tracer leaves out package.json: then where npm and pnpm put it, beside this package. */
@@ -48,11 +49,11 @@ exports.folder = () => __dirname;
 exports.loadedFrom = () => loadedFrom ?? places()[0] ?? __dirname;
 exports.file = () => require('node-gyp-build').path(exports.loadedFrom());
 
-// Never called: file tracers (Next.js, @vercel/nft) read in these words what else to take along.
-exports.traced = () => [
-  require('node-gyp-build')(__dirname),
-  require('node-gyp-build')(path.join(__dirname, `../@warpdice/${process.platform}-${process.arch}`)),
-  require('node-gyp-build')(
-    path.join(__dirname, `../@warpdice/${process.platform}-${process.arch}-musl`),
-  ),
-];
+// Never called: file tracers (Next.js, @vercel/nft) read in these words what else to take along. The latter knows what functions of
+// node:os return, and not what `process` holds.
+exports.traced = () => {
+  const platform = `../@warpdice/${os.platform()}-${os.arch()}`;
+  require('node-gyp-build')(__dirname);
+  require('node-gyp-build')(path.join(__dirname, platform));
+  require('node-gyp-build')(path.join(__dirname, `${platform}-musl`));
+};

@@ -2,7 +2,8 @@
 import assert from 'node:assert';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,6 +11,7 @@ import * as esbuild from 'esbuild';
 import * as vite from 'vite';
 import webpack from 'webpack';
 
+const require = createRequire(import.meta.url);
 const app = import.meta.dirname;
 const program = path.join(app, 'program.mjs');
 const elsewhere = path.join(os.tmpdir(), path.basename(app));
@@ -102,6 +104,30 @@ async function checkNext() {
   console.log(`Next.js: standalone (${Math.round(performance.now() - begin)} ms)`);
 }
 
+/** The files that @vercel/nft traces, in another folder: with the platform's package, and with an addon compiled in its place. */
+async function checkTracer() {
+  const begin = performance.now();
+  const { nodeFileTrace } = require('next/dist/compiled/@vercel/nft');
+  const modules = path.join(app, 'node_modules');
+  const name = `${process.platform}-${process.arch}`;
+  const prebuilt = path.join(modules, `@warpdice/${name}/prebuilds/${name}/warpdice.node`);
+  const compiled = path.join(modules, 'warpdice/build/Release/warpdice.node');
+  for (const [to, from] of [[prebuilt, compiled], [compiled, prebuilt]]) {
+    if (!existsSync(to)) {
+      mkdirSync(path.dirname(to), { recursive: true });
+      renameSync(from, to);
+    }
+    const { fileList } = await nodeFileTrace([program], { base: app });
+    const traced = path.join(elsewhere, 'traced');
+    rmSync(traced, { recursive: true, force: true });
+    for (const file of fileList) cpSync(path.join(app, file), path.join(traced, file), { recursive: true });
+    prints(path.join(traced, 'program.mjs'));
+  }
+  mkdirSync(path.dirname(prebuilt), { recursive: true });
+  renameSync(compiled, prebuilt);
+  console.log(`@vercel/nft: the platform's package, and a compiled addon (${Math.round(performance.now() - begin)} ms)`);
+}
+
 /** A port that nothing listens on. */
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -129,4 +155,5 @@ async function answerOf(server) {
   }
 }
 
+await checkTracer();
 await checkNext();
