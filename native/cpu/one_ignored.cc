@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kBlock = 8192;  // labels: a block stays in the first cache while each index is looked for
 
-Workspace& workspace() {
+Workspace& kept_copy() {
   static thread_local Workspace memory;
   return memory;
 }
@@ -24,7 +24,7 @@ void merge(Inputs& in, DType dtype, Read read) {
   if (ignored.count > 0) in.ignore_index = static_cast<int64_t>(ignored.values[0]);
   if (ignored.count < 2) return;
   const int64_t count = in.samples * in.voxels;
-  T* const copy = static_cast<T*>(workspace().reserve(static_cast<size_t>(count) * sizeof(T)));
+  T* const copy = static_cast<T*>(kept_copy().reserve(static_cast<size_t>(count) * sizeof(T)));
   Pool::instance().parallel_for((count + kBlock - 1) / kBlock, 8, [&](int64_t block) {
     const int64_t first = block * kBlock, length = std::min(kBlock, count - first);
     T* const to = copy + first;
@@ -85,6 +85,6 @@ OneIgnored::OneIgnored(Inputs& in) {
   in.more_ignored_count = 0;
 }
 
-OneIgnored::~OneIgnored() { workspace().trim(); }
+OneIgnored::~OneIgnored() { kept_copy().trim(); }
 
 }  // namespace warpdice::cpu
