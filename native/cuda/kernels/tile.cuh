@@ -76,8 +76,8 @@ struct Tile {
     return {index(c, v), c < C ? count - v : 0, z + c * shape.class_stride + v};
   }
 
-  /// Loads the tile from device memory. No thread may still read the tile before it.
-  __device__ void load_all(Counters* counters) {
+  /// Loads what belongs to the voxels from device memory.
+  __device__ void load_voxels_of_tile(Counters* counters) {
     for (int v = threadIdx.x; v < shape.voxels; v += kThreads) {
       Voxels<A, 1> voxel;
       Counters* noted = slab == 0 ? counters : nullptr;
@@ -86,6 +86,11 @@ struct Tile {
       if (!in.labels && in.has_ignore) load_target<P>(in, 0, index(0, v), count - v, voxel, mark, nullptr);
       voxels[v] = {0, 0, voxel.weight[0], voxel.class_index[0], 0};
     }
+  }
+
+  /// Loads the tile from device memory. No thread may still read the tile before it.
+  __device__ void load_all(Counters* counters) {
+    load_voxels_of_tile(counters);
     const P* predictions = static_cast<const P*>(in.predictions.data);
     // Neighbouring threads load neighbouring packs, and each thread loads several at once.
     for (int first = threadIdx.x; first < pack_count(); first += kBatch * kThreads) {
@@ -236,6 +241,18 @@ __device__ void add_voxels(const Tile<P, kPack>& tile, int c, int v, VoxelSums<A
   }
 }
 
+/// Adds class c of the voxels of one of the threads that share the class.
+template <class P, int kPack>
+__device__ void add_share(const Tile<P, kPack>& tile, int c, int share, int sharers, Sums& sum, Counters* counters) {
+  for (int v = share * kPack; v < tile.count;) {
+    VoxelSums<Accumulator<P>> few;
+    for (int k = 0; k < kChain && v < tile.count; k += kPack, v += sharers * kPack) {
+      add_voxels(tile, c, v, few, counters);
+    }
+    add(sum, few);
+  }
+}
+
 /// The blocks that fit a multiprocessor at once.
 template <class P>
 constexpr int kTileBlocks = sizeof(P) == 8 ? 1 : 2;
@@ -244,7 +261,6 @@ constexpr int kTileBlocks = sizeof(P) == 8 ? 1 : 2;
 template <class P, int kPack>
 __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     tile_statistics_kernel(Inputs in, TileShape shape, int slabs, Sums* partials, Counters* counters) {
-  using A = Accumulator<P>;
   Tile<P, kPack> tile(in, shape, slabs);
   const int begin = tile.slab * kThreads, left = tile.C - begin;
   const int span = left < kThreads ? left : kThreads, sharers = kThreads / span;
@@ -255,13 +271,7 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     __syncthreads();  // every thread has read the tile before
     tile.load_all(counters);
     tile.normalize();
-    for (int v = share * kPack; v < tile.count && share < sharers;) {
-      VoxelSums<A> few;
-      for (int k = 0; k < kChain && v < tile.count; k += kPack, v += sharers * kPack) {
-        if (first < tile.C) add_voxels(tile, first, v, few, counters);
-      }
-      if (first < tile.C) add(sum, few);
-    }
+    if (first < tile.C && share < sharers) add_share(tile, first, share, sharers, sum, counters);
   }
 
   const auto write = [&] { partials[(tile.n * tile.C + first) * shape.chunks + tile.chunk] = sum; };
@@ -278,16 +288,13 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
   write();
 }
 
-/// slopes: [groups, C]. A block reads a tile whole before it writes, so the gradient may replace the logits.
+/// Replaces the logits of a tile that is normalized by the gradient; of voxels of weight 0, as those that do not exist
+/// are, by 0. slopes: [C].
 template <class P, int kPack>
-__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
-    tile_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
-                         GradientOut out) {
+__device__ void differentiate(const Tile<P, kPack>& tile, const ClassSlope<Accumulator<P>>* slopes) {
   using A = Accumulator<P>;
-  Tile<P, kPack> tile(in, shape, 1);
+  const Inputs& in = tile.in;
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
-  if (!pooled) slopes += tile.n * in.classes;
-
   // dL/dp of class c at voxel v. A voxel's weight is multiplied in at the end, those of its classes here.
   const auto slope_at = [&](int c, int v, const Probability<A>& x, A t) {
     const A own = tile.own_share(c, v, slopes[c].at(in, t, difference(x, t), A(0)));
@@ -300,44 +307,74 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     if (softmax) return tile.own_share(c, v, slopes[c].under_softmax(in, x, t, of));
     return sigmoid ? tile.own_share(c, v, slopes[c].under_sigmoid(in, x, t, difference(x, t), of)) : 0;
   };
+  if (!tile.has_team()) return;
+  A mean[kPack] = {};
+  if (softmax) {
+    tile.for_team([&](int c, int v) {
+      A values[kPack];
+      tile.read(c, v, values);
+#pragma unroll
+      for (int j = 0; j < kPack; j++) {
+        if (v + j >= tile.count) break;
+        const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
+        const A t = tile.target(c, v + j, nullptr);
+        mean[j] += x.p * slope_at(c, v + j, x, t) - entropy_at(c, v + j, x, t);
+      }
+    });
+    for (int j = 0; j < kPack; j++) mean[j] = team_sum(mean[j], tile.shape.team);
+  }
+  tile.for_team([&](int c, int v) {
+    A values[kPack];
+    tile.read(c, v, values);
+#pragma unroll
+    for (int j = 0; j < kPack; j++) {
+      A w = tile.voxels[v + j].weight;
+      if (w == 0) {
+        values[j] = 0;
+        continue;
+      }
+      if (tile.has_own_weights() && !in.mixes_classes() && tile.weight(c, v + j) == 0) w = 0;
+      const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
+      const A t = tile.target(c, v + j, nullptr), dp = slope_at(c, v + j, x, t), q = entropy_at(c, v + j, x, t);
+      const A dz = softmax ? x.p * (dp - mean[j]) - q : sigmoid ? dp * (x.p * x.complement) + q : dp;
+      values[j] = w == 0 ? 0 : w * dz;
+    }
+    store(tile.place(c, v), kPack, values);
+  });
+}
 
+/// slopes: [groups, C]. A block reads a tile whole before it writes, so the gradient may replace the logits.
+template <class P, int kPack>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
+    tile_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
+                         GradientOut out) {
+  Tile<P, kPack> tile(in, shape, 1);
+  if (!pooled) slopes += tile.n * in.classes;
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
     __syncthreads();  // every thread has stored the tile before
     tile.load_all(nullptr);
     tile.normalize();
-    if (tile.has_team()) {
-      A mean[kPack] = {};
-      if (softmax) {
-        tile.for_team([&](int c, int v) {
-          A values[kPack];
-          tile.read(c, v, values);
-#pragma unroll
-          for (int j = 0; j < kPack; j++) {
-            if (v + j >= tile.count) break;
-            const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
-            const A t = tile.target(c, v + j, nullptr);
-            mean[j] += x.p * slope_at(c, v + j, x, t) - entropy_at(c, v + j, x, t);
-          }
-        });
-        for (int j = 0; j < kPack; j++) mean[j] = team_sum(mean[j], shape.team);
-      }
-      tile.for_team([&](int c, int v) {
-        A values[kPack];
-        tile.read(c, v, values);
-#pragma unroll
-        for (int j = 0; j < kPack; j++) {
-          if (v + j >= tile.count) break;
-          A w = tile.voxels[v + j].weight;
-          if (tile.has_own_weights() && !in.mixes_classes() && tile.weight(c, v + j) == 0) w = 0;
-          const Probability<A> x = tile.probability(tile.voxels[v + j], values[j]);
-          const A t = tile.target(c, v + j, nullptr), dp = slope_at(c, v + j, x, t), q = entropy_at(c, v + j, x, t);
-          const A dz = softmax ? x.p * (dp - mean[j]) - q : sigmoid ? dp * (x.p * x.complement) + q : dp;
-          values[j] = w == 0 ? 0 : w * dz;
-        }
-        store(tile.place(c, v), kPack, values);
-      });
-    }
+    differentiate(tile, slopes);
     tile.store_all(out);
+  }
+}
+
+/// Writes dL/dt of a tile that is normalized. slopes: [C].
+template <class P, int kPack>
+__device__ void store_target_gradient(const Tile<P, kPack>& tile, const ClassSlope<Accumulator<P>>* slopes,
+                                      const GradientOut& out) {
+  using A = Accumulator<P>;
+  const Inputs& in = tile.in;
+  // Neighbouring threads write neighbouring elements.
+  for (int i = threadIdx.x; i < tile.C * tile.shape.voxels; i += kThreads) {
+    const int c = tile.shape.interleaved ? i % tile.C : i / tile.shape.voxels;
+    const int v = tile.shape.interleaved ? i / tile.C : i % tile.shape.voxels;
+    if (v >= tile.count) continue;
+    const A w = tile.weight(c, v), t = tile.target(c, v, nullptr);
+    const bool costs = in.overlap == Overlap::wasserstein && w != 0;
+    const Probability<A> x = tile.probability(tile.voxels[v], *tile.place(c, v));
+    const A slope = slopes[c].for_target(in, x, t, costs ? tile.cost(c, v) : A(0), term_factors<A>(in, c));
+    store_element(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
   }
 }
 
@@ -346,24 +383,13 @@ template <class P, int kPack>
 __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
     tile_target_gradient_kernel(Inputs in, TileShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                                 GradientOut out) {
-  using A = Accumulator<P>;
   Tile<P, kPack> tile(in, shape, 1);
   if (!pooled) slopes += tile.n * in.classes;
   for (int i = 0; i < shape.tiles && tile.go_to(i); i++) {
     __syncthreads();  // every thread has read the tile before
     tile.load_all(nullptr);
     tile.normalize();
-    // Neighbouring threads write neighbouring elements.
-    for (int i = threadIdx.x; i < tile.C * shape.voxels; i += kThreads) {
-      const int c = shape.interleaved ? i % tile.C : i / shape.voxels;
-      const int v = shape.interleaved ? i / tile.C : i % shape.voxels;
-      if (v >= tile.count) continue;
-      const A w = tile.weight(c, v), t = tile.target(c, v, nullptr);
-      const bool costs = in.overlap == Overlap::wasserstein && w != 0;
-      const Probability<A> x = tile.probability(tile.voxels[v], *tile.place(c, v));
-      const A slope = slopes[c].for_target(in, x, t, costs ? tile.cost(c, v) : A(0), term_factors<A>(in, c));
-      store_target_gradient(out, tile.index(c, v), w == 0 ? A(0) : w * slope);
-    }
+    store_target_gradient(tile, slopes, out);
   }
 }
 

@@ -154,9 +154,9 @@ __device__ void store_as(const GradientOut& out, int64_t i, int64_t count, const
   store(to, count, raw);
 }
 
-/// Writes, or adds, element i of dL/dt, in the target's dtype.
+/// Writes, or adds, element i of an array of any float dtype.
 template <class A>
-__device__ void store_target_gradient(const GradientOut& out, int64_t i, A x) {
+__device__ void store_element(const GradientOut& out, int64_t i, A x) {
   const A one[1] = {x};
   if (out.dtype == DType::float32) store_as<float>(out, i, 1, one);
   else if (out.dtype == DType::float64) store_as<double>(out, i, 1, one);
