@@ -143,7 +143,7 @@ export interface NativeCall {
   stream: NativeStream | undefined;
   /**
    * K of a head, a 1x1 convolution that makes the logits: then predictions are its features, [N,K,S] or [N,S,K], and grad is
-   * theirs, which may be left out. 0: no head. On the CPU only.
+   * theirs, which may be left out. 0: no head.
    */
   channels: number;
   /** [C,K] */

@@ -164,7 +164,9 @@ function onCurrentStream({ native, device }: PreparedCall, sums?: Tensor): Nativ
   return { ...native, statistics, stream: device.stream.native };
 }
 
-function resultsOf({ value, perClass, parts, grad, statistics }: PreparedCall): Tensor[] {
+function resultsOf(call: PreparedCall): Tensor[] {
+  const { value, perClass, parts, grad, linearGrad, statistics } = call;
   const sums = statistics?.sums instanceof Tensor ? statistics.sums : undefined;
-  return [value, perClass, parts, grad, sums].filter((result) => result !== undefined);
+  const ofWeights = [linearGrad?.weight, linearGrad?.bias];
+  return [value, perClass, parts, grad, ...ofWeights, sums].filter((result) => result != null);
 }

@@ -29,6 +29,7 @@ export function toPredictionsOn(
   name: string,
   channelsLast: boolean,
 ): ScalePredictions {
-  if (!(like instanceof LinearLogits)) toTensorOn(device, like, name, floats);
+  const isLinear = like instanceof LinearLogits;
+  toTensorOn(device, isLinear ? like.features : like, isLinear ? `${name}.features` : name, floats);
   return toPredictions(like, name, channelsLast);
 }

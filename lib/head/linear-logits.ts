@@ -1,5 +1,5 @@
 // The logits of a network whose last layer is a 1x1 convolution, as that layer's input and weights.
-import { cannotCombine, rangeError, showShape } from '../common/check.js';
+import { rangeError, showShape } from '../common/check.js';
 import { guard, notByNew } from '../common/own.js';
 import { toTensor } from '../tensors/argument.js';
 import { type DType, floats } from '../tensors/dtype.js';
@@ -65,7 +65,7 @@ export class LinearLogits {
       [b, 'bias'],
     ] as const) {
       if (tensor === undefined) continue;
-      checkDevice(tensor, name);
+      checkDevice(x, tensor, name);
       if (!floats.includes(tensor.dtype)) {
         throw new TypeError(
           `Expected dtype ${floats.join(', ')} for ${name} but received ${tensor.dtype}`,
@@ -79,7 +79,7 @@ export class LinearLogits {
 
   /**
    * Computes the class of the largest logit of each voxel, [N, ...spatial], without logits in memory: the lowest class at a
-   * tie; NaN is never the largest. uint8 up to 256 classes, else uint16. It computes before it returns.
+   * tie; NaN is never the largest. uint8 up to 256 classes, else uint16. It computes before it returns, and on the CPU only.
    *
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_DISPOSED
    * @example
@@ -94,7 +94,7 @@ export class LinearLogits {
   /**
    * Computes the probabilities of some classes, [N, classes.length, ...spatial] or, with channels last, [N, ...spatial,
    * classes.length], without logits in memory. A softmax is over all classes. float64 for float64 features, else float32. It
-   * computes before it returns.
+   * computes before it returns, and on the CPU only.
    *
    * @param classes Class indices, in the order of the result
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_DISPOSED
@@ -147,12 +147,10 @@ export class LinearLogits {
 /** What losses take for predictions. */
 export type Predictions = TensorLike | LinearLogits;
 
-function checkDevice({ device }: Tensor, name: string): void {
-  if (device.kind === 'cpu') return;
-  throw cannotCombine(
-    `${name} on ${device}`,
-    'linearLogits',
-    'it computes on the CPU only; on a GPU compute the logits and pass them',
+function checkDevice({ device }: Tensor, tensor: Tensor, name: string): void {
+  if (tensor.device === device) return;
+  throw new TypeError(
+    `Expected a tensor on ${device}, as the features are, for ${name} but received one on ${tensor.device}: use to(device)`,
   );
 }
 
@@ -206,8 +204,8 @@ function checkBias(w: Tensor, b: Tensor): void {
  * logits and their gradient would be the largest arrays of a training step: 117 classes of 128^3 voxels are 1 GB each. The
  * results are those of logits in memory, to rounding.
  *
- * The loss must have an activation (sigmoid or softmax). All tensors are on the CPU. The arrays are not copied: a later call
- * reads what they hold then. A voxel of weight 0 contributes nothing, even when its features are NaN.
+ * The loss must have an activation (sigmoid or softmax). All tensors are on one device, the CPU or a GPU. The arrays are not copied:
+ * a later call reads what they hold then. A voxel of weight 0 contributes nothing, even when its features are NaN.
  *
  * @param features [N, K, ...spatial] or, for a loss with channels last, [N, ...spatial, K]; K from 1 to 1024. float32, float64,
  *   float16 or bfloat16.

@@ -1,6 +1,7 @@
 // What linear logits predict, computed a few voxels at a time.
 import type { InOrder, NativeMemory, NativePrediction } from '../../binding.js';
 import {
+  cannotCombine,
   checkInteger,
   checkKeys,
   checkList,
@@ -52,6 +53,7 @@ const layoutKeys = ['layout', 'out'] as const;
 
 /** See {@link LinearLogits.argmax}. */
 export function argmax(logits: Logits, options: ArgmaxOptions = none): Tensor {
+  expectOnCpu(logits, 'argmax()');
   checkKeys(options, 'options', layoutKeys);
   const channelsLast = checkLayout(options.layout) === 'channels-last';
   const { shape } = logits.shaped(channelsLast, 'linearLogits');
@@ -68,6 +70,7 @@ export function probabilities(
   classes: readonly number[],
   options: ProbabilitiesOptions = none,
 ): Tensor {
+  expectOnCpu(logits, 'probabilities()');
   checkKeys(options, 'options', ['activation', ...layoutKeys]);
   const list = checkList(classes, 'classes', 'an array of classes', maxChosen);
   if (list.length === 0) throw rangeError('one or more classes', 'classes', classes);
@@ -88,6 +91,15 @@ export function probabilities(
   const out = buffer(options.out, wanted, [dtype]);
   predict(logits, channelsLast, Activation[activation], chosen, out);
   return out;
+}
+
+function expectOnCpu({ features: { device } }: Logits, method: string): void {
+  if (device.kind === 'cpu') return;
+  throw cannotCombine(
+    `features on ${device}`,
+    method,
+    'it computes on the CPU only; copy features, weight and bias by to(Device.cpu)',
+  );
 }
 
 function buffer(

@@ -43,6 +43,18 @@ cudaError_t enqueue_loss(DType predictions, DType target) {
   return enqueue(call, nowhere, nullptr);
 }
 
+/// The kernels of a head: those of the commonest calls, or the others.
+cudaError_t enqueue_head(DType features, bool plain) {
+  DeviceCall call;
+  call.steps = kStatistics | kFinalize | kGradient;
+  if (!plain) call.steps |= kTargetGradient;
+  call.in = one_voxel(features, plain ? DType::uint8 : features);
+  call.in.activation = plain ? Activation::softmax : Activation::sigmoid;
+  call.head.channels = 1;
+  call.head.weight = {nowhere, DType::float32};
+  return enqueue(call, nowhere, nullptr);
+}
+
 cudaError_t enqueue_count(DType predictions, Decision decision) {
   DeviceCount count;
   count.in = one_voxel(predictions, DType::uint8);
@@ -64,6 +76,9 @@ cudaError_t enqueue_all_kernels(DType predictions) {
   for (const DType target :
        {DType::uint8, DType::int16, DType::uint16, DType::float64, DType::float16, DType::bfloat16}) {
     if (status == cudaSuccess) status = enqueue_loss(predictions, target);
+  }
+  for (const bool plain : {false, true}) {
+    if (status == cudaSuccess) status = enqueue_head(predictions, plain);
   }
   for (const Decision decision : {Decision::argmax, Decision::threshold}) {
     if (status == cudaSuccess) status = enqueue_count(predictions, decision);

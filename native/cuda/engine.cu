@@ -3,6 +3,7 @@
 
 #include "cuda/geometry.h"
 #include "cuda/kernels/finish.cuh"
+#include "cuda/kernels/head.h"
 #include "cuda/kernels/launch.cuh"
 #include "cuda/kernels/widen_operands.h"
 
@@ -14,11 +15,26 @@ constexpr int64_t kMaxFinishBlocks = 512;
 
 bool differentiates(const Call& call) { return call.steps & (kGradient | kTargetGradient); }
 
+/// How steps 1 and 3 are cut up: by the one for a head where the call has one.
+struct Shape {
+  Geometry geometry = {};
+  HeadShape head = {};
+  const char* refused;
+  int64_t partials;  // of a sample and class
+
+  explicit Shape(const DeviceCall& call) {
+    if (call.head.channels) head = head_shape_of(call.in, call.head);
+    else geometry = geometry_of(call.in);
+    refused = call.head.channels ? head.refused : geometry.refused;
+    partials = refused ? 0 : call.head.channels ? head.partials() : geometry.chunks;
+  }
+};
+
 /// The parts of the workspace, each aligned to 256 bytes.
 struct Workspace {
-  size_t widened, partials, sums, statistics, group_totals, slopes, counters, size_bytes;  // offsets in bytes
+  size_t widened, partials, sums, statistics, group_totals, slopes, counters, head, size_bytes;  // offsets in bytes
 
-  Workspace(const DeviceCall& call, const Geometry& geometry) {
+  Workspace(const DeviceCall& call, const Shape& shape) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
     const size_t groups = static_cast<size_t>(call.groups()), terms = groups * static_cast<size_t>(call.in.classes);
     const bool computes = call.steps & kStatistics;
@@ -29,12 +45,13 @@ struct Workspace {
       return begin;
     };
     widened = place(widened_bytes(call.in));
-    partials = place(computes ? rows * geometry.chunks * sizeof(Sums) : 0);
+    partials = place(computes ? rows * shape.partials * sizeof(Sums) : 0);
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
     group_totals = place(groups * sizeof(GroupTotals));
     slopes = place(differentiates(call) ? terms * sizeof(ClassSlope<double>) : 0);
     counters = place(sizeof(Counters));
+    head = place(call.head.channels ? head_bytes(shape.head, call.in, call.steps & kGradient) : 0);
     size_bytes = end;
   }
 };
@@ -43,10 +60,12 @@ struct Workspace {
   if (const cudaError_t failed = (status); failed != cudaSuccess) return failed
 
 template <class P>
-cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* base, cudaStream_t stream) {
+cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, cudaStream_t stream) {
   using A = Accumulator<P>;
   Inputs in = call.in;
-  const Workspace at(call, geometry);
+  const Workspace at(call, shape);
+  const bool has_head = call.head.channels;
+  HeadMemory<A> memory = {};
   WARPDICE_TRY(widen_operands(in, base + at.widened, stream));
   const bool computes = call.steps & kStatistics;
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
@@ -55,12 +74,18 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   Counters* counters = reinterpret_cast<Counters*>(base + at.counters);
 
   WARPDICE_TRY(zero(counters, sizeof *counters, stream));  // a call that failed may have left numbers
-  if (computes) WARPDICE_TRY(launch_statistics<P>(geometry, in, partials, counters, stream));
+  if (has_head) {
+    memory = place_head<A>(shape.head, in, base + at.head);
+    WARPDICE_TRY(launch_pack_head(shape.head, in, call.head, memory, call.steps & kGradient, stream));
+    if (computes) WARPDICE_TRY(launch_head_statistics<P>(shape.head, in, memory, partials, counters, stream));
+  } else if (computes) {
+    WARPDICE_TRY(launch_statistics<P>(shape.geometry, in, partials, counters, stream));
+  }
   FinishWork<A> work;
   work.in = in;
   work.options = call.options;
   work.groups = call.groups();
-  work.chunks = geometry.chunks;
+  work.chunks = shape.partials;
   work.partials = partials;
   work.sums = sums;
   work.statistics = reinterpret_cast<Sums*>(call.statistics);
@@ -82,39 +107,42 @@ cudaError_t enqueue_as(const DeviceCall& call, const Geometry& geometry, char* b
   const ClassSlope<A>* first = slopes + (pooled ? 0 : call.sample_offset * in.classes);
   // dL/dt comes first, because the gradient may replace the predictions.
   if (call.steps & kTargetGradient) {
-    WARPDICE_TRY(launch_target_gradient<P>(target_geometry_of(in), in, first, pooled, call.target_grad, stream));
+    const GradientOut& out = call.target_grad;
+    WARPDICE_TRY(has_head ? launch_head_target_gradient<P>(shape.head, in, memory, first, pooled, out, stream)
+                          : launch_target_gradient<P>(target_geometry_of(in), in, first, pooled, out, stream));
   }
   if (!(call.steps & kGradient)) return cudaSuccess;
-  return launch_gradient<P>(geometry, in, first, pooled, call.grad, stream);
+  if (!has_head) return launch_gradient<P>(shape.geometry, in, first, pooled, call.grad, stream);
+  WARPDICE_TRY(launch_head_gradient<P>(shape.head, in, call.head, memory, first, pooled, call.grad, stream));
+  return launch_add_head_parts(shape.head, in, call.head, memory, stream);
 }
 
 /// Null when enqueue() can do this; else a sentence that says why it cannot.
-const char* refusal(const DeviceCall& call, const Geometry& geometry) {
-  if (geometry.refused || !(call.steps & kTargetGradient) || !target_geometry_of(call.in).refused) {
-    return geometry.refused;
-  }
+const char* refusal(const DeviceCall& call, const Shape& shape) {
+  const bool for_target = call.steps & kTargetGradient && !call.head.channels;
+  if (shape.refused || !for_target || !target_geometry_of(call.in).refused) return shape.refused;
   return "The gradient of a target of so many classes does not fit every GPU.";
 }
 
 }  // namespace
 
-const char* unsupported(const DeviceCall& call) { return refusal(call, geometry_of(call.in)); }
+const char* unsupported(const DeviceCall& call) { return refusal(call, Shape(call)); }
 
-size_t workspace_bytes(const DeviceCall& call) { return Workspace(call, geometry_of(call.in)).size_bytes; }
+size_t workspace_bytes(const DeviceCall& call) { return Workspace(call, Shape(call)).size_bytes; }
 
 cudaError_t enqueue(const DeviceCall& call, void* workspace, cudaStream_t stream) {
-  const Geometry geometry = geometry_of(call.in);
-  if (refusal(call, geometry)) return cudaErrorNotSupported;
+  const Shape shape(call);
+  if (refusal(call, shape)) return cudaErrorNotSupported;
   char* base = static_cast<char*>(workspace);
   switch (call.in.predictions.dtype) {
     case DType::float32:
-      return enqueue_as<float>(call, geometry, base, stream);
+      return enqueue_as<float>(call, shape, base, stream);
     case DType::float64:
-      return enqueue_as<double>(call, geometry, base, stream);
+      return enqueue_as<double>(call, shape, base, stream);
     case DType::float16:
-      return enqueue_as<Float16>(call, geometry, base, stream);
+      return enqueue_as<Float16>(call, shape, base, stream);
     case DType::bfloat16:
-      return enqueue_as<BFloat16>(call, geometry, base, stream);
+      return enqueue_as<BFloat16>(call, shape, base, stream);
     default:
       return cudaErrorInvalidValue;
   }

@@ -4,14 +4,7 @@
  * @jest-environment ./test/support/emulated-environment.cjs
  */
 import { describe, expect, test } from '@jest/globals';
-import {
-  DiceLoss,
-  JaccardLoss,
-  linearLogits,
-  type Statistics,
-  Tensor,
-  WarpDiceError,
-} from '../../lib/index.js';
+import { DiceLoss, JaccardLoss, type Statistics, Tensor, WarpDiceError } from '../../lib/index.js';
 import { makeCase, type Spec } from '../support/cases.js';
 import { emulatedOnly, fake, gpu, held, onDevice, otherGpu, solveOn } from '../support/device.js';
 import { code } from '../support/errors.js';
@@ -391,13 +384,4 @@ test('a part among merged statistics: its gradient is its rows of the whole', as
   );
   const size = (C as number) * S;
   expect(await part.read()).toEqual(whole.slice(size, 2 * size));
-});
-
-test('linearLogits are refused by name', () => {
-  const [x, w] = [full([1, 2, 3], 1), full([4, 2], 1)];
-  expect(() => linearLogits(onDevice(gpu, x), w)).toThrow(
-    `features on ${gpu} cannot be combined with linearLogits: it computes on the CPU only; on a GPU compute the logits and pass them`,
-  );
-  expect(() => linearLogits(x, onDevice(gpu, w))).toThrow(`weight on ${gpu} cannot be combined`);
-  expect(() => linearLogits(x, w, onDevice(gpu, full([4], 0)))).toThrow(`bias on ${gpu} cannot`);
 });

@@ -42,7 +42,6 @@ class LossOnDevices {
     const auto& stream = to_stream(info, kStream);
     const DType upstream = to_factor_dtype(env, info[kUpstreamType]);
     const BoundCall bound(setup_, info, memory_of_buffer, upstream);
-    if (bound.call.head.channels) throw Napi::TypeError::New(env, "Expected no head in a call on a GPU");
     PreparedCall prepared;
     cuda::OwnedCall& owned = prepared.owned;
     static_cast<Call&>(owned.call) = bound.call;

@@ -55,7 +55,7 @@ export async function compileCubins(dtypes, folder) {
 export async function buildLaunches() {
   const sources = [
     ...['engine.cu', 'geometry.cc'].map((name) => `native/cuda/${name}`),
-    ...['float32', 'float64', 'float16', 'bfloat16', 'widen_operands'].map(
+    ...['float32', 'float64', 'float16', 'bfloat16', 'widen_operands', 'head'].map(
       (name) => `native/cuda/kernels/${name}.cu`,
     ),
     ...['simt', 'launch', 'half', 'immediate'].map((name) => `test/cuda/emulator/${name}.cc`),

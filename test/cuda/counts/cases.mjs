@@ -20,6 +20,7 @@ function one(classes, more = {}) {
     layout,
     loss: more.loss ?? 'dice',
     voxelWeights: more.voxelWeights ?? 'none', // 'ignore': an ignoreIndex
+    channels: more.channels ?? 0, // of a head
   };
 }
 
@@ -47,20 +48,33 @@ export const cases = [
   ...[1, 4, 19].map((classes) => one(classes, { labels: 'dense' })),
   ...[1, 4, 19].map((classes) => one(classes, { voxelWeights: 'weight' })),
   ...[1, 4, 19].map((classes) => one(classes, { voxelWeights: 'ignore' })),
+  one(117, { shape: [8, 117, 128, 128], channels: 32 }),
+  one(117, { shape: [8, 117, 128, 128], channels: 32, loss: 'dice-ce' }),
+  one(19, { shape: [4, 19, 256, 256], channels: 64 }),
 ].sort((a, b) => order(a) - order(b) || a.classes - b.classes);
 
-function order({ dtype, layout, loss, labels, voxelWeights }) {
+function order({ dtype, layout, loss, labels, voxelWeights, channels }) {
   return (
     Object.keys(dtypes).indexOf(dtype) +
     (layout === 'channels-last' ? 10 : 0) +
     (loss === 'dice-ce' ? 20 : 0) +
     (labels === 'uint8' ? 0 : 40) +
-    (voxelWeights === 'none' ? 0 : 80)
+    (voxelWeights === 'none' ? 0 : 80) +
+    (channels > 0 ? 160 : 0)
   );
 }
 
 /** As launches.cc reads it. */
-export function argumentOf({ classes, shape, dtype, labels, layout, loss, voxelWeights }) {
+export function argumentOf({
+  classes,
+  shape,
+  dtype,
+  labels,
+  layout,
+  loss,
+  voxelWeights,
+  channels,
+}) {
   const voxels = shape.slice(1).reduce((product, size) => product * size) / classes;
   const activation = classes === 1 ? 'sigmoid' : 'softmax';
   return [
@@ -72,22 +86,26 @@ export function argumentOf({ classes, shape, dtype, labels, layout, loss, voxelW
       activation,
       loss,
       voxelWeights,
+      channels,
     ],
   ].join(':');
 }
 
 /** What a launch must move: bytes of an element and of a voxel. */
-export function traffic({ classes, dtype, labels, voxelWeights }, kernel) {
+export function traffic({ classes, dtype, labels, voxelWeights, channels }, kernel) {
   const size = dtypes[dtype];
   const ofVoxel =
     (labels === 'dense' ? targets.dense * classes : targets[labels]) +
     (voxelWeights === 'weight' ? 4 : 0);
-  return size * (kernel === 'gradient' ? 2 : 1) + ofVoxel / classes;
+  const passes = kernel === 'gradient' ? 2 : 1;
+  return size * passes * (channels > 0 ? channels / classes : 1) + ofVoxel / classes;
 }
 
 /** In one line, for people. */
-export function titleOf({ classes, shape, dtype, labels, layout, loss, voxelWeights }) {
+export function titleOf(of) {
+  const { classes, shape, dtype, labels, layout, loss, voxelWeights, channels = 0 } = of;
   const words = [`C = ${classes}`, `[${shape}]`, dtype, labels, loss];
+  if (channels > 0) words.push(`from ${channels} features`);
   if (layout === 'channels-last') words.push('channels last');
   if (voxelWeights !== 'none') words.push(voxelWeights === 'ignore' ? 'ignoreIndex' : 'weights');
   return words.join(' ');

@@ -83,12 +83,17 @@ export function count({ cubins, nvdisasm, launches: program, cases, found = () =
       const index = Math.floor(launch.grid / 2);
       const result = new Block(kernel, launch, index, madeUp(one)).run();
       const issued = result.issued.reduce((sum, n) => sum + n, 0);
+      const multiplyAdds = kernel.instructions.reduce(
+        (sum, { name }, i) => sum + (/^FFMA\b/.test(name) ? result.issued[i] : 0),
+        0,
+      );
       const elements = one.shape.reduce((product, size) => product * size);
       const { share, bound, parts, resident } = model(one, kernelName, kernel, launch, result);
       const row = {
         ...one,
         kernel: kernelName,
         instructionsPerElement: Number(((issued * kWarp * launch.grid) / elements).toFixed(2)),
+        multiplyAdds: Number((multiplyAdds / issued).toFixed(3)),
         registers: kernel.registers,
         likelyShareOfCopy: Number(share.toFixed(3)),
         bound,

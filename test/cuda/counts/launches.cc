@@ -1,5 +1,7 @@
 // Prints the launches of losses on a GPU: kernels, grids and arguments. Takes cases, one an argument:
-//   N:C:S:layout:dtype:labels:activation:loss      layout first or last, labels a dtype or dense, loss dice or dice-ce
+//   N:C:S:layout:dtype:labels:activation:loss:weights:K      layout first or last, labels a dtype or dense, loss dice
+//   or dice-ce,
+//                                                            weights none, weight or ignore, K channels of a head or 0
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -53,10 +55,10 @@ int main(int argc, char** argv) {
   Printer printer;
   recorder = &printer;
   for (int k = 1; k < argc; k++) {
-    long long N, C, S;
+    long long N, C, S, K;
     char layout[16], dtype[16], labels[16], activation[16], loss[16], weighted[16];
-    if (sscanf(argv[k], "%lld:%lld:%lld:%15[^:]:%15[^:]:%15[^:]:%15[^:]:%15[^:]:%15s", &N, &C, &S, layout, dtype,
-               labels, activation, loss, weighted) != 9) {
+    if (sscanf(argv[k], "%lld:%lld:%lld:%15[^:]:%15[^:]:%15[^:]:%15[^:]:%15[^:]:%15[^:]:%lld", &N, &C, &S, layout,
+               dtype, labels, activation, loss, weighted, &K) != 10) {
       fprintf(stderr, "%s is not a case\n", argv[k]);
       return 1;
     }
@@ -73,6 +75,13 @@ int main(int argc, char** argv) {
     if (!strcmp(weighted, "weight")) call.in.weight = {array(6), DType::float32};
     if (!strcmp(weighted, "ignore")) call.in.has_ignore = true, call.in.ignore_index = 255;
     if (!strcmp(loss, "dice-ce")) call.options.cross_entropy_factor = 1;
+    if (K > 0) {
+      call.head.channels = K;
+      call.head.weight = {array(7), DType::float32};
+      call.head.bias = {array(8), DType::float32};
+      call.head.weight_grad.data = array(9);
+      call.head.bias_grad.data = array(10);
+    }
     make_consistent(call.in, call.options);
     call.value = static_cast<double*>(array(3));
     call.grad.data = array(4);

@@ -82,7 +82,11 @@ function recordOf({ classes, shape, dtype, labels, layout, loss, voxelWeights, k
     registers,
     likelyShareOfCopy,
   };
-  return voxelWeights === 'none' ? known : { ...known, voxelWeights };
+  return {
+    ...known,
+    ...(voxelWeights !== 'none' && { voxelWeights }),
+    ...(row.channels > 0 && { channels: row.channels, multiplyAdds: row.multiplyAdds }),
+  };
 }
 
 const records = rows.map(recordOf);

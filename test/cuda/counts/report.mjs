@@ -26,7 +26,38 @@ function lineOf(rows) {
   return `| ${titleOf(rows[0])} | ${cells.join(' | ')} |`;
 }
 
-function pageOf(rows) {
+/** Of a head: multiply-adds among all instructions, in each kernel and in both together. */
+function headLineOf(rows) {
+  const [statistics, gradient] = ['statistics', 'gradient'].map((kernel) =>
+    rows.find((one) => one.kernel === kernel),
+  );
+  const percent = (share) => `${(100 * share).toFixed(0)}%`;
+  const all = statistics.instructionsPerElement + gradient.instructionsPerElement;
+  const multiplyAdds = [statistics, gradient].reduce(
+    (sum, one) => sum + one.multiplyAdds * one.instructionsPerElement,
+    0,
+  );
+  const cells = [statistics, gradient].flatMap((one) => [
+    one.instructionsPerElement.toFixed(1),
+    percent(one.multiplyAdds),
+  ]);
+  return `| ${titleOf(rows[0])} | ${[...cells, percent(multiplyAdds / all)].join(' | ')} |`;
+}
+
+function headsOf(rows) {
+  const titles = [...new Set(rows.map(titleOf))];
+  return `
+## Heads
+
+\`linearLogits\`: elements are those of the logits, which are never in memory. Multiply-adds (FFMA) are a share of all instructions.
+
+| | statistics: instructions | multiply-adds | gradients: instructions | multiply-adds | multiply-adds of both |
+|---|---:|---:|---:|---:|---:|
+${titles.map((title) => headLineOf(rows.filter((row) => titleOf(row) === title))).join('\n')}
+`;
+}
+
+function pageOf(rows, heads) {
   const titles = [...new Set(rows.map(titleOf))];
   const missing = rows.filter(
     (row) =>
@@ -45,7 +76,7 @@ memory, issue (instructions), moves (loads, stores, shuffles), latency (waits th
 | | statistics: instructions | share of a copy | bound by | gradient: instructions | share of a copy | bound by |
 |---|---:|---:|---|---:|---:|---|
 ${titles.map((title) => lineOf(rows.filter((row) => titleOf(row) === title))).join('\n')}
-`;
+${headsOf(heads)}`;
 }
 
 const [width, height, margin] = [760, 320, 48];
@@ -104,7 +135,9 @@ ${parts.join('\n')}
 `;
 }
 
-export function writeReport(rows) {
-  writeFileSync(path.join(folder, 'counts.md'), pageOf(rows));
+export function writeReport(all) {
+  const rows = all.filter(({ channels }) => channels === 0);
+  const heads = all.filter(({ channels }) => channels > 0);
+  writeFileSync(path.join(folder, 'counts.md'), pageOf(rows, heads));
   writeFileSync(path.join(folder, 'counts.svg'), chartOf(rows));
 }

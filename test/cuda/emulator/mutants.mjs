@@ -31,15 +31,19 @@ const units = {
   tests: { source: 'test/cuda/emulator/kernels_test.cc', flags: [] },
   count: { source: 'native/cuda/kernels/count.cu', flags: kernelFlags },
   countTests: { source: 'test/cuda/emulator/count_test.cc', flags: [] },
+  head: { source: 'native/cuda/kernels/head.cu', flags: kernelFlags },
+  headTests: { source: 'test/cuda/emulator/head_test.cc', flags: [] },
 };
 /** The emulator. */
 const emulatorUnits = ['simt', 'launch', 'immediate', 'half'];
 /** The units of each program. The losses do not need count.cu. */
 const programs = {
-  losses: ['engine', 'geometry', 'widen', 'float32', 'others', 'tests'],
+  losses: ['engine', 'geometry', 'widen', 'float32', 'head', 'others', 'tests'],
+  heads: ['engine', 'geometry', 'widen', 'float32', 'head', 'others', 'headTests'],
   counts: ['count', 'widen', 'countTests'],
 };
-const programOf = (file) => (file === 'count.cu' ? 'counts' : 'losses');
+const programOf = (file) =>
+  file === 'count.cu' ? 'counts' : file.startsWith('head') ? 'heads' : 'losses';
 const recover = '-fno-sanitize-recover=all';
 
 /** flags: of all units. level: how a unit with a fault is optimised. emulator: more flags. args: order, and every nth case. */
@@ -136,7 +140,7 @@ async function linkAndRun(build, program, base, output, again = [], found) {
     ...others.map((unit) => path.join(base, `${unit}.o`)),
   ];
   await mustRun(compiler, [...objects, ...builds[build].flags, '-o', output], root);
-  const text = program === 'losses' ? ['float32'] : [];
+  const text = program === 'counts' ? [] : ['float32'];
   return run(output, [...builds[build].args, ...text], root, found);
 }
 
@@ -144,6 +148,7 @@ async function linkAndRun(build, program, base, output, again = [], found) {
 function changedUnits(file) {
   const own = Object.keys(units).filter((name) => units[name].source.endsWith(`/${file}`));
   if (own.length > 0) return own;
+  if (file.startsWith('head')) return ['float32', 'head'];
   return file === 'finish.cuh' ? ['engine'] : ['engine', 'float32'];
 }
 

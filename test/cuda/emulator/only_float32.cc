@@ -1,22 +1,38 @@
 // Takes the place of float64.cu, float16.cu and bfloat16.cu in mutants.mjs, to save the time that the compiler needs.
-#include "cuda/kernels/launch.cuh"
+#include "cuda/kernels/head.h"
 
 namespace warpdice::cuda {
 
-#define WARPDICE_NO_KERNELS_OF(P)                                                                                \
-  template <>                                                                                                    \
-  cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t) {             \
-    return cudaErrorNotSupported;                                                                                \
-  }                                                                                                              \
-  template <>                                                                                                    \
-  cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, bool,        \
-                                 const GradientOut&, cudaStream_t) {                                             \
-    return cudaErrorNotSupported;                                                                                \
-  }                                                                                                              \
-  template <>                                                                                                    \
-  cudaError_t launch_target_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, bool, \
-                                        const GradientOut&, cudaStream_t) {                                      \
-    return cudaErrorNotSupported;                                                                                \
+#define WARPDICE_NO_KERNELS_OF(P)                                                                                      \
+  template <>                                                                                                          \
+  cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t) {                   \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, bool,              \
+                                 const GradientOut&, cudaStream_t) {                                                   \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_target_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, bool,       \
+                                        const GradientOut&, cudaStream_t) {                                            \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_head_statistics<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&, Sums*,     \
+                                        Counters*, cudaStream_t) {                                                     \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_head_gradient<P>(const HeadShape&, const Inputs&, const Head&, const HeadMemory<Accumulator<P>>&, \
+                                      const ClassSlope<Accumulator<P>>*, bool, const GradientOut&, cudaStream_t) {     \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_head_target_gradient<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&,       \
+                                             const ClassSlope<Accumulator<P>>*, bool, const GradientOut&,              \
+                                             cudaStream_t) {                                                           \
+    return cudaErrorNotSupported;                                                                                      \
   }
 
 WARPDICE_NO_KERNELS_OF(double)

@@ -1,4 +1,4 @@
-// gpu_tests [arguments of kernels_test and count_test]: the tests of test/cuda/emulator on the first GPU.
+// gpu_tests [arguments of kernels_test, count_test and head_test]: the tests of test/cuda/emulator on the first GPU.
 // gpu_tests leak: 100,000 steps, after which the device has as much free memory as before.
 // gpu_tests large [voxels]: more than 2^31 elements, whose numbers are known.
 #include <cuda_runtime.h>
@@ -12,6 +12,7 @@
 
 int run_kernels_test(int argc, char** argv);
 int run_count_test(int argc, char** argv);
+int run_head_test(int argc, char** argv);
 
 namespace {
 
@@ -164,6 +165,10 @@ int main(int argc, char** argv) {
     const int first = large_check(S, false), last = large_check(S, true);
     return first == 0 ? last : first;
   }
-  const int losses = run_kernels_test(argc, argv), counts = run_count_test(argc, argv);
-  return losses == 0 ? counts : losses;
+  int status = 0;
+  for (const auto run : {run_kernels_test, run_count_test, run_head_test}) {
+    const int ended = run(argc, argv);
+    if (status == 0) status = ended;
+  }
+  return status;
 }

@@ -97,13 +97,25 @@ void stage(DeviceCall& call, Arrays& arrays) {
   const size_t rows = call.groups() * C, values = call.options.value_count(call.groups(), in.classes);
   const size_t bytes = sizeof(double);
   // The gradient comes first: where it replaces the predictions, their array is written.
-  if (call.steps & kGradient) arrays.stage(call.grad.data, elements * size_of(call.grad.dtype), true);
+  const size_t K = call.channels(), weights = C * K;
+  if (call.steps & kGradient) {
+    arrays.stage(call.grad.data, voxels * K * size_of(call.grad.dtype), true);
+    arrays.stage(call.head.weight_grad.data, weights * size_of(call.head.weight_grad.dtype), true);
+    arrays.stage(call.head.bias_grad.data, C * size_of(call.head.bias_grad.dtype), true);
+  }
   if (call.steps & kTargetGradient) {
     arrays.stage(call.target_grad.data, elements * size_of(call.target_grad.dtype), true);
   }
-  arrays.stage(in.predictions.data, elements * size_of(in.predictions.dtype));
+  arrays.stage(in.predictions.data, voxels * K * size_of(in.predictions.dtype));
+  arrays.stage(call.head.weight.data, weights * size_of(call.head.weight.dtype));
+  arrays.stage(call.head.bias.data, C * size_of(call.head.bias.dtype));
   arrays.stage(in.target.data, (in.labels ? voxels : elements) * size_of(in.target.dtype));
   arrays.stage(in.weight.data, voxels * size_of(in.weight.dtype));
+  arrays.stage(in.class_weight.data, elements * size_of(in.class_weight.dtype));
+  for (ClassFactors* of : {&in.positive_weight, &in.focal_alpha}) {
+    arrays.stage(of->factors, (of->shared ? 1 : C) * bytes);
+  }
+  arrays.stage(call.options.entropy_weights, C * bytes);
   arrays.stage(in.distances, C * C * bytes);
   arrays.stage(call.options.distances, C * C * bytes);
   arrays.stage(call.options.class_weights, C * bytes);

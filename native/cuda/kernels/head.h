@@ -1,0 +1,90 @@
+#pragma once
+// Calls with a head (math/call.h): their logits lie in shared memory, a tile of voxels at a time.
+//
+//   pack         writes the weights in the order in which products read them
+//   step 1       makes the logits of a tile, then adds up the sums as tile.cuh does
+//   step 2       is that of all calls, finish.cuh
+//   step 3       makes the logits of a tile again, replaces them by dL/dz, multiplies that by the features (dL/dweight)
+//   and by
+//                the weights (dL/dfeatures)
+//   last         adds up the weights' gradients of all blocks, in order
+//
+// A thread holds kRows rows and kColumns columns of a product in registers (head_product.cuh). Rows of a tile are
+// classes or channels, columns are voxels.
+//
+// Nothing grows with N*C*S. The workspace holds, besides the counters and sums of any call,
+//   two copies of the weights, padded
+//   sums of step 1        at most max(512, N) blocks of max(C, 256) rows, 64 bytes each
+//   the weights' gradient at most 16 copies, or 32 MB where that is more; 256 at most
+#include "cuda/kernels/launch.cuh"
+#include "math/call.h"
+
+namespace warpdice::cuda {
+
+/// How the threads share a call with a head. This follows from shape, dtypes and options alone.
+struct HeadShape {
+  const char* refused;  // null; else a sentence that says why no GPU can do this, and the other members have no meaning
+  bool plain;           // the call is one of head_softmax.cuh
+  TileShape tile;       // of the logits; `tiles` and `chunks` are those of step 1
+  int sharers;          // threads that share a class in step 1; each has partial sums of its own
+  int channels;         // K
+  int padded_classes, padded_channels;  // multiples of the rows that a thread holds
+  int channels_at_once;                 // channels of the features' tile, a multiple of them too
+  int voxels_log2;                      // of tile.voxels
+  int64_t tiles_of_sample;
+  int64_t blocks;  // of step 3. Each adds up a part of the weights' gradient
+  size_t shared_bytes;
+
+  /// Partial sums of a sample and class.
+  int64_t partials() const { return tile.chunks * sharers; }
+};
+
+HeadShape head_shape_of(const Inputs& in, const Head& head);
+
+/// What the kernels of a head read and write in the workspace.
+template <class A>
+struct HeadMemory {
+  A* by_class;         // the weights in blocks of kRows classes and kStep channels
+  A* by_channel;       // in blocks of kRows channels and kStep classes
+  A* bias;             // [padded_classes]
+  A* weight_parts;     // [blocks][padded_classes][padded_channels], see channel_place()
+  double* bias_parts;  // [blocks][C]
+};
+
+/// The bytes that place_head() needs, a multiple of 256.
+size_t head_bytes(const HeadShape& shape, const Inputs& in, bool with_gradient);
+
+/// base: a multiple of 256.
+template <class A>
+HeadMemory<A> place_head(const HeadShape& shape, const Inputs& in, char* base);
+
+/// by_channel: whether step 3 will read the weights in that order.
+template <class A>
+cudaError_t launch_pack_head(const HeadShape& shape, const Inputs& in, const Head& head, const HeadMemory<A>& memory,
+                             bool by_channel, cudaStream_t stream);
+
+/// partials: [N][C][shape.partials()], written.
+template <class P>
+cudaError_t launch_head_statistics(const HeadShape& shape, const Inputs& in, const HeadMemory<Accumulator<P>>& memory,
+                                   Sums* partials, Counters* counters, cudaStream_t stream);
+
+/// dL/dfeatures, and the parts of dL/dweight and dL/dbias. slopes, pooled: as in launch_gradient(). features: may have
+/// no data.
+template <class P>
+cudaError_t launch_head_gradient(const HeadShape& shape, const Inputs& in, const Head& head,
+                                 const HeadMemory<Accumulator<P>>& memory, const ClassSlope<Accumulator<P>>* slopes,
+                                 bool pooled, const GradientOut& features, cudaStream_t stream);
+
+/// dL/dt.
+template <class P>
+cudaError_t launch_head_target_gradient(const HeadShape& shape, const Inputs& in,
+                                        const HeadMemory<Accumulator<P>>& memory,
+                                        const ClassSlope<Accumulator<P>>* slopes, bool pooled, const GradientOut& out,
+                                        cudaStream_t stream);
+
+/// The sums of the parts.
+template <class A>
+cudaError_t launch_add_head_parts(const HeadShape& shape, const Inputs& in, const Head& head,
+                                  const HeadMemory<A>& memory, cudaStream_t stream);
+
+}  // namespace warpdice::cuda

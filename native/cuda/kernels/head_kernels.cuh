@@ -1,0 +1,119 @@
+#pragma once
+// The kernels of a head for features of type P. A .cu file of each type includes this.
+#include "cuda/kernels/head_softmax.cuh"
+#include "cuda/kernels/head_tile.cuh"
+
+namespace warpdice::cuda {
+
+/// partials: [N][C][chunks][sharers]. Blocks are numbered [N][chunks]. kPlain: the call is one of head_softmax.cuh.
+template <class P, bool kPlain>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
+    head_statistics_kernel(Inputs in, HeadShape shape, HeadMemory<Accumulator<P>> memory, Sums* partials,
+                           Counters* counters) {
+  HeadTile<P> tile(in, shape, memory);
+  const int span = tile.C < kThreads ? tile.C : kThreads;
+  const int share = threadIdx.x / span;
+  for (int i = 0; i < shape.tile.tiles && tile.go_to(i); i++) {
+    __syncthreads();  // every thread has read the tile before
+    tile.make_logits(counters);
+    if constexpr (kPlain) make_exponentials(tile);
+    else tile.normalize();
+    if (share >= shape.sharers) continue;
+    for (int c = threadIdx.x % span; c < tile.C; c += span) {
+      Sums& to = partials[((tile.n * tile.C + c) * shape.tile.chunks + tile.chunk) * shape.sharers + share];
+      Sums sum = {};
+      if constexpr (kPlain) {
+        if (is_whole(tile)) add_softmax_share<true>(tile, c, share, shape.sharers, sum);
+        else add_softmax_share<false>(tile, c, share, shape.sharers, sum);
+      } else {
+        add_share(tile, c, share, shape.sharers, sum, counters);
+      }
+      if (i > 0) add(sum, to);
+      to = sum;
+    }
+  }
+}
+
+/// slopes: [groups, C]. A block has neighbouring tiles, also of several samples. It reads all features of a tile before
+/// it writes, so their gradient may replace them.
+template <class P, bool kPlain>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
+    head_gradient_kernel(Inputs in, HeadShape shape, HeadMemory<Accumulator<P>> memory,
+                         const ClassSlope<Accumulator<P>>* slopes, bool pooled, GradientOut features, bool of_weight,
+                         bool of_bias) {
+  HeadTile<P> tile(in, shape, memory);
+  const int64_t tiles = in.samples * shape.tiles_of_sample;
+  const int64_t first = blockIdx.x * tiles / gridDim.x, end = (blockIdx.x + int64_t{1}) * tiles / gridDim.x;
+  for (int64_t i = first; i < end; i++) {
+    __syncthreads();  // every thread has read the tile before
+    tile.go_to_tile(i);
+    tile.make_logits(nullptr);
+    const ClassSlope<Accumulator<P>>* of_sample = slopes + (pooled ? 0 : tile.n * in.classes);
+    if constexpr (kPlain) {
+      make_exponentials(tile);
+      differentiate_softmax(tile, of_sample);
+    } else {
+      tile.normalize();
+      differentiate(tile, of_sample);
+    }
+    __syncthreads();  // the gradient is computed
+    tile.add_weight_gradients(of_weight, of_bias, i > first);
+    if (features.data) tile.store_feature_gradient(features);
+  }
+}
+
+/// dL/dt of a dense target. slopes: [groups, C]. Blocks as in step 1.
+template <class P>
+__global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
+    head_target_gradient_kernel(Inputs in, HeadShape shape, HeadMemory<Accumulator<P>> memory,
+                                const ClassSlope<Accumulator<P>>* slopes, bool pooled, GradientOut out) {
+  HeadTile<P> tile(in, shape, memory);
+  if (!pooled) slopes += tile.n * in.classes;
+  for (int i = 0; i < shape.tile.tiles && tile.go_to(i); i++) {
+    __syncthreads();  // every thread has read the tile before
+    tile.make_logits(nullptr);
+    tile.normalize();
+    store_target_gradient(tile, slopes, out);
+  }
+}
+
+template <class P>
+cudaError_t launch_head_statistics(const HeadShape& shape, const Inputs& in, const HeadMemory<Accumulator<P>>& memory,
+                                   Sums* partials, Counters* counters, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(in.samples * shape.tile.chunks));
+  return launch(shape.plain ? head_statistics_kernel<P, true> : head_statistics_kernel<P, false>, grid, dim3(kThreads),
+                shape.shared_bytes, stream, in, shape, memory, partials, counters);
+}
+
+template <class P>
+cudaError_t launch_head_gradient(const HeadShape& shape, const Inputs& in, const Head& head,
+                                 const HeadMemory<Accumulator<P>>& memory, const ClassSlope<Accumulator<P>>* slopes,
+                                 bool pooled, const GradientOut& features, cudaStream_t stream) {
+  const bool of_weight = head.weight_grad.data, of_bias = head.bias_grad.data;
+  return launch(shape.plain ? head_gradient_kernel<P, true> : head_gradient_kernel<P, false>,
+                dim3(static_cast<unsigned>(shape.blocks)), dim3(kThreads), shape.shared_bytes, stream, in, shape,
+                memory, slopes, pooled, features, of_weight, of_bias);
+}
+
+template <class P>
+cudaError_t launch_head_target_gradient(const HeadShape& shape, const Inputs& in,
+                                        const HeadMemory<Accumulator<P>>& memory,
+                                        const ClassSlope<Accumulator<P>>* slopes, bool pooled, const GradientOut& out,
+                                        cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(in.samples * shape.tile.chunks));
+  return launch(head_target_gradient_kernel<P>, grid, dim3(kThreads), shape.shared_bytes, stream, in, shape, memory,
+                slopes, pooled, out);
+}
+
+/// Compiles all kernels of features of type P.
+#define WARPDICE_HEAD_KERNELS_OF(P)                                                                                  \
+  template cudaError_t launch_head_statistics<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&, \
+                                                 Sums*, Counters*, cudaStream_t);                                    \
+  template cudaError_t launch_head_gradient<P>(const HeadShape&, const Inputs&, const Head&,                         \
+                                               const HeadMemory<Accumulator<P>>&, const ClassSlope<Accumulator<P>>*, \
+                                               bool, const GradientOut&, cudaStream_t);                              \
+  template cudaError_t launch_head_target_gradient<P>(                                                               \
+      const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&, const ClassSlope<Accumulator<P>>*, bool,   \
+      const GradientOut&, cudaStream_t)
+
+}  // namespace warpdice::cuda
