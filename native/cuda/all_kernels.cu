@@ -35,11 +35,15 @@ Inputs one_voxel(DType predictions, DType target) {
   return in;
 }
 
-/// The kernels between those of launch_all(), and those that widen a target of this dtype.
-cudaError_t enqueue_loss(DType predictions, DType target) {
+/// The kernels between those of launch_all(), and those that prepare a target of this dtype.
+cudaError_t enqueue_loss(DType predictions, DType target, bool several_ignored) {
+  static constexpr int64_t other = 1;
   DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
   call.in = one_voxel(predictions, target);
+  call.in.has_ignore = several_ignored;
+  call.in.more_ignored = &other;
+  call.in.more_ignored_count = several_ignored ? 1 : 0;
   return enqueue(call, nowhere, nullptr);
 }
 
@@ -73,9 +77,11 @@ cudaError_t enqueue_resampling(size_t element_bytes) {
 
 cudaError_t enqueue_all_kernels(DType predictions) {
   cudaError_t status = launch_all_of(predictions);
-  for (const DType target :
-       {DType::uint8, DType::int16, DType::uint16, DType::float64, DType::float16, DType::bfloat16}) {
-    if (status == cudaSuccess) status = enqueue_loss(predictions, target);
+  for (const DType target : {DType::uint8, DType::int16, DType::uint16, DType::int32, DType::int64, DType::float32,
+                             DType::float64, DType::float16, DType::bfloat16}) {
+    for (const bool several_ignored : {false, true}) {
+      if (status == cudaSuccess) status = enqueue_loss(predictions, target, several_ignored);
+    }
   }
   for (const bool plain : {false, true}) {
     if (status == cudaSuccess) status = enqueue_head(predictions, plain);

@@ -104,10 +104,15 @@ describe('no call loads a kernel afterwards', () => {
 
   emulatedOnly.each(whole as FloatDType[])('%s: every dtype of targets', (dtype) =>
     none(dtype, async () => {
-      for (const target of ['int16', 'uint16', 'int32', 'int64'] as const) {
+      const ignoreIndex = [254, 255];
+      for (const target of ['uint8', 'int16', 'uint16', 'int32', 'int64'] as const) {
         await solve(new DiceLoss(softmax), 2, target, dtype);
+        await solve(new DiceLoss({ ...softmax, ignoreIndex }), 2, target, dtype);
       }
-      for (const target of floats) await solve(new DiceLoss(), 2, target, dtype, true);
+      for (const target of floats) {
+        await solve(new DiceLoss(), 2, target, dtype, true);
+        await solve(new DiceLoss({ ignoreIndex }), 1, target, dtype, true);
+      }
     }),
   );
 
