@@ -361,6 +361,19 @@ export interface NativeDeviceLoss {
   plan(...call: InOrder<NativeCall>): NativePlan;
 }
 
+/** The GPUs of several processes or threads, each of which is a rank; on NCCL. */
+export interface NativeCommunicator {
+  /** Whether all ranks have come or, after beginClose(), whether it has ended. Throws when that failed or took too long. */
+  ready(): boolean;
+  /** Whether no sum is under way. */
+  idle(): boolean;
+  beginClose(): void;
+  /** to = the sum of all ranks' `from`, float64. name: what must be the same on all ranks. */
+  addSums(from: NativeBuffer, to: NativeBuffer, name: string, stream: NativeStream): void;
+  /** The same in place, for floats of any dtype. */
+  addArray(array: NativeBuffer, dtype: number, name: string, stream: NativeStream): void;
+}
+
 /** There when the addon was built with CUDA, with or without a GPU. */
 export interface CudaBinding {
   /** handle: of a stream that somebody else owns. */
@@ -373,7 +386,23 @@ export interface CudaBinding {
     device: number,
     interprocess: boolean | Uint8Array,
   ) => NativeEvent;
-  DeviceLoss: new (options: NativeLossOptions) => NativeDeviceLoss;
+  /** With a communicator, its calls add up the statistics over its ranks. signature: of the statistics. */
+  DeviceLoss: new (
+    options: NativeLossOptions,
+    communicator?: NativeCommunicator,
+    signature?: string,
+  ) => NativeDeviceLoss;
+  /** Begins to wait for all ranks. id: 128 bytes of ncclUniqueId(). timeout: milliseconds, of every wait. */
+  Communicator: new (
+    device: number,
+    ranks: number,
+    rank: number,
+    id: Uint8Array,
+    timeout: number,
+  ) => NativeCommunicator;
+  /** Opens NCCL, unless this process has one open. Returns that one. */
+  openNccl(path: string): { path: string; version: number };
+  ncclUniqueId(): Uint8Array;
   count(...count: InOrder<NativeCount>): void;
   resampleNearest(...resampling: InOrder<NativeResampling>): void;
   /**

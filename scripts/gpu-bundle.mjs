@@ -66,6 +66,7 @@ const parts = [
 for (const part of [
   ...parts,
   'test/cuda/gpu/check.mjs',
+  'test/cuda/gpu/nccl.mjs',
   'test/cuda/gpu/suite.mjs',
   'test/standalone/run.mjs',
 ])

@@ -4,7 +4,7 @@
 //   node scripts/gpu.mjs [--programs <folder>] [--out <folder>] [--quick] [--only <steps>] [--minutes <number>]
 //
 // --programs: the folder with gpu_tests, libwarpdice_gpu.so and the compiled tests; without it they are built in build-gpu.
-// --only: build, kernels, bits, large, sanitizer, leak, suite, library, benchmark; several with commas between them. Steps
+// --only: build, kernels, bits, large, sanitizer, leak, suite, library, nccl, benchmark; several with commas between them. Steps
 // of earlier runs of the same day, commit and GPU stay in the report.
 // --minutes: when they are over, the step under way is stopped and the others wait for another run.
 // Exit status: 0 when all that was to be run succeeded or could not run here, 1 when not, or when nothing ran, 2 without
@@ -163,6 +163,11 @@ const steps = [
         'test/cuda/gpu/check.mjs',
         ...(options.quick ? ['--steps', '1000'] : []),
       ]),
+  },
+  {
+    key: 'nccl',
+    name: 'warpdice/nccl, a rank on each of two GPUs at most',
+    run: () => run(process.execPath, ['test/cuda/gpu/nccl.mjs']),
   },
   {
     key: 'benchmark',

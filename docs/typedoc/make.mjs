@@ -22,7 +22,9 @@ async function make(folder) {
     logLevel: 'Warn',
     name: 'warpdice',
     tsconfig: path.join(root, 'tsconfig.build.json'),
-    entryPoints: ['index.ts', 'mpi.ts', 'tfjs.ts'].map((name) => path.join(root, 'lib', name)),
+    entryPoints: ['index.ts', 'mpi.ts', 'nccl.ts', 'tfjs.ts'].map((name) =>
+      path.join(root, 'lib', name),
+    ),
     out: folder,
     readme: 'none',
     disableSources: true,

@@ -1,6 +1,7 @@
 // allReduce, the user's hook between steps 1 and 2. It splits a call in two: the second half reads the merged statistics.
-import type { NativeCall, NativeMemory } from '../../binding.js';
+import type { NativeCall, NativeCommunicator, NativeMemory } from '../../binding.js';
 import { typeError } from '../common/check.js';
+import type { Device } from '../devices/device.js';
 import { Step } from '../native/codes.js';
 import { copyArray } from '../tensors/allocate.js';
 import type { TypedArray } from '../tensors/dtype.js';
@@ -13,6 +14,30 @@ import type { Statistics } from './statistics.js';
  * calls, because each call waits for the other ranks.
  */
 export type AllReduce = (statistics: Statistics) => Statistics | Promise<Statistics>;
+
+/** What a hook of warpdice/nccl stands for: calls on its GPU add up the statistics in their stream, without the hook. */
+export interface DeviceAllReduce {
+  readonly device: Device;
+  readonly communicator: NativeCommunicator;
+}
+
+const onDevice = new WeakMap<AllReduce, DeviceAllReduce>();
+
+/** Makes a hook one that {@link deviceAllReduceOf} knows. */
+export function setDeviceAllReduce(hook: AllReduce, by: DeviceAllReduce): void {
+  onDevice.set(hook, by);
+}
+
+export const deviceAllReduceOf = (hook: AllReduce | undefined): DeviceAllReduce | undefined =>
+  hook && onDevice.get(hook);
+
+/** Throws unless a hook of warpdice/nccl gets a call on its own GPU. */
+export function expectItsDevice(by: DeviceAllReduce | undefined, device: Device): void {
+  if (by === undefined || by.device === device) return;
+  throw new TypeError(
+    `Expected tensors on ${by.device}, the GPU of the communicator whose allReduce the loss has, but received tensors on ${device}`,
+  );
+}
 
 export function checkAllReduce(value: unknown): AllReduce | undefined {
   if (value === undefined || typeof value === 'function') return value as AllReduce | undefined;

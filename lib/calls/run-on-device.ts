@@ -9,11 +9,12 @@ import type {
 import { cuda } from '../devices/cuda.js';
 import { callNative } from '../native/translate-error.js';
 import { Tensor } from '../tensors/tensor.js';
-import { statisticsOnly, withoutStatistics } from './all-reduce.js';
+import { type DeviceAllReduce, statisticsOnly, withoutStatistics } from './all-reduce.js';
 import { sumsOn } from './loss-statistics.js';
 import { callLoss, memoryOf, withInputs } from './native-call.js';
 import type { PlanRunner } from './plan.js';
 import { type PreparedCall, release } from './prepared-call.js';
+import { signatureOf } from './signature.js';
 import type { Statistics } from './statistics.js';
 
 type ToUserError = (error: unknown, call: PreparedCall) => unknown;
@@ -53,8 +54,14 @@ export class DeviceRunner {
   readonly #native: NativeDeviceLoss;
   readonly #toUserError: ToUserError;
 
-  constructor(options: NativeLossOptions, toUserError: ToUserError) {
-    this.#native = callNative(() => new (cuda().DeviceLoss)(options));
+  /** by: adds up the statistics in the stream. */
+  constructor(
+    options: NativeLossOptions,
+    by: DeviceAllReduce | undefined,
+    toUserError: ToUserError,
+  ) {
+    const signature = by && signatureOf(options);
+    this.#native = callNative(() => new (cuda().DeviceLoss)(options, by?.communicator, signature));
     this.#toUserError = toUserError;
   }
 

@@ -7,6 +7,9 @@ import { callNative, callNativeAsync } from '../native/translate-error.js';
 import {
   type AllReduce,
   atOnce,
+  type DeviceAllReduce,
+  deviceAllReduceOf,
+  expectItsDevice,
   runsHook,
   statisticsOnly,
   withCopies,
@@ -28,6 +31,8 @@ export class CallRunner {
   #onDevices: DeviceRunner | undefined;
   readonly #statistics: LossStatistics;
   readonly #allReduce: AllReduce | undefined;
+  /** What does the hook's work on a GPU; undefined: the hook itself. */
+  readonly #byDevice: DeviceAllReduce | undefined;
 
   constructor(
     options: NativeLossOptions,
@@ -38,9 +43,11 @@ export class CallRunner {
     this.#native = callNative(() => new native.Loss(options));
     this.#statistics = statistics;
     this.#allReduce = allReduce;
+    this.#byDevice = deviceAllReduceOf(allReduce);
   }
 
   run(call: PreparedCall): void {
+    this.#expectItsDevice(call);
     if (call.device.kind === 'cuda') {
       this.#refuseHook(call);
       this.#devices.run(call);
@@ -58,6 +65,7 @@ export class CallRunner {
 
   /** Wrong arguments throw at once; errors that the work finds reject the promise. */
   runAsync<Result>(call: PreparedCall, result: () => Result): Promise<Result> {
+    this.#expectItsDevice(call);
     const { names } = call;
     const allReduce = runsHook(call.native.steps) ? this.#allReduce : undefined;
     if (call.device.kind === 'cuda') return this.#runOnDevice(call, allReduce).then(result);
@@ -76,6 +84,7 @@ export class CallRunner {
 
   /** Executes calls like this first one many times. */
   plan(first: PreparedCall): PlanRunner {
+    this.#expectItsDevice(first);
     if (first.device.kind === 'cuda') {
       this.#refuseHook(first);
       return this.#devices.plan(first);
@@ -93,12 +102,13 @@ export class CallRunner {
   /** The statistics that the hook returns for `local`; `local` itself without a hook. */
   merged(local: Statistics): Statistics {
     if (this.#allReduce === undefined) return local;
+    expectItsDevice(this.#byDevice, local.device);
     return this.#statistics.checkMerged(atOnce(this.#allReduce(local)), local);
   }
 
   #runOnDevice(call: PreparedCall, allReduce: AllReduce | undefined): Promise<void> {
     const devices = this.#devices;
-    if (allReduce === undefined) {
+    if (allReduce === undefined || this.#byDevice !== undefined) {
       devices.run(call);
       return devices.settled(call);
     }
@@ -113,19 +123,33 @@ export class CallRunner {
   }
 
   get #devices(): DeviceRunner {
-    this.#onDevices ??= new DeviceRunner(this.#options, (error, { native, names }) =>
-      this.toUserError(error, native, names),
+    this.#onDevices ??= new DeviceRunner(
+      this.#options,
+      this.#byDevice,
+      (error, { native, names }) => this.toUserError(error, native, names),
     );
     return this.#onDevices;
   }
 
   /** Throws for a hook in a synchronous call on a GPU: the hook needs the sums on the host, and the call would block. */
   #refuseHook(call: PreparedCall): void {
-    if (this.#allReduce === undefined || !runsHook(call.native.steps)) return;
+    if (this.#allReduce === undefined || this.#byDevice !== undefined) return;
+    if (!runsHook(call.native.steps)) return;
     release(call);
     throw new TypeError(
-      `allReduce cannot be combined with a synchronous call on ${call.device}: use valueAsync or valueAndGradAsync`,
+      `allReduce cannot be combined with a synchronous call on ${call.device}: use valueAsync or valueAndGradAsync, or the allReduce of warpdice/nccl`,
     );
+  }
+
+  /** Throws for a call that a hook of warpdice/nccl cannot take part in. */
+  #expectItsDevice(call: PreparedCall): void {
+    if (this.#byDevice === undefined || !runsHook(call.native.steps)) return;
+    try {
+      expectItsDevice(this.#byDevice, call.device);
+    } catch (error) {
+      release(call);
+      throw error;
+    }
   }
 
   /** Throws what running the call would before it computes anything. */

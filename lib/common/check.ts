@@ -255,6 +255,16 @@ export function checkInteger(value: unknown, name: string, least: number, most: 
 /** NumPy has the same limit. */
 const maxAxes = 64;
 
+const longestTimer = 2 ** 31 - 1;
+
+/** The option `timeout` of ranks, in milliseconds; 60000 where there is none. */
+export function checkTimeout(timeout: unknown): number {
+  if (timeout === undefined) return 60_000;
+  if (typeof timeout !== 'number') throw typeError('a number of milliseconds', 'timeout', timeout);
+  if (timeout >= 1 && timeout <= longestTimer) return timeout;
+  throw rangeError(`1 to ${longestTimer} milliseconds`, 'timeout', timeout);
+}
+
 /** The product of a shape of sizes from 1. */
 export function sizeOf(shape: readonly number[], name: string): number {
   if (!Array.isArray(shape)) {

@@ -21,6 +21,12 @@ export type ErrorCode =
   | 'ERR_MPI_TIMEOUT'
   /** Of `warpdice/mpi`: another rank makes another call. All ranks get this error, and the next call works. */
   | 'ERR_MPI_MISMATCH'
+  /** Of `warpdice/nccl`: no NCCL was found, one of its calls failed, or an earlier error has closed the communicator. */
+  | 'ERR_NCCL'
+  /** Of `warpdice/nccl`: other ranks have not come to this call within the time-out. The communicator is closed for good. */
+  | 'ERR_NCCL_TIMEOUT'
+  /** Of `warpdice/nccl`: another rank makes another call. All ranks get this error when they read a result. */
+  | 'ERR_NCCL_MISMATCH'
   /** The native addon could not be loaded, or it had an internal error. */
   | 'ERR_ADDON';
 

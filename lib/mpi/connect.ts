@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, none, rangeError, typeError } from '../common/check.js';
+import { checkInteger, checkKeys, checkTimeout, none, typeError } from '../common/check.js';
 import { WarpDiceError } from '../common/errors.js';
 import { callNative, translate } from '../native/translate-error.js';
 import { openLibrary } from './find-library.js';
@@ -26,8 +26,6 @@ export interface ConnectOptions {
    */
   channel?: number;
 }
-
-const longestTimer = 2 ** 31 - 1;
 
 /**
  * Starts MPI in this process, if it has not been started, and resolves when all ranks have connected. Without a launcher the world
@@ -57,13 +55,6 @@ export async function connect(options: ConnectOptions = none): Promise<World> {
   expectAllRanks(world.size, library);
   warnOfThreads();
   return world;
-}
-
-function checkTimeout(timeout: unknown): number {
-  if (timeout === undefined) return 60_000;
-  if (typeof timeout !== 'number') throw typeError('a number of milliseconds', 'timeout', timeout);
-  if (timeout >= 1 && timeout <= longestTimer) return timeout;
-  throw rangeError(`1 to ${longestTimer} milliseconds`, 'timeout', timeout);
 }
 
 /** MPI_Init_thread waits for all ranks, and has no limit of its own. */

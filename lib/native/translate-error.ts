@@ -11,6 +11,9 @@ const codes: readonly ErrorCode[] = [
   'ERR_MPI',
   'ERR_MPI_TIMEOUT',
   'ERR_MPI_MISMATCH',
+  'ERR_NCCL',
+  'ERR_NCCL_TIMEOUT',
+  'ERR_NCCL_MISMATCH',
 ];
 
 /** A WarpDiceError for an error with one of its codes, and for memory that ran out; any other error unchanged. */

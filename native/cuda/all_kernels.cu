@@ -1,6 +1,7 @@
 #include "cuda/all_kernels.h"
 
 #include "cuda/engine.h"
+#include "cuda/kernels/agree.h"
 #include "cuda/kernels/count.h"
 #include "cuda/kernels/launch.cuh"
 #include "cuda/kernels/resample.h"
@@ -92,6 +93,8 @@ cudaError_t enqueue_all_kernels(DType predictions) {
   for (const size_t bytes : {size_t{1}, size_t{2}, size_t{4}, size_t{8}}) {
     if (status == cudaSuccess) status = enqueue_resampling(bytes);
   }
+  if (status == cudaSuccess) status = enqueue_header({}, Frame("", 0), nullptr);
+  if (status == cudaSuccess) status = enqueue_agree({}, 1, nullptr, nullptr);
   return status == cudaSuccess ? enqueue_add_weighted({}, nullptr) : status;
 }
 

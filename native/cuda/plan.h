@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/all_ranks.h"
 #include "cuda/engine.h"
 #include "cuda/runtime/graph.h"
 #include "cuda/runtime/memory.h"
@@ -18,6 +19,8 @@ struct OwnedCall {
 
   DeviceCall call;
   std::vector<Use> uses;
+  /// Who adds up the statistics after step 1; null: nobody. Its call then has other steps too, and faults.
+  std::shared_ptr<const AllRanks> ranks;
 
   /// Becomes an owner of `more` too, and returns its address.
   template <class T>
@@ -40,6 +43,9 @@ void run(const OwnedCall& owned, const std::shared_ptr<Stream>& stream);
 class Plan {
  public:
   Plan(OwnedCall owned, const std::shared_ptr<Stream>& stream);
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan();
 
   /// Replaces the call by another one with the same shapes, dtypes and options. This updates the graph; it makes no new
   /// one.

@@ -9,6 +9,7 @@ enum class FaultKind : int64_t {
   label,       // a label that names no class, or a value other than 0 and 1 of an integer mask or one-hot target
   target,      // a value of a dense float target that is not from 0 to 1
   prediction,  // a prediction without an activation that is not from 0 to 1
+  ranks,       // no value: the ranks that add up their statistics make different calls
 };
 
 /// Values of an array that are invalid.

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "mpi/frame.h"
+#include "math/frame.h"
 #include "mpi/library.h"
 
 namespace warpdice::mpi {

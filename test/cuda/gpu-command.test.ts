@@ -73,6 +73,22 @@ test('suites run without Jest, on the emulated device; without a GPU they are sk
   expect(without.status).toBe(77);
 });
 
+test('the check of warpdice/nccl runs, on two emulated devices', () => {
+  const check = path.join(__dirname, '../cuda/gpu', 'nccl.mjs');
+  const node = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, [check], { env: { ...process.env, ...env }, encoding: 'utf8' });
+  const { stdout, status } = node({
+    WARPDICE_TEST_ADDON: addon,
+    WARPDICE_TEST_NCCL: path.join(path.dirname(addon), 'libnccl_fake.so'),
+  });
+  for (const rank of [0, 1])
+    expect(stdout).toMatch(new RegExp(`^rank ${rank} of 2 on .*: 0 failures$`, 'm'));
+  expect(status).toBe(0);
+  const without = node({ WARPDICE_TEST_ADDON: addon, WARPDICE_TEST_NCCL: '/nowhere/libnccl.so.2' });
+  expect(without.stdout).toMatch(/^no NCCL: Found no NCCL/);
+  expect(without.status).toBe(77);
+});
+
 test('the check of the library runs, on the emulated device', () => {
   const check = path.join(__dirname, '../cuda/gpu', 'check.mjs');
   const { status, stdout } = spawnSync(process.execPath, [check, '--steps', '20'], {
@@ -133,6 +149,7 @@ describe('on a machine that pretends to have a GPU', () => {
       '100,000 steps leave no memory behind': 'ok',
       'the test suite, on the GPU': 'skipped',
       'the library, through its API': 'skipped',
+      'warpdice/nccl, a rank on each of two GPUs at most': 'skipped',
       benchmark: 'skipped',
     });
     expect(report.steps[2].lines).toEqual(['840 cases, 0 failures 0 100']);

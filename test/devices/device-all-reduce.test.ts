@@ -112,7 +112,7 @@ test('calls that cannot wait are refused, and work without the hook', async () =
     () => loss.plan(x, y),
   ]) {
     expect(call).toThrow(
-      /^allReduce cannot be combined with a synchronous call on cuda:0 .*: use valueAsync or valueAndGradAsync$/,
+      /^allReduce cannot be combined with a synchronous call on cuda:0 .*: use valueAsync or valueAndGradAsync, or the allReduce of warpdice\/nccl$/,
     );
   }
   const own = loss.statistics(x, y);

@@ -1,5 +1,5 @@
 // The parts of warpdice/mpi that need no MPI: the frame, and half-precision numbers.
-#include "mpi/frame.h"
+#include "math/frame.h"
 #include "mpi/half.h"
 
 #include <cmath>
@@ -9,8 +9,6 @@
 
 namespace warpdice::test {
 namespace {
-
-using mpi::Frame;
 
 /// What an all-reduce of these ranks' frames gives.
 Frame sum_of(const std::vector<Frame>& frames) {

@@ -12,10 +12,28 @@ cudaMemsetParams zeros(void* data, size_t size_bytes) {
   return node;
 }
 
+/// The graph of what `work` enqueues. Throws what `work` throws.
+cudaGraph_t captured(int device, const std::function<void(cudaStream_t)>& work) {
+  const auto stream = Stream::create(device);
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamBeginCapture(stream->handle(), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  try {
+    work(stream->handle());
+  } catch (...) {
+    cudaStreamEndCapture(stream->handle(), &graph);
+    if (graph) cudaGraphDestroy(graph);
+    cudaGetLastError();  // clears the error, or a later call would report it
+    throw;
+  }
+  check(cudaStreamEndCapture(stream->handle(), &graph), "cudaStreamEndCapture");
+  return graph;
+}
+
 /// Adds a node for each launch, after the node of the launch before.
 class Builder : public Recorder {
  public:
-  Builder(cudaGraph_t graph, std::vector<cudaGraphNode_t>& nodes) : graph_(graph), nodes_(nodes) {}
+  Builder(int device, cudaGraph_t graph, std::vector<cudaGraphNode_t>& nodes)
+      : device_(device), graph_(graph), nodes_(nodes) {}
 
   cudaError_t kernel(const cudaKernelNodeParams& params) override {
     cudaGraphNode_t node = nullptr;
@@ -30,10 +48,19 @@ class Builder : public Recorder {
     if (status == cudaSuccess) nodes_.push_back(node);
     return status;
   }
+  cudaError_t capture(const std::function<void(cudaStream_t)>& work) override {
+    const cudaGraph_t part = captured(device_, work);
+    cudaGraphNode_t node = nullptr;
+    const cudaError_t status = cudaGraphAddChildGraphNode(&node, graph_, before(), nodes_.empty() ? 0 : 1, part);
+    cudaGraphDestroy(part);  // the node has a copy
+    if (status == cudaSuccess) nodes_.push_back(node);
+    return status;
+  }
 
  private:
   const cudaGraphNode_t* before() const { return nodes_.empty() ? nullptr : &nodes_.back(); }
 
+  const int device_;
   const cudaGraph_t graph_;
   std::vector<cudaGraphNode_t>& nodes_;
 };
@@ -52,6 +79,9 @@ class Updater : public Recorder {
     if (next_ == nodes_.size()) return cudaErrorInvalidValue;
     const cudaMemsetParams params = zeros(data, size_bytes);
     return cudaGraphExecMemsetNodeSetParams(executable_, nodes_[next_++], &params);
+  }
+  cudaError_t capture(const std::function<void(cudaStream_t)>&) override {
+    return next_++ < nodes_.size() ? cudaSuccess : cudaErrorInvalidValue;
   }
 
   bool is_done() const { return next_ == nodes_.size(); }
@@ -77,7 +107,7 @@ Graph::Graph(int device, const Enqueue& enqueue) : device_(device) {
   use_device(device);
   try {
     check(cudaGraphCreate(&graph_, 0), "cudaGraphCreate");
-    Builder builder(graph_, nodes_);
+    Builder builder(device, graph_, nodes_);
     record(builder, enqueue, "cudaGraphAddKernelNode");
     check(cudaGraphInstantiate(&executable_, graph_, 0), "cudaGraphInstantiate");
   } catch (...) {

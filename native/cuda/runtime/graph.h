@@ -11,8 +11,8 @@ namespace warpdice::cuda {
 /// A chain of nodes in the order of the launches.
 class Graph {
  public:
-  /// A function that launches by launch() and zero() of device_api.h, and does nothing else on the device. The one that
-  /// update() gets launches the same kernels in the same order.
+  /// A function that launches by launch() and zero() of device_api.h and by Recorder::capture(), and does nothing else
+  /// on the device. The one that update() gets launches the same kernels in the same order, and captures the same work.
   using Enqueue = std::function<cudaError_t()>;
 
   Graph(int device, const Enqueue& enqueue);

@@ -13,6 +13,7 @@ class Loader : public Recorder {
     return cudaFuncGetAttributes(&attributes, node.func);  // CUDA loads what it is asked about
   }
   cudaError_t zero(void* /*data*/, size_t /*size_bytes*/) override { return cudaSuccess; }
+  cudaError_t capture(const std::function<void(cudaStream_t)>& /*work*/) override { return cudaSuccess; }
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <functional>
 
 namespace warpdice::cuda {
 
@@ -13,6 +14,8 @@ class Recorder {
   virtual ~Recorder() = default;
   virtual cudaError_t kernel(const cudaKernelNodeParams& node) = 0;
   virtual cudaError_t zero(void* data, size_t size_bytes) = 0;
+  /// Work that another library enqueues on the stream that `work` gets: one node, whose arguments never change.
+  virtual cudaError_t capture(const std::function<void(cudaStream_t)>& work) = 0;
 };
 
 /// The recorder of this thread. Null: launches go to their stream.

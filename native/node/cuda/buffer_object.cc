@@ -17,20 +17,22 @@ constexpr size_t kMaxReportedBytes = 1 << 20;
 /// A copy to the host that may still run, and the faults of the call that wrote what it copies.
 struct PendingRead {
   std::shared_ptr<cuda::Download> data, faults;
+  std::shared_ptr<const cuda::AllRanks> ranks;
 
-  PendingRead(const Span& from, bool with_data) {
-    if (from.faults) {
-      from.faults->used_on(from.memory->last_stream(), cuda::Access::read);
-      faults = std::make_shared<cuda::Download>(*from.faults, 0, sizeof(LabelFault));
+  PendingRead(const Span& from, bool with_data) : ranks(from.origin.ranks) {
+    if (const auto& written = from.origin.faults) {
+      written->used_on(from.memory->last_stream(), cuda::Access::read);
+      faults = std::make_shared<cuda::Download>(*written, 0, sizeof(LabelFault));
     }
     if (with_data) data = std::make_shared<cuda::Download>(*from.memory, from.offset_bytes, from.size_bytes);
   }
 
-  /// Throws when the call found invalid labels.
+  /// Throws when the call found invalid labels, or ranks that did not do the same.
   void check(Napi::Env env) const {
     if (!faults) return;
     LabelFault fault;
     std::memcpy(&fault, faults->data(), sizeof fault);
+    if (ranks) ranks->check(fault);
     if (fault.count != 0) throw label_error(env, fault);
   }
 };
@@ -134,7 +136,7 @@ void BufferObject::fill(const Napi::CallbackInfo& info) {
     span().memory->used_on(stream, cuda::Access::write);
     cuda::use_device(stream->device());
     cuda::check(cudaMemsetAsync(span().data(), 0, span().size_bytes, stream->handle()), "cudaMemsetAsync");
-    span().faults.reset();
+    span().origin = {};
   });
 }
 
@@ -143,7 +145,7 @@ void BufferObject::write(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const Memory from = to_memory(info.Env(), info[1], span().size_bytes);
     cuda::upload(from.data, *span().memory, span().offset_bytes, from.size_bytes, to_stream(info, 0));
-    span().faults.reset();
+    span().origin = {};
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "cuda/all_ranks.h"
 #include "cuda/engine.h"
 #include "cuda/runtime/memory.h"
 #include "node/async_queue.h"
@@ -74,11 +75,17 @@ class EventObject : public Napi::ObjectWrap<EventObject> {
   std::unique_ptr<cuda::Event> event_;
 };
 
+/// What whoever reads a result is told of the call that wrote it.
+struct Origin {
+  std::shared_ptr<cuda::DeviceMemory> faults;   // its LabelFault; null: no such call
+  std::shared_ptr<const cuda::AllRanks> ranks;  // those that took part; null: this one alone
+};
+
 /// A part of a device allocation.
 struct Span {
   std::shared_ptr<cuda::DeviceMemory> memory;
   size_t offset_bytes = 0, size_bytes = 0;
-  std::shared_ptr<cuda::DeviceMemory> faults;  // the LabelFault of the call that wrote this part; null: no such call
+  Origin origin = {};
 
   char* data() const { return static_cast<char*>(memory->data()) + offset_bytes; }
 };
@@ -126,6 +133,28 @@ Napi::Value count_classes(const Napi::CallbackInfo& info);
 /// The functions `resampleNearest` and `addWeighted`.
 Napi::Value resample_on_device(const Napi::CallbackInfo& info);
 Napi::Value add_weighted(const Napi::CallbackInfo& info);
+
+class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
+ public:
+  static constexpr napi_type_tag kTag = {0x7761727064696365, 0x72616e6b73000004};
+  static constexpr const char* kName = "a Communicator";
+  static Napi::Function make_class(Napi::Env env);
+
+  explicit CommunicatorObject(const Napi::CallbackInfo& info);
+  const std::shared_ptr<nccl::Communicator>& communicator() const { return communicator_; }
+
+ private:
+  Napi::Value ready(const Napi::CallbackInfo& info);
+  Napi::Value idle(const Napi::CallbackInfo& info);
+  void begin_close(const Napi::CallbackInfo& info);
+  void add_sums(const Napi::CallbackInfo& info);
+  void add_array(const Napi::CallbackInfo& info);
+  std::shared_ptr<nccl::Communicator> communicator_;
+};
+
+/// The functions `openNccl` and `ncclUniqueId`.
+Napi::Value open_nccl(const Napi::CallbackInfo& info);
+Napi::Value nccl_unique_id(const Napi::CallbackInfo& info);
 
 /// The class `DeviceLoss`.
 Napi::Function make_device_loss_class(Napi::Env env);

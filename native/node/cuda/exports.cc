@@ -57,7 +57,7 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
     const bool exportable = info[2].ToBoolean();
     return BufferObject::create(info.Env(), {exportable ? cuda::DeviceMemory::allocate_exportable(stream, size)
                                                         : cuda::DeviceMemory::allocate(stream, size),
-                                             0, size, nullptr});
+                                             0, size});
   });
 }
 
@@ -67,8 +67,7 @@ Napi::Value wrap(const Napi::CallbackInfo& info) {
     bool lossless = false;
     void* data = reinterpret_cast<void*>(info[1].As<Napi::BigInt>().Uint64Value(&lossless));
     const size_t size = to_size(info[2]);
-    return BufferObject::create(info.Env(),
-                                {cuda::DeviceMemory::wrap(to_stream(info, 0), data, size), 0, size, nullptr});
+    return BufferObject::create(info.Env(), {cuda::DeviceMemory::wrap(to_stream(info, 0), data, size), 0, size});
   });
 }
 
@@ -80,8 +79,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
     const size_t size = to_size(info[3]);
     if (offset < 0) throw Napi::RangeError::New(info.Env(), "Expected an offset from 0");
     const auto begin = static_cast<size_t>(offset);
-    return BufferObject::create(
-        info.Env(), {cuda::DeviceMemory::open(to_stream(info, 0), handle, begin + size), begin, size, nullptr});
+    return BufferObject::create(info.Env(),
+                                {cuda::DeviceMemory::open(to_stream(info, 0), handle, begin + size), begin, size});
   });
 }
 
@@ -98,6 +97,9 @@ void export_devices(Napi::Env env, Napi::Object exports, AsyncQueue& queue) {
   cuda.Set("count", Napi::Function::New<count_classes>(env, "count"));
   cuda.Set("resampleNearest", Napi::Function::New<resample_on_device>(env, "resampleNearest"));
   cuda.Set("addWeighted", Napi::Function::New<add_weighted>(env, "addWeighted"));
+  cuda.Set("Communicator", CommunicatorObject::make_class(env));
+  cuda.Set("openNccl", Napi::Function::New<open_nccl>(env, "openNccl"));
+  cuda.Set("ncclUniqueId", Napi::Function::New<nccl_unique_id>(env, "ncclUniqueId"));
   cuda.Set("devices", Napi::Function::New<devices>(env, "devices"));
   cuda.Set("memory", Napi::Function::New<memory>(env, "memory"));
   cuda.Set("allocate", Napi::Function::New<allocate>(env, "allocate"));

@@ -21,11 +21,11 @@ DType to_factor_dtype(Napi::Env env, const Napi::Value& value) {
 struct PreparedCall {
   cuda::OwnedCall owned;
   std::vector<Span*> outputs;
-  std::shared_ptr<cuda::DeviceMemory> faults;  // of its labels, or of the statistics that it reads; may be null
+  Origin origin;  // of its results, or of the statistics that it reads
 
   /// Call this once the call is enqueued: who reads its results then gets the faults.
   void publish() const {
-    for (Span* output : outputs) output->faults = faults;
+    for (Span* output : outputs) output->origin = origin;
   }
 };
 
@@ -33,10 +33,14 @@ struct PreparedCall {
 class LossOnDevices {
  public:
   explicit LossOnDevices(const Napi::CallbackInfo& info)
-      : setup_(std::make_shared<const LossSetup>(info.Env(), info[0].As<Napi::Object>())) {}
+      : setup_(std::make_shared<const LossSetup>(info.Env(), info[0].As<Napi::Object>())) {
+    if (info[1].IsUndefined()) return;
+    communicator_ = unwrap<CommunicatorObject>(info.Env(), info[1], "communicator").communicator();
+    signature_ = info[2].ToString();
+  }
 
-  /// The call that the arguments ask for. faults: where it reports invalid labels; null: in new memory.
-  PreparedCall prepare(const Napi::CallbackInfo& info, std::shared_ptr<cuda::DeviceMemory> faults) {
+  /// The call that the arguments ask for. kept: that of a plan, whose memory it uses again; else it gets new memory.
+  PreparedCall prepare(const Napi::CallbackInfo& info, const Origin& kept = {}) {
     Napi::Env env = info.Env();
     if (info.Length() != kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
     const auto& stream = to_stream(info, kStream);
@@ -49,21 +53,36 @@ class LossOnDevices {
     if (!info[kScaleBuffer].IsUndefined()) use_scale(info, bound, owned);
     use_constants(owned, stream);
     if (bound.call.steps & kStatistics) {
+      auto& faults = prepared.origin.faults = kept.faults;
       if (!faults) faults = cuda::DeviceMemory::allocate(stream, sizeof(LabelFault));
       owned.call.faults = owned.keep<LabelFault>(faults, cuda::Access::write);
-      prepared.faults = std::move(faults);
+      if (communicator_ && bound.call.steps != kStatistics) use_ranks(owned, kept, prepared.origin, stream);
     }
     for (size_t i = 0; i < aCount; i++) {
       if (!bound.arrays[i].memory.data) continue;
       Span& span = unwrap<BufferObject>(env, info[kArrayArguments[i]], kArrayNames[i]).span();
       owned.uses.push_back({span.memory, bound.writes(i) ? cuda::Access::write : cuda::Access::read});
       if (bound.writes(i)) prepared.outputs.push_back(&span);
-      else if (i == aStatistics) prepared.faults = span.faults;
+      else if (i == aStatistics) prepared.origin = span.origin;
     }
     return prepared;
   }
 
  private:
+  /// The statistics are to be added up over the ranks, in memory that both halves of the call use.
+  void use_ranks(cuda::OwnedCall& owned, const Origin& kept, Origin& origin,
+                 const std::shared_ptr<cuda::Stream>& stream) const {
+    origin.ranks = kept.ranks;
+    if (!origin.ranks) {
+      const int64_t groups = owned.call.groups(), classes = owned.call.in.classes;
+      const std::string name = "allReduce of statistics [" + std::to_string(groups) + ", " + std::to_string(classes) +
+                               ", " + std::to_string(kSumCount) + "] (" + signature_ + ")";
+      origin.ranks = std::make_shared<const cuda::AllRanks>(communicator_, name, groups * classes * kSumCount, stream);
+    }
+    owned.keep<double>(origin.ranks->memory(), cuda::Access::write);
+    owned.ranks = origin.ranks;
+  }
+
   struct Constants {
     std::shared_ptr<cuda::DeviceMemory> class_weights, entropy_weights, positive_weight, focal_alpha, distances;
   };
@@ -103,6 +122,8 @@ class LossOnDevices {
   }
 
   const std::shared_ptr<const LossSetup> setup_;
+  std::shared_ptr<nccl::Communicator> communicator_;  // of its hook; null: it has none on devices
+  std::string signature_;
   std::map<int, Constants> constants_;
 };
 
@@ -110,7 +131,7 @@ class DevicePlan : public Napi::ObjectWrap<DevicePlan> {
  public:
   struct Parts {
     std::shared_ptr<LossOnDevices> loss;
-    std::shared_ptr<cuda::DeviceMemory> faults;
+    Origin origin;
     std::unique_ptr<cuda::Plan> plan;
   };
 
@@ -123,7 +144,7 @@ class DevicePlan : public Napi::ObjectWrap<DevicePlan> {
   void bind(const Napi::CallbackInfo& info) {
     guarded(info.Env(), [&] {
       live();  // throws before anything is prepared
-      PreparedCall prepared = parts_.loss->prepare(info, parts_.faults);
+      PreparedCall prepared = parts_.loss->prepare(info, parts_.origin);
       live().bind(std::move(prepared.owned), to_stream(info, kStream));
       prepared.publish();
     });
@@ -153,7 +174,7 @@ class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
   /// run(...arguments)
   void run(const Napi::CallbackInfo& info) {
     guarded(info.Env(), [&] {
-      const PreparedCall prepared = loss_->prepare(info, nullptr);
+      const PreparedCall prepared = loss_->prepare(info);
       cuda::run(prepared.owned, to_stream(info, kStream));
       prepared.publish();
     });
@@ -161,14 +182,14 @@ class DeviceLoss : public Napi::ObjectWrap<DeviceLoss> {
 
   /// check(...arguments)
   void check(const Napi::CallbackInfo& info) {
-    guarded(info.Env(), [&] { cuda::refuse_unsupported(loss_->prepare(info, nullptr).owned.call); });
+    guarded(info.Env(), [&] { cuda::refuse_unsupported(loss_->prepare(info).owned.call); });
   }
 
   /// plan(...arguments)
   Napi::Value plan(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-      PreparedCall prepared = loss_->prepare(info, nullptr);
-      DevicePlan::Parts parts{loss_, prepared.faults, nullptr};
+      PreparedCall prepared = loss_->prepare(info);
+      DevicePlan::Parts parts{loss_, prepared.origin, nullptr};
       parts.plan = std::make_unique<cuda::Plan>(std::move(prepared.owned), to_stream(info, kStream));
       prepared.publish();
       const auto external = Napi::External<DevicePlan::Parts>::New(info.Env(), &parts);

@@ -17,22 +17,23 @@ Napi::Value add_weighted(const Napi::CallbackInfo& info) {
     }
     cuda::WeightedTerm term;
     term.first = info[kFirst].ToBoolean();
-    if (!term.first && !sum.faults) throw Napi::TypeError::New(info.Env(), "Expected a sum that a first term began");
+    if (!term.first && !sum.origin.faults)
+      throw Napi::TypeError::New(info.Env(), "Expected a sum that a first term began");
     // The sum has faults of its own: all results of a call share those of a value.
-    const auto faults = term.first ? cuda::DeviceMemory::allocate(stream, sizeof(LabelFault)) : sum.faults;
+    const auto faults = term.first ? cuda::DeviceMemory::allocate(stream, sizeof(LabelFault)) : sum.origin.faults;
     for (const auto& written : {sum.memory, faults}) written->used_on(stream, cuda::Access::write);
-    for (const auto& memory : {value.memory, value.faults}) {
+    for (const auto& memory : {value.memory, value.origin.faults}) {
       if (memory) memory->used_on(stream, cuda::Access::read);
     }
     term.weight = info[kWeight].As<Napi::Number>().DoubleValue();
     term.count = static_cast<int64_t>(sum.size_bytes / sizeof(double));
     term.value = reinterpret_cast<const double*>(value.data());
     term.sum = reinterpret_cast<double*>(sum.data());
-    if (value.faults) term.fault = static_cast<const LabelFault*>(value.faults->data());
+    if (value.origin.faults) term.fault = static_cast<const LabelFault*>(value.origin.faults->data());
     term.first_fault = static_cast<LabelFault*>(faults->data());
     cuda::use_device(stream->device());
     cuda::check(cuda::enqueue_add_weighted(term, stream->handle()), "a kernel launch");
-    sum.faults = faults;
+    sum.origin = {faults, value.origin.ranks ? value.origin.ranks : term.first ? nullptr : sum.origin.ranks};
     return info.Env().Undefined();
   });
 }

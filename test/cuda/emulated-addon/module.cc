@@ -1,9 +1,11 @@
 // The addon on an emulated device: the exports of the addon, and `fake`, by which tests control the fake CUDA runtime.
+#include <dlfcn.h>
 #include <napi.h>
 
 #include "allocations.h"
 #include "cpu/quota.h"
 #include "fake.h"
+#include "fake_nccl.h"
 #include "node/addon.h"
 #include "node/cuda/classes.h"
 #include "simt.h"
@@ -54,6 +56,29 @@ Napi::Value allocations(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(fake::allocations()));
 }
 
+/// The fake NCCL of this process.
+template <class Function>
+Function of_nccl(const char* name) {
+  static void* library = nullptr;
+  if (!library) {
+    Dl_info here{};
+    dladdr(reinterpret_cast<void*>(of_nccl<Function>), &here);
+    const std::string file = here.dli_fname;
+    library = dlopen((file.substr(0, file.rfind('/')) + "/libnccl_fake.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  return reinterpret_cast<Function>(dlsym(library, name));
+}
+void use_nccl(const Napi::CallbackInfo&) { of_nccl<fake_nccl::Use>("fake_nccl_use")(fake::enqueue); }
+/// failNccl(function, result)
+void fail_nccl(const Napi::CallbackInfo& info) {
+  of_nccl<fake_nccl::Fail>("fake_nccl_fail")(to_text(info[0]).c_str(), to_int(info[1]));
+}
+Napi::Value nccl_log(const Napi::CallbackInfo& info) {
+  std::string text;
+  of_nccl<fake_nccl::Log>("fake_nccl_log")(&text);
+  return Napi::String::New(info.Env(), text);
+}
+
 }  // namespace
 
 static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
@@ -71,6 +96,9 @@ static Napi::Object init_emulated(Napi::Env env, Napi::Object exports) {
   fakes.Set("quotaProcessors", Napi::Function::New<quota_processors>(env, "quotaProcessors"));
   fakes.Set("failAllocations", Napi::Function::New<fail_allocations>(env, "failAllocations"));
   fakes.Set("allocations", Napi::Function::New<allocations>(env, "allocations"));
+  fakes.Set("useNccl", Napi::Function::New<use_nccl>(env, "useNccl"));
+  fakes.Set("failNccl", Napi::Function::New<fail_nccl>(env, "failNccl"));
+  fakes.Set("ncclLog", Napi::Function::New<nccl_log>(env, "ncclLog"));
   exports.Set("fake", fakes);
   warpdice::device::export_devices(env, exports, warpdice::init(env, exports));
   return exports;

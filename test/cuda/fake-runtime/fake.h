@@ -21,6 +21,7 @@ void fail_next(const std::string& call, cudaError_t, int after = 0);
 size_t allocated_bytes();            // on devices now; a free that is still queued does not count
 size_t pinned_bytes();               // pinned host memory now
 int calls(const std::string& call);  // how often a function was called
+/// Work that returns cudaErrorNotReady waits: it is called again later.
 cudaError_t enqueue(cudaStream_t, std::function<cudaError_t()> work);
 cudaError_t launch(cudaStream_t, const BoundKernel&);  // counts as a call of cudaLaunchKernel
 /// A kernel is used first; asked: by cudaFuncGetAttributes, which takes as long as loads are held. Else it counts as a

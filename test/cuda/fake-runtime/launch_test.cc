@@ -110,6 +110,44 @@ void zeroes_on_its_stream() {
   expect_zero("and so as a node of a graph");
 }
 
+/// What another library enqueues is a node too, which an update leaves alone.
+void captures_what_others_enqueue() {
+  const Launched it;
+  use_device(0);
+  const size_t size_bytes = it.memory->size_bytes();
+  int calls = 0;
+  unsigned char value = 3;
+  const auto enqueue = [&] {
+    if (const cudaError_t failed = zero(it.memory->data(), size_bytes, nullptr)) return failed;
+    return recorder->capture([&](cudaStream_t stream) {
+      calls++;
+      check(fake::enqueue(stream,
+                          [data = it.memory->data(), value] {
+                            *static_cast<unsigned char*>(data) = value;
+                            return cudaSuccess;
+                          }),
+            "enqueue");
+    });
+  };
+  Graph graph(0, enqueue);
+  value = 4;
+  graph.update(enqueue);
+  expect(calls == 1, "it is captured once");
+  for (int i = 0; i < 2; i++) {
+    graph.launch(*it.stream);
+    it.stream->synchronize();
+    expect(*static_cast<const unsigned char*>(it.memory->data()) == 3, "and runs in its place in every launch");
+    *static_cast<unsigned char*>(it.memory->data()) = 9;
+  }
+  const auto throws = [&] { return recorder->capture([](cudaStream_t) { throw Error("ERR_NCCL", "no more"); }); };
+  expect(error_of([&] { Graph other(0, throws); }) == "ERR_NCCL: no more", "an error of the work is that of the graph");
+  for (const char* call : {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphAddChildGraphNode"}) {
+    fake::fail_next(call, cudaErrorInvalidValue);
+    expect(!error_of([&] { Graph other(0, enqueue); }).empty(), call);
+    cudaGetLastError();
+  }
+}
+
 /// What one thread allows no other can take back.
 void allows_the_same_shared_memory_always() {
   constexpr size_t kLarge = 63 * 1024, kSmaller = 50 * 1024;
@@ -206,6 +244,7 @@ void reads_no_memory_of_another_device() {
 void checks::launches() {
   launches_on_its_stream();
   zeroes_on_its_stream();
+  captures_what_others_enqueue();
   allows_the_same_shared_memory_always();
   refuses_what_cuda_refuses();
   loads_what_it_would_launch();

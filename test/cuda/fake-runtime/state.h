@@ -14,7 +14,8 @@ struct FakeStream {
   /// Each function returns whether it is done. Until then the stream waits.
   std::deque<std::function<bool()>> work;
   bool held = false, destroyed = false;
-  int allowed = 0;  // pieces of work that it does although it is held
+  int allowed = 0;                 // pieces of work that it does although it is held
+  cudaGraph_t captures = nullptr;  // gets what is enqueued
 
   /// Works until it is empty, held, or waits for another stream. Returns whether it did anything.
   bool work_on();

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "state.h"
@@ -88,9 +89,14 @@ cudaError_t enqueue(cudaStream_t handle, Work work) {
   if (state().streams.count(stream) == 0) return call.result(cudaErrorInvalidResourceHandle);
   if (stream->device != current_device()) return call.result(cudaErrorInvalidResourceHandle);  // as launches
   if (call.fails()) return call.result();
-  stream->work.push_back([work = std::move(work)] {
+  if (stream->captures) {
+    stream->captures->nodes.push_back(std::make_unique<FakeNode>(FakeNode{std::move(work)}));
+    return call.result();
+  }
+  stream->work.push_back([work = std::move(work)]() mutable {
     if (state().fault != cudaSuccess) return true;
     const cudaError_t status = work();
+    if (status == cudaErrorNotReady) return false;
     if (status != cudaSuccess) state().fault = status;
     return true;
   });
@@ -264,6 +270,33 @@ cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* made, cudaGraph_t graph, con
 cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after, size_t count,
                                    const cudaMemsetParams* node) {
   return add_node(Call(__func__), made, graph, after, count, memset_work(*node));
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const Call call(__func__);
+  if (call.fails()) return call.result();
+  if (stream->captures) return call.result(cudaErrorInvalidValue);
+  stream->captures = new FakeGraph;
+  return call.result();
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* made) {
+  const Call call(__func__);
+  *made = std::exchange(stream->captures, nullptr);
+  if (!*made || !call.fails()) return call.result(*made ? cudaSuccess : cudaErrorInvalidValue);
+  delete std::exchange(*made, nullptr);
+  return call.result();
+}
+cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t* made, cudaGraph_t graph, const cudaGraphNode_t* after,
+                                       size_t count, cudaGraph_t child) {
+  // One node: what the child's nodes do, one after the other.
+  std::deque<Work> parts;
+  for (const auto& node : child->nodes) parts.push_back(node->run);
+  const auto run = [parts]() mutable {
+    for (; !parts.empty(); parts.pop_front()) {
+      if (const cudaError_t status = parts.front()(); status != cudaSuccess) return status;
+    }
+    return cudaSuccess;
+  };
+  return add_node(Call(__func__), made, graph, after, count, run);
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
   const Call call(__func__);
