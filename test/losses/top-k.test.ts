@@ -169,7 +169,10 @@ describe('calls', () => {
     );
     expect(other.value.itemSync()).toBe(value);
     expect(other.grad.data[1]).toBe(whole.grad.data[S]);
-    expect(loss.value(x, tensor(masks, [N, C, S], 'uint8')).value.itemSync()).toBe(value);
+    const dense = loss.valueAndGrad(x, tensor(masks, [N, C, S], 'uint8'));
+    expect(dense.value.itemSync()).toBe(value);
+    expect(dense.perClass.data).toEqual(whole.perClass.data);
+    expect(dense.grad.data).toEqual(whole.grad.data);
     expect(loss.value(x, tensor(problem.labels, [N, S], 'int64')).value.itemSync()).toBe(value);
     const single = loss.valueAndGrad(tensor(problem.x, [N, C, S]), y);
     expect(single.value.itemSync()).toBeCloseTo(value, 6);

@@ -108,6 +108,16 @@ void Group::read_target(const Block& block, int64_t c, int8_t* to) const {
   }
 }
 
+void Group::read_classes(const Block& block, int32_t* to) const {
+  const Inputs& in = call_.in;
+  double values[kBlockVoxels];
+  read_values(in.target, block.sample * in.voxels + block.begin, 1, block.count, values);
+  const auto base = static_cast<double>(label_base(in)), ignored = static_cast<double>(in.ignore_index);
+  for (int64_t k = 0; k < block.count; k++) {
+    to[k] = in.has_ignore && values[k] == ignored ? -1 : static_cast<int32_t>(values[k] - base);
+  }
+}
+
 ClassMask Group::mask(int64_t c) const {
   ClassMask mask = {uninitialized<int8_t>(voxels())};
   int8_t* to = mask.voxels.get();

@@ -47,6 +47,8 @@ class Group {
   void write(const Block& block, int64_t c, const double* slopes) const;
   /// Writes for each voxel of the block 1: of class c, 0: of another, -1: ignored.
   void read_target(const Block& block, int64_t c, int8_t* to) const;
+  /// Writes the class of each voxel of the block, -1: ignored. The target must be labels.
+  void read_classes(const Block& block, int32_t* to) const;
   ClassMask mask(int64_t c) const;
 
   /// Adds up what `task` gives for each block, in their order: the bits are the same with any number of threads.

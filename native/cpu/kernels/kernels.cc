@@ -10,6 +10,9 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// In count.cc.
 CountFaults count(const CountInputs& inputs, const Run& run, Workspace& workspace, RunCounts& counted);
 
+/// In log_sums.cc.
+void log_sums(const LogSums& all);
+
 /// In product.cc.
 extern const Products<float> products;
 extern const Products<double> products64;
@@ -60,6 +63,7 @@ const Kernels kernels = {
     target_gradient,
     count,
     &products,
-    &products64};
+    &products64,
+    log_sums};
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -5,8 +5,9 @@
 //   gradient_path: where passes read and write; blocks, layout, rows: staging, layouts, dtypes
 //   softmax, pointwise, every_term (with odds): the passes; steps: what they share; unit_range: values from 0 to 1
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
-//   product: what the logits of a head need
+//   product: what the logits of a head need; log_sums: a softmax in double
 //   simd, elementary, dispatch: vectors, exponentials and logarithms, types for dtypes and options
+#include "cpu/kernels/log_sums.h"
 #include "cpu/kernels/product.h"
 #include "cpu/memory/workspace.h"
 #include "math/counts.h"
@@ -61,6 +62,8 @@ struct Kernels {
   /// For heads that are computed in float, and in double.
   const Products<float>* products;
   const Products<double>* products64;
+
+  void (*log_sums)(const LogSums& all);
 };
 
 /// The target that this process runs.
