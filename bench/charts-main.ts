@@ -1,24 +1,22 @@
-// npm run bench:charts [-- FILE]: draws a JSON file, the newest of bench/results unless another is named, into bench/charts/.
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+// npm run bench:charts [-- FILE]: draws a JSON file, the newest of bench/results unless another is named, into bench/charts/, and writes
+// what README.md and docs/speed.md say of it.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { charts } from './charts.js';
 import { root } from './measure/machine.js';
-import { readSaved } from './report/saved.js';
+import { blocks, withBlock } from './pages.js';
+import { newestFile, readSaved } from './report/saved.js';
 
-const results = path.join(root, 'bench', 'results');
-const folder = path.join(root, 'bench', 'charts');
-// Whole runs of this benchmark: a part would replace the charts of a whole, and a GPU's results have another form.
-const files = readdirSync(results).filter(
-  (name) => /-\d{4}-\d\d-\d\d\.json$/.test(name) && !name.startsWith('nvidia-'),
-);
-const saved = process.argv[2]
-  ? readSaved(process.argv[2])
-  : files
-      .map((name) => readSaved(path.join(results, name)))
-      .reduce((a, b) => (a.machine.date > b.machine.date ? a : b));
+const file = process.argv[2] ?? newestFile(path.join(root, 'bench', 'results'));
+const saved = readSaved(file);
 
-mkdirSync(folder, { recursive: true });
-for (const [name, chart] of charts(saved)) {
-  writeFileSync(path.join(folder, name), chart);
-  console.log(path.relative(process.cwd(), path.join(folder, name)));
+function write(name: string, text: string): void {
+  writeFileSync(path.join(root, name), text);
+  console.log(name);
+}
+
+mkdirSync(path.join(root, 'bench', 'charts'), { recursive: true });
+for (const [name, chart] of charts(saved)) write(`bench/charts/${name}`, chart);
+for (const [page, name, text] of blocks(saved, file)) {
+  write(page, withBlock(readFileSync(path.join(root, page), 'utf8'), name, text));
 }

@@ -11,7 +11,8 @@ import {
 } from '../examples/plot.js';
 import { type Case, groups, isHalf } from './cases/cases.js';
 import { calls, passes } from './cases/names.js';
-import type { Saved, ScalingResult } from './report/results.js';
+import type { HeadResult, Saved, ScalingResult } from './report/results.js';
+import { composedMs } from './report/tables.js';
 
 const width = 760;
 const bars = { width, labelWidth: 250 };
@@ -25,6 +26,7 @@ export function charts(saved: Saved): Map<string, string> {
   add('limit.svg', limitChart(saved));
   add('peers.svg', peersChart(saved));
   add('scaling.svg', scalingChart(saved));
+  add('head.svg', headChart(saved));
   return found;
 }
 
@@ -144,10 +146,67 @@ function scalingPanel({ name, fixed, points }: ScalingResult): Panel {
 
 /** Logarithmic for voxels, where what a call costs would flatten the rest; else from zero. */
 function upwards(name: ScalingResult['name'], curves: readonly Curve[]): Axis {
+  if (name === 'voxels') return decades(curves);
+  return { to: Math.max(...curves.flatMap(({ points }) => points.map(([, y]) => y))) * 1.1 };
+}
+
+/** A logarithmic axis of whole decades. */
+function decades(curves: readonly Curve[]): Axis {
   const all = curves.flatMap(({ points }) => points.map(([, y]) => y));
-  if (name !== 'voxels') return { to: Math.max(...all) * 1.1 };
   const from = Math.floor(Math.log10(Math.min(...all)));
   const to = Math.ceil(Math.log10(Math.max(...all)));
   const marks = Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
   return { from: 10 ** from, to: 10 ** to, logarithmic: true, marks };
+}
+
+const headCurves: readonly (Omit<Curve, 'points'> & {
+  ms(of: HeadResult): number | undefined;
+  mb(of: HeadResult): number | undefined;
+})[] = [
+  { name: 'linearLogits', colour: 'one', ms: ({ ms }) => ms?.median, mb: ({ mb }) => mb },
+  { name: 'logits, products by MKL', colour: 'three', ms: composedMs, mb: (of) => of.composedMb },
+  { name: 'PyTorch', colour: 'two', ms: (of) => of.eagerMs, mb: (of) => of.eagerMb },
+  {
+    name: 'PyTorch, compiled',
+    colour: 'two',
+    dash: '4 3',
+    ms: (of) => of.compiledMs,
+    mb: (of) => of.compiledMb,
+  },
+];
+
+/** Of the shapes with other implementations beside them. */
+function headChart(saved: Saved): string | undefined {
+  const results = (saved.head ?? []).filter(({ eagerMs }) => eagerMs !== undefined);
+  const [first, last] = [results[0], results.at(-1)];
+  if (!first || !last || first === last) return undefined;
+  const panel = (title: string, of: 'ms' | 'mb'): Panel => {
+    const curves = headCurves.map(({ ms, mb, ...curve }) => ({
+      ...curve,
+      dots: true,
+      points: results.flatMap((result) => {
+        const y = (of === 'ms' ? ms : mb)(result);
+        return y === undefined || y <= 0 ? [] : [[result.classes, y] as const];
+      }),
+    }));
+    return {
+      title,
+      x: {
+        label: 'classes C',
+        from: first.classes,
+        to: last.classes,
+        logarithmic: true,
+        marks: results.map(({ classes }) => classes),
+      },
+      y: decades(curves),
+      curves,
+    };
+  };
+  return lineChart({
+    title: `Value and gradients from 32 features, float32${ofSimd(saved)}`,
+    subtitle: 'Voxels times classes are about 2^23. Both axes are logarithmic.',
+    note: source(saved),
+    panels: [panel('ms', 'ms'), panel('MB beyond inputs and gradients', 'mb')],
+    panelSize: [width, 200],
+  });
 }

@@ -82,9 +82,9 @@ async function measure(options: Options): Promise<Saved | undefined> {
 
 /** Of one shape, or of a peer. */
 const budgets = {
-  whole: { seconds: 7.5, leastRounds: 8 },
+  whole: { seconds: 6, leastRounds: 8 },
   quick: { seconds: 1.5, leastRounds: 5 },
-  peers: { seconds: 3, leastRounds: 15 },
+  peers: { seconds: 2, leastRounds: 9 },
   quickPeers: { seconds: 0.5, leastRounds: 5 },
 };
 
@@ -93,7 +93,10 @@ async function main(options: Options, saved: Saved | undefined): Promise<void> {
     console.log(machineText(saved.machine));
     show(saved, saved.options.threads);
   }
+  const start = performance.now();
   const found = saved ?? (await measure(options));
+  if (!saved)
+    console.log(`\nMeasured in ${((performance.now() - start) / 60_000).toFixed(1)} minutes.`);
   const text = found ? targetsText(targetsOf(found)) : '';
   if (text) console.log(text);
   for (const what of found?.endedEarly ?? endedEarly) console.log(`ENDED EARLY: ${what}`);

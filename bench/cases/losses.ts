@@ -24,11 +24,16 @@ interface LossKind {
 
 export const losses = {
   Dice: { make: (options: Options) => new DiceLoss(options), reference: 'dice' },
-  /** Not a case of its own: beside peers with linear denominators. */
+  /** The linear ones are no cases of their own: they stand beside peers that compute the same. */
   'Dice, linear': {
     make: (options: Options) => new DiceLoss({ ...options, denominator: 'linear' }),
     reference: 'dice',
     options: { denominator: 'linear' },
+  },
+  'Dice, linear, batch': {
+    make: (options: Options) => new DiceLoss({ ...options, denominator: 'linear', batch: true }),
+    reference: 'dice',
+    options: { denominator: 'linear', batch: true },
   },
   Jaccard: { make: (options: Options) => new JaccardLoss(options), reference: 'jaccard' },
   Tversky: { make: (options: Options) => new TverskyLoss(options), reference: 'tversky' },
@@ -40,6 +45,11 @@ export const losses = {
     make: (options: Options) => new DiceCELoss(options),
     reference: 'dice',
     options: { crossEntropy: {} },
+  },
+  'Dice and cross-entropy, linear': {
+    make: (options: Options) => new DiceCELoss({ ...options, denominator: 'linear' }),
+    reference: 'dice',
+    options: { crossEntropy: {}, denominator: 'linear' },
   },
 } as const satisfies Record<string, LossKind>;
 

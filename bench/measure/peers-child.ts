@@ -32,14 +32,15 @@ const kinds: readonly { name: string; open: OpenPeers; slow?: true }[] = [
 function ourCall(group: Group, problem: Problem, inFloat32: Problem, name: LossName) {
   const { activation, shape } = group;
   const loss = losses[name].make({ activation, layout: problem.case.layout });
-  const call = ({ logits, target, out }: Problem) => loss.valueAndGrad(logits, target, { out });
+  const call = ({ logits, target, out: { value, grad } }: Problem) =>
+    loss.valueAndGrad(logits, target, { out: { value, grad } });
   wipe(inFloat32.out);
   call(inFloat32);
-  const fault = faultOf(inFloat32, solve(group, shape, name), inFloat32.out, 1);
+  const { value, grad } = inFloat32.out;
+  const fault = faultOf(inFloat32, solve(group, shape, name), { value, grad }, 1);
   globalThis.gc?.(); // the answer would count as memory that is not free
   const result = () => {
     call(inFloat32);
-    const { value, grad } = inFloat32.out;
     return { value: value.itemSync(), grad: grad.data as Float32Array };
   };
   return { fault, run: () => call(problem), result };
@@ -54,16 +55,15 @@ async function measure(group: Group, settings: ChildSettings): Promise<PeerTimes
   if (reason) return kinds.map(({ name }) => ({ group: group.name, name, skipped: reason }));
   const problem = makeProblem(group, c, shape);
   const inFloat32 = c.dtype === 'float32' ? problem : makeProblem(group, float32, shape);
-  const ours = {
-    squared: ourCall(group, problem, inFloat32, 'Dice'),
-    linear: ourCall(group, problem, inFloat32, 'Dice, linear'),
-  };
+  const ours = new Map<LossName, ReturnType<typeof ourCall>>();
   for (const { name, open, slow } of kinds) {
     console.error(`  ${group.name}, ${name}`);
     const leftOut = slow && (settings.quick || group.extent === 'more');
     const opened = leftOut
       ? skip('takes seconds a call: on the main shapes only, and not with --quick')
-      : await open(inFloat32, activation).catch((error) => skip(firstLine(error)));
+      : await open(inFloat32, activation, group.extent === 'more').catch((error) =>
+          skip(firstLine(error)),
+        );
     if (opened.skipped) results.push({ group: group.name, name, skipped: opened.skipped });
     for (const peer of opened.peers) {
       try {
@@ -78,15 +78,16 @@ async function measure(group: Group, settings: ChildSettings): Promise<PeerTimes
 
   /** Peer and our call in turns. */
   async function against(peer: Peer): Promise<Omit<PeerTimes, 'group' | 'name'>> {
-    const own = ours[peer.denominator];
+    const own = ours.get(peer.loss) ?? ourCall(group, problem, inFloat32, peer.loss);
+    ours.set(peer.loss, own);
     if (own.fault) return { oursFault: own.fault };
-    const fault = peerFault(await peer.result(), own.result());
+    const fault = peerFault(await peer.result(), own.result(), peer.within);
     if (fault) return { fault };
     await peer.tune?.();
     const [oursMs, ms] = (await interleave([own, peer], settings.budget)) as [number[], number[]];
     return {
       detail: c.dtype === 'float32' ? peer.detail : `float32, ours ${c.dtype}; ${peer.detail}`,
-      denominator: peer.denominator,
+      loss: peer.loss,
       ms: summarize(ms),
       oursMs: summarize(oursMs),
       toOurs: ratio(ms, oursMs),

@@ -33,7 +33,7 @@ export const openJaxJs: OpenPeers = async (problem, activation) => {
   const peer = {
     name: 'jax-js, wasm',
     detail: `jax-js ${version()}, jit, threads: 1`,
-    denominator: 'squared' as const,
+    loss: 'Dice' as const,
     result: async () => {
       const [value, grad] = await run();
       return { value: Number(value.js()), grad: (await grad.data()) as Float32Array };

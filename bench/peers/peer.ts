@@ -1,13 +1,16 @@
 // What a peer is: somebody else's way to the same value and gradient, from the same float32 logits and uint8 labels.
 import os from 'node:os';
+import type { LossName } from '../cases/losses.js';
 import type { Problem } from '../cases/problem.js';
 
 export interface Peer {
   readonly name: string;
   /** Versions, threads, allocator: what the time belongs to. */
   detail: string;
-  /** Ours with the same denominators is what it is compared with. */
-  readonly denominator: 'squared' | 'linear';
+  /** Which of our losses it computes. */
+  readonly loss: LossName;
+  /** How far its value may be from ours; 1e-5 unless given. */
+  readonly within?: number;
   /** Computes once and hands the result over. */
   result(): Promise<PeerResult>;
   /** Milliseconds of so many calls, timed where they run. */
@@ -32,7 +35,12 @@ interface PeerGroup {
   close(): void;
 }
 
-export type OpenPeers = (problem: Problem, activation: 'sigmoid' | 'softmax') => Promise<PeerGroup>;
+/** few: those that may be the fastest, of a shape that is not one of the main ones. */
+export type OpenPeers = (
+  problem: Problem,
+  activation: 'sigmoid' | 'softmax',
+  few?: boolean,
+) => Promise<PeerGroup>;
 
 /** No peers, and why. */
 export function skip(skipped: string): PeerGroup {
@@ -40,8 +48,8 @@ export function skip(skipped: string): PeerGroup {
 }
 
 /** What is wrong with a peer's result, if anything. They sum in float32: ten times our own tolerance. */
-export function peerFault(result: PeerResult, ours: PeerResult): string | undefined {
-  if (!(Math.abs(result.value - ours.value) <= 1e-5)) {
+export function peerFault(result: PeerResult, ours: PeerResult, within = 1e-5): string | undefined {
+  if (!(Math.abs(result.value - ours.value) <= within)) {
     return `value ${result.value} instead of ${ours.value}`;
   }
   const largest = ours.grad.reduce((most, g) => Math.max(most, Math.abs(g)), 0);

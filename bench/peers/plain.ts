@@ -11,7 +11,7 @@ export const openPlain: OpenPeers = async (problem, activation) => {
   const peer = {
     name: 'TypeScript loop',
     detail: `node ${process.version}, threads: 1`,
-    denominator: 'squared' as const,
+    loss: 'Dice' as const,
     result: async () => step(),
     time: async (calls: number) => {
       const start = performance.now();

@@ -31,7 +31,7 @@ export const openTfjs =
     const peer = {
       name: `TensorFlow.js, ${name}`,
       detail: `tfjs ${tf.version_core}, threads: 1`,
-      denominator: 'squared' as const,
+      loss: 'Dice' as const,
       result: async () => {
         const { value, grad } = step(logits);
         const result = {

@@ -38,9 +38,10 @@ export interface PeerTimes {
   readonly group: string;
   readonly name: string;
   readonly detail?: string;
-  readonly denominator?: 'squared' | 'linear';
+  /** The loss of ours that it computes. */
+  readonly loss?: string;
   readonly ms?: Summary;
-  /** Our call with the same denominators, in the same rounds. */
+  /** Our call with that loss, in the same rounds. */
   readonly oursMs?: Summary;
   readonly toOurs?: Spread;
   readonly skipped?: string;
@@ -109,6 +110,16 @@ export interface HeadResult {
   readonly peakGflop?: number;
   /** Operations a second over those of multiply-adds alone, within each round. */
   readonly shareOfPeak?: Spread;
+  /** 10^6 bytes beyond inputs and gradients, the largest growth. */
+  readonly mb?: number;
+  /** The three products alone, by PyTorch; with aloneMs they are the composed call, which has logits and their gradient in memory. */
+  readonly productsMs?: number;
+  readonly composedMb?: number;
+  /** PyTorch. */
+  readonly eagerMs?: number;
+  readonly eagerMb?: number;
+  readonly compiledMs?: number;
+  readonly compiledMb?: number;
   readonly skipped?: string;
 }
 

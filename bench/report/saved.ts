@@ -1,5 +1,5 @@
 // A run as a JSON file: what tables, targets and charts need, at four digits.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { groups } from '../cases/cases.js';
 import { calls, passes } from '../cases/names.js';
@@ -11,11 +11,12 @@ const fields = [
   ...['warpdice', 'commit', 'date', 'options', 'quick', 'all', 'parts', 'filter', 'threads'],
   ...['simd', 'results', 'cases', 'group', 'case', 'calls', 'name'],
   ...['ms', 'toCopy', 'toBase', 'median', 'q1', 'q3', 'samples', 'faults', 'skipped', 'reason'],
-  ...['peers', 'detail', 'denominator', 'oursMs', 'toOurs', 'fault', 'oursFault'],
+  ...['peers', 'detail', 'loss', 'oursMs', 'toOurs', 'fault', 'oursFault'],
   ...['memory', 'call', 'resident', 'peak', 'children'],
   ...['ranks', 'mpi', 'classes', 'bytes', 'allReduceMs'],
   ...['scaling', 'fixed', 'points', 'x', 'elements', 'copyMs', 'endedEarly'],
   ...['head', 'classes', 'gflop', 'aloneMs', 'peakMs', 'peakGflop', 'shareOfPeak'],
+  ...['mb', 'productsMs', 'composedMb', 'eagerMs', 'eagerMb', 'compiledMs', 'compiledMb'],
 ];
 
 /** Into the folder, named after processor, date and extent; returns the file. */
@@ -50,6 +51,15 @@ function short({ calls: rows, ...result }: CaseResult): CaseResult {
     ? [...passes.traffic, ...Object.values(calls)]
     : [calls.valueAndGrad];
   return { ...result, calls: rows.filter(({ name }) => kept.includes(name)) };
+}
+
+/** The newest file of a whole run on a processor: a part would replace the charts of a whole, and a GPU's results have another form. */
+export function newestFile(folder: string): string {
+  const dateOf = (file: string) => readSaved(file).machine.date;
+  return readdirSync(folder)
+    .filter((name) => /-\d{4}-\d\d-\d\d\.json$/.test(name) && !name.startsWith('nvidia-'))
+    .map((name) => path.join(folder, name))
+    .reduce((a, b) => (dateOf(a) > dateOf(b) ? a : b));
 }
 
 /** @throws TypeError when that is no JSON file of a run */

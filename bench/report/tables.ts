@@ -99,12 +99,12 @@ function bandwidth(groupName: string, caseName: string, ms: Summary): string {
 }
 
 function peersText(peers: readonly PeerTimes[]): string {
-  const rows = table(['shape', 'peer', 'denominators', 'ms', 'rounds', 'ours ms', 'x ours', ''], 3);
-  for (const { group, name, detail, denominator, ms, oursMs, toOurs, ...untimed } of peers) {
+  const rows = table(['shape', 'peer', 'loss', 'ms', 'rounds', 'ours ms', 'x ours', ''], 3);
+  for (const { group, name, detail, loss, ms, oursMs, toOurs, ...untimed } of peers) {
     rows.push(
       ms && oursMs && toOurs
         ? [
-            ...[group, name, denominator, spread(ms, figure), ms.samples],
+            ...[group, name, loss ?? '', spread(ms, figure), ms.samples],
             ...[figure(oursMs.median), spread(toOurs), detail],
           ]
         : [group, name, '', '', '', '', '', whyUntimed(untimed)],
@@ -170,6 +170,12 @@ function ranksText(results: readonly RanksResult[]): string {
   return `\nRanks, ${mpi}: the all-reduce in valueAndGrad of 64^3 voxels a rank (16^3 with --quick), one thread a rank.\n${rows}\nBytes that a rank sends at least, over those of the message, by the number of ranks (not measured): ${beyond.join(', ')}.`;
 }
 
+const figureOf = (x: number | undefined) => (x === undefined ? '' : figure(x));
+
+/** The products, and our loss of the logits. */
+export const composedMs = ({ productsMs, aloneMs }: HeadResult) =>
+  productsMs === undefined || !aloneMs ? undefined : productsMs + aloneMs.median;
+
 function headText(results: readonly HeadResult[], threads: number): string {
   const head = [
     'N, K -> C, voxels',
@@ -178,9 +184,17 @@ function headText(results: readonly HeadResult[], threads: number): string {
     'peak GFLOP/s',
     '% of peak',
     'loss alone, ms',
+    'composed',
+    'PyTorch',
+    'compiled',
+    'MB: ours',
+    'composed',
+    'PyTorch',
+    'compiled',
   ];
   const rows = table(head, 1);
-  for (const { name, gflop, ms, aloneMs, peakMs, peakGflop, shareOfPeak, skipped } of results) {
+  for (const result of results) {
+    const { name, gflop, ms, aloneMs, peakMs, peakGflop, shareOfPeak, skipped } = result;
     if (!ms || !aloneMs || !peakMs || !gflop || !peakGflop || !shareOfPeak) {
       rows.push([name, { content: `skipped: ${skipped}`, colSpan: head.length - 1 }]);
       continue;
@@ -192,9 +206,11 @@ function headText(results: readonly HeadResult[], threads: number): string {
       figure((peakGflop / peakMs.median) * 1e3),
       spread(shareOfPeak, (share) => (100 * share).toFixed(0)),
       figure(aloneMs.median),
+      ...[composedMs(result), result.eagerMs, result.compiledMs].map(figureOf),
+      ...[result.mb, result.composedMb, result.eagerMb, result.compiledMb].map(figureOf),
     ]);
   }
-  return `\nvalueAndGrad of linearLogits, float32, ${threads} threads; FLOP: 8*N*S*C*K. Peak: multiply-adds alone. Loss alone: of logits in memory, without the products.\n${rows}`;
+  return `\nvalueAndGrad of linearLogits, float32, ${threads} threads; FLOP: 8*N*S*C*K. Peak: multiply-adds alone. Loss alone: of logits in memory, without the products; composed: with them, ms. MB beyond inputs and gradients.\n${rows}`;
 }
 
 export function targetsText(targets: readonly Target[]): string {

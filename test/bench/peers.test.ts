@@ -62,6 +62,8 @@ test('a value or a last gradient that is off is a fault, and so is NaN', () => {
   }
   for (const value of [right.value + 1.1e-5, Number.NaN]) {
     expect(peerFault({ ...right, value }, right)).toMatch(/^value /);
+    expect(peerFault({ ...right, value: right.value + 9e-4 }, right, 1e-3)).toBeUndefined();
+    expect(peerFault({ ...right, value: right.value + 2e-3 }, right, 1e-3)).toMatch(/^value /);
   }
 });
 

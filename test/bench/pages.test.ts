@@ -1,0 +1,84 @@
+// What README.md, docs/speed.md and the charts say is what the newest file of the benchmark has: npm run bench:charts makes them.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from '@jest/globals';
+import { charts } from '../../bench/charts.js';
+import { blocks, withBlock } from '../../bench/pages.js';
+import { newestFile, readSaved } from '../../bench/report/saved.js';
+import { around, caseOf, ms, savedOf } from './fixture.js';
+
+const root = path.join(__dirname, '../..');
+const file = newestFile(path.join(root, 'bench/results'));
+const textOf = (name: string) => readFileSync(path.join(root, name), 'utf8');
+
+test.each(blocks(readSaved(file), file))(
+  '%s, %s: the figures of the newest file',
+  (page, name, text) => {
+    expect(text).not.toMatch(/NaN|Infinity|undefined/);
+    expect(textOf(page)).toBe(withBlock(textOf(page), name, text));
+  },
+);
+
+test('the charts are those of the newest file', () => {
+  for (const [name, chart] of charts(readSaved(file))) {
+    expect(textOf(`bench/charts/${name}`)).toBe(chart);
+  }
+});
+
+test('the fastest version with PyTorch counts, and each range has its ends', () => {
+  const group = '[4,4,512,512] softmax';
+  const peer = (name: string, times: number) => ({
+    group,
+    name,
+    ms: ms(2 * times),
+    oursMs: ms(2),
+    toOurs: around(times),
+  });
+  const half = (times: number) =>
+    caseOf(1, {
+      case: times < 1 ? 'float16, labels' : 'bfloat16, labels',
+      calls: [{ name: 'valueAndGrad', ms: ms(1), toBase: around(times) }],
+    });
+  const saved = savedOf([caseOf(2), half(0.7), half(1.5)], {
+    peers: [peer('PyTorch, a', 9), peer('PyTorch, b', 6), peer('TypeScript loop', 3)],
+  });
+  const of = Object.fromEntries(blocks(saved, 'x/a.json').map(([, name, text]) => [name, text]));
+  expect(of.best).toContain('is 6.0 times as fast as the fastest PyTorch version');
+  expect(of.best).toContain('2 threads of A processor (2 cores), commit abc, 2026-01-02');
+  expect(of.times).toContain('| [4,4,512,512] | softmax | 2.00 ms | 2.0 |');
+  expect(of.ratios).toBe('- Half precision takes 0.7 to 1.5 times as long as float32.');
+  expect(of.others).toContain('| [4,4,512,512] | PyTorch, b | 12.00 | 2.00 | 6.0 |');
+  expect(of.head).toBe('No saved run has the chart of time and memory against C yet.');
+  expect(of.others).toContain('1.0 times as long in such turns');
+});
+
+const head = [2, 1000].map((classes) => ({
+  name: `[1, 32 -> ${classes}, 5]`,
+  classes,
+  ms: ms(3),
+  aloneMs: ms(1),
+  mb: 2,
+  productsMs: 4,
+  composedMb: 60,
+  eagerMs: 20,
+  eagerMb: 100,
+  compiledMs: 12,
+}));
+
+test('linearLogits: composed is the products and the loss; what was not measured is a dash', () => {
+  const saved = savedOf([], { head });
+  const text = blocks(saved, 'x/a.json').find(([, name]) => name === 'head')?.[2] ?? '';
+  expect(text).toContain('| [1, 32 -> 1000, 5] | 3.0 | 5.0 | 20 | 12 | 2.0 | 60 | 100 | - |');
+  const chart = charts(saved).get('head.svg') as string;
+  expect(chart).not.toMatch(/NaN|Infinity|undefined/);
+  expect(chart.match(/<circle/g)).toHaveLength(2 * 4 + 2 * 3); // no memory of the compiled version
+  expect(charts(savedOf([], { head: head.slice(1) })).has('head.svg')).toBe(false);
+});
+
+test('a block is replaced, and a page without it refused', () => {
+  const page =
+    'a\n<!-- bench: x -->\nold\n<!-- /bench -->\nb\n<!-- bench: y -->\nz\n<!-- /bench -->\n';
+  expect(withBlock(page, 'x', 'new')).toBe(page.replace('old', 'new'));
+  expect(withBlock(page, 'y', 'new')).toBe(page.replace('z', 'new'));
+  expect(() => withBlock(page, 'w', 'new')).toThrow('<!-- bench: w -->');
+});
