@@ -82,9 +82,9 @@ async function measure(options: Options): Promise<Saved | undefined> {
 
 /** Of one shape, or of a peer. */
 const budgets = {
-  whole: { seconds: 6, leastRounds: 8 },
+  whole: { seconds: 4, leastRounds: 8 },
   quick: { seconds: 1.5, leastRounds: 5 },
-  peers: { seconds: 2, leastRounds: 9 },
+  peers: { seconds: 1.5, leastRounds: 9 },
   quickPeers: { seconds: 0.5, leastRounds: 5 },
 };
 

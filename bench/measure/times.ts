@@ -26,7 +26,9 @@ export async function measureTimes(
         if (message.type === 'skipped') lacking[i].set(message.skipped.group, message.skipped);
         else found[i].set(message.group, [...(found[i].get(message.group) ?? []), message.rows]);
       };
-      await runChild('measure/times-child.js', { ...settings, simd }, receive);
+      // The shapes of --all alone have one visit: they stand in no table of the pages.
+      const all = settings.all && visit === 1;
+      await runChild('measure/times-child.js', { ...settings, all, simd }, receive);
     }
   }
   return targets.map((simd, i) => ({

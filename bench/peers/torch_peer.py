@@ -44,7 +44,8 @@ class Peer:
             found = library_losses(C, activation)
         for name, loss, tensors, function in found:
             add(name, loss, tensors, with_autograd(function))
-            add(f"{name}, compiled", loss, tensors, with_autograd(torch.compile(function, dynamic=False)))
+            if "cross-entropy" not in loss:  # to compile one takes ten seconds on each shape
+                add(f"{name}, compiled", loss, tensors, with_autograd(torch.compile(function, dynamic=False)))
         for name, make in (("by hand", Eager), ("by hand, compiled", Compiled)):
             step = make()
             add(name, "Dice", 4, lambda z, y, step=step: step(z, y, activation))
