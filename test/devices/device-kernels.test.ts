@@ -14,6 +14,7 @@ import {
   type DType,
   GeneralizedWassersteinDiceLoss,
   type Loss,
+  linearLogits,
   SegmentationMetrics,
 } from '../../lib/index.js';
 import {
@@ -138,6 +139,21 @@ describe('no call loads a kernel afterwards', () => {
       new DiceLoss(softmax).valueAndGrad(x, y, { weight }).grad.dispose();
       new GeneralizedWassersteinDiceLoss({ ...softmax, distances }).value(x, y);
       new SegmentationMetrics({ classes: 3, decision: 'threshold', threshold: 0.5 }).update(x, y);
+    }),
+  );
+
+  emulatedOnly.each(whole as FloatDType[])('%s: linearLogits', (dtype) =>
+    none(dtype, async () => {
+      using features = onDevice(gpu, full([1, 2, 8], 0.5, dtype));
+      using weight = onDevice(gpu, full([3, 2], 0.5, 'float32'));
+      const logits = linearLogits(features, weight);
+      using labels = onDevice(gpu, full([1, 8], 1, 'uint8'));
+      using soft = onDevice(gpu, full([1, 3, 8], 0.5, dtype));
+      for (const loss of [new DiceCELoss(), new DiceFocalLoss(sigmoid)]) {
+        loss.valueAndGrad(logits, labels);
+        loss.valueAndGrad(logits, soft);
+        loss.targetGradient(logits, soft, loss.statistics(logits, soft)).dispose();
+      }
     }),
   );
 
