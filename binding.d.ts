@@ -118,6 +118,12 @@ export interface NativeCall {
   /** Like value: dL/dvalue, for reduction none with a gradient. float64; on a device float32 or float64. */
   upstream: NativeMemory | undefined;
   upstreamType: number;
+  /**
+   * [samples of the statistics,C], or [samples,C] when pooled: how often each class of each sample counts. float64; on a device
+   * float32, float64 or uint8.
+   */
+  pairs: NativeMemory | undefined;
+  pairsType: number;
   /** Multiplies the gradient. */
   scale: number;
   /** On a device only: one float32 or float64 there that multiplies the gradient too. */

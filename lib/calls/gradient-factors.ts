@@ -43,8 +43,9 @@ export function readFactors({ native, device, upstream, gradScale }: PreparedCal
 
 /** Throws when a result overlaps a factor, which later executions of a plan would read. */
 export function expectFactorsApart(call: PreparedCall): void {
-  const { upstream, gradScale, names } = call;
+  const { pairs, upstream, gradScale, names } = call;
   const factors: Place[] = [];
+  if (pairs !== undefined) factors.push(placeOf('sampleClassWeight', pairs));
   if (upstream !== undefined) factors.push(placeOf('upstream', upstream));
   if (typeof gradScale === 'object') factors.push(placeOf('gradScale', gradScale));
   if (factors.length === 0) return;

@@ -43,14 +43,14 @@ const gradOf = ({ grad }: PreparedCall) => grad as Tensor;
 
 export const value: Operation<ValueOptions, LossValue> = {
   steps: Step.statistics | Step.finalize,
-  keys: ['weight', 'out'],
+  keys: ['weight', 'sampleClassWeight', 'out'],
   outKeys: valueOutKeys,
   result: lossValue,
 };
 
 export const valueAndGrad: Operation<ValueAndGradOptions, LossValueAndGrad> = {
   steps: Step.statistics | Step.finalize | Step.gradient,
-  keys: gradientKeys,
+  keys: [...gradientKeys, 'sampleClassWeight'],
   outKeys: [...valueOutKeys, 'grad'],
   result: lossValueAndGrad,
 };

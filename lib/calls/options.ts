@@ -33,8 +33,33 @@ export interface ValueOut {
   parts?: TensorLike;
 }
 
+/** The option of calls that compute a value. */
+export interface SampleClassOptions {
+  /**
+   * [N, C], float64, float32 or uint8, finite and >= 0: the weight a_nc of class c of sample n, for data sets in which each
+   * sample has annotations of some classes. The pair counts a_nc times, as if the sample were so often in the batch for that class:
+   * its loss is multiplied by a_nc, and a mean divides by the sum of the a_nc instead of the number of pairs,
+   *
+   *     mean = sum_nc a_nc k_c L_nc / sum_nc a_nc    over the counted pairs; k_c are the `classWeights`
+   *
+   * - Weight 0 removes the pair: its term and the gradient of that, even where it is infinite or NaN.
+   * - The cross-entropy and the focal loss of the pair are multiplied by a_nc too, as is its part of the weights that their means
+   *   divide by. With softmax a voxel's cross-entropy is that of its target's class.
+   * - With `batch` the sums I, P, T, ... of the sample's class are multiplied by a_nc before they are added up, as a `weight` per
+   *   class and voxel does. A class whose sum of weights W is 0 then is not counted, whatever `absent` says.
+   * - Losses that sum over the classes of a sample (GeneralizedDiceLoss, MatthewsLoss with `average`): a_nc multiplies the class's
+   *   weight k_c in that sum, and a sample is counted where a class of it is.
+   * - `perClass` has the losses L_nc, not multiplied. Reduction `'none'` gives a_nc k_c L_nc.
+   *
+   * GeneralizedWassersteinDiceLoss has no terms of single classes and refuses it, as does `reproducible` with `batch`. On a GPU
+   * the numbers are not checked. Statistics do not hold it: {@link Loss.statistics}, {@link Loss.fromStatistics} and
+   * {@link Loss.gradient} do not take it; an `allReduce` hook runs with it. Default ones.
+   */
+  sampleClassWeight?: TensorLike;
+}
+
 /** The options of {@link Loss.value}. */
-export interface ValueOptions extends CallOptions {
+export interface ValueOptions extends CallOptions, SampleClassOptions {
   /** Your buffers for the results. Default: new tensors. */
   out?: ValueOut;
 }
@@ -66,7 +91,9 @@ export interface TargetGradientOptions extends Omit<GradientOptions, 'out' | 'gr
 }
 
 /** The options of {@link Loss.valueAndGrad}. */
-export interface ValueAndGradOptions extends Omit<GradientOptions, 'out' | 'sampleOffset'> {
+export interface ValueAndGradOptions
+  extends Omit<GradientOptions, 'out' | 'sampleOffset'>,
+    SampleClassOptions {
   /** Your buffers for the results. `grad` has the shape of the predictions and may be their memory. */
   out?: ValueOut & { grad?: TensorLike };
 }
@@ -81,7 +108,8 @@ export interface LinearGradientOptions extends Omit<GradientOptions, 'out' | 'ac
 
 /** The options of {@link Loss.valueAndGrad} for {@link linearLogits}. */
 export interface LinearValueAndGradOptions
-  extends Omit<LinearGradientOptions, 'out' | 'sampleOffset'> {
+  extends Omit<LinearGradientOptions, 'out' | 'sampleOffset'>,
+    SampleClassOptions {
   /** Your buffers for the results. null leaves a part of the gradient out and saves its work. */
   out?: ValueOut & { grad?: LinearGradOut };
 }

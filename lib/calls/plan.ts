@@ -155,11 +155,12 @@ export class Plan<Grad extends Tensor | LinearGrad = Tensor> implements Disposab
 
 /** Calls `visit` with each tensor of a call and its name. Allocates nothing. */
 function forTensors(call: PreparedCall, visit: (tensor: Tensor, name: string) => void): void {
-  const { names, predictions, target, weight, upstream, gradScale } = call;
+  const { names, predictions, target, weight, pairs, upstream, gradScale } = call;
   const { value, perClass, parts, grad, linear, linearGrad } = call;
   visit(predictions as Tensor, names.predictions);
   visit(target as Tensor, names.target);
   if (weight !== undefined) visit(weight, 'weight');
+  if (pairs !== undefined) visit(pairs, 'sampleClassWeight');
   if (upstream !== undefined) visit(upstream, 'upstream');
   if (typeof gradScale === 'object') visit(gradScale, 'gradScale');
   visit(value as Tensor, names.out.value);

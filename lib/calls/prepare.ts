@@ -26,6 +26,7 @@ import type {
   ValueOptions,
 } from './options.js';
 import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
+import { bindPairs } from './pair-weights.js';
 import { placeLinearGrad } from './place-linear-grad.js';
 import { bindInputs, bindLinear, emptyCall, type PreparedCall, release } from './prepared-call.js';
 import { refuseReproducible } from './reproducible.js';
@@ -93,6 +94,7 @@ export class Preparer {
       native.weightType = codeOf(weight.dtype);
       native.weightOfClasses = geometry.weightOfClasses;
     }
+    bindPairs(call, options.sampleClassWeight, this.#options);
     try {
       if (operation.steps === Step.statistics) this.#placeStatistics(call, options.out);
       else {
@@ -122,7 +124,7 @@ export class Preparer {
   }
 
   /** A call of step 2 alone. */
-  fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'>): PreparedCall {
+  fromStatistics(statistics: Statistics, options: Pick<ValueOptions, 'out'>): PreparedCall {
     checkKeys(options, 'options', ['out']);
     checkKeys(options.out, 'out', valueOutKeys);
     this.#statistics.checkMeaning(statistics, 'statistics');

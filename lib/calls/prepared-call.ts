@@ -24,7 +24,8 @@ export interface PreparedCall {
   linear: LinearLogits | undefined;
   target: Tensor | undefined;
   weight: Tensor | undefined;
-  /** Every execution of a plan reads both again, because their numbers may have changed. */
+  /** sampleClassWeight. Every execution of a plan reads it and the next two again, because their numbers may have changed. */
+  pairs: Tensor | undefined;
   upstream: Tensor | undefined;
   gradScale: number | Tensor;
   value: Tensor | undefined;
@@ -54,6 +55,7 @@ export function emptyCall(
     linear: undefined,
     target: undefined,
     weight: undefined,
+    pairs: undefined,
     upstream: undefined,
     gradScale: 1,
     value: undefined,

@@ -19,6 +19,7 @@ import type { Names } from './argument-names.js';
 import { expectFactorsApart, readFactors } from './gradient-factors.js';
 import type { LossStatistics } from './loss-statistics.js';
 import { callLoss } from './native-call.js';
+import { readPairs } from './pair-weights.js';
 import type { PlanRunner } from './plan.js';
 import { type PreparedCall, release } from './prepared-call.js';
 import { DeviceRunner } from './run-on-device.js';
@@ -91,6 +92,7 @@ export class CallRunner {
     }
     const execute = (call: PreparedCall) => {
       readFactors(call);
+      readPairs(call);
       this.run(call);
     };
     const bind = (call: PreparedCall) => this.#check(call);

@@ -38,7 +38,7 @@ import type {
   ScalesValue,
 } from './scales-options.js';
 
-const valueKeys = ['weight', 'out'];
+const valueKeys = ['weight', 'sampleClassWeight', 'out'];
 const gradKeys = [...valueKeys, 'gradScale', 'gradDtype', 'accumulate', 'upstream'];
 
 /**
@@ -263,10 +263,11 @@ export class DeepSupervision {
       if (options.out !== undefined) {
         const memory = calls.map(({ deferred }) => deferred.call);
         const { weight } = options;
-        const { upstream } = (first.deferred as DeferredCall<unknown>).call;
+        const { upstream, pairs } = (first.deferred as DeferredCall<unknown>).call;
         expectOwnMemory(memory, value, {
           target: toTensor(target, 'target', labelsOrFloats),
           weight: weight === undefined ? undefined : toTensor(weight, 'weight', floatsOrBytes),
+          sampleClassWeight: pairs,
           upstream,
         });
       }
@@ -317,11 +318,13 @@ export class DeepSupervision {
       fullSize: this.#fullSize,
       sameRatio: this.#sameRatio,
     });
+    const { sampleClassWeight } = options;
     return xs.map(({ x, shaped }, i) => {
       const target = this.#target.at(i, y, shaped, inputs);
       const out = outs[i];
       const given = {
         ...(w !== undefined && { weight: this.#weight.at(i, w, shaped, inputs) }),
+        ...(sampleClassWeight !== undefined && { sampleClassWeight }),
         ...(out != null && { out }),
       };
       const weight = this.#weights[i] as number;
@@ -335,7 +338,7 @@ export class DeepSupervision {
 type PrepareScale<Out, Result> = (
   x: Tensor | LinearLogits,
   y: Tensor,
-  given: { weight?: Tensor; out?: NonNullable<Out> },
+  given: { weight?: Tensor; sampleClassWeight?: TensorLike; out?: NonNullable<Out> },
   names: Names,
   weight: number,
 ) => DeferredCall<Result>;

@@ -184,7 +184,7 @@ export abstract class Loss {
    *
    * @throws TypeError, RangeError for statistics of a loss with other options
    */
-  fromStatistics(statistics: Statistics, options: Omit<ValueOptions, 'weight'> = none): LossValue {
+  fromStatistics(statistics: Statistics, options: Pick<ValueOptions, 'out'> = none): LossValue {
     const call = this.#preparer.fromStatistics(statistics, options);
     this.#runner.run(call);
     return lossValue(call, options.out);

@@ -1,6 +1,7 @@
 // The options and the result of a deep supervision.
 import type {
   LinearValueAndGradOptions,
+  SampleClassOptions,
   ValueAndGradOptions,
   ValueOptions,
 } from '../calls/options.js';
@@ -20,7 +21,7 @@ export interface DeepSupervisionOptions {
 }
 
 /** The options of {@link DeepSupervision.value}. */
-export interface ScalesOptions<Out = ValueOptions['out']> {
+export interface ScalesOptions<Out = ValueOptions['out']> extends SampleClassOptions {
   /** A weight per voxel of the target, resampled like the target. Default ones. */
   weight?: TensorLike;
   /** Buffers for the results: `value`, and for each scale an `out` of {@link Loss.value}. Default: new tensors. */

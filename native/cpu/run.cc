@@ -17,14 +17,16 @@ static_assert(kSumCount == 8, "lib/calls/statistics.ts names eight sums");
 class Memory {
  public:
   Sums* sums = nullptr;                  // [held,C]; pooled, [C] before those of the samples that come later
-  Coefficients* coefficients = nullptr;  // [held,C], or pooled [C]
+  Coefficients* coefficients = nullptr;  // [held,C]; pooled [C], before those of each sample where samples have weights
   int64_t* counts = nullptr;             // [held,C+1]
 
   Memory(const Call& call, const Strategy& strategy) {
     const int64_t C = call.in.classes, held = strategy.samples_held;
     const bool pooled = call.options.pooled, differentiates = call.steps & (kGradient | kTargetGradient);
     sums = take<Sums>(kept_[0], (pooled && held < call.in.samples ? held + 1 : held) * C);
-    coefficients = take<Coefficients>(kept_[1], differentiates ? (pooled ? 1 : held) * C : 0);
+    // Pooled samples share theirs, unless each has weights of its own.
+    const int64_t rows = !pooled ? held : call.pairs ? call.in.samples + 1 : 1;
+    coefficients = take<Coefficients>(kept_[1], differentiates ? rows * C : 0);
     counts = take<int64_t>(kept_[2], strategy.counts_labels ? held * (C + 1) : 0);
   }
   Memory(const Memory&) = delete;
@@ -73,8 +75,8 @@ GradientOut slice(const GradientOut& out, const Inputs& in, int64_t n) {
 }
 
 /// Adds the divisors of the samples' means as far as they are known before step 1: from the shape when every voxel has
-/// one class, else from the counts [samples,C+1] of their labels.
-void add_expected(const Call& call, int64_t samples, const int64_t* counts, GroupTotals& total) {
+/// one class, else from the counts [samples,C+1] of their labels. first: the first of the samples.
+void add_expected(const Call& call, int64_t first, int64_t samples, const int64_t* counts, GroupTotals& total) {
   const int64_t C = call.in.classes;
   for (int64_t n = 0; n < samples; n++) {
     const int64_t* of_sample = counts ? counts + n * (C + 1) : nullptr;
@@ -83,7 +85,7 @@ void add_expected(const Call& call, int64_t samples, const int64_t* counts, Grou
       Sums sums = {};
       sums.weight = static_cast<double>(call.in.voxels - (counts ? of_sample[C] : 0));
       sums.volume = counts ? static_cast<double>(of_sample[c]) : c == 0 ? sums.weight : 0;
-      add_class(call.options, C, c, sums, group);
+      add_class(call.options, C, c, sums, group, pair_at(call.options, call.pairs, (first + n) * C + c, sums));
     }
     add_group(call.options, total, group);
   }
@@ -112,7 +114,7 @@ class Execution {
 
   /// Also computes what the means divide by, if that is known now.
   LabelFault check_labels() {
-    if (strategy_.knows_totals && !strategy_.counts_labels) add_expected(call_, in_.samples, nullptr, total_);
+    if (strategy_.knows_totals && !strategy_.counts_labels) add_expected(call_, 0, in_.samples, nullptr, total_);
     if (!strategy_.counts_labels) return check_target(in_);
     LabelFault faults;
     for (int64_t n = 0; n < in_.samples; n += strategy_.samples_held) {
@@ -120,7 +122,7 @@ class Execution {
       LabelFault fault = check_target(slice(in_, n, count), memory_.counts);
       fault.first_index += n * in_.voxels;
       faults.add(fault);
-      add_expected(call_, count, memory_.counts, total_);
+      add_expected(call_, n, count, memory_.counts, total_);
     }
     return faults;
   }
@@ -149,12 +151,13 @@ class Execution {
       Sums* sums = memory_.sums + (n == 0 ? 0 : C());
       const LabelFault faults = compute(n, end, sums);
       if (faults.count > 0) return faults;
+      for (int64_t i = n; call_.pairs && i < end; i++) weigh(pairs_of(i), C(), sums + (i - n) * C());
       for (int64_t i = n == 0 ? 1 : 0; i < end - n; i++) {  // in the order of the samples
         for (int64_t c = 0; c < C(); c++) add(memory_.sums[c], sums[i * C() + c]);
       }
     }
     if (!computes()) make_sums(0, 1);
-    total_ = totals_of_all(call_.options, 1, C(), memory_.sums);
+    total_ = totals_of_all(call_.options, 1, C(), memory_.sums, call_.pairs);
     ValueSums value;
     finish(0, 1, value);
     if (differentiates()) run_gradients(0, 1);
@@ -177,7 +180,8 @@ class Execution {
       faults = for_held([&](int64_t first, int64_t last) {
         const LabelFault found = make_sums(first, last);
         for (int64_t g = 0; g < last - first; g++) {
-          add_group(call_.options, total_, totals_of_group(call_.options, C(), memory_.sums + g * C()));
+          add_group(call_.options, total_,
+                    totals_of_group(call_.options, C(), memory_.sums + g * C(), pairs_of(first + g)));
         }
         return found;
       });
@@ -206,8 +210,8 @@ class Execution {
       std::memcpy(call_.statistics + first * C() * kSumCount, memory_.sums, sums_bytes(last - first));
     }
     if (call_.steps & kFinalize) {
-      finalize_groups(call_.options, first, last, C(), memory_.sums, total_.counted, call_.value, call_.parts,
-                      call_.per_class, value);
+      finalize_groups(call_.options, first, last, C(), memory_.sums, total_.counted, call_.pairs, call_.value,
+                      call_.parts, call_.per_class, value);
     }
   }
 
@@ -234,18 +238,29 @@ class Execution {
     make_coefficients(memory_.sums + (begin - first) * C(), begin, end);
     const int64_t n = begin - offset;
     const Inputs part = pooled ? in_ : slice(in_, n, end - begin);
+    const Coefficients* const coefficients = pooled && call_.pairs ? weigh_coefficients() : memory_.coefficients;
+    const bool shared = pooled && !call_.pairs;
     // The target's gradient comes first, because the other one may replace the predictions.
     if (call_.steps & kTargetGradient) {
-      target_gradient(part, memory_.coefficients, pooled, slice(call_.target_grad, in_, n));
+      target_gradient(part, coefficients, shared, slice(call_.target_grad, in_, n));
     }
-    if (call_.steps & kGradient) gradient(part, memory_.coefficients, pooled, slice(out_, in_, n));
+    if (call_.steps & kGradient) gradient(part, coefficients, shared, slice(out_, in_, n));
   }
 
   /// sums: of the groups [first, last).
   void make_coefficients(const Sums* sums, int64_t first, int64_t last) {
     finalize_coefficients(call_.options, C(), sums, total_, call_.scale, call_.upstream, memory_.coefficients, first,
-                          last);
+                          last, call_.pairs);
   }
+
+  /// Those of pooled samples, each with its weights, from those of all.
+  const Coefficients* weigh_coefficients() {
+    Coefficients* const own = memory_.coefficients + C();
+    for (int64_t n = 0; n < in_.samples; n++) weigh(pairs_of(n), C(), memory_.coefficients, own + n * C());
+    return own;
+  }
+
+  const double* pairs_of(int64_t n) const { return call_.pairs ? call_.pairs + n * C() : nullptr; }
 
   const Call& call_;
   const Inputs& in_;

@@ -13,6 +13,7 @@ bool divisor_varies(const Call& call, bool differentiates) {
   const bool each_voxel_once = !call.in.weighted();
   const bool one_class_each = call.in.labels && !options.class_weights && !options.entropy_weights;
   const bool generalized = options.kind == LossKind::generalized;
+  if (call.pairs) return true;
   if (options.absent == Absent::skip || (generalized && options.absent != Absent::formula)) return true;
   if (!differentiates) return false;
   if (options.focal_factor != 0 && !each_voxel_once) return true;

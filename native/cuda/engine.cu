@@ -13,6 +13,9 @@ namespace {
 /// Enough blocks for any GPU.
 constexpr int64_t kMaxFinishBlocks = 512;
 
+/// Whether step 3 reads slopes of the whole batch.
+bool shares_slopes(const Call& call) { return call.options.pooled && !call.pairs; }
+
 bool differentiates(const Call& call) { return call.steps & (kGradient | kTargetGradient); }
 
 /// How steps 1 and 3 are cut up: by the one for a head where the call has one.
@@ -49,7 +52,8 @@ struct Workspace {
     sums = place(computes ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
     group_totals = place(groups * sizeof(GroupTotals));
-    slopes = place(differentiates(call) ? terms * sizeof(ClassSlope<double>) : 0);
+    const size_t slope_rows = call.options.pooled && call.pairs ? rows : terms;
+    slopes = place(differentiates(call) ? slope_rows * sizeof(ClassSlope<double>) : 0);
     counters = place(sizeof(Counters));
     head = place(call.head.channels ? head_bytes(shape.head, call.in, call.steps & kGradient) : 0);
     size_bytes = end;
@@ -95,6 +99,7 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   work.parts = call.steps & kFinalize ? call.parts : nullptr;
   work.per_class = call.steps & kFinalize ? call.per_class : nullptr;
   work.upstream = {call.upstream, call.upstream_dtype};
+  work.pairs = {call.pairs, call.pairs_dtype};
   work.scale = call.scale;
   work.device_scale = call.device_scale;
   work.slopes = slopes;
@@ -103,8 +108,8 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMaxFinishBlocks ? blocks : kMaxFinishBlocks));
   WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
-  const bool pooled = call.options.pooled;
-  const ClassSlope<A>* first = slopes + (pooled ? 0 : call.sample_offset * in.classes);
+  const bool pooled = shares_slopes(call);
+  const ClassSlope<A>* first = slopes + (call.options.pooled ? 0 : call.sample_offset * in.classes);
   // dL/dt comes first, because the gradient may replace the predictions.
   if (call.steps & kTargetGradient) {
     const GradientOut& out = call.target_grad;

@@ -9,6 +9,7 @@ namespace warpdice::cuda {
 /// A Call on device memory: every pointer in it is a device pointer, also those in `in` and `options`.
 struct DeviceCall : Call {
   DType upstream_dtype = DType::float64;  // of `upstream`: float64 or float32
+  DType pairs_dtype = DType::float64;     // of `pairs`: float64, float32 or uint8
   Operand device_scale;                   // a number, float32 or float64, that multiplies `scale`; data may be null
   LabelFault* faults = nullptr;  // written by kStatistics: count is 0 when all target values are valid; may be null
 };

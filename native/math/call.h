@@ -32,6 +32,7 @@ struct Call {
   Head head;
   LossOptions options;
   double* statistics = nullptr;      // [groups,C] of Sums: written by kStatistics (may be null then), else read
+  const double* pairs = nullptr;     // [groups,C], or [N,C] when pooled: how often a sample's class counts; null: once
   const double* upstream = nullptr;  // [value_count], for Reduction::none with a gradient
   bool reproducible = false;         // step 1 gives sums that add up without rounding, on the CPU
   double scale = 1;                  // multiplies the gradients

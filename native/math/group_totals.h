@@ -17,6 +17,13 @@ WARPDICE_HOST_DEVICE inline Coefficients weighted(double factor, const Coefficie
           factor * d.cross_entropy, factor * d.uniform,    factor * d.focal};
 }
 
+/// The same for each sum.
+WARPDICE_HOST_DEVICE inline Sums weighted(double factor, const Sums& s) {
+  if (factor == 0) return {};
+  return {factor * s.intersection, factor * s.prediction,    factor * s.target,  factor * s.volume,
+          factor * s.weight,       factor * s.cross_entropy, factor * s.uniform, factor * s.focal};
+}
+
 /// The totals of a group, or of all groups. add_class() computes them; add() and add_group() add them up.
 struct GroupTotals {
   double counted;                 // classes that the overlap counts; in a total, losses that its mean divides by
@@ -128,28 +135,30 @@ WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int
   return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
 }
 
-/// Adds class c to the totals of its group. sums: of this group and class.
+/// Adds class c to the totals of its group. sums: of this group and class. pair: how often the class of this group
+/// counts, a factor of its class weight and of its part in what means divide by; 0: not at all.
 ///
 /// CE of Reduction::mean: sum_c k_c*((1-s)*E_c + s/C*U_c) / sum_c k_c*V_c over the whole batch, k_c the class weight,
 /// or that of the cross-entropy; sigmoid: sum_c k_c*((1-s)*E_c + s*U_c) / sum_c k_c*W_c. Focal: sum_c k_c*F_c / sum_c
 /// k_c*W_c, which without class weights is the mean over all voxels and classes.
 WARPDICE_HOST_DEVICE inline void add_class(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
-                                           GroupTotals& group) {
+                                           GroupTotals& group, double pair = 1) {
   GroupTotals part = {};
-  const double k = options.class_weight(c);
+  const double k = options.class_weight(c) * pair;
   if (options.cross_entropy_factor != 0) {
     const double smoothed = weighted(uniform_share(options, classes), sums.uniform);
-    const double of_entropy = options.entropy_weight(c);
+    const double of_entropy = options.entropy_weight(c) * pair;
     part.cross_entropy = weighted(of_entropy, weighted(1 - options.label_smoothing, sums.cross_entropy) + smoothed);
     const bool of_voxels = options.sigmoid || options.unified != Unified::none;
-    part.cross_entropy_weight = options.counted_weight(of_entropy, of_voxels ? sums.weight : sums.volume, classes);
+    part.cross_entropy_weight =
+        options.counted_weight(of_entropy, of_voxels ? sums.weight : sums.volume, classes, pair);
   }
   if (options.focal_factor != 0) {
-    part.focal = weighted(options.focal_weight(c), sums.focal);
-    part.focal_weight = options.counted_weight(k, sums.weight, classes);
+    part.focal = weighted(options.focal_weight(c) * pair, sums.focal);
+    part.focal_weight = options.counted_weight(k, sums.weight, classes, pair);
   }
-  const bool counts = counted(options, sums, c);
-  if (counts) part.counted = 1;
+  const bool counts = pair != 0 && counted(options, sums, c);
+  if (counts) part.counted = options.sums_over_classes() ? 1 : pair;
   if (counts && options.kind == LossKind::generalized) {
     if (sums.volume == 0) {
       part.absent_numerator = weighted(k, 2 * sums.intersection);

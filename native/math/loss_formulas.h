@@ -103,14 +103,14 @@ WARPDICE_HOST_DEVICE inline Loss class_loss(const LossOptions& options, int64_t 
 
 /// The loss of a group that sums over its classes, and its derivatives with respect to the sums of class c.
 WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t classes, int64_t c, const Sums& sums,
-                                            const GroupTotals& group) {
+                                            const GroupTotals& group, double pair) {
   Loss loss = {};
   if (group.counted == 0) return loss;
   const bool micro = options.kind == LossKind::micro_matthews;
   if (micro || options.kind == LossKind::multiclass_matthews) {
     const Sums all = micro ? micro_sums(group) : sums;
     const Correlation of = micro ? correlation(options, all) : multiclass_correlation(group);
-    return matthews_loss(options, of, all, counted(options, sums, c) ? options.class_weight(c) : 0);
+    return matthews_loss(options, of, all, counted(options, sums, c) ? options.class_weight(c) * pair : 0);
   }
   const double absent = absent_weight(group);
   const double A = group.numerator + absent * group.absent_numerator + options.smooth_numerator;
@@ -119,8 +119,8 @@ WARPDICE_HOST_DEVICE inline Loss group_loss(const LossOptions& options, int64_t 
   const double r = nothing ? 0 : A / B;
   const Transformed f = transformed(options, options.transform, r);
   loss.value = f.value;
-  if (nothing || !counted(options, sums, c)) return loss;
-  const double dA = f.slope / B, dB = -f.slope * (r / B), k = options.class_weight(c);
+  if (nothing || pair == 0 || !counted(options, sums, c)) return loss;
+  const double dA = f.slope / B, dB = -f.slope * (r / B), k = options.class_weight(c) * pair;
   if (options.kind == LossKind::wasserstein) {
     const WassersteinClass of = wasserstein_class(options, classes, c, sums.volume);
     const double at_distance = 2 * of.in_a * (dA + dB);  // of D_c*V_c - I_c

@@ -86,9 +86,10 @@ struct LossOptions {
     return unified == Unified::asymmetric && c == 0 ? Transform::none : transform;
   }
 
-  /// The part of the weight of class c in the divisor of the cross-entropy and of the focal loss.
-  WARPDICE_HOST_DEVICE double counted_weight(double factor, double weight, int64_t classes) const {
-    return unified == Unified::none ? factor * weight : weight / static_cast<double>(classes);
+  /// The part of the weight of class c in the divisor of the cross-entropy and of the focal loss. pair: see
+  /// add_class().
+  WARPDICE_HOST_DEVICE double counted_weight(double factor, double weight, int64_t classes, double pair) const {
+    return unified == Unified::none ? factor * weight : pair * weight / static_cast<double>(classes);
   }
 
   /// Whether a group has one overlap loss instead of one per class.

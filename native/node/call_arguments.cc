@@ -85,16 +85,16 @@ LossSetup::LossSetup(Napi::Env env, const Napi::Object& from) {
 }
 
 BoundCall::BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory,
-                     DType upstream)
+                     DType upstream, DType pairs)
     : setup(std::move(loss)) {
   Napi::Env env = info.Env();
   if (info.Length() < kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
   read_arguments(info);
   check_types(env);
-  const std::array<size_t, aCount> needs = needed_bytes(info, upstream);
+  const std::array<size_t, aCount> needs = needed_bytes(info, upstream, pairs);
   for (size_t i = 0; i < aCount; i++) {
     if (needs[i] == 0) continue;
-    arrays[i] = bind_array(env, info[kArrayArguments[i]], name_of(i), dtype_of(i, upstream), needs[i], memory);
+    arrays[i] = bind_array(env, info[kArrayArguments[i]], name_of(i), dtype_of(i, upstream, pairs), needs[i], memory);
   }
   check_overlaps(env);
   connect();
@@ -106,6 +106,7 @@ void BoundCall::connect() {
   weight().data = arrays[aWeight].memory.data;
   call.statistics = static_cast<double*>(arrays[aStatistics].memory.data);
   call.upstream = static_cast<const double*>(arrays[aUpstream].memory.data);
+  call.pairs = static_cast<const double*>(arrays[aPairs].memory.data);
   call.value = static_cast<double*>(arrays[aValue].memory.data);
   call.per_class = static_cast<double*>(arrays[aPerClass].memory.data);
   call.grad.data = arrays[aGrad].memory.data;
@@ -145,6 +146,7 @@ void BoundCall::read_arguments(const Napi::CallbackInfo& info) {
   call.in.predictions.dtype = to_dtype(env, info[kPredictionsType]);
   call.in.target.dtype = to_dtype(env, info[kTargetType]);
   call.in.labels = info[kTargetIsLabels].ToBoolean();
+  has_pairs_ = !info[kPairs].IsUndefined();
   weight_of_classes_ = info[kWeightOfClasses].ToBoolean();
   weight().dtype = to_dtype(env, info[kWeightType]);
   call.scale = info[kScale].As<Napi::Number>().DoubleValue();
@@ -201,7 +203,7 @@ void BoundCall::read_head(const Napi::CallbackInfo& info) {
 }
 
 /// The bytes that the call uses of each array; 0 for an array that it does not use.
-std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info, DType upstream) const {
+std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& info, DType upstream, DType pairs) const {
   Napi::Env env = info.Env();
   const int64_t N = call.in.samples, C = call.in.classes, S = call.in.voxels, groups = call.groups();
   const int64_t K = call.channels();
@@ -223,6 +225,7 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
     needs[aStatistics] = bytes_of(env, {kSumCount}, per_class);
   if (differentiates && call.options.reduction == Reduction::none)
     needs[aUpstream] = bytes_of(env, {values}, size_of(upstream));
+  if (has_pairs_) needs[aPairs] = bytes_of(env, {call.options.pooled ? N : groups, C}, size_of(pairs));
   if (finalizes) needs[aValue] = value;
   if (finalizes && given(kParts)) needs[aParts] = bytes_of(env, {kPartCount}, value);
   if (finalizes && given(kPerClass)) needs[aPerClass] = per_class;
@@ -244,7 +247,7 @@ std::array<size_t, aCount> BoundCall::needed_bytes(const Napi::CallbackInfo& inf
 }
 
 /// The dtype of an array's elements.
-DType BoundCall::dtype_of(size_t array, DType upstream) const {
+DType BoundCall::dtype_of(size_t array, DType upstream, DType pairs) const {
   switch (array) {
     case aPredictions:
       return call.in.predictions.dtype;
@@ -255,6 +258,8 @@ DType BoundCall::dtype_of(size_t array, DType upstream) const {
       return weight_of_classes_ ? call.in.class_weight.dtype : call.in.weight.dtype;
     case aUpstream:
       return upstream;
+    case aPairs:
+      return pairs;
     case aGrad:
       return call.grad.dtype;
     case aHeadWeight:
@@ -276,7 +281,7 @@ void BoundCall::check_types(Napi::Env env) const {
   if (call.steps & kTargetGradient) fits = fits && !in.labels && is_float(t);
   if (setup->direct.kind != cpu::direct::Kind::none) {
     const bool whole = (call.steps | kGradient) == (kStatistics | kFinalize | kGradient);
-    fits = fits && whole && size_of(p) >= 4 && is_label(t) && !in.weight.data && !call.head.channels;
+    fits = fits && whole && size_of(p) >= 4 && is_label(t) && !in.weight.data && !call.head.channels && !has_pairs_;
   }
   if (!fits) throw Napi::TypeError::New(env, "Expected a supported combination of dtypes");
 }

@@ -31,6 +31,8 @@ namespace warpdice {
   X(kSampleOffset, sampleOffset)           \
   X(kUpstream, upstream)                   \
   X(kUpstreamType, upstreamType)           \
+  X(kPairs, pairs)                         \
+  X(kPairsType, pairsType)                 \
   X(kScale, scale)                         \
   X(kScaleBuffer, scaleBuffer)             \
   X(kScaleType, scaleType)                 \
@@ -65,6 +67,7 @@ enum ArrayName : size_t {
   aHeadBias,
   aStatistics,
   aUpstream,
+  aPairs,
   aValue,
   aPerClass,
   aGrad,
@@ -75,12 +78,13 @@ enum ArrayName : size_t {
   aCount
 };
 constexpr std::array<Argument, aCount> kArrayArguments = {
-    kPredictions, kTarget,   kWeight, kHeadWeight, kHeadBias,   kStatisticsArray, kUpstream,
+    kPredictions, kTarget,   kWeight, kHeadWeight, kHeadBias,   kStatisticsArray, kUpstream,    kPairs,
     kValue,       kPerClass, kGrad,   kParts,      kTargetGrad, kHeadWeightGrad,  kHeadBiasGrad};
 constexpr std::array<const char*, aCount> kArrayNames = {
-    "predictions", "target",         "weight",          "predictions.weight", "predictions.bias",
-    "statistics",  "upstream",       "out.value",       "out.perClass",       "out.grad",
-    "out.parts",   "out.targetGrad", "out.grad.weight", "out.grad.bias"};
+    "predictions",      "target",          "weight",       "predictions.weight",
+    "predictions.bias", "statistics",      "upstream",     "sampleClassWeight",
+    "out.value",        "out.perClass",    "out.grad",     "out.parts",
+    "out.targetGrad",   "out.grad.weight", "out.grad.bias"};
 
 /// The options of a Loss, read once when it is made.
 struct LossSetup {
@@ -103,7 +107,7 @@ struct BoundCall {
 
   /// The call that `info` asks for, checked.
   BoundCall(std::shared_ptr<const LossSetup> loss, const Napi::CallbackInfo& info, MemoryOf memory = memory_of,
-            DType upstream = DType::float64);
+            DType upstream = DType::float64, DType pairs = DType::float64);
 
   /// Whether the call writes the array.
   bool writes(size_t array) const { return array >= aValue || (array == aStatistics && (call.steps & kStatistics)); }
@@ -117,14 +121,14 @@ struct BoundCall {
  private:
   void read_arguments(const Napi::CallbackInfo& info);
   void read_head(const Napi::CallbackInfo& info);
-  std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream) const;
+  std::array<size_t, aCount> needed_bytes(const Napi::CallbackInfo& info, DType upstream, DType pairs) const;
   Operand& weight() { return weight_of_classes_ ? call.in.class_weight : call.in.weight; }
-  DType dtype_of(size_t array, DType upstream) const;
+  DType dtype_of(size_t array, DType upstream, DType pairs) const;
   void check_types(Napi::Env env) const;
   void check_overlaps(Napi::Env env) const;
   const char* name_of(size_t array) const;
 
-  bool weight_of_classes_ = false;
+  bool weight_of_classes_ = false, has_pairs_ = false;
 };
 
 }  // namespace warpdice

@@ -26,6 +26,15 @@ function lossOptions({ classes }, random) {
   return options;
 }
 
+/** Now and then weights of the classes of each sample. */
+function pairOptions({ samples, classes, asInput }, random) {
+  if (random.chance(0.7)) return {};
+  const Numbers = random.pick([Float64Array, Float32Array, Uint8Array]);
+  const weights = new Numbers(samples * classes).fill(1);
+  weights[random.below(weights.length)] = 0;
+  return { sampleClassWeight: asInput(weights, [samples, classes]) };
+}
+
 export const lossEntries = {
   construct(random) {
     const p = problem(random);
@@ -101,12 +110,14 @@ export const lossEntries = {
   value(random) {
     const { p, loss } = ready(random);
     const name = random.pick(['value', 'valueAsync']);
-    return method(loss, name, [p.predictions, p.target, callOptions(p, random, false)]);
+    const options = { ...callOptions(p, random, false), ...pairOptions(p, random) };
+    return method(loss, name, [p.predictions, p.target, options]);
   },
   valueAndGrad(random) {
     const { p, loss } = ready(random);
     const name = random.pick(['valueAndGrad', 'valueAndGradAsync']);
-    return method(loss, name, [p.predictions, p.target, callOptions(p, random, true)]);
+    const options = { ...callOptions(p, random, true), ...pairOptions(p, random) };
+    return method(loss, name, [p.predictions, p.target, options]);
   },
   statistics(random) {
     const { p, loss } = ready(random);

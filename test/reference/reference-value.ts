@@ -36,7 +36,8 @@ export type LossName =
 
 /** The sums of one group and class, in the order of the library. */
 export const sumNames = ['I', 'P', 'T', 'V', 'W', 'E', 'U', 'F'] as const;
-export type Sums<X> = Record<(typeof sumNames)[number], X>;
+/** a: how often the class of this group counts, once if it is not given. */
+export type Sums<X> = Record<(typeof sumNames)[number], X> & { a?: number };
 
 export interface Value {
   value: Float64Array;
@@ -125,34 +126,42 @@ function overlapOf(
   perGroup: boolean,
 ): Variable[] {
   const { reduction = 'mean', classWeights } = options;
-  const losses: { term: Variable; isCounted: boolean }[] = scope.flatMap((group) =>
+  const losses: { term: Variable; isCounted: boolean; a: number }[] = scope.flatMap((group) =>
     sumsOverClasses(loss, options)
       ? [
           {
             term: lossOf(loss, options, group, 0),
             isCounted: group.some((sums, c) => isCounted(loss, options, sums, c)),
+            a: 1,
           },
         ]
       : group.map((sums, c) => ({
-          term: product(classWeights?.[c] ?? 1, lossOf(loss, options, group, c)),
+          term: product(weightOf(classWeights, sums, c), lossOf(loss, options, group, c)),
           isCounted: isCounted(loss, options, sums, c),
+          a: sums.a ?? 1,
         })),
   );
   if (reduction === 'none' && !perGroup) {
     return losses.map(({ term, isCounted }) => (isCounted ? term : sum()));
   }
-  const counted = losses.filter(({ isCounted }) => isCounted).map(({ term }) => term);
-  const total = sum(...counted);
+  const counted = losses.filter(({ isCounted }) => isCounted);
+  const total = sum(...counted.map(({ term }) => term));
   if (reduction === 'sum') return [total];
-  return [counted.length === 0 ? sum() : quotient(total, counted.length)];
+  const times = counted.reduce((all, { a }) => all + a, 0);
+  return [times === 0 ? sum() : quotient(total, times)];
 }
+
+/** The weight of a class, as often as it counts. */
+const weightOf = (weights: ArrayLike<number> | undefined, { a = 1 }: { a?: number }, c: number) =>
+  a * (weights?.[c] ?? 1);
 
 function isCounted(
   loss: LossName,
   { background = true, ...options }: ReferenceOptions,
-  { V }: Sums<Variable>,
+  { V, a }: Sums<Variable>,
   c: number,
 ): boolean {
+  if (a === 0) return false;
   if (loss === 'wasserstein') return true;
   return (background || c > 0) && !(absentOf(loss, options) === 'skip' && V.value === 0);
 }
@@ -229,7 +238,7 @@ function correlation(tables: readonly Table[]): Variable {
 
 function matthewsOfGroup(options: ReferenceOptions, group: readonly Sums<Variable>[]): Variable {
   const counted = group.flatMap((sums, c) => {
-    const k = options.classWeights?.[c] ?? 1;
+    const k = weightOf(options.classWeights, sums, c);
     return isCounted('matthews', options, sums, c) ? [{ sums, k }] : [];
   });
   if (counted.length === 0) return sum();
@@ -256,7 +265,9 @@ function generalized(
 ): Variable | undefined {
   const { smoothNumerator: sn = 0, smoothDenominator: sd = 1e-7, classWeights } = options;
   const counted = group.flatMap((sums, c) =>
-    isCounted('generalized', options, sums, c) ? [{ ...sums, k: classWeights?.[c] ?? 1 }] : [],
+    isCounted('generalized', options, sums, c)
+      ? [{ ...sums, k: weightOf(classWeights, sums, c) }]
+      : [],
   );
   if (counted.length === 0) return undefined;
   const present = counted.filter(({ V }) => V.value > 0);
@@ -326,8 +337,9 @@ function unifiedPart(
 ): Variable {
   const all = scope.flatMap((group) =>
     group.map((sums, c) => {
-      const k = (options.classWeights?.[c] ?? 1) * (c === 0 ? ofFirst : ofOthers);
-      return { term: product(k, sums[name]), W: quotient(sums.W, group.length) };
+      const k = weightOf(options.classWeights, sums, c) * (c === 0 ? ofFirst : ofOthers);
+      const W = product(sums.a ?? 1, quotient(sums.W, group.length));
+      return { term: product(k, sums[name]), W };
     }),
   );
   return averaged(options, sum(...all.map(({ term }) => term)), sum(...all.map(({ W }) => W)));
@@ -343,7 +355,7 @@ function crossEntropyOf(
   const s = crossEntropy?.labelSmoothing ?? 0;
   const weights = crossEntropy?.classWeights ?? classWeights;
   const all = scope.flatMap((group) =>
-    group.map((sums, c) => ({ ...sums, k: weights?.[c] ?? 1, C: group.length })),
+    group.map((sums, c) => ({ ...sums, k: weightOf(weights, sums, c), C: group.length })),
   );
   const total = sum(
     ...all.map(({ E, U, k, C }) => {
@@ -368,7 +380,7 @@ function focalOf(
     return unifiedPart(options, scope, 'F', [1 - delta, options.asymmetric ? 0 : delta]);
   }
   const all = scope.flatMap((group) =>
-    group.map((sums, c) => ({ ...sums, k: options.classWeights?.[c] ?? 1 })),
+    group.map((sums, c) => ({ ...sums, k: weightOf(options.classWeights, sums, c) })),
   );
   return averaged(
     options,

@@ -68,6 +68,8 @@ export interface Problem {
   readonly dense?: ArrayLike<number> | undefined;
   /** A weight per voxel, [N, S], or per class and voxel, laid out as the predictions; 1 when absent. */
   readonly weight?: ArrayLike<number> | undefined;
+  /** How often each class of each sample counts, [N, C]; once when absent. Of pooled sums: their weight. */
+  readonly sampleClassWeight?: ArrayLike<number> | undefined;
   /** dL/dvalue for reduction 'none', in the shape of the value; 1 when absent. */
   readonly upstream?: ArrayLike<number> | undefined;
   /** Multiplies the gradient; 1 when absent. */
@@ -114,12 +116,15 @@ export function reference(problem: Problem): Solution {
     return label === c ? 1 : 0;
   };
 
+  const pair = (i: number): number => problem.sampleClassWeight?.[i] ?? 1;
+
   // The weight of a class at a voxel. What does not count has weight 0 and is then skipped, whatever else it holds.
   const ofClasses = problem.weight !== undefined && problem.weight.length !== N * S;
   const weight = (n: number, c: number, s: number): number => {
     const mark = C === 1 ? target(n, 0, s) : toNumber(labels?.[n * S + s]);
     if (ignoreIndex !== undefined && [ignoreIndex].flat().includes(mark)) return 0;
-    return problem.weight ? (problem.weight[ofClasses ? at(n, c, s) : n * S + s] as number) : 1;
+    const a = batch ? pair(n * C + c) : 1;
+    return a * (problem.weight?.[ofClasses ? at(n, c, s) : n * S + s] ?? 1);
   };
 
   // 1. Probabilities.
@@ -180,7 +185,11 @@ export function reference(problem: Problem): Solution {
   );
 
   // 3. and 4. Losses and value; then `slope` is what the value changes by when a sum does.
-  const variables = sums.map((sum) => each((name) => new Variable(sum[name].total)));
+  const variables = sums.map((sum, i) => {
+    const of: Sums<Variable> = each((name) => new Variable(sum[name].total));
+    if (problem.sampleClassWeight) of.a = batch ? Number(of.W.value !== 0) : pair(i);
+    return of;
+  });
   const grouped = Array.from({ length: groups }, (_, g) => variables.slice(g * C, (g + 1) * C));
   const outcome = valueOfSums(loss, options, grouped, problem.upstream);
   const slopes = variables.map((sum) => each((name) => sum[name].slope));

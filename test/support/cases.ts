@@ -26,6 +26,8 @@ export interface Spec {
   ignored?: number;
   /** Whether the weight is one per class and voxel. */
   weightOfClasses?: boolean;
+  /** The dtype of weights of the pairs of sample and class: of all classes but the last of three or more, which no sample counts. */
+  sampleClassWeight?: 'uint8' | 'float32' | 'float64';
   /** A class that no voxel has. */
   missing?: number;
   seed?: number;
@@ -39,6 +41,7 @@ export interface Case {
   /** The weight and all that concerns the gradient, as valueAndGrad takes them. */
   weight?: Typed;
   upstream?: Typed;
+  sampleClassWeight?: Typed;
   problem: Problem;
 }
 
@@ -107,6 +110,17 @@ export function makeCase(spec: Spec): Case {
         )
       : undefined;
 
+  const pairDtype = spec.sampleClassWeight;
+  const sampleClassWeight =
+    pairDtype &&
+    tensor(
+      random
+        .array(N * C, () => random.integer(4) / (pairDtype === 'uint8' ? 1 : 2))
+        .map((a, i) => (C > 2 && i % C === C - 1 ? 0 : a)),
+      [N, C],
+      pairDtype,
+    );
+
   return {
     spec,
     loss: makeLoss(spec.loss ?? 'dice', spec.options ?? {}),
@@ -114,6 +128,7 @@ export function makeCase(spec: Spec): Case {
     target,
     ...(weight ? { weight } : {}),
     ...(upstream ? { upstream } : {}),
+    ...(sampleClassWeight ? { sampleClassWeight } : {}),
     problem: {
       loss,
       N,
@@ -123,6 +138,7 @@ export function makeCase(spec: Spec): Case {
       ...(kind === 'labels' ? { labels: numbers(target) } : { dense: numbers(target) }),
       weight: weight && numbers(weight),
       upstream: upstream && numbers(upstream),
+      sampleClassWeight: sampleClassWeight && numbers(sampleClassWeight),
       gradScale: spec.gradScale,
       options,
     },
@@ -136,6 +152,7 @@ export const callOptions = ({ weight }: Case) => (weight ? { weight } : {});
 export const gradOptions = (c: Case) => ({
   ...callOptions(c),
   ...(c.upstream ? { upstream: c.upstream } : {}),
+  ...(c.sampleClassWeight ? { sampleClassWeight: c.sampleClassWeight } : {}),
   ...(c.spec.gradDtype ? { gradDtype: c.spec.gradDtype as 'float32' } : {}),
   ...(c.spec.gradScale !== undefined ? { gradScale: c.spec.gradScale } : {}),
 });

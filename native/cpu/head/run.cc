@@ -116,8 +116,9 @@ class HeadRun {
   const Partition partition_;
 };
 
-/// [N,C] to [C], in the order of the samples.
-void pool_over_batch(int64_t samples, int64_t classes, Sums* sums) {
+/// [N,C] to [C], in the order of the samples. pairs: their weights, or null.
+void pool_over_batch(int64_t samples, int64_t classes, const double* pairs, Sums* sums) {
+  for (int64_t n = 0; pairs && n < samples; n++) weigh(pairs + n * classes, classes, sums + n * classes);
   for (int64_t n = 1; n < samples; n++) {
     for (int64_t c = 0; c < classes; c++) add(sums[c], sums[n * classes + c]);
   }
@@ -131,7 +132,9 @@ LabelFault run_as(const Call& call, const Weights<T>& weights) {
   static thread_local Workspace of_sums, of_coefficients;
   const TrimmedAtEnd trimmed(of_sums), also_trimmed(of_coefficients);
   Sums* sums = reserve<Sums>(of_sums, std::max(computes ? N * C : 0, groups * C));
-  Coefficients* coefficients = reserve<Coefficients>(of_coefficients, differentiates ? groups * C : 0);
+  const bool weighs_pooled = call.options.pooled && call.pairs;
+  const int64_t rows = groups + (weighs_pooled ? N : 0);
+  Coefficients* coefficients = reserve<Coefficients>(of_coefficients, differentiates ? rows * C : 0);
   const HeadRun<T> head(call, weights);
   const size_t statistics_bytes = static_cast<size_t>(groups * C) * sizeof(Sums);
   if (computes) {
@@ -139,19 +142,27 @@ LabelFault run_as(const Call& call, const Weights<T>& weights) {
     if (faults.count > 0) return faults;
     faults = head.statistics(sums);
     if (faults.count > 0) return faults;
-    if (call.options.pooled) pool_over_batch(N, C, sums);
+    if (call.options.pooled) pool_over_batch(N, C, call.pairs, sums);
     if (call.statistics) std::memcpy(call.statistics, sums, statistics_bytes);
   } else {
     std::memcpy(sums, call.statistics, statistics_bytes);
   }
-  if (call.steps & kFinalize) finalize_value(call.options, groups, C, sums, call.value, call.parts, call.per_class);
+  if (call.steps & kFinalize) {
+    finalize_value(call.options, groups, C, sums, call.value, call.parts, call.per_class, call.pairs);
+  }
   if (!differentiates) return {};
   const bool pooled = call.options.pooled;
   const int64_t first = pooled ? 0 : call.sample_offset, last = pooled ? 1 : first + N;
-  const GroupTotals total = totals_of_all(call.options, groups, C, sums);
+  const GroupTotals total = totals_of_all(call.options, groups, C, sums, call.pairs);
   finalize_coefficients(call.options, C, sums + first * C, total, call.scale, call.upstream, coefficients + first * C,
-                        first, last);
-  head.gradients(coefficients + first * C, pooled);
+                        first, last, call.pairs);
+  if (!weighs_pooled) {
+    head.gradients(coefficients + first * C, pooled);
+    return {};
+  }
+  Coefficients* const own = coefficients + C;
+  for (int64_t n = 0; n < N; n++) weigh(call.pairs + n * C, C, coefficients, own + n * C);
+  head.gradients(own, false);
   return {};
 }
 

@@ -22,9 +22,10 @@ struct FinishWork {
   double* parts;
   double* per_class;
   Operand upstream;  // float32 or float64; data may be null
+  Operand pairs;     // of any dtype, [groups,C] or, pooled, [N,C]: see Call
   double scale;
   Operand device_scale;
-  ClassSlope<A>* slopes;  // [groups,C]; null without a gradient
+  ClassSlope<A>* slopes;  // [groups,C], or [N,C] where pooled samples have weights; null without a gradient
   Counters* counters;     // the ticket counts the blocks that have ended
   LabelFault* faults;     // may be null
 };
@@ -111,6 +112,18 @@ __device__ inline double value_at(const Operand& operand, int64_t i) {
   return 0;
 }
 
+/// How often class i of [groups,C] counts.
+template <class A>
+__device__ double pair_of(const FinishWork<A>& work, int64_t i) {
+  return work.pairs.data ? pair_weight(work.options, value_at(work.pairs, i), work.statistics[i]) : 1;
+}
+
+/// Sums i of [N,C], with their weight where samples are pooled.
+template <class A>
+__device__ Sums pooled_sums(const FinishWork<A>& work, int64_t i) {
+  return work.options.pooled && work.pairs.data ? weighted(value_at(work.pairs, i), work.sums[i]) : work.sums[i];
+}
+
 /// What a counter says about the values of an array.
 __device__ inline LabelFault fault_in(const Operand& operand, FaultKind kind, const FaultCounter& counter) {
   LabelFault fault;
@@ -149,11 +162,11 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
       if (work.partials) {
-        Sums sums = work.sums[i];
-        for (int64_t n = 1; options.pooled && n < N; n++) add(sums, work.sums[n * C + c]);
+        Sums sums = pooled_sums(work, i);
+        for (int64_t n = 1; options.pooled && n < N; n++) add(sums, pooled_sums(work, n * C + c));
         work.statistics[i] = sums;
       }
-      add_class(options, C, c, work.statistics[i], group);
+      add_class(options, C, c, work.statistics[i], group, pair_of(work, i));
     }
     warp_sum(group);
     if (lane == 0) work.group_totals[g] = group;
@@ -173,13 +186,19 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
     double of_group = 0;
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
-      const ClassTerm result = class_term(options, C, c, work.statistics[i], group, shared.total);
+      const ClassTerm result = class_term(options, C, c, work.statistics[i], group, shared.total, pair_of(work, i));
       if (work.per_class) work.per_class[i] = result.loss;
       if (none && !per_group) put_value(options, i, result.overlap, group, work.value, work.parts);
       of_group += result.overlap;
       if (!work.slopes) continue;
       const double factor = scale * factor_at(work.upstream, per_group ? g : i);
-      work.slopes[i] = class_slope<A>(work.in, weighted(factor, result.d));
+      if (!options.pooled || !work.pairs.data) {
+        work.slopes[i] = class_slope<A>(work.in, weighted(factor, result.d));
+        continue;
+      }
+      for (int64_t j = i; j < N * C; j += C) {
+        work.slopes[j] = class_slope<A>(work.in, weighted(factor * value_at(work.pairs, j), result.d));
+      }
     }
     reduced += of_group;
     of_group = warp_sum(of_group);

@@ -17,6 +17,12 @@ DType to_factor_dtype(Napi::Env env, const Napi::Value& value) {
   throw Napi::TypeError::New(env, "Expected float32 or float64 for gradScale and upstream");
 }
 
+/// float32, float64 or uint8.
+DType to_pairs_dtype(Napi::Env env, const Napi::Value& value) {
+  const DType dtype = to_dtype(env, value);
+  return dtype == DType::uint8 ? dtype : to_factor_dtype(env, value);
+}
+
 /// A call that is ready to be enqueued, and the buffers that it writes.
 struct PreparedCall {
   cuda::OwnedCall owned;
@@ -45,11 +51,13 @@ class LossOnDevices {
     if (info.Length() != kArguments) throw Napi::TypeError::New(env, "Expected the arguments of binding.d.ts");
     const auto& stream = to_stream(info, kStream);
     const DType upstream = to_factor_dtype(env, info[kUpstreamType]);
-    const BoundCall bound(setup_, info, memory_of_buffer, upstream);
+    const DType pairs = to_pairs_dtype(env, info[kPairsType]);
+    const BoundCall bound(setup_, info, memory_of_buffer, upstream, pairs);
     PreparedCall prepared;
     cuda::OwnedCall& owned = prepared.owned;
     static_cast<Call&>(owned.call) = bound.call;
     owned.call.upstream_dtype = upstream;
+    owned.call.pairs_dtype = pairs;
     if (!info[kScaleBuffer].IsUndefined()) use_scale(info, bound, owned);
     use_constants(owned, stream);
     if (bound.call.steps & kStatistics) {

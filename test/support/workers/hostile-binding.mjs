@@ -124,7 +124,7 @@ const isNumber = (name) =>
     name,
   );
 const isArray = (name) =>
-  /^(predictions|target|weight|statistics|upstream|value|perClass|parts|grad|targetGrad|counts|from|to)$/.test(
+  /^(predictions|target|weight|statistics|upstream|pairs|value|perClass|parts|grad|targetGrad|counts|from|to)$/.test(
     name,
   );
 
