@@ -15,8 +15,11 @@ struct Header {
 /// A grid of one block.
 __global__ void __launch_bounds__(kThreads) header_kernel(Message message, Header header) {
   const int64_t i = threadIdx.x;
-  if (i < Frame::kHeader) message.numbers[i] = header.numbers[i];
-  else if (i < Frame::kSize && i >= Frame::kHeader + message.sums) message.numbers[i] = 0;
+  if (i >= Frame::kHeader + message.sums && i < Frame::kSize) message.numbers[i] = 0;
+  if (i != 0) return;
+#pragma unroll
+  for (int k = 0; k < Frame::kHeader; k++)
+    message.numbers[k] = header.numbers[k];  // by a thread's number: local memory
 }
 
 /// A grid of one block.
