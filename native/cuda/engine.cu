@@ -23,19 +23,24 @@ struct Shape {
   Geometry geometry = {};
   HeadShape head = {};
   const char* refused;
-  int64_t partials;  // of a sample and class
+  int64_t partials;           // of a sample and class
+  int64_t statistics_blocks;  // of step 1
 
   explicit Shape(const DeviceCall& call) {
     if (call.head.channels) head = head_shape_of(call.in, call.head);
     else geometry = geometry_of(call.in);
     refused = call.head.channels ? head.refused : geometry.refused;
     partials = refused ? 0 : call.head.channels ? head.partials() : geometry.chunks;
+    statistics_blocks = refused              ? 0
+                        : call.head.channels ? call.in.samples * head.tile.chunks
+                                             : geometry.blocks * geometry.slabs;
   }
 };
 
 /// The parts of the workspace, each aligned to 256 bytes.
 struct Workspace {
-  size_t widened, partials, sums, statistics, group_totals, slopes, counters, head, size_bytes;  // offsets in bytes
+  size_t widened, partials, sums, statistics, group_totals, slopes, totals, counters, head,
+      size_bytes;  // offsets in bytes
 
   Workspace(const DeviceCall& call, const Shape& shape) {
     const size_t rows = static_cast<size_t>(call.in.samples * call.in.classes);
@@ -54,7 +59,8 @@ struct Workspace {
     group_totals = place(groups * sizeof(GroupTotals));
     const size_t slope_rows = call.options.pooled && call.pairs ? rows : terms;
     slopes = place(differentiates(call) ? slope_rows * sizeof(ClassSlope<double>) : 0);
-    counters = place(sizeof(Counters));
+    totals = place(computes ? sizeof(Counters) + sizeof(unsigned) : 0);
+    counters = place(computes ? static_cast<size_t>(shape.statistics_blocks) * sizeof(Counters) : 0);
     head = place(call.head.channels ? head_bytes(shape.head, call.in, call.steps & kGradient) : 0);
     size_bytes = end;
   }
@@ -75,15 +81,16 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   Sums* sums = reinterpret_cast<Sums*>(base + at.sums);
   ClassSlope<A>* slopes = differentiates(call) ? reinterpret_cast<ClassSlope<A>*>(base + at.slopes) : nullptr;
   Sums* partials = computes ? reinterpret_cast<Sums*>(base + at.partials) : nullptr;
-  Counters* counters = reinterpret_cast<Counters*>(base + at.counters);
+  Counters* totals = reinterpret_cast<Counters*>(base + at.totals);
+  const Notes notes = {reinterpret_cast<Counters*>(base + at.counters), totals,
+                       reinterpret_cast<unsigned*>(totals + 1)};
 
-  WARPDICE_TRY(zero(counters, sizeof *counters, stream));  // a call that failed may have left numbers
   if (has_head) {
     memory = place_head<A>(shape.head, in, base + at.head);
     WARPDICE_TRY(launch_pack_head(shape.head, in, call.head, memory, call.steps & kGradient, stream));
-    if (computes) WARPDICE_TRY(launch_head_statistics<P>(shape.head, in, memory, partials, counters, stream));
+    if (computes) WARPDICE_TRY(launch_head_statistics<P>(shape.head, in, memory, partials, notes, stream));
   } else if (computes) {
-    WARPDICE_TRY(launch_statistics<P>(shape.geometry, in, partials, counters, stream));
+    WARPDICE_TRY(launch_statistics<P>(shape.geometry, in, partials, notes, stream));
   }
   FinishWork<A> work;
   work.in = in;
@@ -103,7 +110,8 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   work.scale = call.scale;
   work.device_scale = call.device_scale;
   work.slopes = slopes;
-  work.counters = counters;
+  work.notes = notes;
+  work.noting_blocks = shape.statistics_blocks;
   work.faults = call.faults;
   const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMaxFinishBlocks ? blocks : kMaxFinishBlocks));

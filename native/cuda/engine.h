@@ -21,7 +21,8 @@ const char* unsupported(const DeviceCall& call);
 /// on pointers.
 size_t workspace_bytes(const DeviceCall& call);
 
-/// Enqueues kernels and memsets only, so that a graph can record it. An invalid label names no class: the statistics
+/// Enqueues kernels only, so that a graph can record it: one for each of the three steps, and one for each operand that
+/// must be converted. An invalid label names no class: the statistics
 /// are computed without it, and `faults` reports it. The workspace is in use until the stream has passed the call.
 /// Enqueues nothing and returns cudaErrorNotSupported where unsupported() is not null.
 cudaError_t enqueue(const DeviceCall& call, void* workspace, cudaStream_t stream);

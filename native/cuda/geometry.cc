@@ -30,43 +30,80 @@ bool is_tiled(const Inputs& in) {
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }
 
-void set_teams(const Inputs& in, Geometry& geometry) {
+/// About how many instructions a thread takes for a voxel, from counts of sm_90's.
+int team_cost(const TeamShape& shape, bool gradient, bool wide) {
+  const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : wide ? 28 : 41;
+  const bool narrow = gradient || !wide;
+  const bool written_out = shape.warps <= 3 || shape.warps == 5 || (narrow && shape.warps <= 6);
+  const int of_warps = shape.warps == 1 ? 0 : (written_out ? 3 : 6) * shape.warps;  // Team::over_team()
+  return shape.held * (gradient ? 12 : 10) + own + exchanges * (4 * shape.lane_bits + of_warps) / 2;
+}
+
+/// Chooses the threads that share the classes of a voxel, and their classes.
+TeamShape shape_of(const Inputs& in, bool gradient) {
+  constexpr int kNearLanes = 16;  // two neighbouring teams still read whole sectors of 32 bytes
+  const int C = static_cast<int>(in.classes), most = max_team_classes(size_of(in.predictions.dtype));
+  const bool interleaved = is_interleaved(in), few_sums = in.labels && !in.cross_entropy;
+  TeamShape best = {};
+  int64_t least = 0;
+  TeamShape shape = {};
+  shape.interleaved = interleaved;
+  for (shape.lane_bits = 0; 1 << shape.lane_bits <= kWarp; shape.lane_bits++) {
+    shape.lanes = 1 << shape.lane_bits;
+    for (shape.warps = 1; shape.warps <= kWarps; shape.warps++) {
+      const int team = shape.lanes * shape.warps;
+      if (team * most < C || team > C) continue;
+      shape.held = (C + team - 1) / team;
+      // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
+      // more than near lanes, the first team that can hold them.
+      const bool far = interleaved ? best.held > 0 : shape.lanes > kNearLanes && best.held > 0;
+      const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));
+      if (far || apart) continue;
+      const bool wide = statistics_voxels(4, shape.held, few_sums) == 8;
+      const int64_t cost = int64_t{team} * team_cost(shape, gradient, wide);
+      if (best.held > 0 && cost >= least) continue;
+      best = shape;
+      least = cost;
+    }
+  }
+  best.inverse_warps = ((1 << 16) + best.warps - 1) / best.warps;
+  best.block_warps = kWarps / best.warps * best.warps;
+  best.least = C / (best.lanes * best.warps);
+  best.more = C % (best.lanes * best.warps);
+  return best;
+}
+
+/// The shape of a step whose threads take so many neighbouring voxels. exchanges: of numbers of a voxel between warps.
+/// Returns the bytes of shared memory for these.
+size_t set_team(const Inputs& in, int voxels, int exchanges, TeamShape& shape) {
   // Blocks for all multiprocessors of a GPU, two at a time: more would do less work between their beginning and end.
   constexpr int64_t kEnough = 256;
   constexpr int kMaxVoxels = 128;  // of a thread, whose sums are of type A
-  constexpr int kNearLanes = 16;   // two neighbouring teams still read whole sectors of 32 bytes
-  const int C = static_cast<int>(in.classes);
-  const size_t element_bytes = size_of(in.predictions.dtype);
-  int team = 1;
-  while (team * max_team_classes(element_bytes) < C) team *= 2;
-  geometry.held = (C + team - 1) / team;
-  TeamShape& shape = geometry.team;
-  shape.interleaved = is_interleaved(in);
-  const int near = shape.interleaved ? kWarp : kNearLanes;
-  shape.lanes = team < near ? team : near;
-  shape.warps = team / shape.lanes < kWarps ? team / shape.lanes : kWarps;
-  shape.lanes = team / shape.warps;
-  const int voxels = statistics_voxels(element_bytes, geometry.held, in.labels && !in.cross_entropy);
-  shape.voxels = kThreads / team * voxels;
+  shape.voxels = shape.block_warps / shape.warps * (kWarp / shape.lanes) * voxels;
   int rounds = kMaxVoxels / voxels;
   const auto chunks = [&] {
     shape.chunk = int64_t{rounds} * shape.voxels;
     return (in.voxels + shape.chunk - 1) / shape.chunk;
   };
   while (rounds > 1 && in.samples * chunks() < kEnough) rounds /= 2;
-  geometry.chunks = shape.chunks = chunks();
+  shape.chunks = chunks();
+  return shape.warps > 1 ? static_cast<size_t>(exchanges * kThreads * voxels) * computed_bytes(in) : 0;
+}
+
+void set_teams(const Inputs& in, Geometry& geometry) {
+  const size_t element_bytes = size_of(in.predictions.dtype);
+  TeamShape &shape = geometry.team, &gradient = geometry.gradient_team;
+  shape = shape_of(in, false);
+  gradient = shape_of(in, true);
+  const int voxels = statistics_voxels(element_bytes, shape.held, in.labels && !in.cross_entropy);
+  const size_t exchange = set_team(in, voxels, 2, shape);
+  geometry.gradient_shared_bytes = set_team(in, cuda::gradient_voxels(element_bytes, gradient.held), 3, gradient);
+  geometry.chunks = shape.chunks;
   geometry.blocks = in.samples * shape.chunks;
   geometry.slabs = 1;
-  const int gradient_voxels = cuda::gradient_voxels(element_bytes, geometry.held);
-  geometry.gradient_team = shape;
-  geometry.gradient_team.voxels = kThreads / team * gradient_voxels;
-  // What warps exchange: a number for each voxel of each team in a warp.
-  const int teams = shape.warps > 1 ? kWarps * (kWarp / shape.lanes) : 0;
-  const size_t exchange = static_cast<size_t>(teams) * computed_bytes(in);
   const int kinds = in.labels ? (in.cross_entropy ? 4 : 3) : 5;  // of sums of a class
-  const size_t sums = static_cast<size_t>(geometry.held * kinds * kThreads) * computed_bytes(in);
-  geometry.statistics_shared_bytes = 2 * exchange * voxels > sums ? 2 * exchange * voxels : sums;
-  geometry.gradient_shared_bytes = 3 * exchange * gradient_voxels;
+  const size_t sums = static_cast<size_t>((shape.held * kinds + 1) * kThreads) * computed_bytes(in);
+  geometry.statistics_shared_bytes = exchange > sums ? exchange : sums;
 }
 
 void set_registers(const Inputs& in, Geometry& geometry) {
@@ -138,9 +175,11 @@ void set_tiles(const Inputs& in, Geometry& geometry) {
 }
 
 /// Why no GPU can launch this; null when they can.
-const char* refusal(const Geometry& geometry) {
+const char* refusal(const Geometry& geometry, int64_t samples) {
   if (geometry.gradient_shared_bytes > kMaxSharedBytes) return kTooManyClasses;
-  if (geometry.blocks * geometry.slabs > kMaxBlocks) return kTooManyBlocks;
+  if (geometry.blocks * geometry.slabs > kMaxBlocks || geometry.gradient_team.chunks * samples > kMaxBlocks) {
+    return kTooManyBlocks;
+  }
   return nullptr;
 }
 
@@ -153,7 +192,7 @@ Geometry make_geometry(const Inputs& in, bool teamed, bool tiled) {
   if (geometry.teamed) set_teams(in, geometry);
   else if (tiled) set_tiles(in, geometry);
   else set_registers(in, geometry);
-  geometry.refused = refusal(geometry);
+  geometry.refused = refusal(geometry, in.samples);
   return geometry;
 }
 

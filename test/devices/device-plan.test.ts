@@ -5,7 +5,7 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
-import { DiceLoss, Stream, Tensor } from '../../lib/index.js';
+import { DiceFocalLoss, DiceLoss, Stream, Tensor } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
 import { type Case, gradOptions, makeCase } from '../support/cases.js';
 import { cudaError, emulatedOnly, fake, gpu, held, onDevice, otherGpu } from '../support/device.js';
@@ -60,6 +60,38 @@ describe('a plan gives the bits of the plain call', () => {
       grad: { data: await plan.grad.read(), dtype: plan.grad.dtype },
     };
     expectSolution(outcome, reference(c.problem), dtype, lossOptions?.classWeights);
+  });
+});
+
+describe('a step of valueAndGrad is three kernels and nothing else', () => {
+  const softmax = new DiceLoss({ activation: 'softmax' });
+  const sigmoid = new DiceLoss({ activation: 'sigmoid' });
+  const focal = new DiceFocalLoss({ activation: 'softmax' });
+  const bytes = (n: number) => new Uint8Array(n);
+  const nodes = ['cudaGraphAddKernelNode', 'cudaGraphAddMemsetNode'];
+  const launches = ['cudaLaunchKernel', 'cudaMemsetAsync'];
+
+  emulatedOnly.each([
+    ['few classes', softmax, [2, 4, 300], bytes, 3],
+    ['one class', sigmoid, [2, 1, 300], bytes, 3],
+    ['many classes', softmax, [1, 40, 30], (n: number) => new Int32Array(n), 3],
+    ['a focal loss', focal, [2, 4, 300], bytes, 3],
+    ['a focal loss of many classes', focal, [1, 40, 30], bytes, 3],
+    ['labels that must be converted', softmax, [2, 4, 300], (n: number) => new Int16Array(n), 4],
+  ] as const)('%s', async (_, loss, shape, labels, count) => {
+    const [N, , S] = shape;
+    const x = onDevice(gpu, full(shape, 0));
+    const y = Tensor.from(labels(N * S), [N, S]).to(gpu);
+    const added = (calls: string[], action: () => void) => {
+      const before = calls.map(fake.calls);
+      action();
+      return calls.map((name, i) => fake.calls(name) - (before[i] as number));
+    };
+    expect(added(launches, () => loss.valueAndGrad(x, y))).toEqual([count, 0]);
+    using plan = loss.plan(x, y);
+    expect(added(nodes, () => loss.plan(x, y).dispose())).toEqual([count, 0]);
+    expect(added(launches, () => plan.execute())).toEqual([0, 0]);
+    expect(await plan.value.item()).toBeGreaterThan(0);
   });
 });
 

@@ -32,6 +32,11 @@ __device__ T* shared_memory() {
   return reinterpret_cast<T*>(bytes);
 }
 
+/// Stores 16 bytes that caches need not keep.
+__device__ inline void stream(void* to, const uint32_t (&words)[4]) {
+  __stcs(static_cast<uint4*>(to), make_uint4(words[0], words[1], words[2], words[3]));
+}
+
 /// Whether the compiler needs more registers for the same kernel: ptxas 13.0 spills some of 128 for these GPUs.
 #if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ >= 1000 || __CUDA_ARCH__ < 800)
 constexpr bool kNeedsRegisters = true;

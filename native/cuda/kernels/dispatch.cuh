@@ -12,17 +12,17 @@ namespace warpdice::cuda {
 /// Returns visit(Number of classes of a thread, Flag whether the target is dense, Flag whether the kernel knows a
 /// cross-entropy): for a dense target one kernel does both.
 template <class P, class Visit>
-cudaError_t with_team(const Geometry& geometry, const Inputs& in, Visit visit) {
+cudaError_t with_team(const TeamShape& shape, const Inputs& in, Visit visit) {
   const auto with = [&](auto held) {
     if (!in.labels) return visit(held, Flag<true>{}, Flag<true>{});
     return in.cross_entropy ? visit(held, Flag<false>{}, Flag<true>{}) : visit(held, Flag<false>{}, Flag<false>{});
   };
   if constexpr (max_team_classes(sizeof(P)) > 4) {
-    if (geometry.held == 5) return with(Number<5>{});
+    if (shape.held == 5) return with(Number<5>{});
   }
-  if (geometry.held == 1) return with(Number<1>{});
-  if (geometry.held == 2) return with(Number<2>{});
-  return geometry.held == 3 ? with(Number<3>{}) : with(Number<4>{});
+  if (shape.held == 1) return with(Number<1>{});
+  if (shape.held == 2) return with(Number<2>{});
+  return shape.held == 3 ? with(Number<3>{}) : with(Number<4>{});
 }
 
 /// Returns visit(Number of classes held).
@@ -39,26 +39,27 @@ cudaError_t with_tile(const Geometry& geometry, Visit visit) {
 }
 
 template <class P>
-cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* partials, Counters* counters,
+cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* partials, const Notes& notes,
                               cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.statistics_shared_bytes;
   if (geometry.teamed) {
-    return with_team<P>(geometry, in, [&](auto held, auto dense, auto entropy) {
+    const TeamShape& shape = geometry.team;
+    return with_team<P>(shape, in, [&](auto held, auto dense, auto entropy) {
       return launch(team_statistics_kernel<P, decltype(held)::value, decltype(dense)::value, decltype(entropy)::value>,
-                    grid, block, shared_bytes, stream, in, geometry.team, partials, counters);
+                    grid, dim3(shape.block_warps * kWarp), shared_bytes, stream, in, shape, partials, notes);
     });
   }
   if (geometry.tiled) {
     const dim3 slabs(grid.x * geometry.slabs);
     return with_tile<P>(geometry, [&](auto pack) {
       return launch(tile_statistics_kernel<P, decltype(pack)::value>, slabs, block, shared_bytes, stream, in,
-                    geometry.tile, geometry.slabs, partials, counters);
+                    geometry.tile, geometry.slabs, partials, notes);
     });
   }
   return with_registers(geometry, [&](auto held) {
     return launch(register_statistics_kernel<P, decltype(held)::value>, grid, block, shared_bytes, stream, in,
-                  geometry.registers, partials, counters);
+                  geometry.registers, partials, notes);
   });
 }
 
@@ -68,9 +69,11 @@ cudaError_t launch_gradient(const Geometry& geometry, const Inputs& in, const Cl
   const dim3 grid(static_cast<unsigned>(geometry.blocks)), block(kThreads);
   const size_t shared_bytes = geometry.gradient_shared_bytes;
   if (geometry.teamed) {
-    return with_team<P>(geometry, in, [&](auto held, auto dense, auto entropy) {
+    const TeamShape& shape = geometry.gradient_team;
+    const dim3 blocks(static_cast<unsigned>(in.samples * shape.chunks)), threads(shape.block_warps * kWarp);
+    return with_team<P>(shape, in, [&](auto held, auto dense, auto entropy) {
       return launch(team_gradient_kernel<P, decltype(held)::value, decltype(dense)::value, decltype(entropy)::value>,
-                    grid, block, shared_bytes, stream, in, geometry.gradient_team, slopes, pooled, out);
+                    blocks, threads, shared_bytes, stream, in, shape, slopes, pooled, out);
     });
   }
   if (geometry.tiled) {
@@ -100,13 +103,17 @@ cudaError_t launch_all() {
   Inputs in;
   const ClassSlope<Accumulator<P>>* slopes = nullptr;
   const auto launch_both = [&](const Geometry& geometry) {
-    if (status == cudaSuccess) status = launch_statistics<P>(geometry, in, nullptr, nullptr, nullptr);
+    if (status == cudaSuccess) status = launch_statistics<P>(geometry, in, nullptr, Notes{}, nullptr);
     if (status == cudaSuccess) status = launch_gradient<P>(geometry, in, slopes, false, {}, nullptr);
   };
+  in.samples = 1;
   Geometry geometry = {};
   geometry.blocks = geometry.slabs = 1;
+  geometry.team.block_warps = geometry.gradient_team.block_warps = 1;
+  geometry.gradient_team.chunks = 1;
   for (geometry.held = 1; geometry.held <= 5; geometry.held++) {
     geometry.teamed = true;
+    geometry.team.held = geometry.gradient_team.held = geometry.held;
     for (const bool labels : {false, true}) {
       for (const bool entropy : {false, true}) {
         in.labels = labels;
@@ -127,7 +134,7 @@ cudaError_t launch_all() {
 
 /// Compiles all kernels of predictions of type P.
 #define WARPDICE_KERNELS_OF(P)                                                                                      \
-  template cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t);        \
+  template cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, const Notes&, cudaStream_t);     \
   template cudaError_t launch_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, bool,  \
                                           const GradientOut&, cudaStream_t);                                        \
   template cudaError_t launch_target_gradient<P>(const Geometry&, const Inputs&, const ClassSlope<Accumulator<P>>*, \

@@ -14,7 +14,7 @@ struct FinishWork {
   LossOptions options;
   int64_t groups;
   int64_t chunks;             // partials per sum
-  const Sums* partials;       // [N,C,chunks]; null: the kernel reads `statistics` instead of writing them
+  const Sums* partials;       // [N,C,chunks]; null: one block reads `statistics` instead of writing them
   Sums* sums;                 // [N,C], scratch
   Sums* statistics;           // [groups,C]
   GroupTotals* group_totals;  // [groups], scratch
@@ -26,7 +26,8 @@ struct FinishWork {
   double scale;
   Operand device_scale;
   ClassSlope<A>* slopes;  // [groups,C], or [N,C] where pooled samples have weights; null without a gradient
-  Counters* counters;     // the ticket counts the blocks that have ended
+  Notes notes;            // with partials
+  int64_t noting_blocks;  // of step 1
   LabelFault* faults;     // may be null
 };
 
@@ -48,6 +49,29 @@ __device__ void combine(const FinishWork<A>& work) {
     warp_sum(total);
     total.weight = warp_sum(total.weight);
     if (lane == 0) work.sums[i] = total;
+  }
+}
+
+/// Adds up what one counter says. Few have counted anything.
+__device__ inline void collect(FaultCounter& to, const FaultCounter& from) {
+  if (from.faults == 0) return;
+  atomicAdd(&to.faults, from.faults);
+  atomicMax(&to.largest_complement, from.largest_complement);
+}
+
+/// Adds up the partial sums and the invalid values that the blocks of step 1 have counted.
+template <class A>
+__device__ void combine_and_collect(const FinishWork<A>& work) {
+  const int64_t blocks = work.faults ? work.noting_blocks : 0, threads = int64_t{gridDim.x} * kThreads;
+  const Counters* const of = work.notes.of_blocks;
+  int64_t b = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  // Most threads have one block at most. What it has counted is asked for before the sums and looked at after them.
+  unsigned long long found = b < blocks ? of[b].target.faults | of[b].predictions.faults : 0;
+  combine(work);
+  for (; b < blocks; b += threads, found = 1) {
+    if (found == 0) continue;
+    collect(work.notes.total->target, of[b].target);
+    collect(work.notes.total->predictions, of[b].predictions);
   }
 }
 
@@ -154,8 +178,10 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   FinishShared& shared = *shared_memory<FinishShared>();
-  if (work.partials) combine(work);
-  if (!is_last_block(&work.counters->ticket, &shared.ticket)) return;
+  if (work.partials) {
+    combine_and_collect(work);
+    if (!is_last_block(work.notes.ticket, &shared.ticket)) return;
+  }
 
   for (int64_t g = warp; g < groups; g += kWarps) {
     GroupTotals group = {};
@@ -210,7 +236,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   if (threadIdx.x != 0) return;
   for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
   if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);
-  if (work.faults && work.partials) *work.faults = fault_of(work.in, *work.counters);
+  if (work.faults && work.partials) *work.faults = fault_of(work.in, *work.notes.total);
 }
 
 }  // namespace warpdice::cuda

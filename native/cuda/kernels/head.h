@@ -66,7 +66,7 @@ cudaError_t launch_pack_head(const HeadShape& shape, const Inputs& in, const Hea
 /// partials: [N][C][shape.partials()], written.
 template <class P>
 cudaError_t launch_head_statistics(const HeadShape& shape, const Inputs& in, const HeadMemory<Accumulator<P>>& memory,
-                                   Sums* partials, Counters* counters, cudaStream_t stream);
+                                   Sums* partials, const Notes& notes, cudaStream_t stream);
 
 /// dL/dfeatures, and the parts of dL/dweight and dL/dbias. slopes, pooled: as in launch_gradient(). features: may have
 /// no data.

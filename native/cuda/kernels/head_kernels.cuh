@@ -8,8 +8,9 @@ namespace warpdice::cuda {
 /// partials: [N][C][chunks][sharers]. Blocks are numbered [N][chunks]. kPlain: the call is one of head_softmax.cuh.
 template <class P, bool kPlain>
 __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
-    head_statistics_kernel(Inputs in, HeadShape shape, HeadMemory<Accumulator<P>> memory, Sums* partials,
-                           Counters* counters) {
+    head_statistics_kernel(Inputs in, HeadShape shape, HeadMemory<Accumulator<P>> memory, Sums* partials, Notes notes) {
+  notes.begin();
+  Counters* counters = notes.own();
   HeadTile<P> tile(in, shape, memory);
   const int span = tile.C < kThreads ? tile.C : kThreads;
   const int share = threadIdx.x / span;
@@ -79,10 +80,10 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
 
 template <class P>
 cudaError_t launch_head_statistics(const HeadShape& shape, const Inputs& in, const HeadMemory<Accumulator<P>>& memory,
-                                   Sums* partials, Counters* counters, cudaStream_t stream) {
+                                   Sums* partials, const Notes& notes, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(in.samples * shape.tile.chunks));
   return launch(shape.plain ? head_statistics_kernel<P, true> : head_statistics_kernel<P, false>, grid, dim3(kThreads),
-                shape.shared_bytes, stream, in, shape, memory, partials, counters);
+                shape.shared_bytes, stream, in, shape, memory, partials, notes);
 }
 
 template <class P>
@@ -108,7 +109,7 @@ cudaError_t launch_head_target_gradient(const HeadShape& shape, const Inputs& in
 /// Compiles all kernels of features of type P.
 #define WARPDICE_HEAD_KERNELS_OF(P)                                                                                  \
   template cudaError_t launch_head_statistics<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&, \
-                                                 Sums*, Counters*, cudaStream_t);                                    \
+                                                 Sums*, const Notes&, cudaStream_t);                                 \
   template cudaError_t launch_head_gradient<P>(const HeadShape&, const Inputs&, const Head&,                         \
                                                const HeadMemory<Accumulator<P>>&, const ClassSlope<Accumulator<P>>*, \
                                                bool, const GradientOut&, cudaStream_t);                              \

@@ -8,7 +8,7 @@ namespace warpdice::cuda {
 
 /// partials: [N][C][geometry.chunks], written.
 template <class P>
-cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* partials, Counters* counters,
+cudaError_t launch_statistics(const Geometry& geometry, const Inputs& in, Sums* partials, const Notes& notes,
                               cudaStream_t stream);
 
 /// slopes: [groups][C]. pooled: there is one group, which all samples use.

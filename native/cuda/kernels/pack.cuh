@@ -46,6 +46,19 @@ __device__ void store_whole(T* to, const T (&from)[kCount]) {
   }
 }
 
+/// Stores them where the call does not read them again, so that caches rather keep what it has yet to read.
+template <int kCount, class T>
+__device__ void stream_whole(T* to, const T (&from)[kCount]) {
+  constexpr int kBytes = kPieceBytes<T, kCount>, kElements = kBytes / sizeof(T);
+#pragma unroll
+  for (int i = 0; i < kCount; i += kElements) {
+    Piece<kBytes> piece;
+    memcpy(&piece, from + i, kBytes);
+    if constexpr (kBytes == 16) stream(to + i, piece.words);
+    else *reinterpret_cast<Piece<kBytes>*>(to + i) = piece;
+  }
+}
+
 /// Loads `count` elements, at most kCount. The others become 0. count may be negative.
 template <class T, int kCount>
 __device__ void load(const T* from, int64_t count, T (&to)[kCount]) {

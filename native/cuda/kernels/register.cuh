@@ -86,8 +86,10 @@ constexpr int kRegisterBlocks = sizeof(P) == 8 ? 1 : 2;
 /// partials: [N][C][chunks]. Shared memory: Sums[kWarps][kC].
 template <class P, int kC>
 __global__ void __launch_bounds__(kThreads, kRegisterBlocks<P>)
-    register_statistics_kernel(Inputs in, RegisterShape shape, Sums* partials, Counters* counters) {
+    register_statistics_kernel(Inputs in, RegisterShape shape, Sums* partials, Notes notes) {
   using A = Accumulator<P>;
+  notes.begin();
+  Counters* counters = notes.own();
   using Hold = Held<P, kC>;
   constexpr int kV = Hold::kVoxels, kPart = Hold::kPart;
   const RegisterBlock<kC> block(in, shape);

@@ -4,7 +4,7 @@
 
 namespace warpdice::cuda {
 
-constexpr int kWarp = 32, kThreads = 256, kWarps = kThreads / kWarp;  // of every block
+constexpr int kWarp = 32, kThreads = 256, kWarps = kThreads / kWarp;  // of a block, at most in team.cuh
 
 /// The shared memory that a block can have on every supported GPU.
 constexpr size_t kMaxSharedBytes = 63 * 1024;
@@ -27,11 +27,16 @@ constexpr int gradient_voxels(size_t element_bytes, int classes) {
 }
 
 struct TeamShape {
-  int lanes, warps;  // that share the classes of a voxel: powers of two
-  bool interleaved;  // [N,S,C]
-  int voxels;        // that the teams of a block take in a round
-  int64_t chunk;     // voxels of a block
-  int64_t chunks;    // blocks of a sample
+  int held;           // the most classes of a thread
+  int lanes, warps;   // that share the classes of a voxel
+  int lane_bits;      // lanes is 2^lane_bits
+  int inverse_warps;  // 2^16 / warps, rounded up: a small number x divided by warps is x*inverse_warps / 2^16
+  int block_warps;    // of a block: as many whole teams as fit
+  bool interleaved;   // [N,S,C]: every thread has `held` classes, as long as there are some
+  int least, more;    // else: every thread has `least` classes, and the first `more` of a team have one more
+  int voxels;         // that the teams of a block take in a round
+  int64_t chunk;      // voxels of a block
+  int64_t chunks;     // blocks of a sample
 };
 
 // --- register.cuh -----------------------------------------------------------------------------------------
@@ -78,13 +83,13 @@ struct Geometry {
   const char* refused;  // null; else a sentence that says why no GPU can do this, and the other members have no meaning
   bool teamed;          // team.cuh
   bool tiled;           // else: tile.cuh instead of register.cuh
-  int held;             // classes that a thread's registers hold: up to 8 in a team, else 1, 2, 4 or 8
+  int held;             // classes that a thread's registers hold in register.cuh: 1, 2 or 4
   int pack;             // voxels that a thread reads from a tile at once
   int64_t chunks;       // partial sums of a sample and class
-  int64_t blocks;       // of step 3. Step 1 of tile.cuh has one for each slab
+  int64_t blocks;       // of step 1, and without those for each slab of step 3
   int slabs;            // of tile.cuh
   size_t statistics_shared_bytes, gradient_shared_bytes;
-  TeamShape team, gradient_team;  // for steps 1 and 3: they differ in the voxels of a round
+  TeamShape team, gradient_team;  // for steps 1 and 3
   RegisterShape registers;
   TileShape tile;
 };

@@ -4,8 +4,10 @@
 // Nothing is read twice.
 //
 //   few classes      the team is one thread
-//   up to 5 * 32     the lanes of a warp: they exchange maxima and sums by shuffles
-//   more             several warps: they exchange through shared memory
+//   more             neighbouring lanes of a warp: they exchange maxima and sums by shuffles
+//   more, or others  so many lanes of each of several warps: the warps exchange through shared memory
+//
+// A team has 1, 2, 4 to 32 lanes of 1 to 8 warps, so that one class more never needs many more threads.
 //
 // A block has `chunk` voxels of one sample, which its teams take in rounds. Blocks are numbered [N][chunks]. Options
 // stay out of the plain rounds: those of the commonest calls, while each thread has all of its voxels. The kernels have
@@ -13,6 +15,7 @@
 #include "cuda/kernels/formula.cuh"
 #include "cuda/kernels/reduce.cuh"
 #include "cuda/kernels/shapes.h"
+#include "cuda/kernels/team_seat.cuh"
 
 namespace warpdice::cuda {
 
@@ -35,7 +38,8 @@ struct Team {
 
   const Inputs& in;
   const TeamShape& shape;
-  int first, mine;                      // the thread has the classes [first, first + mine)
+  const Seat seat;
+  const int first, mine;                // the thread has the classes [first, first + mine)
   bool leads, aligned, target_aligned;  // it is the first of its team; predictions, and a dense target, can be loaded
                                         // in whole rows
   bool plain;                           // labels of one byte, no weights, whole rows
@@ -53,14 +57,15 @@ struct Team {
   int slot[kV];              // which of the thread's classes the label names; none if it is outside [0, mine)
   A t[kDense ? kC : 1][kV];  // a dense target
 
-  __device__ Team(const Inputs& in_, const TeamShape& shape_, unsigned block) : in(in_), shape(shape_) {
-    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-    const int member = warp % shape.warps * shape.lanes + lane % shape.lanes;
-    const int place = warp / shape.warps * (kWarp / shape.lanes) + lane / shape.lanes;
-    leads = member == 0;
-    first = member * kC;
-    const int more = static_cast<int>(in.classes) - first;
-    mine = more < 0 ? 0 : more < kC ? more : kC;
+  __device__ Team(const Inputs& in_, const TeamShape& shape_, unsigned block)
+      : Team(in_, shape_, block, Seat(shape_)) {}
+
+  __device__ Team(const Inputs& in_, const TeamShape& shape_, unsigned block, const Seat& seat_)
+      : Team(in_, shape_, block, seat_, Share<kC>(in_, shape_, seat_.member)) {}
+
+  __device__ Team(const Inputs& in_, const TeamShape& shape_, unsigned block, const Seat& seat_, const Share<kC>& share)
+      : in(in_), shape(shape_), seat(seat_), first(share.first), mine(share.mine) {
+    leads = seat.member == 0;
     n = block / static_cast<unsigned>(shape.chunks);
     chunk_index = block % static_cast<unsigned>(shape.chunks);
     aligned = has_whole_rows<P>(in.predictions);
@@ -74,7 +79,7 @@ struct Team {
     label_base = static_cast<int>(warpdice::label_base(in)) + first;
     label_end = static_cast<int>(warpdice::label_end(in));
 
-    before = place * kV;
+    before = seat.team * kV;
     const int64_t begin = chunk_index * shape.chunk, s = begin + before;
     rest = static_cast<int>(in.voxels - begin < shape.chunk ? in.voxels - begin : shape.chunk);
     voxel = n * in.voxels + s;
@@ -113,13 +118,13 @@ struct Team {
     }
   }
 
-  /// Makes z, weight, and slot or t of what was asked for. counters: null when nobody counts invalid values.
+  /// Makes z, weight, and slot or t of what was asked for. notes: null when nobody counts invalid values.
   template <bool kPlain>
-  __device__ void take(Counters* counters) {
+  __device__ void take(const Notes* notes) {
     if constexpr (!kPlain) take_weights();
-    if constexpr (kPlain) decode<kPlain>(bytes, counters);
+    if constexpr (kPlain) decode<kPlain>(bytes, notes);
     else if constexpr (kDense) take_target();
-    else take_labels(counters);
+    else take_labels(notes);
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
@@ -137,7 +142,7 @@ struct Team {
         }
       }
     }
-    if constexpr (kDense) check_target(counters);
+    if constexpr (kDense) check_target(notes);
   }
 
   /// The largest logit of each voxel. All threads of the block must call it.
@@ -203,7 +208,7 @@ struct Team {
 #pragma unroll
       for (int i = 0; i < kC; i++) {
         load_whole(from, to[i]);
-        from += i + 1 < mine ? class_step() : 0;  // past the last class, that one once more
+        from += i + 2 < kC || mine == kC ? class_step() : 0;  // past the last class, that one once more
       }
     } else if (shape.interleaved && whole && mine == kC && count >= kV) {
 #pragma unroll
@@ -262,8 +267,8 @@ struct Team {
   }
 
   /// Counts values that are not in [0, 1]; those of voxels that do not count are 0.
-  __device__ void check_target(Counters* counters) const {
-    if (!counters) return;
+  __device__ void check_target(const Notes* notes) const {
+    if (!notes) return;
     bool valid = true;
 #pragma unroll
     for (int i = 0; i < kC; i++) {
@@ -275,7 +280,7 @@ struct Team {
     for (int i = 0; i < kC; i++) {
 #pragma unroll
       for (int j = 0; j < kV; j++) {
-        if (i < mine && outside_unit(t[i][j])) note_fault(counters->target, index(i, j));
+        if (i < mine && outside_unit(t[i][j])) note_fault(notes->own()->target, index(i, j));
       }
     }
   }
@@ -291,21 +296,21 @@ struct Team {
     if (in.weight.data) load_operand<P>(in.weight, voxel, count, weight);
   }
 
-  __device__ void take_labels(Counters* counters) {
-    if (in.target.dtype == DType::uint8) decode<false>(bytes, counters);
-    else if (in.target.dtype == DType::int32) load_and_decode<int32_t>(counters);
-    else load_and_decode<int64_t>(counters);
+  __device__ void take_labels(const Notes* notes) {
+    if (in.target.dtype == DType::uint8) decode<false>(bytes, notes);
+    else if (in.target.dtype == DType::int32) load_and_decode<int32_t>(notes);
+    else load_and_decode<int64_t>(notes);
   }
 
   template <class Label>
-  __device__ void load_and_decode(Counters* counters) {
+  __device__ void load_and_decode(const Notes* notes) {
     Label labels[kV];
     cuda::load(static_cast<const Label*>(in.target.data) + voxel, count, labels);
-    decode<false>(labels, counters);
+    decode<false>(labels, notes);
   }
 
   template <bool kPlain, class Label>
-  __device__ void decode(const Label (&labels)[kV], Counters* counters) {
+  __device__ void decode(const Label (&labels)[kV], const Notes* notes) {
     bool valid = true;
 #pragma unroll
     for (int j = 0; j < kV; j++) {
@@ -315,7 +320,7 @@ struct Team {
       slot[j] = sizeof(Label) == 1 || known ? static_cast<int>(labels[j]) - label_base : -1;
       valid = valid && known;
     }
-    if (kPlain && (valid || !counters || !leads)) return;
+    if (kPlain && (valid || !notes || !leads)) return;
     const LabelRule<Label> rule(in);
     if (!kPlain && in.has_ignore) {
 #pragma unroll
@@ -325,9 +330,9 @@ struct Team {
         slot[j] = -1;
       }
     }
-    if (valid || !counters || !leads) return;
+    if (valid || !notes || !leads) return;
     for (int j = 0; j < kV; j++) {
-      if (rule.is_fault(labels[j]) && (kPlain || weight[j] != 0)) note_fault(counters->target, voxel + j);
+      if (rule.is_fault(labels[j]) && (kPlain || weight[j] != 0)) note_fault(notes->own()->target, voxel + j);
     }
   }
 
@@ -335,24 +340,41 @@ struct Team {
   template <class Combine>
   __device__ void over_team(A (&x)[kV], int part, Combine combine) const {
 #pragma unroll
-    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-      if (distance >= shape.lanes) continue;
+    for (int distance = 1; distance < kWarp; distance *= 2) {
+      if (distance >= shape.lanes) break;
 #pragma unroll
       for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
     }
     if (shape.warps == 1) return;
     // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
     // the barrier of another part.
-    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-    const int of_warp = kWarp / shape.lanes * kV, mine = lane / shape.lanes * kV;
-    A* all = shared_memory<A>() + part * kWarps * of_warp + mine;
-    if (lane % shape.lanes == 0) store_whole(all + warp * of_warp, x);
+    A* all = shared_memory<A>() + part * kThreads * kV;
+    if (seat.speaks) store_whole(all + seat.exchange * kV, x);
     __syncthreads();  // every warp has written
-    const A* of_team = all + warp / shape.warps * shape.warps * of_warp;
+    const A* of_team = all + seat.exchanged * kV;
+    // Written out: a loop takes twice the instructions. With eight voxels too many would take too many registers.
+    constexpr bool kAll = kV <= 4, kSome = kAll || sizeof(P) == 4;
+    if (shape.warps <= 3) {
+      if (kSome && shape.warps == 3) over_warps<3>(of_team, 3, x, combine);
+      else over_warps<kSome ? 2 : 0>(of_team, shape.warps, x, combine);
+    } else if (kSome && shape.warps == 5) {
+      over_warps<5>(of_team, 5, x, combine);
+    } else if (kAll && shape.warps <= 6) {
+      if (shape.warps == 4) over_warps<4>(of_team, 4, x, combine);
+      else over_warps<6>(of_team, 6, x, combine);
+    } else {
+      over_warps<0>(of_team, shape.warps, x, combine);
+    }
+  }
+
+  /// x becomes what the numbers of so many warps make. kWarpsOf: the same number, or 0 where it is not known here.
+  template <int kWarpsOf, class Combine>
+  __device__ static void over_warps(const A* of_team, int warps, A (&x)[kV], Combine combine) {
     load_whole(of_team, x);
-    for (int w = 1; w < shape.warps; w++) {
+#pragma unroll(kWarpsOf > 0 ? kWarpsOf : 1)
+    for (int w = 1; w < (kWarpsOf > 0 ? kWarpsOf : warps); w++) {
       A other[kV];
-      load_whole(of_team + w * of_warp, other);
+      load_whole(of_team + w * Seat::kExchangeStride * kV, other);
 #pragma unroll
       for (int j = 0; j < kV; j++) x[j] = combine(x[j], other[j]);
     }

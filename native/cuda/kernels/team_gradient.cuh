@@ -4,8 +4,9 @@
 
 namespace warpdice::cuda {
 
-/// dL/dp of a class. Of labels it is slope*(p - t), and at_target or elsewhere; of a dense target that and
-/// at_target*t + elsewhere.
+/// dL/dp of a class. Of a dense target it is slope*(p - t) + at_target*t + elsewhere. Of labels it is slope*(p - t),
+/// and at_target or elsewhere; under a softmax, whose 1 - p is no more exact than p, slope*p, and at_target or
+/// elsewhere.
 template <class A>
 struct TeamSlope {
   A slope, at_target, elsewhere, cross_entropy;
@@ -31,7 +32,7 @@ __device__ void store_round_as(Team<P, kC, kV, kDense>& team, const GradientOut&
       T row[kV];
 #pragma unroll
       for (int j = 0; j < kV; j++) narrow(team.z[i][j], row[j]);
-      if (i < team.mine) store_whole(to + i * team.class_step(), row);
+      if (i + 1 < kC || team.mine == kC) stream_whole(to + i * team.class_step(), row);
     }
   } else if (whole && team.mine == kC) {
 #pragma unroll
@@ -41,7 +42,7 @@ __device__ void store_round_as(Team<P, kC, kV, kDense>& team, const GradientOut&
         T row[kRow];
 #pragma unroll
         for (int k = 0; k < kRow; k++) narrow(team.z[i + k][j], row[k]);
-        store_whole(to + j * team.voxel_step() + i, row);
+        stream_whole(to + j * team.voxel_step() + i, row);
       }
     }
   } else {
@@ -83,18 +84,19 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
     if (i >= team.mine) continue;
     const auto& [slope, at_target, constant] = slopes[i].prediction;
     of[i] = {slope, kDense ? at_target : at_target + constant, constant, kEntropy ? slopes[i].cross_entropy : A(0)};
+    if (!kDense && softmax) of[i].at_target -= slope;
   }
   // p - t, as difference() has it. complement: 1 - p.
   const auto error_at = [&](int i, int j, A p, A complement) {
     if constexpr (kDense) return softmax || team.t[i][j] != 1 ? p - team.t[i][j] : -complement;
     else return team.slot[j] == i ? -complement : p;
   };
-  // dL/dp.
-  const auto slope_at = [&](int i, int j, A p, A complement) {
+  // dL/dp. error: p - t, or p where TeamSlope says so.
+  const auto slope_at = [&](int i, int j, A error) {
     A more;
     if constexpr (kDense) more = team.t[i][j] * of[i].at_target + of[i].elsewhere;
     else more = team.slot[j] == i ? of[i].at_target : of[i].elsewhere;
-    return error_at(i, j, p, complement) * of[i].slope + more;
+    return error * of[i].slope + more;
   };
   // What the cross-entropy of a softmax subtracts.
   const auto entropy_at = [&](int i, int j) {
@@ -119,7 +121,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
 #pragma unroll
           for (int i = 0; i < kC; i++) {
             const A p = team.z[i][j] *= inverse;
-            mean[j] += p * slope_at(i, j, p, 1 - p);
+            mean[j] += p * slope_at(i, j, kDense ? error_at(i, j, p, 1 - p) : p);
             if (kEntropy) mean[j] -= entropy_at(i, j);
           }
         }
@@ -129,7 +131,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
 #pragma unroll
           for (int i = 0; i < kC; i++) {
             const A p = team.z[i][j];
-            A dz = p * (slope_at(i, j, p, 1 - p) - mean[j]);
+            A dz = p * (slope_at(i, j, kDense ? error_at(i, j, p, 1 - p) : p) - mean[j]);
             if (kEntropy) dz -= entropy_at(i, j);
             team.z[i][j] = dz;
           }
@@ -140,7 +142,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
 #pragma unroll
           for (int j = 0; j < kV; j++) {
             const Probability<A> x = pointwise<false>(sigmoid, team.z[i][j]);
-            A dz = slope_at(i, j, x.p, x.complement);
+            A dz = slope_at(i, j, error_at(i, j, x.p, x.complement));
             if (sigmoid) dz *= x.p * x.complement;
             if (kEntropy && sigmoid) dz += of[i].cross_entropy * error_at(i, j, x.p, x.complement);
             team.z[i][j] = dz;

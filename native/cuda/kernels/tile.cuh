@@ -260,7 +260,9 @@ constexpr int kTileBlocks = sizeof(P) == 8 ? 1 : 2;
 /// partials: [N][C][chunks]. Shared memory: a Tile, then Sums[kThreads] in its place where threads share a class.
 template <class P, int kPack>
 __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
-    tile_statistics_kernel(Inputs in, TileShape shape, int slabs, Sums* partials, Counters* counters) {
+    tile_statistics_kernel(Inputs in, TileShape shape, int slabs, Sums* partials, Notes notes) {
+  notes.begin();
+  Counters* counters = notes.own();
   Tile<P, kPack> tile(in, shape, slabs);
   const int begin = tile.slab * kThreads, left = tile.C - begin;
   const int span = left < kThreads ? left : kThreads, sharers = kThreads / span;

@@ -27,10 +27,32 @@ struct FaultCounter {
   unsigned long long largest_complement;  // ~index of the first one: the largest, as its index is the smallest
 };
 
-/// All blocks of a call count here. Every member starts as 0.
+/// What a block has counted, or all blocks of a call.
 struct Counters {
   FaultCounter target, predictions;
-  unsigned ticket;  // blocks of finish_kernel that have ended
+};
+
+/// Where the blocks of step 1 leave what step 2 reads besides the sums. Nobody clears this memory between calls: a call
+/// that failed half-way leaves nothing that the next one sees.
+struct Notes {
+  Counters* of_blocks;  // of each block of step 1
+  Counters* total;      // step 2 adds them up here
+  unsigned* ticket;     // blocks of finish_kernel that have ended
+
+  /// The block's counters.
+  __device__ Counters* own() const { return of_blocks + blockIdx.x; }
+
+  /// Clears the block's counters, and the first block what step 2 counts in. All threads of the block must call it.
+  __device__ void begin() const {
+    if (threadIdx.x == 0) {
+      *own() = {};
+      if (blockIdx.x == 0) {
+        *total = {};
+        *ticket = 0;
+      }
+    }
+    __syncthreads();  // the counters are clear
+  }
 };
 
 /// index: of the invalid value in the array.

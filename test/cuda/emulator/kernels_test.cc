@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "promises.h"
+#include "team_promises.h"
 
 namespace {
 
@@ -106,6 +107,10 @@ int main(int argc, char** argv) {
   wide_labels();
   shifted_targets();
   bytes();
+  team_sizes(every);
+  sigmoid_entropy();
+  many_blocks();
+  used_workspace();
   ignored_mask_values();
   nan_in_a_logit(one.text);
   low_logits(one.text);

@@ -5,7 +5,7 @@ namespace warpdice::cuda {
 
 #define WARPDICE_NO_KERNELS_OF(P)                                                                                      \
   template <>                                                                                                          \
-  cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, Counters*, cudaStream_t) {                   \
+  cudaError_t launch_statistics<P>(const Geometry&, const Inputs&, Sums*, const Notes&, cudaStream_t) {                \
     return cudaErrorNotSupported;                                                                                      \
   }                                                                                                                    \
   template <>                                                                                                          \
@@ -20,7 +20,7 @@ namespace warpdice::cuda {
   }                                                                                                                    \
   template <>                                                                                                          \
   cudaError_t launch_head_statistics<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&, Sums*,     \
-                                        Counters*, cudaStream_t) {                                                     \
+                                        const Notes&, cudaStream_t) {                                                  \
     return cudaErrorNotSupported;                                                                                      \
   }                                                                                                                    \
   template <>                                                                                                          \

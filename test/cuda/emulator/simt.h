@@ -175,6 +175,14 @@ namespace warpdice::cuda {
 
 constexpr bool kNeedsRegisters = false;
 
+/// Where CUDA aligns 16 bytes, so must the caller.
+struct alignas(16) Streamed {
+  uint32_t words[4];
+};
+inline void stream(void* to, const uint32_t (&words)[4]) {
+  *static_cast<Streamed*>(to) = {{words[0], words[1], words[2], words[3]}};
+}
+
 /// The address by which CUDA's runtime knows a kernel.
 template <class... P>
 void* function_of(void (*kernel)(P...)) {

@@ -1,0 +1,120 @@
+#pragma once
+// Promises about how blocks share a call: teams of every size, and what blocks leave for each other in the workspace.
+#include "promises.h"
+
+namespace promises {
+
+/// Teams of every size, in plain rounds and in another one that is not full. Of a label that names no class they say so
+/// once.
+inline void team_sizes(unsigned every) {
+  int lanes = 0, warps = 0, size = 0;
+  for (int64_t C = 2; C <= 1100; C++) {
+    Case test = plain_case({1, C, 4}, Target::labels_uint8);
+    const auto shape_of = [](const Case& of) { return cuda::geometry_of(call_of(of, Arrays(of)).in).team; };
+    while (test.bit(6) || test.bit(7) || test.bit(8) || test.bit(11) || test.bit(12) || test.bit(13)) test.number++;
+    const cuda::TeamShape shape = shape_of(test);
+    if (shape.lanes == lanes && shape.warps == warps) continue;
+    lanes = shape.lanes, warps = shape.warps;
+    if (size++ % (every > 7 ? 3 : 1) != 0) continue;
+    test.shape.S = 2 * shape.voxels + 4;
+    test.loss = &kLosses[size % 2 == 0 ? 7 : 0];
+    test_name = "a team of " + std::to_string(lanes) + " lanes of " + std::to_string(warps) + " warps, " + test.name();
+    run(test);
+    Arrays arrays(test);
+    cuda::DeviceCall call = call_of(test, arrays);
+    arrays.target.set(static_cast<size_t>(test.shape.S) - 5, 255);
+    if (C > 255) continue;  // a label of one byte always names one of so many classes
+    Buffer value(DType::float64, static_cast<size_t>(C));
+    LabelFault faults;
+    call.steps = kStatistics | kFinalize;
+    call.value = value.doubles();
+    call.faults = &faults;
+    enqueue(call);
+    expect(faults.count == 1 && faults.first_index == test.shape.S - 5, "faults: " + std::to_string(faults.count));
+  }
+  expect(size > 20, "few sizes");
+}
+
+/// A sigmoid's cross-entropy in plain rounds, whose logarithms are added up as one product.
+inline void sigmoid_entropy() {
+  for (int64_t C : {1, 4, 11}) {
+    Case test = plain_case({2, C, 3088}, Target::labels_uint8);
+    test.loss = &kLosses[7];
+    test.activation = reference::Activation::sigmoid;
+    const auto differs = [&] {
+      for (int i : {1, 6, 7, 8, 11, 12, 13, 16}) {
+        if (test.bit(i)) return true;
+      }
+      return false;
+    };
+    while (differs()) test.number++;
+    test_name = "a sigmoid's cross-entropy, " + test.name();
+    run(test);
+  }
+}
+
+/// Step 1 may have more blocks than step 2 has threads, and the last of them an invalid label.
+inline void many_blocks() {
+  test_name = "many blocks";
+  Case test = plain_case({1, 1, 33100});
+  test.activation = reference::Activation::sigmoid;
+  Arrays arrays(test);
+  cuda::DeviceCall call = call_of(test, arrays);
+  for (size_t i = 0; i < arrays.weight.count; i++) arrays.weight.set(i, 1);
+  call.in.weight = {};
+  call.in.class_weight = arrays.weight.operand();  // narrow tiles
+  expect(cuda::geometry_of(call.in).blocks > cuda::kThreads, "few blocks");
+  for (size_t i : {3, 33099}) arrays.target.set(i, 2);
+  Buffer value(DType::float64, 1);
+  LabelFault faults;
+  call.steps = kStatistics | kFinalize;
+  call.value = value.doubles();
+  call.faults = &faults;
+  enqueue(call);
+  expect(faults.count == 2 && faults.first_index == 3, "faults: " + std::to_string(faults.count));
+}
+
+/// Whatever a call has left in the workspace, even one that was not finished, the next one does not see it.
+inline void used_workspace() {
+  constexpr auto kNone = reference::Activation::none;
+  for (Case test :
+       {plain_case({2, 4, 3000}), plain_case({2, 20, 900}), plain_case({9, 3, 40}), plain_case({2, 600, 9})}) {
+    for (int loss : {0, 9}) {  // of teams, of the others
+      test.loss = &kLosses[loss];
+      if (loss == 0 && test.shape.C == 4) test.activation = kNone;  // predictions may be invalid too
+      else test.activation = reference::Activation::softmax;
+      while (test.bit(6) || test.bit(7)) test.number++;  // every voxel counts
+      test_name = "a used workspace, " + test.name();
+      Arrays arrays(test);
+      cuda::DeviceCall call = call_of(test, arrays);
+      Buffer workspace(DType::uint8, cuda::workspace_bytes(call));
+      Buffer value(DType::float64, static_cast<size_t>(test.shape.N * test.shape.C));
+      LabelFault faults;
+      call.value = value.doubles();
+      call.faults = &faults;
+      const auto enqueue_steps = [&](int steps) {
+        call.steps = steps;
+        expect(cuda::enqueue(call, workspace.data(), nullptr) == cudaSuccess, simt::last_fault());
+      };
+      enqueue_steps(kStatistics | kFinalize);
+      const double right = value.get(0);
+      expect(faults.count == 0, "valid labels are faults");
+      const double label = arrays.target.get(1), prediction = arrays.predictions.get(1);
+      arrays.target.set(1, 9999);
+      if (test.activation == kNone) arrays.predictions.set(1, 7);
+      enqueue_steps(kStatistics | kFinalize);
+      expect(faults.count == 1 && faults.first_index == 1, "faults: " + std::to_string(faults.count));
+      arrays.target.set(1, label);
+      enqueue_steps(kStatistics | kFinalize);
+      const FaultKind kind = faults.kind;
+      expect(faults.count == (test.activation == kNone ? 1 : 0), "faults: " + std::to_string(faults.count));
+      if (faults.count) expect(kind == FaultKind::prediction, "another kind of fault");
+      arrays.predictions.set(1, prediction);
+      enqueue_steps(kStatistics | kFinalize);
+      expect(faults.count == 0, "faults are left");
+      expect(value.get(0) == right, "value is " + std::to_string(value.get(0)) + ", it was " + std::to_string(right));
+    }
+  }
+}
+
+}  // namespace promises
