@@ -44,12 +44,25 @@ function compile(folder, wanted, unwanted) {
     const to = path.join(out, source.replace(/\.ts$/, '.js'));
     const globals = path.relative(path.dirname(source), 'test/globals.mjs');
     mkdirSync(path.dirname(to), { recursive: true });
-    writeFileSync(to, code.replaceAll("'@jest/globals'", `'${globals}'`));
+    // Helpers have it that read recorded numbers.
+    const dirname = /\b__dirname\b/.test(code) ? 'const __dirname = import.meta.dirname;\n' : '';
+    writeFileSync(to, dirname + code.replaceAll("'@jest/globals'", `'${globals}'`));
   }
 }
 
 compile('lib', /\.ts$/);
 for (const folder of folders) compile(folder, name, without);
 for (const folder of ['support', 'reference', 'head', 'losses']) compile(`test/${folder}`, helpers);
+if (kind === 'cpu') {
+  // What they read.
+  const recorded = readdirSync(path.join(root, 'test/peers')).filter((file) =>
+    file.endsWith('.json'),
+  );
+  for (const file of [
+    ...recorded.map((name) => `test/peers/${name}`),
+    'examples/data/brain-tissue.nii.gz',
+  ])
+    cpSync(path.join(root, file), path.join(out, file));
+}
 cpSync(path.join(root, 'addon.cjs'), path.join(out, 'addon.cjs'));
 cpSync(path.join(import.meta.dirname, 'globals.mjs'), path.join(out, 'test', 'globals.mjs'));

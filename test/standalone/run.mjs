@@ -16,8 +16,12 @@ export async function runSuites(folder, parts) {
     if (!name.endsWith('.test.js')) continue;
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const begin = performance.now();
-    await load(folder, 'test', name);
+    const failed = await load(folder, 'test', name).then(
+      () => [],
+      (error) => [{ name: 'its import', error }],
+    );
     const { passed, skipped, failures } = await run();
+    failures.push(...failed);
     total.passed += passed;
     total.failed += failures.length;
     total.skipped.push(...skipped.map((test) => `${name}: ${test}`));
