@@ -131,7 +131,7 @@ describe.each(named(specs))('%s', (_, spec) => {
     expect(outcome.value.data).toBe(value.data);
     outcome.scales.forEach(({ grad }, i) => {
       expect(grad.data).toBe(scales[i]?.grad.data);
-      expect(grad.data).toEqual(expected[i]?.grad.data);
+      expect(numbers(grad)).toEqual(numbers(expected[i]?.grad as Typed)); // Node 24 gives half precision an array of its own
     });
     supervision.valueAndGrad(predictions, first.target, {
       ...given,
