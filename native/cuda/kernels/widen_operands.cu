@@ -49,9 +49,11 @@ __global__ void __launch_bounds__(kThreads)
     one_ignored_kernel(const T* from, T* to, int64_t count, IgnoredValues<T> ignored) {
   const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
   if (i >= count) return;
-  T value = from[i];
-  for (int k = 1; k < ignored.count; k++) value = value == ignored.values[k] ? ignored.values[0] : value;
-  to[i] = value;
+  const T value = from[i];
+  bool is_ignored = false;
+#pragma unroll  // an index that varies would put the list into local memory
+  for (int k = 1; k < kMaxIgnored; k++) is_ignored |= k < ignored.count && value == ignored.values[k];
+  to[i] = is_ignored ? ignored.values[0] : value;
 }
 
 /// Makes the target, whose dtype is T, one with at most one label to ignore. It is written to `place` unless it is
