@@ -1,6 +1,13 @@
 // Predictions that are decided already: masks of 0 and 1 with a class axis. And masks where label maps are expected.
 import { describe, expect, test } from '@jest/globals';
-import { type MetricsOptions, SegmentationMetrics, WarpDiceError } from '../../lib/index.js';
+import {
+  ComponentMetrics,
+  type MetricsOptions,
+  SegmentationMetrics,
+  SurfaceMetrics,
+  type Tensor,
+  WarpDiceError,
+} from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { type DType, type FloatDType, full, type Typed, tensor } from '../support/tensors.js';
@@ -220,5 +227,21 @@ describe('floats that can be no probability', () => {
     const metrics = new SegmentationMetrics(options);
     metrics.update(tensor([0.9, 0.1, 0.9, 0.9], [1, 1, 4]), tensor([1, 0, 255, 0], [1, 1, 4]));
     expect(metrics.counts()).toEqual([{ tp: 1, fp: 1, fn: 0, tn: 1 }]);
+  });
+
+  test.each([
+    [SurfaceMetrics, 'hausdorff'],
+    [ComponentMetrics, 'regionDice'],
+  ] as const)('nor in %p, as those of labels', (Metrics, score) => {
+    const mask = [0, 1, 1, 0, 0, 0, 0, 1, 255, 0, 0, 255];
+    const x = tensor([0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.9], [1, 1, 3, 4]);
+    const of = (y: Tensor) =>
+      new Metrics({ classes: 1, decision: 'threshold', threshold: 0.5, ignoreIndex: 255 })
+        .update(x, y)
+        .perSample(score as never);
+    const labels = of(tensor(mask, [1, 3, 4], 'uint8'));
+    expect(of(tensor(mask, [1, 1, 3, 4]))).toEqual(labels);
+    const background = mask.map((v) => (v === 1 ? 1 : 0));
+    expect(of(tensor(background, [1, 3, 4], 'uint8'))).not.toEqual(labels);
   });
 });

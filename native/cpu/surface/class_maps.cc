@@ -32,8 +32,9 @@ class Reader {
     above(in_.target, 0.5, only, to);
   }
 
+  /// Label maps, and dense masks of one class, hold what is ignored.
   void ignore(int32_t* predicted, int32_t* target) {
-    if (!in_.has_ignore || !in_.labels) return;
+    if (!in_.has_ignore || !(in_.labels || in_.classes == 1)) return;
     read_values(in_.target, sample_ * in_.voxels + begin_, 1, count_, values_);
     for (int64_t i = 0; i < count_; i++) {
       if (values_[i] == static_cast<double>(in_.ignore_index)) predicted[i] = target[i] = -1;
