@@ -5,7 +5,6 @@ import {
   type MetricsOptions,
   SegmentationMetrics,
   SurfaceMetrics,
-  type Tensor,
   WarpDiceError,
 } from '../../lib/index.js';
 import { inOneForm } from '../support/errors.js';
@@ -235,7 +234,7 @@ describe('floats that can be no probability', () => {
   ] as const)('nor in %p, as those of labels', (Metrics, score) => {
     const mask = [0, 1, 1, 0, 0, 0, 0, 1, 255, 0, 0, 255];
     const x = tensor([0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.9], [1, 1, 3, 4]);
-    const of = (y: Tensor) =>
+    const of = (y: Typed) =>
       new Metrics({ classes: 1, decision: 'threshold', threshold: 0.5, ignoreIndex: 255 })
         .update(x, y)
         .perSample(score as never);
