@@ -325,3 +325,27 @@ test('makeCase gives weights of which some are 0', () => {
   const { sampleClassWeight } = makeCase({ N: 3, sampleClassWeight: 'float64' });
   expect(new Set(numbers(sampleClassWeight as Typed)).size).toBeGreaterThan(2);
 });
+
+// Their sums do not fit the memory that a call may take, so the samples are computed in parts.
+test('the mean of many samples is their sum by the sum of the weights', () => {
+  const [N, C] = [90_000, 2];
+  const random = new Random(5);
+  const x = tensor(
+    random.array(N * C, () => 4 * random.uniform() - 2),
+    [N, C, 1],
+  );
+  const y = tensor(
+    random.array(N, () => random.integer(C)),
+    [N, 1],
+    'uint8',
+  );
+  const weights = Float64Array.from({ length: N * C }, (_, i) => (i < N ? 1 : 3));
+  const sampleClassWeight = tensor(weights, [N, C], 'float64');
+  const of = (reduction: 'mean' | 'sum') =>
+    new DiceLoss({ activation: 'softmax', reduction }).valueAndGrad(x, y, { sampleClassWeight });
+  const [mean, sum] = [of('mean'), of('sum')];
+  const total = 2 * N * C;
+  expect(mean.value.itemSync()).toBeCloseTo(sum.value.itemSync() / total, 10);
+  const wanted = Float64Array.from(sum.grad.data as Float64Array, (g) => g / total);
+  expectClose('grad', mean.grad.data as Float64Array, wanted, 1e-6);
+});
