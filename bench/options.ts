@@ -89,7 +89,7 @@ export function extentOf({ quick, parts, filter, simd, threads }: Saved['options
   const whole =
     defaults.parts.every((part) => parts.includes(part)) &&
     filter === undefined &&
-    (simd === undefined || defaults.simd.split(',')[0] === simd) &&
+    (simd === undefined || defaults.simd.split(',').includes(simd)) &&
     threads === Number(defaults.threads);
   return whole ? '' : '-part';
 }

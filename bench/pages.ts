@@ -3,16 +3,21 @@ import path from 'node:path';
 import { type Case, type Group, groups, isHalf } from './cases/cases.js';
 import { calls } from './cases/names.js';
 import type { CallResult, PeerTimes, Saved } from './report/results.js';
+import type { Run } from './report/saved.js';
 import { composedMs } from './report/tables.js';
 
 const main = groups.filter(({ extent }) => extent === 'main');
 const shapeOf = (group: string) => group.split(' ')[0] ?? group;
 
-/** Page, block and what stands in it. */
-export function blocks(saved: Saved, file: string): [page: string, name: string, text: string][] {
+/** Page, block and what stands in it. Of older runs, on other SIMD targets, only our own times. */
+export function blocks(
+  newest: Run,
+  older: readonly Run[],
+): [page: string, name: string, text: string][] {
+  const { saved } = newest;
   return [
     ['README.md', 'best', bestText(saved)],
-    ['docs/speed.md', 'times', timesText(saved, path.basename(file))],
+    ['docs/speed.md', 'times', [newest, ...older].map(timesText).join('\n\n')],
     ['docs/speed.md', 'ratios', ratiosText(saved)],
     ['docs/speed.md', 'others', othersText(saved)],
     ['docs/many-classes.md', 'head', headText(saved)],
@@ -34,11 +39,13 @@ function ofMachine({ machine, options }: Saved): string {
   return `${options.threads} threads of ${cpu} (${of}), commit ${commit}, ${date.slice(0, 10)}`;
 }
 
-/** The fastest PyTorch version of each main shape. */
-function fastest({ peers }: Saved): (PeerTimes & { times: number })[] {
+type Timed = PeerTimes & { times: number };
+
+/** The fastest of the PyTorch versions that are wanted, of each main shape. */
+function fastest({ peers }: Saved, wants: (name: string) => boolean = () => true): Timed[] {
   return main.flatMap(({ name }) => {
     const timed = peers.flatMap((peer) =>
-      peer.group === name && peer.name.startsWith('PyTorch') && peer.toOurs
+      peer.group === name && peer.name.startsWith('PyTorch') && peer.toOurs && wants(peer.name)
         ? [{ ...peer, times: peer.toOurs.median }]
         : [],
     );
@@ -46,11 +53,27 @@ function fastest({ peers }: Saved): (PeerTimes & { times: number })[] {
   });
 }
 
+/** Each loss of a library on each main shape, eager or compiled, which is faster. */
+function libraryTimes(saved: Saved): number[] {
+  const losses = saved.peers
+    .map(({ name }) => name)
+    .filter((name) => /MONAI|nnU-Net|smp/.test(name));
+  const eager = [...new Set(losses.map((name) => name.replace(', compiled', '')))];
+  return eager.flatMap((loss) =>
+    fastest(saved, (name) => name.replace(', compiled', '') === loss).map(({ times }) => times),
+  );
+}
+
 function bestText(saved: Saved): string {
   const times = fastest(saved).map((peer) => peer.times);
   if (times.length === 0) return 'No other implementation was measured.';
-  return `\`valueAndGrad\` of the Dice loss is ${range(times)} times as fast as the fastest PyTorch version measured beside it, on ${times.length}
-common shapes (${ofMachine(saved)}).`;
+  const libraries = libraryTimes(saved);
+  const ofLibraries =
+    libraries.length > 0
+      ? `\nand ${range(libraries)} times as fast as the losses of MONAI, nnU-Net and smp, eager or compiled`
+      : '';
+  return `\`valueAndGrad\` of the Dice loss is ${range(times)} times as fast as the fastest PyTorch version measured beside it${ofLibraries},
+on ${times.length} common shapes (${saved.results[0]?.simd}, ${ofMachine(saved)}).`;
 }
 
 const figure = (x: number) => (x < 10 ? x.toFixed(1) : x.toFixed(0));
@@ -59,22 +82,23 @@ function range(values: readonly number[]): string {
   return from === to ? from : `${from} to ${to}`;
 }
 
-function timesText(saved: Saved, file: string): string {
+function timesText({ saved, file }: Run): string {
   const { results } = saved;
+  const name = path.basename(file);
   const head = ['shape', 'activation', ...results.flatMap(({ simd }) => [simd, 'times a copy'])];
-  const rows = main.map(({ name, activation }) => {
+  const rows = main.map(({ name: shape, activation }) => {
     const of = results.flatMap(({ cases }) => {
       const call = cases
-        .find(({ group }) => group === name)
-        ?.calls.find((one) => one.name === calls.valueAndGrad);
+        .find(({ group }) => group === shape)
+        ?.calls.find(({ name }) => name === calls.valueAndGrad);
       return [
         call ? `${call.ms.median.toFixed(2)} ms` : '-',
         call?.toCopy ? figure(call.toCopy.median) : '-',
       ];
     });
-    return [shapeOf(name), activation, ...of];
+    return [shapeOf(shape), activation, ...of];
   });
-  return `From [bench/results/${file}](../bench/results/${file}): ${ofMachine(saved)}.
+  return `From [bench/results/${name}](../bench/results/${name}): ${ofMachine(saved)}.
 
 ${table(head, rows, 2)}`;
 }

@@ -53,13 +53,27 @@ function short({ calls: rows, ...result }: CaseResult): CaseResult {
   return { ...result, calls: rows.filter(({ name }) => kept.includes(name)) };
 }
 
-/** The newest file of a whole run on a processor: a part would replace the charts of a whole, and a GPU's results have another form. */
-export function newestFile(folder: string): string {
-  const dateOf = (file: string) => readSaved(file).machine.date;
-  return readdirSync(folder)
+/** A run, and the JSON file that has it. */
+export interface Run {
+  file: string;
+  saved: Saved;
+}
+
+/**
+ * The newest whole runs on processors, one for each of the best SIMD targets that they had; the newest of all comes first. A part would
+ * replace the charts of a whole, and a GPU's results have another form.
+ */
+export function newestRuns(folder: string): [Run, ...Run[]] {
+  const runs = readdirSync(folder)
     .filter((name) => /-\d{4}-\d\d-\d\d\.json$/.test(name) && !name.startsWith('nvidia-'))
-    .map((name) => path.join(folder, name))
-    .reduce((a, b) => (dateOf(a) > dateOf(b) ? a : b));
+    .map((name) => ({ file: path.join(folder, name), saved: readSaved(path.join(folder, name)) }))
+    .sort((a, b) => (a.saved.machine.date < b.saved.machine.date ? 1 : -1));
+  const best = ({ saved }: Run) => saved.results[0]?.simd;
+  const [newest, ...older] = runs.filter(
+    (run, i) => runs.findIndex((other) => best(other) === best(run)) === i,
+  );
+  if (!newest) throw new TypeError(`Expected a JSON file of a whole run in "${folder}"`);
+  return [newest, ...older];
 }
 
 /** @throws TypeError when that is no JSON file of a run */
