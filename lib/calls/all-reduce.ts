@@ -48,6 +48,28 @@ export function checkAllReduce(value: unknown): AllReduce | undefined {
 export const runsHook = (steps: number): boolean =>
   (steps & Step.statistics) !== 0 && steps !== Step.statistics;
 
+/** When the last call of each hook has begun. */
+const turns = new WeakMap<AllReduce, Promise<unknown>>();
+
+/**
+ * Begins a call of a hook when `ready` has resolved and the earlier ones have begun. Works of different sizes end in an order that
+ * differs from rank to rank; the order in which the program makes its calls does not.
+ */
+export function inTurn<Ready, Result>(
+  hook: AllReduce,
+  ready: Promise<Ready>,
+  begin: (value: Ready) => Result | Promise<Result>,
+): Promise<Result> {
+  const before = turns.get(hook) ?? Promise.resolve();
+  let result: Result | Promise<Result> | undefined;
+  const begun = Promise.all([ready, before]).then(([value]) => {
+    result = begin(value);
+  });
+  // Also `before`, as a call that fails early must let nobody past the ones before it.
+  turns.set(hook, Promise.all([before, begun.catch(() => {})]));
+  return begun.then(() => result as Result | Promise<Result>);
+}
+
 /** The hook's result in a synchronous call, which refuses a promise. */
 export function atOnce(merged: unknown): unknown {
   if (typeof (merged as Promise<unknown> | undefined)?.then !== 'function') return merged;

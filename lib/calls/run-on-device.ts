@@ -77,13 +77,13 @@ export class DeviceRunner {
   }
 
   /**
-   * Runs a call with the user's hook between its steps. `merge` gets a host copy of the sums of step 1 (`local`, on the GPU)
-   * and returns the sums that the later steps read. The caller may dispose the inputs meanwhile.
+   * Runs a call with the user's hook between its steps. `merge` gets a host copy of the sums of step 1 (`local`, on the GPU),
+   * when it has come, and returns the sums that the later steps read. The caller may dispose the inputs meanwhile.
    */
   runMerging(
     call: PreparedCall,
     local: Statistics,
-    merge: (own: Statistics) => Promise<Statistics>,
+    merge: (own: Promise<Statistics>) => Promise<Statistics>,
   ): Promise<void> {
     // Checks the outputs now, because the second half begins too late to throw.
     this.#begin(call, () => callLoss(this.#native, 'check', onCurrentStream(call)));
@@ -92,9 +92,7 @@ export class DeviceRunner {
     const first = statisticsOnly(call.native, memoryOf(local.sums as Tensor));
     this.run({ ...call, native: first, statistics: local });
     const inputs = new InputHandles(call.native);
-    return local
-      .read()
-      .then(merge)
+    return merge(local.read())
       .then((merged) => {
         const native = withoutStatistics(inputs.call, sumsOn(device, merged));
         const rest = { ...call, native, statistics: merged };

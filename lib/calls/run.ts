@@ -10,6 +10,7 @@ import {
   type DeviceAllReduce,
   deviceAllReduceOf,
   expectItsDevice,
+  inTurn,
   runsHook,
   statisticsOnly,
   withCopies,
@@ -74,8 +75,8 @@ export class CallRunner {
     this.#check(call); // now, because the second half begins too late to throw
     const local = this.#statistics.make(call);
     const kept = withCopies(call.native);
-    return this.#runNativeAsync(statisticsOnly(kept, local.data), names)
-      .then(() => allReduce(local))
+    const ready = this.#runNativeAsync(statisticsOnly(kept, local.data), names);
+    return inTurn(allReduce, ready, () => allReduce(local))
       .then((merged) => {
         const sums = this.#statistics.checkMerged(merged, local).data;
         return this.#runNativeAsync(withoutStatistics(kept, sums), names);
@@ -115,8 +116,10 @@ export class CallRunner {
       return devices.settled(call);
     }
     try {
-      return devices.runMerging(call, this.#statistics.make(call), async (own) =>
-        this.#statistics.checkMerged(await allReduce(own), own),
+      return devices.runMerging(call, this.#statistics.make(call), (reading) =>
+        inTurn(allReduce, reading, async (own) =>
+          this.#statistics.checkMerged(await allReduce(own), own),
+        ),
       );
     } catch (error) {
       release(call); // the statistics too

@@ -1,6 +1,14 @@
 // The hook between step 1 and step 2: ranks that each hold a part of the data get the loss of all of it.
 import { describe, expect, test } from '@jest/globals';
-import { type AllReduce, DiceLoss, JaccardLoss, Statistics, Tensor } from '../../lib/index.js';
+import {
+  type AllReduce,
+  DiceLoss,
+  getThreads,
+  JaccardLoss,
+  Statistics,
+  setThreads,
+  Tensor,
+} from '../../lib/index.js';
 import { makeCase } from '../support/cases.js';
 import { expectClose } from '../support/compare.js';
 import { numbers, tensor } from '../support/tensors.js';
@@ -123,6 +131,29 @@ test('the hook may keep what it is given', async () => {
   expect(new Set(kept.map(({ data }) => data)).size).toBe(5);
   expect(kept[0]?.data).toEqual(new DiceLoss(options).statistics(...theirs).data);
   expect(kept[4]?.data).toEqual(kept[1]?.data);
+});
+
+test('calls that are pending together come to the hook in their order, whichever is computed first', async () => {
+  const threads = getThreads();
+  setThreads(4); // so many are computed at a time
+  const order: number[] = [];
+  const loss = new DiceLoss({
+    ...options,
+    allReduce: async (own) => {
+      order.push(own.samples);
+      return own;
+    },
+  });
+  const call = (samples: number, voxels: number, label = 0) =>
+    loss.valueAsync(
+      Tensor.from(new Float32Array(samples * voxels * 3), [samples, voxels, 3]),
+      Tensor.from(new Uint8Array(samples * voxels).fill(label), [samples, voxels]),
+    );
+  const calls = [call(1, 1 << 20), call(2, 1, 9), call(3, 1), call(4, 1)];
+  const ends = (await Promise.allSettled(calls)).map(({ status }) => status);
+  setThreads(threads);
+  expect(ends).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+  expect(order).toEqual([1, 3, 4]);
 });
 
 test('in shared memory', async () => {
