@@ -316,9 +316,8 @@ describe('an error of NCCL', () => {
   test('ncclCommGetAsyncError', async () => {
     fake.useNccl();
     const id = uniqueId({ library });
-    const connected = connect({ id, rank: 0, size: 1 });
     fake.failNccl('ncclCommGetAsyncError', 3);
-    await expect(connected).rejects.toThrow(failed('connect'));
+    await expect(connect({ id, rank: 0, size: 1 })).rejects.toThrow(failed('connect'));
   });
 
   test('ncclAllReduce, in a call and in a plan', async () => {

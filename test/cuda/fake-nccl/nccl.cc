@@ -1,17 +1,20 @@
 // libnccl_fake.so: the part of NCCL that native/nccl uses, on the fake CUDA runtime. Ranks are communicators of one
 // process or of several, which meet in shared memory. As in NCCL, an all-reduce is work of its stream that waits for
-// the other ranks, and nothing checks that they pass the same length: with another one it waits for ever. NCCL's
-// behaviour beyond its documentation is not shown.
+// the other ranks, and nothing checks that they pass the same length: with another one it waits for ever. As with
+// NCCL's communicators that do not block, it is in its stream only when the communicator's state has become success,
+// and until then other calls are refused. NCCL's behaviour beyond its documentation is not shown.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "fake.h"
 #include "fake_nccl.h"
@@ -33,7 +36,10 @@ struct Meeting {
 };
 
 /// ncclResult_t
-enum Result : int { success = 0, argument = 4, in_progress = 7 };
+enum Result : int { success = 0, cuda = 1, argument = 4, in_progress = 7 };
+
+/// How often a call that was begun is looked at in vain.
+constexpr int kLooks = 2;
 
 std::mutex mutex;
 std::string log_text;
@@ -95,8 +101,9 @@ struct Communicator {
   std::shared_ptr<Meeting> meeting;
   int ranks = 0, rank = 0;
   std::atomic<bool> aborted{false}, finalizing{false};
-  std::atomic<int> busy{0};  // so often it says that it is in progress
-  uint64_t next = 0;         // of all-reduces that its stream has begun
+  std::function<cudaError_t()> begun;  // puts the all-reduce that was begun last into its stream
+  int looks = 0;                       // at it
+  uint64_t next = 0;                   // of all-reduces that its stream has begun
 
   Place& own() const { return meeting->places[rank]; }
   bool all(std::atomic<uint64_t> Place::*number, uint64_t value) const {
@@ -105,6 +112,7 @@ struct Communicator {
     }
     return true;
   }
+  bool usable() const { return all(&Place::came, 1) && !begun && !finalizing; }
 };
 
 namespace {
@@ -204,9 +212,11 @@ int ncclCommGetAsyncError(Handle handle, int* state) {
   if (const int failed = planted_for("ncclCommGetAsyncError")) return failed;
   *state = planted_for("asynchronous");
   if (*state != success) return success;
-  if (comm.busy > 0) {
-    comm.busy--;
+  if (comm.begun) {
     *state = in_progress;
+    if (comm.looks++ < kLooks) return success;
+    const auto enqueue = std::exchange(comm.begun, nullptr);
+    *state = enqueue() == cudaSuccess ? success : cuda;
   } else if (!comm.all(&Place::came, 1) || (comm.finalizing && !comm.all(&Place::ended, 1))) {
     *state = in_progress;
   }
@@ -216,17 +226,22 @@ int ncclCommGetAsyncError(Handle handle, int* state) {
 int ncclAllReduce(const void* from, void* to, size_t count, int type, int operation, Handle handle,
                   cudaStream_t stream) {
   if (const int failed = planted_for("ncclAllReduce")) return failed;
+  Communicator& comm = **handle;
   if (operation != 0 || from != to || type < 6 || type > 9 || count * bytes_of(type) > kMaxBytes) return argument;
-  log("all-reduce of " + std::to_string(count) + " of type " + std::to_string(type) + " by " +
-      std::to_string((*handle)->rank) + " on " + std::to_string(reinterpret_cast<uintptr_t>(stream)));
+  if (!comm.usable()) return argument;
   const AllReduce work{*handle, static_cast<const char*>(from), static_cast<char*>(to), count, type};
-  if (enqueue_on(stream, work) != cudaSuccess) return 1;
-  (*handle)->busy = 2;
+  comm.begun = [work, stream] {
+    log("all-reduce of " + std::to_string(work.count) + " of type " + std::to_string(work.type) + " by " +
+        std::to_string(work.comm->rank) + " on " + std::to_string(reinterpret_cast<uintptr_t>(stream)));
+    return enqueue_on(stream, work);
+  };
+  comm.looks = 0;
   return in_progress;
 }
 
 int ncclCommFinalize(Handle handle) {
   if (const int failed = planted_for("ncclCommFinalize")) return failed;
+  if (!(*handle)->usable()) return argument;
   log("finalize " + std::to_string((*handle)->rank));
   (*handle)->finalizing = true;
   (*handle)->own().ended = 1;
@@ -242,6 +257,7 @@ int ncclCommDestroy(Handle handle) {
 int ncclCommAbort(Handle handle) {
   log("abort " + std::to_string((*handle)->rank));
   (*handle)->aborted = true;
+  (*handle)->begun = nullptr;
   delete handle;
   return success;
 }
