@@ -2,5 +2,6 @@
 import './common/disposable.js';
 
 export { Communicator } from './nccl/communicator.js';
-export { type Broadcaster, type ConnectOptions, connect, uniqueId } from './nccl/connect.js';
+export { type ConnectOptions, connect, uniqueId } from './nccl/connect.js';
 export type { NcclLibrary } from './nccl/find-library.js';
+export type { Broadcaster } from './nccl/meeting.js';

@@ -57,7 +57,7 @@ function openGiven(given: string): Library {
   const isName = !given.includes('/');
   const same = isName
     ? path.basename(opened.path) === given
-    : realpathSync(opened.path) === realpathSync(given);
+    : existsSync(given) && realpathSync(opened.path) === realpathSync(given);
   if (same) return opened;
   throw new WarpDiceError(
     'ERR_MPI',

@@ -24,7 +24,8 @@ interface Place {
  * The GPUs of a job, one of each rank: made by {@link connect}.
  *
  * Every method is a call of all ranks: each must make the same calls in the same order. Calls are enqueued on the current stream of
- * the GPU and return at once; the host never waits for a sum, and never sees it. What goes wrong is found when a result is read:
+ * the GPU and return at once, but for the first ones, which may wait until NCCL has joined the ranks. The host never waits for a sum, and
+ * never sees it. What goes wrong is found when a result is read:
  * where another rank makes another call, reading is ERR_NCCL_MISMATCH on all ranks, and statistics are NaN. A rank that does not
  * come in time is ERR_NCCL_TIMEOUT; the kernels that wait for it are aborted, and the communicator is closed for good: later calls,
  * and reading any result of it, throw that error. Whatever fails in NCCL itself is ERR_NCCL, and closes it too.

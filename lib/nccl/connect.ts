@@ -10,15 +10,8 @@ import { cuda } from '../devices/cuda.js';
 import { Device } from '../devices/device.js';
 import { callNative } from '../native/translate-error.js';
 import { Communicator, made, until } from './communicator.js';
-import { openLibrary } from './find-library.js';
-
-/** Ranks that can broadcast bytes, such as a `World` of `warpdice/mpi`. */
-export interface Broadcaster {
-  readonly rank: number;
-  readonly size: number;
-  /** Copies the array of rank 0 into those of all ranks. */
-  broadcast(array: Uint8Array): Promise<unknown>;
-}
+import { type NcclLibrary, openLibrary } from './find-library.js';
+import { type Broadcaster, idBytes, meet } from './meeting.js';
 
 /** Options of {@link connect}: either `world`, or `id`, `rank` and `size`. */
 export interface ConnectOptions {
@@ -46,7 +39,6 @@ export interface ConnectOptions {
 }
 
 const keys = ['world', 'id', 'rank', 'size', 'device', 'timeout', 'library'];
-const idBytes = 128;
 
 /**
  * Makes the id of a new communicator: 128 bytes. One rank calls it and gives the bytes to all others, which is the user's own to do.
@@ -61,7 +53,8 @@ export function uniqueId(options: Pick<ConnectOptions, 'library'> = none): Uint8
 }
 
 /**
- * Makes a communicator of GPUs, one of each rank. Resolves when all ranks have connected.
+ * Makes a communicator of GPUs, one of each rank. Resolves when all ranks have connected. With `world`, a rank that has no GPU or no
+ * NCCL makes it reject on all ranks at once.
  *
  * @throws TypeError, RangeError for wrong options; WarpDiceError as a rejection: ERR_NO_DEVICE without a GPU, ERR_NCCL where no
  *   NCCL is found or it fails, ERR_NCCL_TIMEOUT where other ranks do not connect
@@ -70,15 +63,37 @@ export async function connect(options: ConnectOptions): Promise<Communicator> {
   checkKeys(options, 'options', keys);
   const timeout = checkTimeout(options.timeout);
   const given = { ...options };
+  const { world } = given;
+  if (world !== undefined) checkWorld(given);
+  const { id, rank, size, library, device } =
+    world === undefined
+      ? { ...equipment(given), ...placeOf(given) }
+      : await meet(world, () => ({
+          ...equipment(given),
+          rank: world.rank,
+          size: world.size,
+          id: world.rank === 0 ? uniqueId() : undefined,
+        }));
+  const native = callNative(() => new (cuda().Communicator)(device.index, size, rank, id, timeout));
+  await until(() => native.ready());
+  return new Communicator(made, native, { rank, size, device, library });
+}
+
+function equipment(given: ConnectOptions): { library: NcclLibrary; device: Device } {
   const library = openLibrary(given.library);
   const device = given.device ?? Device.cuda(0);
   if (!(device instanceof Device) || device.kind !== 'cuda') {
     throw typeError('a GPU', 'device', device);
   }
-  const { id, rank, size } = await placeOf(given);
-  const native = callNative(() => new (cuda().Communicator)(device.index, size, rank, id, timeout));
-  await until(() => native.ready());
-  return new Communicator(made, native, { rank, size, device, library });
+  return { library, device };
+}
+
+function checkWorld({ world, id, rank, size }: ConnectOptions): void {
+  for (const [key, value] of Object.entries({ id, rank, size })) {
+    if (value !== undefined) throw new TypeError(`${key} cannot be combined with world`);
+  }
+  if (typeof world?.broadcast === 'function') return;
+  throw typeError('a World of warpdice/mpi', 'world', world);
 }
 
 interface Place {
@@ -87,18 +102,7 @@ interface Place {
   size: number;
 }
 
-async function placeOf({ world, id, rank, size }: ConnectOptions): Promise<Place> {
-  if (world !== undefined) {
-    for (const [key, value] of Object.entries({ id, rank, size })) {
-      if (value !== undefined) throw new TypeError(`${key} cannot be combined with world`);
-    }
-    if (typeof world?.broadcast !== 'function') {
-      throw typeError('a World of warpdice/mpi', 'world', world);
-    }
-    const bytes = world.rank === 0 ? uniqueId() : new Uint8Array(idBytes);
-    await world.broadcast(bytes);
-    return { id: bytes, rank: world.rank, size: world.size };
-  }
+function placeOf({ id, rank, size }: ConnectOptions): Place {
   if (!(id instanceof Uint8Array)) throw typeError('the bytes of uniqueId()', 'id', id);
   if (id.length !== idBytes) throw rangeError(`${idBytes} bytes`, 'id', id.length);
   const ranks = checkInteger(size, 'size', 1, 32768);

@@ -67,7 +67,7 @@ export function openLibrary(given: unknown): NcclLibrary {
 /** A process has one NCCL: throws where it is another one than that which the caller wants. */
 function expectSame(opened: string, given: string): void {
   const same = given.includes('/')
-    ? realpathSync(opened) === realpathSync(given)
+    ? existsSync(given) && realpathSync(opened) === realpathSync(given)
     : path.basename(opened) === given;
   if (same) return;
   throw new TypeError(

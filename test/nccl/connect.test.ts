@@ -10,7 +10,13 @@ import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { Device, DiceLoss, Tensor } from '../../lib/index.js';
 import { candidates } from '../../lib/nccl/find-library.js';
-import { Communicator, type ConnectOptions, connect, uniqueId } from '../../lib/nccl.js';
+import {
+  type Broadcaster,
+  Communicator,
+  type ConnectOptions,
+  connect,
+  uniqueId,
+} from '../../lib/nccl.js';
 import { closed, fake, library, ranks } from '../support/nccl.js';
 import { runWell } from '../support/process.js';
 
@@ -37,23 +43,84 @@ describe('ranks', () => {
     await closed(all);
   });
 
-  test('of a world get the id from its rank 0', async () => {
-    fake.useNccl();
-    uniqueId({ library });
-    let id: Uint8Array | undefined;
+  /** Two ranks of this thread. Each of their calls ends when both have made it. */
+  function worlds(): [Required<Broadcaster>, Required<Broadcaster>] {
+    let come: { rank: number; array: ArrayLike<number>; done: () => void }[] = [];
+    const call = (rank: number, array: ArrayLike<number>, merge: (both: never[]) => void) =>
+      new Promise<void>((done) => {
+        come.push({ rank, array, done });
+        if (come.length < 2) return;
+        const both = come.sort((a, b) => a.rank - b.rank);
+        come = [];
+        merge(both.map((one) => one.array) as never[]);
+        for (const one of both) one.done();
+      });
+    const copy = ([from, to]: Uint8Array[]) => to?.set(from as Uint8Array);
+    const add = ([a, b]: Float64Array[]) => {
+      const sum = a?.map((x, i) => x + (b?.[i] as number)) as Float64Array;
+      for (const array of [a, b]) array?.set(sum);
+    };
     const world = (rank: number) => ({
       rank,
       size: 2,
-      async broadcast(array: Uint8Array) {
-        if (rank === 0) id = array.slice();
-        else array.set(id as Uint8Array);
-      },
+      broadcast: (array: Uint8Array) => call(rank, array, copy),
+      sum: (array: Float64Array) => call(rank, array, add),
     });
-    const all = await Promise.all(
-      [0, 1].map((rank) => connect({ world: world(rank), device: Device.cuda(rank) })),
+    return [world(0), world(1)];
+  }
+  const connected = (both: Broadcaster[], options: ConnectOptions[] = [{}, {}]) =>
+    Promise.allSettled(
+      both.map((world, rank) =>
+        connect({ world, library, device: Device.cuda(rank), ...options[rank] }),
+      ),
     );
-    expect(all.map(({ rank }) => rank)).toEqual([0, 1]);
-    await closed(all);
+  const reasons = (ends: PromiseSettledResult<Communicator>[]) =>
+    ends.map((end) => (end.status === 'rejected' ? String(end.reason) : end.status));
+
+  test('of a world get the id from its rank 0', async () => {
+    fake.useNccl();
+    const [a, b] = worlds();
+    const { broadcast } = a;
+    for (const both of [
+      [a, b],
+      [
+        { rank: 0, size: 2, broadcast },
+        { ...b, sum: undefined },
+      ],
+    ] as Broadcaster[][]) {
+      const ends = await connected(both);
+      const all = ends.map((end) => (end as PromiseFulfilledResult<Communicator>).value);
+      expect(all.map(({ rank, size }) => [rank, size])).toEqual([
+        [0, 2],
+        [1, 2],
+      ]);
+      await closed(all);
+    }
+  });
+
+  test('of a world are told at once what keeps one of them from connecting', async () => {
+    fake.useNccl();
+    uniqueId({ library });
+    const failed = 'ncclGetUniqueId failed: a planted error (said by the fake)';
+    fake.failNccl('ncclGetUniqueId', 5);
+    expect(reasons(await connected(worlds()))).toEqual([
+      `WarpDiceError: ${failed}`,
+      `WarpDiceError: Rank 0 cannot connect: ${failed}`,
+    ]);
+    const elsewhere = [{ device: Device.cpu }, {}];
+    const noGpu = expect.stringMatching(/^TypeError: Expected a GPU for device/);
+    expect(reasons(await connected(worlds(), elsewhere))).toEqual([
+      noGpu,
+      expect.stringMatching(/^WarpDiceError: Rank 0 cannot connect: Expected a GPU for device/),
+    ]);
+    const ends = await connected(worlds(), elsewhere.reverse());
+    expect(reasons(ends)).toEqual([
+      'WarpDiceError: Expected all 2 ranks to connect but rank 1 cannot, for a reason that is told there',
+      noGpu,
+    ]);
+    expect(ends[0]).toMatchObject({ reason: { code: 'ERR_NCCL' } });
+    const both = await connected(worlds(), [{ device: Device.cpu }, { device: Device.cpu }]);
+    expect(reasons(both)).toEqual([noGpu, noGpu]);
   });
 });
 
@@ -119,7 +186,9 @@ describe('the library', () => {
     );
     expect(stdout).toMatch(/Expected NCCL 2\.14 or newer but the library has no ncclGetVersion/);
     uniqueId({ library });
-    expect(() => uniqueId({ library: 'libother.so' })).toThrow(/^Expected one NCCL in a process/);
+    for (const other of ['libother.so', '/nowhere/libnccl.so.2']) {
+      expect(() => uniqueId({ library: other })).toThrow(/^Expected one NCCL in a process/);
+    }
   });
 
   test('is looked for where the environment says', () => {

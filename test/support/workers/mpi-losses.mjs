@@ -1,9 +1,10 @@
 // The losses over ranks: value and gradient of each rank's part are those of one process that has all.
 import assert from 'node:assert/strict';
+import { checkHeads } from './mpi-heads.mjs';
 
 const warpdice = await import('../../../dist/index.js');
 
-const { SegmentationMetrics, Statistics, Tensor } = warpdice;
+const { getThreads, SegmentationMetrics, Statistics, setThreads, Tensor } = warpdice;
 
 const [N, C, S] = [4, 3, 211];
 let seed = 12345;
@@ -159,6 +160,27 @@ async function checkSamples(world) {
   for (const one of await world.gather(odd)) assert.deepEqual(one.data, odd.data);
 }
 
+/** Two calls at once. On each rank another one is computed first, and its sums are of the same shape. */
+async function checkPending(world) {
+  const threads = getThreads();
+  setThreads(2);
+  const sizes = world.rank % 2 ? [1, 1 << 18] : [1 << 18, 1];
+  const loss = new warpdice.DiceLoss({ ...softmax, batch: true, allReduce: world.allReduce });
+  const values = await Promise.all(
+    sizes.map((voxels, label) =>
+      loss.valueAsync(
+        Tensor.from(new Float32Array(2 * voxels), [1, voxels, 2]),
+        Tensor.from(new Uint8Array(voxels).fill(label), [1, voxels]),
+      ),
+    ),
+  );
+  setThreads(threads);
+  // Probabilities of 1/2 for a label that is always 0 in the one call, always 1 in the other: DSC 0.8 of that class, 0 of the other.
+  for (const [label, { perClass }] of values.entries()) {
+    close('pending calls', perClass.data, label ? [1, 0.2] : [0.2, 1], 1e-4);
+  }
+}
+
 /** Metrics of all ranks: their counts add up. */
 async function checkMetrics(world) {
   const { rank, size } = world;
@@ -225,6 +247,9 @@ async function checkReproducible(world) {
 export async function checkLosses(world) {
   for (const one of cases.filter((_, i) => every || i % 2 === 0)) await checkCase(world, one);
   await checkSamples(world);
+  await checkPending(world);
+  const hooks = { now: world.allReduceSync, later: world.allReduce };
+  await checkHeads(world, hooks, (tensor) => world.sum(tensor));
   await checkReproducible(world);
   await checkMetrics(world);
   await checkMeaning(world);
