@@ -99,16 +99,22 @@ OperationPointer Communicator::next_piece() {
   return started(library_.broadcast(data, n, call.type, call.root, handle_, request_), "MPI_Ibcast");
 }
 
-OperationPointer Communicator::block(Handle& part) {
+int Communicator::block(Handle& part) {
+  if (current_->kind == Kind::split) return library_.split(handle_, current_->color, current_->key, part);
+  library_.free(handle_);
+  return 0;
+}
+
+OperationPointer Communicator::end_block(int error) {
   wants_block_ = false;
-  if (current_->kind == Kind::close) {
-    library_.free(handle_);
-    lost_ = "it was closed";
-    return end();
-  }
-  const int error = library_.split(handle_, current_->color, current_->key, part);
+  if (current_->kind == Kind::close) lost_ = "it was closed";
   if (error) return lose("ERR_MPI", "MPI_Comm_split failed in " + current_->name + ": " + library_.text(error));
   return end();
+}
+
+void Communicator::append_waiting(std::vector<OperationPointer>& all) const {
+  if (current_) all.push_back(current_);
+  all.insert(all.end(), queue_.begin(), queue_.end());
 }
 
 OperationPointer Communicator::end() { return std::move(current_); }

@@ -3,6 +3,7 @@
 // MPI thread uses this class.
 #include <deque>
 #include <string>
+#include <vector>
 
 #include "mpi/library.h"
 #include "mpi/operation.h"
@@ -27,10 +28,15 @@ class Communicator {
   OperationPointer begin();
   /// Looks after the call under way. Returns it when it has ended, well or not.
   OperationPointer poll();
-  /// Whether all ranks agree to a split or a close, for which block() is to be called.
+  /// Whether all ranks agree to a split or a close, for which block() and end_block() are to be called.
   bool wants_block() const { return wants_block_; }
-  /// Ends it. part: what a split has made.
-  OperationPointer block(Handle& part);
+  /// Makes MPI's own call, which waits for all ranks, and nothing can end it. part: what a split has made. Returns
+  /// MPI's error.
+  int block(Handle& part);
+  OperationPointer end_block(int error);
+
+  /// Adds the calls that have not ended.
+  void append_waiting(std::vector<OperationPointer>& all) const;
 
  private:
   OperationPointer start_frame();

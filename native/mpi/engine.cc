@@ -64,6 +64,7 @@ void Engine::start(const Started& started) {
 
 bool Engine::connect(int channel, const void* owner, const OperationPointer& operation) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (!given_up_.empty()) throw Error("ERR_MPI", given_up_);
   const auto at = static_cast<size_t>(channel);
   if (owners_.size() <= at) owners_.resize(at + 1);
   if (owners_[at] && owners_[at] != owner) return false;
@@ -92,6 +93,9 @@ void Engine::add(int communicator, const OperationPointer& operation) {
   std::lock_guard<std::mutex> lock(mutex_);
   static_cast<void>(places_.at(static_cast<size_t>(communicator)));
   if (phase_ != Phase::ready) throw Error("ERR_MPI", "MPI is finalized");
+  if (!given_up_.empty()) {
+    throw Error("ERR_MPI", "Expected a communicator in order for " + operation->name + " but " + given_up_);
+  }
   new_.push_back({communicator, operation});
   wake_.notify_all();
 }
@@ -148,6 +152,12 @@ void Engine::loop() {
   for (int idle = 0;;) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
+      if (!given_up_.empty()) {
+        wake_.wait(lock, [this] { return ending_ != Ending::none; });
+        aborts = true;
+        status = status_;
+        break;
+      }
       const auto awake = [this] { return !new_.empty() || !new_connections_.empty() || ending_ != Ending::none; };
       if (!busy()) wake_.wait(lock, awake);
       receive();
@@ -199,7 +209,7 @@ void Engine::receive() {
 /// Returns whether anything has changed.
 bool Engine::advance(size_t index) {
   Communicator& one = *communicators_[index];  // stays where it is when a part is added
-  if (!one.busy()) return false;
+  if (!one.busy() || !given_up_.empty()) return false;
   bool moved = false;
   const Operation* next = one.next();
   // Splits and closes block this thread. Two of them at a time, in another order on another rank, would wait for each
@@ -214,12 +224,53 @@ bool Engine::advance(size_t index) {
   }
   if (one.wants_block()) {
     moved = true;
-    Handle part{};
-    const OperationPointer ended = one.block(part);
-    if (ended->kind == Kind::split && !ended->failed()) ended->part = add_communicator(part);
-    finish(ended);
+    block(one);
   }
   return moved;
+}
+
+/// Another thread looks at the time meanwhile, as ranks that are gone would keep this one for ever.
+void Engine::block(Communicator& one) {
+  std::vector<OperationPointer> waiting;
+  one.append_waiting(waiting);
+  blocked_ = true;
+  std::thread watch([this, operation = waiting.front()] {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (!unblocked_.wait_for(lock, operation->timeout, [this] { return !blocked_; })) give_up(lock, *operation);
+  });
+  Handle part{};
+  const int error = one.block(part);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    blocked_ = false;
+  }
+  unblocked_.notify_all();
+  watch.join();
+  if (!given_up_.empty()) return;
+  const OperationPointer ended = one.end_block(error);
+  if (ended->kind == Kind::split && !ended->failed()) ended->part = add_communicator(part);
+  finish(ended);
+}
+
+/// Ends all calls that wait. The MPI thread is in MPI, and touches none of them any more.
+void Engine::give_up(std::unique_lock<std::mutex>& lock, const Operation& blocked) {
+  given_up_ = "an earlier call has closed it: Expected all ranks in " + blocked.name +
+              " within its time-out but some have not come";
+  std::vector<OperationPointer> waiting;
+  for (const auto& one : communicators_) one->append_waiting(waiting);
+  for (const New& one : new_) waiting.push_back(one.operation);
+  for (const auto* list : {&connections_, &new_connections_}) {
+    for (const Connection& one : *list) waiting.push_back(one.operation);
+  }
+  for (const auto& operation : waiting) {
+    operation->fail("ERR_MPI_TIMEOUT", "Expected all ranks in " + blocked.name +
+                                           " within its time-out but some have not come. All communicators are "
+                                           "closed for good");
+    operation->ended = true;
+  }
+  changed_.notify_all();
+  lock.unlock();
+  for (const auto& operation : waiting) operation->finished(operation);
 }
 
 /// The channels are copies of MPI's own communicator, made in the order of their numbers: that is the same on all
@@ -298,7 +349,7 @@ void Engine::end(int status) {
   }
   if (phase_ != Phase::ready) return;
   status_ = status;
-  if (status == 0) {
+  if (status == 0 && given_up_.empty()) {
     ending_ = Ending::finalize;
     wake_.notify_all();
     if (changed_.wait_for(lock, exit_limit_, [this] { return phase_ == Phase::finalized; })) return;

@@ -71,17 +71,21 @@ class Engine {
   bool advance_connections();
   void make_next_channel();
   int add_communicator(Handle handle);
+  void block(Communicator& one);
+  void give_up(std::unique_lock<std::mutex>& lock, const Operation& blocked);
   void finish(const OperationPointer& operation);
   void end(int status);
 
   std::mutex mutex_;  // for all up to the next comment
-  std::condition_variable wake_, changed_;
+  std::condition_variable wake_, changed_, unblocked_;
   std::unique_ptr<Library> library_;
   Phase phase_ = Phase::none;
   Ending ending_ = Ending::none;
   int status_ = 0;  // of the process that ends
   Clock::duration exit_limit_{};
   std::string start_error_;
+  bool blocked_ = false;  // the MPI thread, in a call that nothing can end
+  std::string given_up_;  // why MPI can do nothing more
   std::vector<Started> starters_;
   std::vector<New> new_;
   std::vector<Connection> new_connections_;

@@ -59,13 +59,17 @@ Napi::Value connect(const Napi::CallbackInfo& info) {
   const auto call = std::make_shared<Call>(Kind::barrier, info[1].ToString().Utf8Value(), 0, limit);
   const napi_value promise = call->promise(info.Env(), nullptr);
   Engine::instance().wait_at_exit(limit);
-  if (!Engine::instance().connect(channel, Inbox::of(info.Env()).get(), call)) {
-    Inbox::of(info.Env())->forget(*call);
-    throw Error("ERR_MPI",
-                "Expected a channel of its own for each thread but another thread of this process has channel " +
-                    std::to_string(channel));
+  const auto inbox = Inbox::of(info.Env());
+  try {
+    if (Engine::instance().connect(channel, inbox.get(), call)) return {info.Env(), promise};
+  } catch (...) {
+    inbox->forget(*call);
+    throw;
   }
-  return {info.Env(), promise};
+  inbox->forget(*call);
+  throw Error("ERR_MPI",
+              "Expected a channel of its own for each thread but another thread of this process has channel " +
+                  std::to_string(channel));
 }
 
 Napi::Value communicator_of(const Napi::CallbackInfo& info) {
