@@ -1,14 +1,16 @@
 // warpdice/mpi: every number of ranks, and how a job ends.
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { implementations, mpirun, mpirunOf } from '../support/mpirun.js';
+import { alone, implementations, mpirun, mpirunOf } from '../support/mpirun.js';
 
 describe.each(implementations)('$name', (implementation) => {
   const whenInstalled = implementation.installed ? test : test.skip;
   const job = (ranks: number, what: string[], env?: Record<string, string>) =>
     mpirun(implementation, ranks, what, env);
 
-  whenInstalled.each([1, 2, 3, 4])('%i ranks', async (ranks) => {
+  // mpi.test.ts has two, but of Intel's.
+  const ranks = implementation.name === 'Intel MPI' ? [1, 2, 3, 4] : [1, 3, 4];
+  whenInstalled.each(ranks)('%i ranks', async (ranks) => {
     const what = [
       'sums',
       'rest',
@@ -47,6 +49,17 @@ describe.each(implementations)('$name', (implementation) => {
   whenInstalled('a rank that is killed ends the job', async () => {
     const { code, output } = await job(3, ['sums', 'one rank is killed']);
     expect(output).not.toMatch(/the barrier has ended/);
+    expect(code).not.toBe(0);
+  });
+
+  whenInstalled('a rank that is killed, as the others see it', async () => {
+    const { output } = await mpirun(alone(implementation), 2, ['one rank is killed, alone']);
+    expect(output).toMatch(/rank 0: told by ERR_MPI/);
+  });
+
+  whenInstalled('a rank that is stopped, as the others see it', async () => {
+    const { code, output } = await job(2, ['one rank is stopped']);
+    expect(output).toMatch(/rank 0: told by ERR_MPI_TIMEOUT/);
     expect(code).not.toBe(0);
   });
 

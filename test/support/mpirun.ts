@@ -10,8 +10,13 @@ interface Implementation {
   name: string;
   mpirun: string;
   flags: string[];
+  /** Flags by which a job goes on when a rank was killed. hydra needs more: see alone(). */
+  leavesAlone: string[];
+  /** A program that starts Node in its place. */
+  through?: string[];
   /** The library that the ranks must open; undefined: what they find. */
   library?: string;
+  env?: Record<string, string>;
   abi: string;
   installed: boolean;
 }
@@ -27,29 +32,42 @@ function find(...programs: string[]): string | undefined {
 const cache = process.env.WARPDICE_CI_CACHE ?? path.join(os.homedir(), '.cache/warpdice-ci');
 /** A virtual environment of Python with the package mpich of version 5; .ci/tools makes it. */
 const mpich5 = process.env.WARPDICE_MPICH5 ?? path.join(cache, 'mpich-5');
+/** One with the package impi-rt. */
+const intel = path.join(cache, 'intel-mpi');
 
 function implementation(
   name: string,
   abi: string,
   mpirun: string | undefined,
-  more: { flags?: string[]; library?: string } = {},
+  more: Partial<Implementation> = {},
 ): Implementation {
-  const { flags = [], library } = more;
   const installed = mpirun !== undefined && existsSync(mpirun);
-  const own = library === undefined ? {} : { library };
-  return { name, abi, mpirun: mpirun ?? '', flags, installed, ...own };
+  const leavesAlone = ['-disable-auto-cleanup'];
+  return { name, abi, mpirun: mpirun ?? '', flags: [], leavesAlone, installed, ...more };
 }
 
-/** The three binary interfaces: Open MPI's, MPICH's, and the standard one. */
+/** The three binary interfaces: Open MPI's, MPICH's, and the standard one; and Intel's library, which has MPICH's. */
 export const implementations: readonly Implementation[] = [
   implementation('Open MPI', 'Open MPI', find('mpirun.openmpi'), {
     flags: ['--oversubscribe', '--bind-to', 'none'],
+    leavesAlone: ['--enable-recovery'],
   }),
   implementation('MPICH', 'MPICH', find('mpirun.mpich')),
   implementation('Standard ABI (MPICH 5)', 'standard', path.join(mpich5, 'bin/mpirun'), {
     library: path.join(mpich5, 'lib/libmpi_abi.so.1'),
   }),
+  implementation('Intel MPI', 'MPICH', path.join(intel, 'bin/mpirun'), {
+    // Its mpirun is a script that finds the rest on the path. Without pinning, two ranks share two cores as they like.
+    env: { PATH: `${path.join(intel, 'bin')}:${process.env.PATH}`, I_MPI_PIN: '0' },
+  }),
 ];
+
+/** The same launcher, which leaves a job alone when a rank was killed. Its ranks have a shell as parent, which tells nobody. */
+export const alone = (one: Implementation): Implementation => ({
+  ...one,
+  flags: [...one.flags, ...one.leavesAlone],
+  through: ['sh', '-c', '"$0" "$@"; exit 0'],
+});
 
 interface Job {
   code: number | null;
@@ -66,21 +84,26 @@ export const mpirun = (
 
 /** Starts `ranks` ranks of a program. */
 export function mpirunOf(
-  { mpirun, flags, library }: Implementation,
+  { mpirun, flags, library, through = [], env: its = {} }: Implementation,
   ranks: number,
   program: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Job> {
-  const args = [...flags, '-n', String(ranks), process.execPath, ...program];
+  const { LD_PRELOAD, ...own } = process.env;
+  // A sanitizer is for Node, not for the launcher.
+  const sanitizer = LD_PRELOAD ? ['env', `LD_PRELOAD=${LD_PRELOAD}`] : [];
+  const node = [...sanitizer, ...through, process.execPath];
+  const args = [...flags, '-n', String(ranks), ...node, ...program];
   return new Promise((resolve, reject) => {
     const child = spawn(mpirun, args, {
       env: {
-        ...process.env,
+        ...own,
         // Without them Open MPI refuses to run as root, as containers do.
         OMPI_ALLOW_RUN_AS_ROOT: '1',
         OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
         WARPDICE_THREADS: '1',
         ...(library === undefined ? {} : { WARPDICE_TEST_MPI: library }),
+        ...its,
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -29,6 +29,7 @@ const conditions = {
   'no-open-mpi': !onPath('mpirun.openmpi'),
   'no-mpich': !onPath('mpirun.mpich'),
   'no-mpich-5': !existsSync(path.join(mpich5, 'bin/mpirun')),
+  'no-intel-mpi': !existsSync(path.join(cache, 'intel-mpi/bin/mpirun')),
   'no-nccl': !existsSync(path.join(cache, 'nccl/nvidia/nccl/lib/libnccl.so.2')),
   sanitized: (process.env.LD_PRELOAD ?? '').includes('libasan'),
 };
