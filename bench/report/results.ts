@@ -81,7 +81,7 @@ export interface ScalingResult {
   readonly points: readonly ScalingPoint[];
 }
 
-/** valueAndGrad whose statistics are added over ranks: timed, or why it was not. */
+/** valueAndGrad whose statistics are added over ranks: timed, or why it was not; or the traffic of one sum. */
 export interface RanksResult {
   readonly ranks: number;
   /** What the MPI library says of itself. */
@@ -89,10 +89,16 @@ export interface RanksResult {
   readonly classes?: number;
   /** Of the messages that a rank adds to those of the others, in one call. */
   readonly bytes?: number;
-  /** Of the all-reduce, waiting for the other ranks included. */
+  /** Of allReduceSync alone, and of allReduce. */
+  readonly syncMs?: Summary;
+  readonly asyncMs?: Summary;
+  /** Of the all-reduce in the call, waiting for the other ranks included. */
   readonly allReduceMs?: Summary;
   /** Of the whole call. */
   readonly ms?: Summary;
+  /** Bytes with headers, and packets, that all ranks send. */
+  readonly sentBytes?: number;
+  readonly packets?: number;
   readonly skipped?: string;
 }
 

@@ -151,23 +151,35 @@ function scalingText(results: readonly ScalingResult[], threads: number): string
 }
 
 function ranksText(results: readonly RanksResult[]): string {
-  const head = ['ranks', 'classes', 'all-reduce us', 'valueAndGrad ms', 'share', 'bytes'];
-  const rows = table(head, 2);
-  for (const { ranks, classes, bytes, allReduceMs, ms, skipped } of results) {
-    if (!allReduceMs || !ms) {
-      rows.push([ranks, { content: `skipped: ${skipped}`, colSpan: head.length - 1 }]);
-      continue;
+  const head = ['ranks', 'classes', 'sync us', 'async us', 'in the call us'];
+  const all = [...head, 'valueAndGrad ms', 'share', 'bytes'];
+  const us = (of: Summary) => spread(of, (x) => (1000 * x).toFixed(0));
+  const texts = [];
+  for (const mpi of new Set(results.map((result) => result.mpi))) {
+    const rows = table(all, 2);
+    const own = results.filter((result) => result.mpi === mpi && result.sentBytes === undefined);
+    for (const { ranks, classes, bytes, syncMs, asyncMs, allReduceMs, ms, skipped } of own) {
+      if (!syncMs || !asyncMs || !allReduceMs || !ms) {
+        rows.push([ranks, { content: `skipped: ${skipped}`, colSpan: all.length - 1 }]);
+        continue;
+      }
+      const share = `${((100 * allReduceMs.median) / ms.median).toFixed(1)}%`;
+      const times = [us(syncMs), us(asyncMs), us(allReduceMs), spread(ms, figure)];
+      rows.push([ranks, classes, ...times, share, bytes]);
     }
-    const us = spread(allReduceMs, (x) => (1000 * x).toFixed(0));
-    const share = `${((100 * allReduceMs.median) / ms.median).toFixed(1)}%`;
-    rows.push([ranks, classes, us, spread(ms, figure), share, bytes]);
+    texts.push(
+      `\nRanks, ${mpi ?? 'no MPI'}: the all-reduce alone, and in valueAndGrad of 64^3 voxels a rank (16^3 with --quick), one thread a rank.\n${rows}`,
+    );
   }
-  const mpi = results.find((result) => result.mpi)?.mpi ?? 'no MPI';
-  // Every algorithm that moves the fewest bytes has these, and one that has the fewest messages has more bytes.
-  const beyond = [2, 4, 8, 16].map(
-    (ranks) => `${ranks}: ${((2 * (ranks - 1)) / ranks).toFixed(2)}`,
-  );
-  return `\nRanks, ${mpi}: the all-reduce in valueAndGrad of 64^3 voxels a rank (16^3 with --quick), one thread a rank.\n${rows}\nBytes that a rank sends at least, over those of the message, by the number of ranks (not measured): ${beyond.join(', ')}.`;
+  const counted = results.filter(({ sentBytes }) => sentBytes !== undefined);
+  if (counted.length === 0) return texts.join('\n');
+  // Of every algorithm that moves the fewest bytes.
+  const rows = table(['ranks', 'bytes of one', 'bytes of all', 'packets', '2(R - 1)m'], 1);
+  for (const { ranks, bytes = 0, sentBytes = 0, packets = 0 } of counted) {
+    const [round, least] = [Math.round(sentBytes), 2 * (ranks - 1) * bytes];
+    rows.push([ranks, bytes, round, packets.toFixed(1), least]);
+  }
+  return `${texts.join('\n')}\nCounted over TCP on this machine, ${counted[0]?.mpi}: what all ranks send for one sum, headers included.\n${rows}`;
 }
 
 const figureOf = (x: number | undefined) => (x === undefined ? '' : figure(x));

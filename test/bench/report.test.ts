@@ -243,10 +243,13 @@ describe('the exit code', () => {
 
 test('ranks: the share of the all-reduce, and why nothing was measured', () => {
   const timed = { ranks: 2, mpi: 'Some MPI', classes: 20, bytes: 1792 };
-  const rows = [{ ...timed, allReduceMs: ms(0.05), ms: ms(2) }];
+  const times = { syncMs: ms(0.03), asyncMs: ms(0.04), allReduceMs: ms(0.05), ms: ms(2) };
+  const counted = { ranks: 4, mpi: 'Some MPI', bytes: 512, sentBytes: 3634.2, packets: 8 };
+  const rows = [{ ...timed, ...times }, counted, { ...timed, mpi: 'Another MPI', ...times }];
   const [text = ''] = tables({ ranks: rows }, 2);
-  expect(text).toMatch(/Ranks, Some MPI/);
-  expect(text).toMatch(/2 .*20 .*50 \[50 51\].*2\.00.*2\.5%.*1792/);
+  expect(text).toMatch(/Ranks, Some MPI.*Ranks, Another MPI.*Counted over TCP/s);
+  expect(text).toMatch(/2 .*20 .*30 \[.*40 \[.*50 \[50 51\].*2\.00.*2\.5%.*1792/);
+  expect(text).toMatch(/4 .*512 .*3634 .*8\.0 .*3072/);
   const [none = ''] = tables({ ranks: [{ ranks: 2, skipped: 'mpirun is not there' }] }, 2);
   expect(none).toMatch(/skipped: mpirun is not there/);
 });
