@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { simdTarget } from '../../lib/index.js';
 
 const root = path.join(__dirname, '..', '..');
 let folder: string;
@@ -40,9 +41,23 @@ test('every suite loads', () => {
 test('one that does not load is a failure, and the others run', () => {
   writeFileSync(path.join(folder, 'test/errors/aaa.test.js'), "throw new Error('no such thing');");
   const parts = ['errors/aaa', 'errors/lists'];
-  const { status, stdout } = run('test/platforms/suites.mjs', folder, addon, 'any', ...parts);
+  const { status, stdout } = run(
+    'test/platforms/suites.mjs',
+    folder,
+    addon,
+    simdTarget(),
+    ...parts,
+  );
   rmSync(path.join(folder, 'test/errors/aaa.test.js'));
   expect(stdout).toMatch(/^FAILED its import: no such thing$/m);
   expect(stdout).toMatch(/^errors\/lists\.test\.js: [1-9]\d* passed, 0 failed/m);
+  expect(status).toBe(1);
+});
+
+test('another SIMD target than the expected one is a failure', () => {
+  const args = [folder, addon, 'sve', 'errors/lists'];
+  const { status, stdout } = run('test/platforms/suites.mjs', ...args);
+  expect(stdout).toMatch(/^Expected the SIMD target sve but received (avx|base|neon)/m);
+  expect(stdout).toMatch(/, 0 failed/);
   expect(status).toBe(1);
 });

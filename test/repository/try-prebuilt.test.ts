@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { simdTarget } from '../../lib/index.js';
 
 const root = path.join(__dirname, '..', '..');
 const prebuilt = 'packages/linux-x64/prebuilds/linux-x64/warpdice.node';
@@ -63,4 +64,21 @@ test('a platform that there is not is refused, and those that there are are name
   expect(stderr).toMatch(
     /^warpdice: Expected one of linux-x64, [^\n]* for --platform but received 'linux-x65'\n$/,
   );
+});
+
+test('the SIMD target that a binary must choose is what the system says of the processor', () => {
+  const has = (avx2: boolean, avx512: boolean) => `() => (${JSON.stringify({ avx2, avx512 })})`;
+  const script = `import { expectedTarget } from '${root}/scripts/expected-target.mjs';
+    console.log(JSON.stringify([
+      expectedTarget('linux-arm64-musl', () => { throw new Error(); }),
+      expectedTarget('win32-x64', ${has(true, true)}),
+      expectedTarget('darwin-x64', ${has(true, false)}),
+      expectedTarget('linux-x64', ${has(false, false)}),
+      expectedTarget('${process.platform}-${process.arch}'),
+    ]))`;
+  const args = ['--input-type=module', '--eval', script];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const here = process.env.WARPDICE_SIMD ? expect.any(String) : simdTarget();
+  expect(stderr).toBe('');
+  expect(JSON.parse(stdout)).toEqual(['neon', 'avx512', 'avx2', 'baseline', here]);
 });
