@@ -1,8 +1,8 @@
-// The package as pnpm and yarn (Plug'n'Play) install it, from a registry on this machine, and in tests of Jest and Vitest.
+// The package as pnpm, yarn (Plug'n'Play) and Bun install it, from a registry on this machine, and in tests of Jest and Vitest.
 //   node managers.mjs <this repository>
 import assert from 'node:assert';
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -38,7 +38,7 @@ const registry = await startRegistry(
   path.join(scratch, 'tarballs'),
 );
 
-/** Adds warpdice to an empty project with `manager` and prints what the program prints there. */
+/** Adds warpdice to an empty project with `manager`, a command of this Node's or a program, and runs the program there. */
 async function check(name, manager, add, start, settings = {}) {
   const begin = performance.now();
   const cwd = path.join(scratch, name);
@@ -46,7 +46,9 @@ async function check(name, manager, add, start, settings = {}) {
   const files = { 'package.json': '{ "name": "app", "private": true }', ...settings };
   for (const [file, text] of Object.entries(files)) writeFileSync(path.join(cwd, file), text);
   cpSync(program, path.join(cwd, 'program.mjs'));
-  const call = (args) => run(process.execPath, [path.join(tools, manager), ...args], { cwd, env });
+  const file = path.join(tools, manager);
+  const call = (args) =>
+    /\.m?js$/.test(file) ? run(process.execPath, [file, ...args], { cwd, env }) : run(file, args, { cwd, env });
   await call(add);
   const { stdout } = await (start ? call(start) : run(process.execPath, ['program.mjs'], { cwd, env }));
   assert.equal(stdout, expected);
@@ -66,10 +68,12 @@ await check('yarn', '@yarnpkg/cli-dist/bin/yarn.js', ['add', 'warpdice'], ['node
   '.yarnrc.yml': yarnSettings,
   'yarn.lock': '',
 });
+const bun = '@oven/bun-linux-x64-baseline/bin/bun';
+if (existsSync(path.join(tools, bun))) await check('bun', bun, ['add', 'warpdice', '--registry', registry.url], ['program.mjs']);
 registry.close();
 
-/** A test of the package, and how a tool runs it. */
-async function checkTests(name, imports, args, settings = {}) {
+/** A test of the package, and how a tool runs it. `extension`: of the test. */
+async function checkTests(name, imports, args, settings = {}, extension = '.mjs') {
   const begin = performance.now();
   const cwd = path.join(app, name);
   mkdirSync(cwd);
@@ -82,7 +86,7 @@ test('the loss', () => {
   expect(() => new DiceLoss({ activation: 'none' }).value(logits, logits)).toThrow(/Expected/);
 });
 `;
-  const files = { 'loss.test.mjs': text, 'package.json': '{ "type": "module" }', ...settings };
+  const files = { [`loss.test${extension}`]: text, 'package.json': '{ "type": "module" }', ...settings };
   for (const [file, content] of Object.entries(files)) writeFileSync(path.join(cwd, file), content);
   await run(process.execPath, args, { cwd, env });
   console.log(`${name}: tests import it (${Math.round(performance.now() - begin)} ms)`);
@@ -97,4 +101,16 @@ await checkTests(
   '',
   ['--experimental-vm-modules', path.join(root, 'node_modules/jest/bin/jest.js')],
   { 'jest.config.mjs': "export default { testMatch: ['**/*.test.mjs'], transform: {} };\n" },
+);
+
+// Jest that compiles to CommonJS, by the settings of the page.
+const page = readFileSync(path.join(root, 'docs/using-it-in.md'), 'utf8');
+const jestSettings = /```js\n(export default \{\n  transform:[^]*?)```/.exec(page)[1];
+const swc = path.join(root, 'node_modules/@swc/jest');
+await checkTests(
+  'jest-commonjs',
+  '',
+  [path.join(root, 'node_modules/jest/bin/jest.js')],
+  { 'package.json': '{}', 'jest.config.mjs': jestSettings.replace("'@swc/jest'", JSON.stringify(swc)) },
+  '.js',
 );
