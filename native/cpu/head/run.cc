@@ -21,22 +21,21 @@ class HeadRun {
 
   /// Writes sums [N,C].
   LabelFault statistics(Sums* sums) const {
-    // The sums of the runs of so many samples at a time, so that they take little memory.
+    // The sums of so many runs at a time, so that they take little memory.
     constexpr int64_t kSumsBytes = 1 << 20;
-    const int64_t N = call_.in.samples, C = call_.in.classes, runs = partition_.runs_per_sample;
-    const int64_t fit = kSumsBytes / (runs * C * static_cast<int64_t>(sizeof(Sums)));
-    const int64_t at_once = std::clamp<int64_t>(fit, 1, N);
+    const int64_t N = call_.in.samples, C = call_.in.classes, runs = partition_.runs;
+    const int64_t at_once = std::clamp<int64_t>(kSumsBytes / (C * static_cast<int64_t>(sizeof(Sums))), 1, runs);
     static thread_local Workspace memory;
     const TrimmedAtEnd trimmed(memory);
-    Sums* of_runs = reserve<Sums>(memory, at_once * runs * C);
+    Sums* of_runs = reserve<Sums>(memory, at_once * C);
+    std::fill(sums, sums + N * C, Sums{});
     LabelFault faults;
-    for (int64_t n = 0; n < N; n += at_once) {
-      const int64_t count = std::min(at_once, N - n);
-      faults.add(statistics_of_runs(n * runs, count * runs, of_runs));
-      for (int64_t i = 0; i < count * C; i++) {
-        Sums sum = {};
-        for (int64_t r = 0; r < runs; r++) add(sum, of_runs[(i / C * runs + r) * C + i % C]);
-        sums[n * C + i] = sum;
+    for (int64_t first = 0; first < runs; first += at_once) {
+      const int64_t count = std::min(at_once, runs - first);
+      faults.add(statistics_of_runs(first, count, of_runs));
+      for (int64_t i = 0; i < count; i++) {
+        Sums* const of_sample = sums + partition_.run(call_.in, first + i).n * C;
+        for (int64_t c = 0; c < C; c++) add(of_sample[c], of_runs[i * C + c]);
       }
     }
     return faults;

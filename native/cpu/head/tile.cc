@@ -47,15 +47,31 @@ class Places {
   size_t used_ = 0;
 };
 
-/// Voxels of a whole tile: its logits fill a part of the L2 cache.
-int64_t tile_voxels(const Call& call) {
-  constexpr int64_t kTileBytes = 256 << 10;
-  const int64_t element_bytes = call.in.predictions.dtype == DType::float64 ? 8 : 4;
-  const int64_t fit = kTileBytes / (element_bytes * std::max(call.in.classes, call.head.channels));
-  return std::clamp(fit / kRunAlignment * kRunAlignment, kRunAlignment, kMaxVoxels);
+bool reads_dense(const Call& call) { return call.reads() && !call.in.labels; }
+
+/// What a voxel takes in all arrays of a tile.
+int64_t voxel_bytes(const Call& call, int64_t element_bytes) {
+  const Inputs& in = call.in;
+  const int64_t C = in.classes, K = call.head.channels;
+  int64_t of_class = element_bytes;
+  if (reads_dense(call)) {
+    const int64_t arrays = call.steps & kTargetGradient ? 2 : 1;
+    of_class += arrays * static_cast<int64_t>(size_of(in.target.dtype));
+  }
+  if (call.reads() && in.class_weight.data) of_class += static_cast<int64_t>(size_of(in.class_weight.dtype));
+  return C * of_class + K * element_bytes * (call.head.weight_grad.data ? 2 : 1);
 }
 
-bool reads_dense(const Call& call) { return call.reads() && !call.in.labels; }
+/// Voxels of a whole tile: its logits fill a part of the L2 cache, and all its arrays together take at most kAllBytes,
+/// but for the voxels that the kernels compute at once, which are no fewer.
+int64_t tile_voxels(const Call& call, int64_t at_once) {
+  constexpr int64_t kTileBytes = 256 << 10, kAllBytes = 1 << 20;
+  const int64_t element_bytes = call.in.predictions.dtype == DType::float64 ? 8 : 4;
+  const int64_t widest = kTileBytes / (element_bytes * std::max(call.in.classes, call.head.channels));
+  const int64_t all = kAllBytes / voxel_bytes(call, element_bytes) - kLineBytes / element_bytes;
+  const int64_t fit = std::min(widest, all), step = fit < kRunAlignment ? at_once : kRunAlignment;
+  return std::clamp(fit / step * step, at_once, kMaxVoxels);
+}
 
 }  // namespace
 
@@ -75,7 +91,7 @@ Tile<T>::Tile(const Call& call, const Weights<T>& weights)
       products_(products<T>()),
       classes_(call.in.classes),
       channels_(call.head.channels),
-      voxels_(tile_voxels(call)),
+      voxels_(tile_voxels(call, products_.step)),
       // A line more than the voxels, so that the classes fall into different cache sets.
       stride_(voxels_ + kLineBytes / static_cast<int64_t>(sizeof(T))),
       in_(call.in) {

@@ -44,6 +44,8 @@ void Workspace::trim() {
   if (held > kKeptBytes) release();
 }
 
+size_t Workspace::held_bytes() { return held; }
+
 void Workspace::release() {
   free_aligned(data_);
   held -= size_bytes_;

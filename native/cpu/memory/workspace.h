@@ -22,6 +22,9 @@ class Workspace {
   /// calls it when it is done, so the sum stays below the limit between calls.
   void trim();
 
+  /// What all workspaces of the process hold, for tests.
+  static size_t held_bytes();
+
  private:
   void release();
 
