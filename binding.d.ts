@@ -250,6 +250,8 @@ export interface NativePrediction {
   out: NativeMemory;
   /** Of classes: uint8 or uint16. */
   outType: number;
+  /** On a device only. */
+  stream: NativeStream | undefined;
 }
 
 /**
@@ -410,6 +412,7 @@ export interface CudaBinding {
   openNccl(path: string): { path: string; version: number };
   ncclUniqueId(): Uint8Array;
   count(...count: InOrder<NativeCount>): void;
+  predictLinear(...prediction: InOrder<NativePrediction>): void;
   resampleNearest(...resampling: InOrder<NativeResampling>): void;
   /**
    * sum += weight * value, or sum = weight * value for the first term, in float64; weight 0 adds nothing. Whoever reads
@@ -491,6 +494,8 @@ export interface Binding {
   ) => NativeCounts;
   resampleNearest(...resampling: InOrder<NativeResampling>): void;
   predictLinear(...prediction: InOrder<NativePrediction>): void;
+  /** The same off the event loop. Arrays on plain ArrayBuffers are copied, shared ones used in place. */
+  predictLinearAsync(...prediction: InOrder<NativePrediction>): Promise<void>;
   setThreads(count: number): void;
   getThreads(): number;
   simdTarget(): string;

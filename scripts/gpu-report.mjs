@@ -37,12 +37,19 @@ function summary({ gpu, commit, date, steps, benchmark }) {
 function caseLines({ case: name, rows, faults, skipped, targets }) {
   const lines = [`## ${name}`, ''];
   if (skipped) lines.push(`Skipped: ${skipped}`);
-  if (rows) lines.push('| | ms | GB/s | of copy | x warpdice |', '|---|---|---|---|---|');
-  for (const [row, { ms, gb_per_s, of_copy, x_warpdice }] of Object.entries(rows ?? {})) {
-    const ratio = x_warpdice ? x_warpdice.median.toFixed(2) : '';
-    lines.push(
-      `| ${row} | ${ms.median.toFixed(4)} | ${gb_per_s.toFixed(0)} | ${of_copy.toFixed(2)} | ${ratio} |`,
-    );
+  const ofHead = Object.values(rows ?? {}).some((row) => row.tflop_per_s !== undefined);
+  const speeds = ofHead ? ['TFLOP/s'] : ['GB/s', 'of copy'];
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  if (rows) {
+    const titles = ['', 'ms', ...speeds, 'x warpdice'];
+    lines.push(line(titles), line(titles.map(() => '---')));
+  }
+  for (const [row, of] of Object.entries(rows ?? {})) {
+    const speed = ofHead
+      ? [of.tflop_per_s.toFixed(2)]
+      : [of.gb_per_s.toFixed(0), of.of_copy?.toFixed(2) ?? ''];
+    const ratio = of.x_warpdice?.median.toFixed(2) ?? '';
+    lines.push(line([row, of.ms.median.toFixed(4), ...speed, ratio]));
   }
   for (const [row, fault] of Object.entries(faults ?? {})) lines.push('', `${row}: ${fault}`);
   for (const { target, limit, measured, met } of targets ?? []) {

@@ -1,4 +1,5 @@
-"""Dice loss on a GPU: warpdice beside a device-to-device copy, PyTorch eager, torch.compile and Triton, in one process.
+"""Dice loss on a GPU: warpdice beside a device-to-device copy, PyTorch eager, torch.compile and Triton, in one process; then
+the loss of a head (head.py).
 
     python3 bench/gpu/bench.py --library build-gpu/test/cuda/gpu/libwarpdice_gpu.so [--json FILE] [--quick] [--filter TEXT]
 
@@ -15,9 +16,11 @@ import sys
 
 import torch
 
+import head_cases
 import torch_versions
+from head import HeadProblem
 from outcome import exit_code, targets_of
-from timing import graphed, interleaved, quick_time, summary
+from timing import graphed, interleaved, quick_time, summary, worst_excess
 from warpdice_gpu import Library, Plan
 
 # [N, C, S], activation, dtype, channels last. "large" cases are at least four times the L2 of an H100 or H200.
@@ -70,6 +73,7 @@ class Problem:
 
     def __init__(self, case):
         (N, C, S), self.activation, dtype, self.channels_last = case
+        self.name = name_of(case)
         self.shape, self.dtype = (N, C, S), dtype
         bytes_of_set = N * C * S * dtype.itemsize + N * S
         l2 = torch.cuda.get_device_properties(0).L2_cache_size
@@ -77,7 +81,7 @@ class Problem:
         layout = (N, S, C) if self.channels_last else (N, C, S)
         self.logits = [4 * torch.randn(layout, device="cuda", dtype=dtype) for _ in range(self.sets)]
         self.labels = [torch.randint(0, max(C, 2), (N, S), device="cuda", dtype=torch.uint8) for _ in range(self.sets)]
-        self.logits_bytes = N * C * S * dtype.itemsize
+        self.logits_bytes = self.set_bytes = N * C * S * dtype.itemsize
         self.label_bytes = N * S
         self.value = torch.empty(1, device="cuda", dtype=torch.float64)
         self.gradient = torch.empty_like(self.logits[0])
@@ -85,6 +89,28 @@ class Problem:
     def seen(self, tensor):
         """As [N,C,S], whatever the layout."""
         return tensor.movedim(-1, 1) if self.channels_last else tensor
+
+    def contenders(self, library):
+        return contenders_of(self, library)
+
+    def clear(self):
+        self.gradient.fill_(float("nan"))
+
+    def reference(self):
+        return torch_versions.reference(self.seen(self.logits[0]), self.labels[0], self.activation)
+
+    def fault_of(self, result, reference):
+        return fault_of(result, reference, self.dtype)
+
+    def speed(self, name, ms):
+        # statistics read logits and labels; the gradient reads them again and writes itself.
+        read = self.logits_bytes + self.label_bytes
+        moved = {
+            "copy": 2 * self.logits_bytes,
+            "warpdice, statistics": read,
+            "warpdice, gradient": read + self.logits_bytes,
+        }
+        return {"gb_per_s": moved.get(name, 2 * read + self.logits_bytes) / ms / 1e6}
 
 
 def contenders_of(problem, library):
@@ -147,33 +173,27 @@ def fault_of(result, reference, dtype):
     off = abs(value.double() - true_value).item()
     if not off <= 1e-5 * max(abs(true_value.item()), 0.1):
         return f"value {value.item()} instead of {true_value.item()}"
-    largest = true_gradient.abs().max()
-    ulp = {torch.float16: 2**-11, torch.bfloat16: 2**-8}.get(dtype, 0)
-    subnormal = 2**-25 if dtype == torch.float16 else 0
-    allowed = 1e-4 * largest + ulp * true_gradient.abs() + subnormal
-    worst = ((gradient.double() - true_gradient).abs() - allowed).max().item()
+    worst = worst_excess(gradient, true_gradient, dtype)
     return None if worst <= 0 else f"gradient is off by {worst} more than allowed"
 
 
-def measure(case, library, rounds):
-    problem = Problem(case)
-    small = problem.logits_bytes < 2**25
+def measure(problem, library, rounds):
+    small = problem.set_bytes < 2**25
     runs, faults, timed, allocated = {}, {}, {}, {}
     try:
-        runs = contenders_of(problem, library)
+        runs = problem.contenders(library)
     except torch.cuda.OutOfMemoryError as error:
-        return {"case": name_of(case), "skipped": str(error)}
+        return {"case": problem.name, "skipped": str(error)}
     reference = None
     for name, (run, result, kept) in runs.items():
         try:
-            problem.gradient.fill_(float("nan"))
+            problem.clear()
             run(0)
             torch.cuda.synchronize()
             if result is not None:
                 if reference is None:  # of one sample at a time it would be another loss; so only where it fits
-                    seen = problem.seen(problem.logits[0])
-                    reference = torch_versions.reference(seen, problem.labels[0], problem.activation)
-                fault = fault_of(result(), reference, problem.dtype)
+                    reference = problem.reference()
+                fault = problem.fault_of(result(), reference)
                 if fault:
                     faults[name] = fault
                     continue
@@ -185,23 +205,16 @@ def measure(case, library, rounds):
     reference = None
     torch.cuda.empty_cache()
     samples = interleaved(timed, rounds)
-    # statistics read logits and labels; the gradient reads them again and writes itself.
-    read = problem.logits_bytes + problem.label_bytes
-    moved = {
-        "copy": 2 * problem.logits_bytes,
-        "warpdice, statistics": read,
-        "warpdice, gradient": read + problem.logits_bytes,
-    }
     rows = {}
     for name, ms in samples.items():
         row = {"ms": summary(ms), "bytes": allocated[name]}
         if "warpdice" in samples:
             row["x_warpdice"] = summary([a / b for a, b in zip(ms, samples["warpdice"])])
-        row["gb_per_s"] = moved.get(name, 2 * read + problem.logits_bytes) / row["ms"]["median"] / 1e6
+        row.update(problem.speed(name, row["ms"]["median"]))
         if "copy" in samples:
-            row["of_copy"] = row["gb_per_s"] / (moved["copy"] / summary(samples["copy"])["median"] / 1e6)
+            row["of_copy"] = row["gb_per_s"] / problem.speed("copy", summary(samples["copy"])["median"])["gb_per_s"]
         rows[name] = row
-    return {"case": name_of(case), "sets": problem.sets, "graphs": small, "rows": rows, "faults": faults}
+    return {"case": problem.name, "sets": problem.sets, "graphs": small, "rows": rows, "faults": faults}
 
 
 def report(result):
@@ -211,10 +224,13 @@ def report(result):
     for name, row in result["rows"].items():
         ms = row["ms"]
         ratio = row.get("x_warpdice", {}).get("median", float("nan"))
-        of_copy = row.get("of_copy", float("nan"))
+        if "gb_per_s" in row:
+            speed = f"{row['gb_per_s']:7.0f} GB/s  {row.get('of_copy', float('nan')):5.2f} of copy"
+        else:
+            speed = f"{row['tflop_per_s']:7.2f} TFLOP/s"
         print(
             f"  {name:26s} {ms['median']:9.4f} ms [{ms['q1']:.4f}, {ms['q3']:.4f}]"
-            f"  {row['gb_per_s']:7.0f} GB/s  {of_copy:5.2f} of copy  {ratio:6.2f} x warpdice  {row['bytes'] / 1e6:8.1f} MB"
+            f"  {speed}  {ratio:6.2f} x warpdice  {row['bytes'] / 1e6:8.1f} MB"
         )
     for name, fault in result["faults"].items():
         print(f"  {name}: not timed, {fault}")
@@ -235,11 +251,13 @@ def main():
     found = {"machine": machine(), "results": []}
     print(json.dumps(found["machine"], indent=2))
     library = Library(options.library)
-    for case in CASES:
-        if options.filter not in name_of(case):
+    problems = [(name_of(case), Problem, case) for case in CASES]
+    problems += [(head_cases.name_of(case), HeadProblem, case) for case in head_cases.CASES]
+    for name, make, case in problems:
+        if options.filter not in name:
             continue
         torch.compiler.reset()
-        result = measure(case, library, 5 if options.quick else 30)
+        result = measure(make(case), library, 5 if options.quick else 30)
         result["targets"] = [
             {"target": what, "limit": limit, "measured": measured, "met": measured >= limit}
             for what, limit, measured in targets_of(result)

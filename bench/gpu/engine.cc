@@ -19,6 +19,15 @@ struct Plan {
 
 const char* words(cudaError_t status) { return status == cudaSuccess ? nullptr : cudaGetErrorString(status); }
 
+/// Allocates what a plan keeps.
+const char* allocate(Plan* plan) {
+  const cuda::DeviceCall& call = plan->call;
+  if (const char* reason = cuda::unsupported(call)) return reason;
+  const size_t rows = call.in.samples * call.in.classes;
+  if (const char* fault = words(cudaMalloc(&plan->statistics, rows * sizeof(Sums)))) return fault;
+  return words(cudaMalloc(&plan->workspace, cuda::workspace_bytes(call)));
+}
+
 }  // namespace
 
 /// dtype, label_dtype: numbers of DType. activation: of Activation.
@@ -33,9 +42,40 @@ EXPORT const char* warpdice_plan(int64_t N, int64_t C, int64_t S, int dtype, int
   call.in.target.dtype = static_cast<DType>(label_dtype);
   call.steps = kStatistics | kFinalize | kGradient;
   *result = plan;
-  if (const char* reason = cuda::unsupported(call)) return reason;
-  if (const char* fault = words(cudaMalloc(&plan->statistics, N * C * sizeof(Sums)))) return fault;
-  return words(cudaMalloc(&plan->workspace, cuda::workspace_bytes(call)));
+  return allocate(plan);
+}
+
+/// Of a head: dtype is that of features, weight and bias.
+EXPORT const char* warpdice_head_plan(int64_t N, int64_t K, int64_t C, int64_t S, int dtype, int label_dtype,
+                                      int activation, Plan** result) {
+  auto* plan = *result = new Plan;
+  cuda::DeviceCall& call = plan->call;
+  call.in.samples = N, call.in.classes = C, call.in.voxels = S;
+  call.in.activation = static_cast<Activation>(activation);
+  call.in.predictions.dtype = call.grad.dtype = static_cast<DType>(dtype);
+  call.in.target.dtype = static_cast<DType>(label_dtype);
+  call.head.channels = K;
+  call.head.weight.dtype = call.head.bias.dtype = call.grad.dtype;
+  call.head.weight_grad.dtype = call.head.bias_grad.dtype = call.grad.dtype;
+  call.steps = kStatistics | kFinalize | kGradient;
+  return allocate(plan);
+}
+
+/// Value and all gradients.
+EXPORT const char* warpdice_head_run(Plan* plan, const void* features, const void* weight, const void* bias,
+                                     const void* labels, double* value, void* features_grad, void* weight_grad,
+                                     void* bias_grad, cudaStream_t stream) {
+  cuda::DeviceCall call = plan->call;
+  call.in.predictions.data = features;
+  call.head.weight.data = weight;
+  call.head.bias.data = bias;
+  call.in.target.data = labels;
+  call.statistics = static_cast<double*>(plan->statistics);
+  call.value = value;
+  call.grad.data = features_grad;
+  call.head.weight_grad.data = weight_grad;
+  call.head.bias_grad.data = bias_grad;
+  return words(cuda::enqueue(call, plan->workspace, stream));
 }
 
 /// Enqueues on a stream. statistics, gradient: which of the two passes; the gradient alone uses the last statistics.

@@ -16,6 +16,10 @@ class Library:
         self.functions.warpdice_plan.restype = ctypes.c_char_p
         self.functions.warpdice_run.argtypes = [pointer, pointer, pointer, pointer, pointer, i32, i32, pointer]
         self.functions.warpdice_run.restype = ctypes.c_char_p
+        self.functions.warpdice_head_plan.argtypes = [i64, i64, i64, i64, i32, i32, i32, ctypes.POINTER(pointer)]
+        self.functions.warpdice_head_plan.restype = ctypes.c_char_p
+        self.functions.warpdice_head_run.argtypes = [pointer] * 10
+        self.functions.warpdice_head_run.restype = ctypes.c_char_p
         self.functions.warpdice_kept_bytes.argtypes = [pointer]
         self.functions.warpdice_kept_bytes.restype = i64
         self.functions.warpdice_close.argtypes = [pointer]
@@ -53,3 +57,19 @@ class Plan:
     def _check(fault):
         if fault:
             raise RuntimeError(fault.decode())
+
+
+class HeadPlan(Plan):
+    """For features [N,K,S], a weight [C,K] and a bias [C] of the same dtype, and labels [N,S]."""
+
+    def __init__(self, library, sizes, dtype, label_dtype, activation):
+        self.functions = library.functions
+        self.handle = ctypes.c_void_p()
+        codes = DTYPES[dtype], DTYPES[label_dtype], ACTIVATIONS[activation]
+        self._check(self.functions.warpdice_head_plan(*sizes, *codes, ctypes.byref(self.handle)))
+
+    def run(self, features, weight, bias, labels, value, gradients):
+        """gradients: of features, weight and bias."""
+        arrays = [features, weight, bias, labels, value, *gradients]
+        stream = torch.cuda.current_stream().cuda_stream
+        self._check(self.functions.warpdice_head_run(self.handle, *(array.data_ptr() for array in arrays), stream))

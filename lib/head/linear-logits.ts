@@ -4,7 +4,14 @@ import { guard, notByNew } from '../common/own.js';
 import { toTensor } from '../tensors/argument.js';
 import { type DType, floats } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { type ArgmaxOptions, argmax, type ProbabilitiesOptions, probabilities } from './predict.js';
+import {
+  type ArgmaxOptions,
+  argmax,
+  argmaxAsync,
+  type ProbabilitiesOptions,
+  probabilities,
+  probabilitiesAsync,
+} from './predict.js';
 
 /** The most features of a voxel. */
 const maxChannels = 1024;
@@ -79,7 +86,8 @@ export class LinearLogits {
 
   /**
    * Computes the class of the largest logit of each voxel, [N, ...spatial], without logits in memory: the lowest class at a
-   * tie; NaN is never the largest. uint8 up to 256 classes, else uint16. It computes before it returns, and on the CPU only.
+   * tie; NaN is never the largest. uint8 up to 256 classes, else uint16. On the CPU it computes before it returns and so blocks
+   * the event loop: see {@link argmaxAsync}. On a GPU it enqueues the work.
    *
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_DISPOSED
    * @example
@@ -92,9 +100,18 @@ export class LinearLogits {
   }
 
   /**
+   * Like {@link argmax}, off the event loop. Features, weight and bias of `Tensor.empty` are read where they are; others are
+   * copied first. On a GPU it resolves when the work is done.
+   */
+  argmaxAsync(options?: ArgmaxOptions): Promise<Tensor> {
+    return argmaxAsync(this, options);
+  }
+
+  /**
    * Computes the probabilities of some classes, [N, classes.length, ...spatial] or, with channels last, [N, ...spatial,
-   * classes.length], without logits in memory. A softmax is over all classes. float64 for float64 features, else float32. It
-   * computes before it returns, and on the CPU only.
+   * classes.length], without logits in memory. A softmax is over all classes. float64 for float64 features, else float32. On
+   * the CPU it computes before it returns and so blocks the event loop: see {@link probabilitiesAsync}. On a GPU it enqueues
+   * the work.
    *
    * @param classes Class indices, in the order of the result
    * @throws TypeError, RangeError for arguments that do not fit; WarpDiceError ERR_DISPOSED
@@ -105,6 +122,11 @@ export class LinearLogits {
    */
   probabilities(classes: readonly number[], options?: ProbabilitiesOptions): Tensor {
     return probabilities(this, classes, options);
+  }
+
+  /** Like {@link probabilities}, off the event loop, as {@link argmaxAsync} is. */
+  probabilitiesAsync(classes: readonly number[], options?: ProbabilitiesOptions): Promise<Tensor> {
+    return probabilitiesAsync(this, classes, options);
   }
 
   /** Whether `value` really is one: a Proxy of one is not. @internal */

@@ -133,13 +133,6 @@ export class BatchCounter {
       linear?.features ??
       toTensor(predictions as TensorLike, 'predictions', maps ? labelDTypes : floatsOrLabels);
     const { device } = x;
-    if (linear !== undefined && device.kind === 'cuda') {
-      throw cannotCombine(
-        `linearLogits on ${device}`,
-        'metrics',
-        'they count linearLogits on the CPU only; on a GPU compute the logits and pass them',
-      );
-    }
     const y = toTensorOn(device, target, 'target', maps ? labelDTypes : labelsOrFloats);
     const w =
       options.weight === undefined

@@ -4,6 +4,7 @@
 #include "cuda/kernels/agree.h"
 #include "cuda/kernels/count.h"
 #include "cuda/kernels/launch.cuh"
+#include "cuda/kernels/predict.h"
 #include "cuda/kernels/resample.h"
 #include "cuda/kernels/weighted_sum.h"
 
@@ -60,10 +61,23 @@ cudaError_t enqueue_head(DType features, bool plain) {
   return enqueue(call, nowhere, nullptr);
 }
 
-cudaError_t enqueue_count(DType predictions, Decision decision) {
+/// The classes that a head predicts, or their probabilities.
+cudaError_t enqueue_prediction(DType features, bool probabilities) {
+  Prediction prediction;
+  prediction.call.in = one_voxel(features, DType::uint8);
+  prediction.call.in.activation = Activation::softmax;
+  prediction.call.head.channels = 1;
+  prediction.call.head.weight = {nowhere, DType::float32};
+  if (probabilities) prediction.classes = {0};
+  return enqueue(prediction, nowhere, nullptr);
+}
+
+cudaError_t enqueue_count(DType predictions, Decision decision, bool with_head) {
   DeviceCount count;
   count.in = one_voxel(predictions, DType::uint8);
   count.decision = decision;
+  count.head.channels = with_head ? 1 : 0;
+  count.head.weight = {nowhere, DType::float32};
   return enqueue(count, nowhere, nullptr);
 }
 
@@ -87,8 +101,13 @@ cudaError_t enqueue_all_kernels(DType predictions) {
   for (const bool plain : {false, true}) {
     if (status == cudaSuccess) status = enqueue_head(predictions, plain);
   }
+  for (const bool probabilities : {false, true}) {
+    if (status == cudaSuccess) status = enqueue_prediction(predictions, probabilities);
+  }
   for (const Decision decision : {Decision::argmax, Decision::threshold}) {
-    if (status == cudaSuccess) status = enqueue_count(predictions, decision);
+    for (const bool with_head : {false, true}) {
+      if (status == cudaSuccess) status = enqueue_count(predictions, decision, with_head);
+    }
   }
   for (const size_t bytes : {size_t{1}, size_t{2}, size_t{4}, size_t{8}}) {
     if (status == cudaSuccess) status = enqueue_resampling(bytes);

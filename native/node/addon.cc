@@ -89,6 +89,7 @@ AsyncQueue& init(Napi::Env env, Napi::Object exports) {
   exports.Set("Counts", make_counts_class(env, async));
   exports.Set("resampleNearest", Napi::Function::New<resample_nearest>(env, "resampleNearest"));
   exports.Set("predictLinear", Napi::Function::New<predict_linear>(env, "predictLinear"));
+  exports.Set("predictLinearAsync", Napi::Function::New<predict_linear_async>(env, "predictLinearAsync", &async));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("getThreads", Napi::Function::New<get_threads>(env, "getThreads"));
   exports.Set("simdTarget", Napi::Function::New<simd_target>(env, "simdTarget"));

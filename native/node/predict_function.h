@@ -1,5 +1,5 @@
 #pragma once
-#include "cpu/head/predict.h"
+#include "math/prediction.h"
 #include "node/argument_list.h"
 #include "node/array_argument.h"
 
@@ -20,19 +20,25 @@ namespace warpdice {
   X(kActivation, activation)             \
   X(kChosen, chosen)                     \
   X(kOut, out)                           \
-  X(kOutType, outType)
+  X(kOutType, outType)                   \
+  X(kStream, stream)
 
 /// One call of the function `predictLinear` of binding.d.ts.
 struct BoundPrediction {
   enum Argument : size_t { WARPDICE_PREDICTION_ARGUMENTS(WARPDICE_ARGUMENT) kArguments };
   static constexpr const char* kArgumentNames[] = {WARPDICE_PREDICTION_ARGUMENTS(WARPDICE_ARGUMENT_NAME)};
 
-  cpu::head::Prediction prediction;
+  Prediction prediction;
+  Array features, weight, bias, out;
 
-  explicit BoundPrediction(const Napi::CallbackInfo& info);
+  explicit BoundPrediction(const Napi::CallbackInfo& info, MemoryOf memory = memory_of);
+
+  /// Points the prediction at the arrays' memory.
+  void connect();
 };
 
-/// The function `predictLinear` of binding.d.ts.
+/// The functions `predictLinear` and `predictLinearAsync` of binding.d.ts; the second one's data is the AsyncQueue.
 Napi::Value predict_linear(const Napi::CallbackInfo& info);
+Napi::Value predict_linear_async(const Napi::CallbackInfo& info);
 
 }  // namespace warpdice

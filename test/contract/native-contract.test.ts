@@ -21,7 +21,7 @@ test('a call passes its values in the order of the addon', () => {
   callLoss({ run: take }, 'run', named<NativeCall>(names.call));
   callCount({ count: take }, 'count', named<NativeCount>(names.count));
   callResample({ resampleNearest: take }, named<NativeResampling>(names.resampling));
-  callPredict({ predictLinear: take }, named<NativePrediction>(names.prediction));
+  callPredict({ predict: take }, 'predict', named<NativePrediction>(names.prediction));
   expect(passed).toEqual([names.call, names.count, names.resampling, names.prediction]);
 });
 

@@ -8,12 +8,15 @@ describe('kernels', () => {
   /** Warps in ascending order; every fifteenth case, unless all tests are run. */
   const args = ['0', process.env.WARPDICE_TEST_ALL ? '1' : '15'];
 
-  test.each(['kernels_test', 'count_test', 'head_test', 'long_test'])('%s', (name) => {
-    const program = path.join(__dirname, '../../build/emulated', name);
-    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-    expect(stdout + stderr).toMatch(/^[1-9]\d* cases, 0 failures$/m);
-    expect(status).toBe(0);
-  });
+  test.each(['kernels_test', 'count_test', 'head_test', 'predict_test', 'long_test'])(
+    '%s',
+    (name) => {
+      const program = path.join(__dirname, '../../build/emulated', name);
+      const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+      expect(stdout + stderr).toMatch(/^[1-9]\d* cases, 0 failures$/m);
+      expect(status).toBe(0);
+    },
+  );
 });
 
 // The host's side of CUDA (native/cuda/runtime) on the fake CUDA runtime of test/cuda/fake-runtime: no GPU, no toolkit.

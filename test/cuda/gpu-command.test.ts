@@ -207,6 +207,7 @@ describe('on a machine that pretends to have a GPU', () => {
         faults: { Triton: 'no such kernel' },
         targets: [{ target: 'statistics', limit: 0.9, measured: 0.93, met: true }],
       },
+      { case: 'head [1,2->3,4]', rows: { warpdice: { ms: time, tflop_per_s: 12.5 } } },
       { case: 'float32 9,9', skipped: 'too little memory' },
     ];
     // bench.py --library <so> --json <file>
@@ -222,6 +223,7 @@ describe('on a machine that pretends to have a GPU', () => {
       /^bench\/gpu\/bench.py --library .*libwarpdice_gpu.so --json .*-bench.json --quick at /,
     );
     expect(markdown).toContain('| PyTorch eager | 0.5000 | 2000 | 0.93 | 9.50 |');
+    expect(markdown).toContain('| warpdice | 0.5000 | 12.50 |  |');
     expect(markdown).toContain('Triton: no such kernel');
     expect(markdown).toContain('Target: statistics at least 0.9: 0.93, met.');
     expect(markdown).toContain('Skipped: too little memory');

@@ -152,6 +152,13 @@ describe('no call loads a kernel afterwards', () => {
         loss.valueAndGrad(logits, soft);
         loss.targetGradient(logits, soft, loss.statistics(logits, soft)).dispose();
       }
+      logits.argmax().dispose();
+      logits.probabilities([0]).dispose();
+      new SegmentationMetrics({ classes: 3 }).update(logits, labels);
+      new SegmentationMetrics({ classes: 3, decision: 'threshold', threshold: 0 }).update(
+        logits,
+        soft,
+      );
     }),
   );
 

@@ -107,6 +107,56 @@ test('ties, NaN and one class', () => {
   );
 });
 
+describe('off the event loop', () => {
+  const of: HeadCase = { N: 2, K: 5, C: 3, size: [7, 9] };
+  const data = makeData(of);
+  const plain = linearLogits(data.features, data.weight, data.bias);
+  const shared = (from: Typed) => {
+    const made = Tensor.empty(from.shape, 'float32');
+    made.data.set(from.data as never);
+    return made;
+  };
+
+  test('the same as at once, from plain and from shared memory', async () => {
+    const inPlace = linearLogits(
+      shared(data.features),
+      shared(data.weight),
+      shared(data.bias as Typed),
+    );
+    const [classes, p] = [plain.argmax(), plain.probabilities([2, 0])];
+    for (const logits of [plain, inPlace]) {
+      expect((await logits.argmaxAsync()).data).toEqual(classes.data);
+      expect((await logits.probabilitiesAsync([2, 0])).data).toEqual(p.data);
+      const out = Tensor.from(new Float32Array(2 * 63), [2, 1, 7, 9]);
+      expect(await logits.probabilitiesAsync([1], { out })).toBe(out);
+      expect(out.data).toEqual(plain.probabilities([1]).data);
+    }
+  });
+
+  test('the arrays may change after the call, and the event loop goes on', async () => {
+    const features = Tensor.from(Float32Array.from(data.features.data as Float32Array), [
+      ...data.features.shape,
+    ]);
+    const pending = linearLogits(features, data.weight, data.bias).argmaxAsync();
+    (features.data as Float32Array).fill(0);
+    let isDone = false;
+    pending.then(() => {
+      isDone = true;
+    });
+    await Promise.resolve();
+    expect(isDone).toBe(false);
+    expect((await pending).data).toEqual(plain.argmax().data);
+  });
+
+  test('a buffer that is detached meanwhile rejects, wrong arguments throw', async () => {
+    const out = Tensor.from(new Uint8Array(126), [2, 7, 9]);
+    const pending = plain.argmaxAsync({ out });
+    structuredClone(out.data, { transfer: [out.data.buffer as ArrayBuffer] });
+    await expect(pending).rejects.toThrow('Expected out to keep its memory during the call');
+    expect(() => plain.probabilitiesAsync([3])).toThrow('for classes[0] but received 3');
+  });
+});
+
 describe('wrong arguments', () => {
   const { data, logits } = make(cases[0] as HeadCase);
   test.each<[string, () => unknown, string]>([

@@ -1,7 +1,9 @@
 #include "cuda/kernels/dispatch.cuh"
 #include "cuda/kernels/head_kernels.cuh"
+#include "cuda/kernels/head_predict.cuh"
 
 namespace warpdice::cuda {
 WARPDICE_KERNELS_OF(BFloat16);
 WARPDICE_HEAD_KERNELS_OF(BFloat16);
+WARPDICE_HEAD_PREDICTIONS_OF(BFloat16);
 }  // namespace warpdice::cuda

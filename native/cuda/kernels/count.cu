@@ -4,9 +4,13 @@
 // The blocks share the voxels of a sample. Neighbouring voxels are often alike, so a thread counts how often the same
 // cell comes in a row and adds that number once: to the block's table in shared memory or, where the table would be too
 // large, to the result.
+//
+// With a head the logits are not in memory. For argmax its kernel writes the class of each voxel, which the counting
+// kernel reads in place of predictions; for a threshold it counts the decisions itself (head_predict.cuh).
 #include "cuda/kernels/count.h"
 
 #include "cuda/kernels/finish.cuh"
+#include "cuda/kernels/head.h"
 #include "cuda/kernels/widen_operands.h"
 
 namespace warpdice::cuda {
@@ -31,6 +35,7 @@ struct DeviceCountWork {
   unsigned long long* counts;  // [cells]
   unsigned long long* rows;    // [N,C,4], or null
   Counters *prediction_faults, *target_faults;
+  const uint16_t* predicted;  // [N,S]: the classes, C for none; null: those of the predictions
 };
 
 /// Adds to a cell, and to the row of the sample.
@@ -161,7 +166,11 @@ __global__ void __launch_bounds__(kThreads, 2) count_pairs_kernel(DeviceCountWor
     } else {
       find_class<P>(in, in.target, n, s, true, voxels.weight, {work.target_faults, true}, truth);
     }
-    if (work.inputs.decision == Decision::labels) {
+    if (work.predicted) {
+      uint16_t classes[kCount];
+      load(work.predicted + n * S + s, S - s, classes);
+      for (int j = 0; j < kCount; j++) predicted[j] = classes[j];
+    } else if (work.inputs.decision == Decision::labels) {
       Voxels<A, kCount> mapped;
       load_voxels<P>(map, n * S + s, S - s, mapped, work.prediction_faults);
       for (int j = 0; j < kCount; j++) predicted[j] = mapped.class_index[j] < 0 ? C : mapped.class_index[j];
@@ -227,13 +236,42 @@ __global__ void __launch_bounds__(kThreads, 2) count_classes_kernel(DeviceCountW
   if (threadIdx.x < 4 && table[threadIdx.x] != 0) add_to_cell(work, n, c * 4 + threadIdx.x, table[threadIdx.x]);
 }
 
+/// Element `index` of the logits' array.
+__device__ double logit_at(const Inputs& in, const Head& head, int64_t index) {
+  const int64_t C = in.classes, S = in.voxels, K = head.channels;
+  const int64_t n = index / (C * S), c = in.channels_last ? index % C : index / S % C;
+  const int64_t s = in.channels_last ? index / C % S : index % S;
+  double z = head.bias.data ? value_at(head.bias, c) : 0;
+  for (int64_t k = 0; k < K; k++) {
+    const int64_t at = in.channels_last ? (n * S + s) * K + k : (n * K + k) * S + s;
+    z += value_at(head.weight, c * K + k) * value_at(in.predictions, at);
+  }
+  return z;
+}
+
 /// Turns the counters into LabelFaults. given: the arrays as the caller passed them. One thread.
-__global__ void count_faults_kernel(DeviceCountWork work, Inputs given, LabelFault* faults) {
+__global__ void count_faults_kernel(DeviceCountWork work, Inputs given, Head head, LabelFault* faults) {
   // Predictions are checked as a target is, see count_pairs_kernel.
   const FaultKind kind = target_kind(given.predictions, given.labels);
-  faults[0] = fault_in(given.predictions, kind, work.prediction_faults->target);
+  faults[0] = fault_of(kind, work.prediction_faults->target, [&](int64_t i) {
+    return head.channels ? logit_at(given, head, i) : value_at(given.predictions, i);
+  });
   faults[1] = fault_in(given.target, target_kind(given.target, given.labels), work.target_faults->target);
 }
+
+/// The offsets of the parts of the workspace.
+struct Places {
+  size_t widened = kCountersBytes, head, predicted, size_bytes;
+
+  explicit Places(const DeviceCount& count) {
+    const Inputs& in = count.in;
+    const bool has_map = count.head.channels && count.decision == Decision::argmax;
+    head = widened + widened_bytes(in);
+    predicted = head + (count.head.channels ? head_bytes(head_shape_of(in, count.head), in, false) : 0);
+    const size_t map = has_map ? static_cast<size_t>(in.samples * in.voxels) * sizeof(uint16_t) : 0;
+    size_bytes = predicted + (map + 255) / 256 * 256;
+  }
+};
 
 int64_t chunks_of(const Inputs& in) { return (in.voxels + kVoxelsPerBlock - 1) / kVoxelsPerBlock; }
 
@@ -251,41 +289,76 @@ cudaError_t launch_count(const DeviceCountWork& work, cudaStream_t stream) {
   return launch(count_pairs_kernel<P>, grid, block, shared_bytes, stream, work);
 }
 
-cudaError_t launch_count(const DeviceCountWork& work, cudaStream_t stream) {
+/// Counts what a head predicts. work.predicted: where the classes go.
+template <class P>
+cudaError_t launch_with_head(const DeviceCountWork& work, const Head& head, char* base, cudaStream_t stream) {
+  const Inputs& in = work.inputs.in;
+  const HeadShape shape = head_shape_of(in, head);
+  const HeadMemory<Accumulator<P>> memory = place_head<Accumulator<P>>(shape, in, base);
+  cudaError_t status = launch_pack_head(shape, in, head, memory, false, stream);
+  if (status != cudaSuccess) return status;
+  if (work.inputs.decision == Decision::threshold) {
+    const HeadCounts to = {work.counts, work.rows, work.prediction_faults, work.target_faults};
+    return launch_head_count<P>(shape, work.inputs, memory, to, stream);
+  }
+  Inputs features = in;
+  features.labels = features.has_ignore = false;
+  features.weight = {};
+  const ClassesOut out = {const_cast<uint16_t*>(work.predicted), false, static_cast<int>(in.classes)};
+  status = launch_head_classes<P>(shape, features, memory, out, stream);
+  return status == cudaSuccess ? launch_count<P>(work, stream) : status;
+}
+
+template <class P>
+cudaError_t launch_any(const DeviceCountWork& work, const Head& head, char* base, cudaStream_t stream) {
+  return head.channels ? launch_with_head<P>(work, head, base, stream) : launch_count<P>(work, stream);
+}
+
+cudaError_t launch_any(const DeviceCountWork& work, const Head& head, char* base, cudaStream_t stream) {
   switch (work.inputs.in.predictions.dtype) {
     case DType::float64:
-      return launch_count<double>(work, stream);
+      return launch_any<double>(work, head, base, stream);
     case DType::float16:
-      return launch_count<Float16>(work, stream);
+      return launch_any<Float16>(work, head, base, stream);
     case DType::bfloat16:
-      return launch_count<BFloat16>(work, stream);
+      return launch_any<BFloat16>(work, head, base, stream);
     default:  // label maps too
-      return launch_count<float>(work, stream);
+      return launch_any<float>(work, head, base, stream);
   }
 }
 
 }  // namespace
 
-size_t workspace_bytes(const DeviceCount& count) { return kCountersBytes + widened_bytes(count.in); }
+const char* unsupported(const DeviceCount& count) {
+  if (blocks_of(count) > kMaxBlocks) return kTooManyBlocks;
+  return count.head.channels ? head_shape_of(count.in, count.head).refused : nullptr;
+}
+
+size_t workspace_bytes(const DeviceCount& count) {
+  const Places at(count);
+  return at.size_bytes;
+}
 
 cudaError_t enqueue(const DeviceCount& count, void* workspace, cudaStream_t stream) {
   if (blocks_of(count) > kMaxBlocks) return cudaErrorInvalidConfiguration;
+  if (unsupported(count)) return cudaErrorNotSupported;
+  const Places at(count);
+  char* const base = static_cast<char*>(workspace);
   Counters* counters = static_cast<Counters*>(workspace);
   DeviceCountWork work = {
-      count,    count.cells(), chunks_of(count.in), count.counts, count.by_sample ? count.rows : nullptr,
-      counters, counters + 1};
+      count,        count.cells(), chunks_of(count.in), count.counts, count.by_sample ? count.rows : nullptr, counters,
+      counters + 1, nullptr};
+  if (at.size_bytes > at.predicted) work.predicted = reinterpret_cast<uint16_t*>(base + at.predicted);
   const auto bytes_of = [](int64_t numbers) { return static_cast<size_t>(numbers) * sizeof(unsigned long long); };
   cudaError_t status = zero(counters, kCountersBytes, stream);
   if (status == cudaSuccess) status = zero(count.counts, bytes_of(work.cells), stream);
   if (status == cudaSuccess && work.rows) {
     status = zero(work.rows, bytes_of(count.in.samples * count.in.classes * 4), stream);
   }
-  if (status == cudaSuccess) {
-    status = widen_operands(work.inputs.in, static_cast<char*>(workspace) + kCountersBytes, stream);
-  }
-  if (status == cudaSuccess) status = launch_count(work, stream);
+  if (status == cudaSuccess) status = widen_operands(work.inputs.in, base + at.widened, stream);
+  if (status == cudaSuccess) status = launch_any(work, count.head, base + at.head, stream);
   if (status != cudaSuccess) return status;
-  return launch(count_faults_kernel, dim3(1), dim3(1), 0, stream, work, count.in, count.faults);
+  return launch(count_faults_kernel, dim3(1), dim3(1), 0, stream, work, count.in, count.head, count.faults);
 }
 
 }  // namespace warpdice::cuda

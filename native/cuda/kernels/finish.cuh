@@ -148,15 +148,21 @@ __device__ Sums pooled_sums(const FinishWork<A>& work, int64_t i) {
   return work.options.pooled && work.pairs.data ? weighted(value_at(work.pairs, i), work.sums[i]) : work.sums[i];
 }
 
-/// What a counter says about the values of an array.
-__device__ inline LabelFault fault_in(const Operand& operand, FaultKind kind, const FaultCounter& counter) {
+/// What a counter says. value_of(i): value i.
+template <class ValueOf>
+__device__ LabelFault fault_of(FaultKind kind, const FaultCounter& counter, ValueOf value_of) {
   LabelFault fault;
   if (counter.faults == 0) return fault;
   fault.count = static_cast<int64_t>(counter.faults);
   fault.first_index = static_cast<int64_t>(~counter.largest_complement);
-  fault.first_value = value_at(operand, fault.first_index);
+  fault.first_value = value_of(fault.first_index);
   fault.kind = kind;
   return fault;
+}
+
+/// What a counter says about the values of an array.
+__device__ inline LabelFault fault_in(const Operand& operand, FaultKind kind, const FaultCounter& counter) {
+  return fault_of(kind, counter, [&](int64_t i) { return value_at(operand, i); });
 }
 
 /// labels: it holds class indices.

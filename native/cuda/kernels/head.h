@@ -9,6 +9,9 @@
 //                the weights (dL/dfeatures)
 //   last         adds up the weights' gradients of all blocks, in order
 //
+// Predictions and metrics (head_predict.cuh, predict.cu, count.cu) make the logits of a tile and use them: pack, then
+// one kernel.
+//
 // A thread holds kRows rows and kColumns columns of a product in registers (head_product.cuh). Rows of a tile are
 // classes or channels, columns are voxels.
 //
@@ -18,6 +21,7 @@
 //   the weights' gradient at most 16 copies, or 32 MB where that is more; 256 at most
 #include "cuda/kernels/launch.cuh"
 #include "math/call.h"
+#include "math/counts.h"
 
 namespace warpdice::cuda {
 
@@ -37,6 +41,8 @@ struct HeadShape {
 
   /// Partial sums of a sample and class.
   int64_t partials() const { return tile.chunks * sharers; }
+  /// The blocks of step 1.
+  dim3 grid(const Inputs& in) const { return dim3(static_cast<unsigned>(in.samples * tile.chunks)); }
 };
 
 HeadShape head_shape_of(const Inputs& in, const Head& head);
@@ -81,6 +87,43 @@ cudaError_t launch_head_target_gradient(const HeadShape& shape, const Inputs& in
                                         const HeadMemory<Accumulator<P>>& memory,
                                         const ClassSlope<Accumulator<P>>* slopes, bool pooled, const GradientOut& out,
                                         cudaStream_t stream);
+
+/// Where the classes of the largest logits go.
+struct ClassesOut {
+  void* data;  // [N,S]
+  bool bytes;  // of uint8, else of uint16
+  int of_nan;  // the class of a voxel of which a logit is NaN; negative: NaN is never the largest
+};
+
+/// Writes classes. in: without target and weight, as for the probabilities.
+template <class P>
+cudaError_t launch_head_classes(const HeadShape& shape, const Inputs& in, const HeadMemory<Accumulator<P>>& memory,
+                                const ClassesOut& out, cudaStream_t stream);
+
+/// Some of the classes whose probabilities are wanted: as many as fit the arguments of a kernel.
+struct ChosenClasses {
+  static constexpr int kMost = 64;
+  int64_t all, first;  // how many are wanted, and which of them is the first one here
+  int count;
+  uint16_t classes[kMost];
+};
+
+/// Writes the probabilities of these. to: [N,all,S] or [N,S,all], double for double features, else float.
+template <class P>
+cudaError_t launch_head_probabilities(const HeadShape& shape, const Inputs& in,
+                                      const HeadMemory<Accumulator<P>>& memory, const ChosenClasses& chosen, void* to,
+                                      cudaStream_t stream);
+
+/// Where decisions by a threshold are counted: see DeviceCount.
+struct HeadCounts {
+  unsigned long long *counts, *rows;            // added to; rows may be null
+  Counters *prediction_faults, *target_faults;  // both count in `target`
+};
+
+/// Counts them. inputs: Decision::threshold.
+template <class P>
+cudaError_t launch_head_count(const HeadShape& shape, const CountInputs& inputs,
+                              const HeadMemory<Accumulator<P>>& memory, const HeadCounts& to, cudaStream_t stream);
 
 /// The sums of the parts.
 template <class A>

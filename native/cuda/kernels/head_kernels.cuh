@@ -81,9 +81,8 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
 template <class P>
 cudaError_t launch_head_statistics(const HeadShape& shape, const Inputs& in, const HeadMemory<Accumulator<P>>& memory,
                                    Sums* partials, const Notes& notes, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(in.samples * shape.tile.chunks));
-  return launch(shape.plain ? head_statistics_kernel<P, true> : head_statistics_kernel<P, false>, grid, dim3(kThreads),
-                shape.shared_bytes, stream, in, shape, memory, partials, notes);
+  return launch(shape.plain ? head_statistics_kernel<P, true> : head_statistics_kernel<P, false>, shape.grid(in),
+                dim3(kThreads), shape.shared_bytes, stream, in, shape, memory, partials, notes);
 }
 
 template <class P>
@@ -101,9 +100,8 @@ cudaError_t launch_head_target_gradient(const HeadShape& shape, const Inputs& in
                                         const HeadMemory<Accumulator<P>>& memory,
                                         const ClassSlope<Accumulator<P>>* slopes, bool pooled, const GradientOut& out,
                                         cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(in.samples * shape.tile.chunks));
-  return launch(head_target_gradient_kernel<P>, grid, dim3(kThreads), shape.shared_bytes, stream, in, shape, memory,
-                slopes, pooled, out);
+  return launch(head_target_gradient_kernel<P>, shape.grid(in), dim3(kThreads), shape.shared_bytes, stream, in, shape,
+                memory, slopes, pooled, out);
 }
 
 /// Compiles all kernels of features of type P.

@@ -130,6 +130,9 @@ Memory memory_of_buffer(Napi::Env env, napi_value buffer, const char* name);
 /// The function `count`.
 Napi::Value count_classes(const Napi::CallbackInfo& info);
 
+/// The function `predictLinear`.
+Napi::Value predict_on_device(const Napi::CallbackInfo& info);
+
 /// The functions `resampleNearest` and `addWeighted`.
 Napi::Value resample_on_device(const Napi::CallbackInfo& info);
 Napi::Value add_weighted(const Napi::CallbackInfo& info);

@@ -11,12 +11,13 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
   return guarded(env, [&] {
     const auto& stream = to_stream(info, BoundCount::kStream);
     const BoundCount bound(info, memory_of_buffer);
-    if (bound.head.channels) throw Napi::TypeError::New(env, "Expected no head in a call on a GPU");
     cuda::DeviceCount count;
     static_cast<CountInputs&>(count) = bound.inputs;
+    count.head = bound.head;
     if (count.predicts_masks() && count.in.predictions.dtype != DType::uint8) {
       throw Napi::TypeError::New(env, "Expected masks of uint8 for predictions");
     }
+    if (const char* why = cuda::unsupported(count)) throw Error("ERR_UNSUPPORTED", why);
     const size_t cells = bytes_of(env, {count.cells()}, sizeof *count.counts);
     const size_t rows =
         count.by_sample ? bytes_of(env, {count.in.samples, count.in.classes, 4}, sizeof *count.rows) : 0;
@@ -26,8 +27,8 @@ Napi::Value count_classes(const Napi::CallbackInfo& info) {
     count.counts = reinterpret_cast<unsigned long long*>(place);
     count.rows = reinterpret_cast<unsigned long long*>(place + cells);
     count.faults = reinterpret_cast<LabelFault*>(place + cells + rows);
-    for (const size_t argument :
-         {BoundCount::kPredictions, BoundCount::kTarget, BoundCount::kWeight, BoundCount::kCounts}) {
+    for (const size_t argument : {BoundCount::kPredictions, BoundCount::kTarget, BoundCount::kWeight,
+                                  BoundCount::kHeadWeight, BoundCount::kHeadBias, BoundCount::kCounts}) {
       if (info[argument].IsUndefined()) continue;
       to_span(info, argument)
           .memory->used_on(stream, argument == BoundCount::kCounts ? cuda::Access::write : cuda::Access::read);

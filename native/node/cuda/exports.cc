@@ -95,6 +95,7 @@ void export_devices(Napi::Env env, Napi::Object exports, AsyncQueue& queue) {
   cuda.Set("Event", EventObject::make_class(env));
   cuda.Set("DeviceLoss", make_device_loss_class(env));
   cuda.Set("count", Napi::Function::New<count_classes>(env, "count"));
+  cuda.Set("predictLinear", Napi::Function::New<predict_on_device>(env, "predictLinear"));
   cuda.Set("resampleNearest", Napi::Function::New<resample_on_device>(env, "resampleNearest"));
   cuda.Set("addWeighted", Napi::Function::New<add_weighted>(env, "addWeighted"));
   cuda.Set("Communicator", CommunicatorObject::make_class(env));

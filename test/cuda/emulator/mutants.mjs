@@ -33,17 +33,29 @@ const units = {
   countTests: { source: 'test/cuda/emulator/count_test.cc', flags: [] },
   head: { source: 'native/cuda/kernels/head.cu', flags: kernelFlags },
   headTests: { source: 'test/cuda/emulator/head_test.cc', flags: [] },
+  predict: { source: 'native/cuda/kernels/predict.cu', flags: kernelFlags },
+  predictTests: { source: 'test/cuda/emulator/predict_test.cc', flags: [] },
 };
 /** The emulator. */
 const emulatorUnits = ['simt', 'launch', 'immediate', 'half'];
+/** What makes the logits of a head. */
+const headUnits = ['widen', 'float32', 'head', 'others'];
 /** The units of each program. The losses do not need count.cu. */
 const programs = {
   losses: ['engine', 'geometry', 'widen', 'float32', 'head', 'others', 'tests'],
   heads: ['engine', 'geometry', 'widen', 'float32', 'head', 'others', 'headTests'],
-  counts: ['count', 'widen', 'countTests'],
+  counts: ['count', ...headUnits, 'countTests'],
+  predictions: ['count', 'predict', ...headUnits, 'predictTests'],
 };
-const programOf = (file) =>
-  file === 'count.cu' ? 'counts' : file.startsWith('head') ? 'heads' : 'losses';
+/** The program that finds a fault in a file: for those named predict-..., predictions. */
+const programOf = (name, file) =>
+  name.startsWith('predict-')
+    ? 'predictions'
+    : file === 'count.cu'
+      ? 'counts'
+      : file.startsWith('head')
+        ? 'heads'
+        : 'losses';
 const recover = '-fno-sanitize-recover=all';
 
 /** flags: of all units. level: how a unit with a fault is optimised. emulator: more flags. args: order, and every nth case. */
@@ -148,6 +160,7 @@ async function linkAndRun(build, program, base, output, again = [], found) {
 function changedUnits(file) {
   const own = Object.keys(units).filter((name) => units[name].source.endsWith(`/${file}`));
   if (own.length > 0) return own;
+  if (file === 'head_predict.cuh') return ['float32'];
   if (file.startsWith('head')) return ['float32', 'head'];
   return file === 'finish.cuh' ? ['engine'] : ['engine', 'float32'];
 }
@@ -160,7 +173,13 @@ function readFault(name) {
   const file = /^\+\+\+ b\/(\S+)/m.exec(text)?.[1];
   if (!(layer in layers) || !file)
     throw new Error(`${patch} does not say which layer, or which file.`);
-  return { name, patch, layer, file: path.basename(file), program: programOf(path.basename(file)) };
+  return {
+    name,
+    patch,
+    layer,
+    file: path.basename(file),
+    program: programOf(name, path.basename(file)),
+  };
 }
 
 /** Why the fault was not found, or nothing. */

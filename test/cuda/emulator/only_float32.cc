@@ -33,6 +33,21 @@ namespace warpdice::cuda {
                                              const ClassSlope<Accumulator<P>>*, bool, const GradientOut&,              \
                                              cudaStream_t) {                                                           \
     return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_head_classes<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&,               \
+                                     const ClassesOut&, cudaStream_t) {                                                \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_head_probabilities<P>(const HeadShape&, const Inputs&, const HeadMemory<Accumulator<P>>&,         \
+                                           const ChosenClasses&, void*, cudaStream_t) {                                \
+    return cudaErrorNotSupported;                                                                                      \
+  }                                                                                                                    \
+  template <>                                                                                                          \
+  cudaError_t launch_head_count<P>(const HeadShape&, const CountInputs&, const HeadMemory<Accumulator<P>>&,            \
+                                   const HeadCounts&, cudaStream_t) {                                                  \
+    return cudaErrorNotSupported;                                                                                      \
   }
 
 WARPDICE_NO_KERNELS_OF(double)

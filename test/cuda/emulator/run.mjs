@@ -1,7 +1,7 @@
 // Compiles the kernels, the emulator and their tests into build/simt unless they are there already, and runs the tests. Needs
 // a C++ compiler (CXX, else c++), no CUDA toolkit.
 //
-//   node test/cuda/emulator/run.mjs [address | thread | staged] [arguments of kernels_test, count_test and head_test]
+//   node test/cuda/emulator/run.mjs [address | thread | staged] [arguments of kernels_test, count_test, head_test and predict_test]
 //
 // address: under AddressSanitizer and UndefinedBehaviorSanitizer. thread: under ThreadSanitizer.
 // staged: test/cuda/gpu, the program for a real GPU, on the emulated one.
@@ -27,6 +27,7 @@ const sources = [
   'kernels/widen_operands.cu',
   'kernels/count.cu',
   'kernels/head.cu',
+  'kernels/predict.cu',
   'kernels/resample.cu',
 ];
 // -ffp-contract=off: every rounding where the source has it, as in CUDA. -fno-tree-slp-vectorize: where GCC 12 vectorises
@@ -111,7 +112,7 @@ function compile(args) {
 const args = process.argv.slice(2);
 const name = args[0] in builds ? args.shift() : 'plain';
 const build = builds[name];
-const tests = ['kernels_test', 'count_test', 'head_test', ...(build.extra ?? [])];
+const tests = ['kernels_test', 'count_test', 'head_test', 'predict_test', ...(build.extra ?? [])];
 const units = [
   ...sources.map((name) => [`native/cuda/${name}`, [...build.kernels, ...kernelFlags]]),
   ...['simt', 'launch', 'half'].map((name) => [

@@ -1,6 +1,6 @@
-// gpu_tests [arguments of kernels_test, count_test and head_test]: the tests of test/cuda/emulator on the first GPU.
-// gpu_tests leak: 100,000 steps, after which the device has as much free memory as before.
-// gpu_tests large [voxels]: more than 2^31 elements, whose numbers are known.
+// gpu_tests [arguments of kernels_test, count_test, head_test and predict_test]: the tests of test/cuda/emulator on the
+// first GPU. gpu_tests leak: 100,000 steps, after which the device has as much free memory as before. gpu_tests large
+// [voxels]: more than 2^31 elements, whose numbers are known.
 #include <cuda_runtime.h>
 
 #include <cstdio>
@@ -13,6 +13,7 @@
 int run_kernels_test(int argc, char** argv);
 int run_count_test(int argc, char** argv);
 int run_head_test(int argc, char** argv);
+int run_predict_test(int argc, char** argv);
 
 namespace {
 
@@ -166,7 +167,7 @@ int main(int argc, char** argv) {
     return first == 0 ? last : first;
   }
   int status = 0;
-  for (const auto run : {run_kernels_test, run_count_test, run_head_test}) {
+  for (const auto run : {run_kernels_test, run_count_test, run_head_test, run_predict_test}) {
     const int ended = run(argc, argv);
     if (status == 0) status = ended;
   }

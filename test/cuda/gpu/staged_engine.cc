@@ -1,4 +1,4 @@
-// The engine on a real GPU, for tests whose arrays are host memory: so the same kernels_test.cc and count_test.cc run
+// The engine on a real GPU, for tests whose arrays are host memory: so the same tests as in the emulator run
 // on a GPU and on the emulator. Every array of a call is copied to device memory of exactly its size, at the same
 // distance from a 16-byte boundary, and what the call writes is copied back.
 //
@@ -15,6 +15,7 @@
 
 #include "cuda/engine.h"
 #include "cuda/kernels/count.h"
+#include "cuda/kernels/predict.h"
 
 namespace warpdice::cuda {
 
@@ -130,13 +131,32 @@ void stage(DeviceCall& call, Arrays& arrays) {
   if (call.steps & kStatistics) arrays.stage(call.faults, sizeof(LabelFault), true);
 }
 
+/// Features, and the weights of their head.
+void stage_head(Inputs& in, Head& head, Arrays& arrays) {
+  arrays.stage(in.predictions.data, in.samples * in.voxels * head.channels * size_of(in.predictions.dtype));
+  arrays.stage(head.weight.data, in.classes * head.channels * size_of(head.weight.dtype));
+  arrays.stage(head.bias.data, in.classes * size_of(head.bias.dtype));
+}
+
+void stage(Prediction& prediction, Arrays& arrays) {
+  Inputs& in = prediction.call.in;
+  stage_head(in, prediction.call.head, arrays);
+  const size_t some = prediction.classes.size(), voxels = in.samples * in.voxels;
+  const DType dtype = some == 0                                ? prediction.dtype
+                      : in.predictions.dtype == DType::float64 ? DType::float64
+                                                               : DType::float32;
+  arrays.stage(prediction.out, voxels * (some ? some : 1) * size_of(dtype), true);
+}
+
 void stage(DeviceCount& count, Arrays& arrays) {
   Inputs& in = count.in;
   const size_t voxels = in.samples * in.voxels, elements = voxels * in.classes;
   const bool maps = count.decision == Decision::labels;
-  arrays.stage(in.predictions.data, (maps ? voxels : elements) * size_of(in.predictions.dtype));
+  if (count.head.channels) stage_head(in, count.head, arrays);
+  else arrays.stage(in.predictions.data, (maps ? voxels : elements) * size_of(in.predictions.dtype));
   arrays.stage(in.target.data, (in.labels ? voxels : elements) * size_of(in.target.dtype));
   arrays.stage(in.weight.data, voxels * size_of(in.weight.dtype));
+  arrays.stage(in.class_weight.data, elements * size_of(in.class_weight.dtype));
   arrays.stage(count.counts, count.cells() * sizeof *count.counts, true);
   if (count.by_sample) arrays.stage(count.rows, in.samples * in.classes * 4 * sizeof *count.rows, true);
   arrays.stage(count.faults, 2 * sizeof(LabelFault), true);
@@ -188,5 +208,6 @@ cudaError_t run_staged(AnyCall call) {
 // The tests call these instead of enqueue().
 cudaError_t enqueue_staged(const DeviceCall& call, void*, cudaStream_t) { return run_staged(call); }
 cudaError_t enqueue_staged(const DeviceCount& count, void*, cudaStream_t) { return run_staged(count); }
+cudaError_t enqueue_staged(const Prediction& prediction, void*, cudaStream_t) { return run_staged(prediction); }
 
 }  // namespace warpdice::cuda

@@ -1,0 +1,26 @@
+"""The cases of head.py, without PyTorch."""
+
+# [N, K, S] features, C classes, dtype of features and weights. No half precision: PyTorch rounds the logits and their gradient to it,
+# which is less exact than bench.py allows.
+CASES = [
+    ((1, 32, 117, 128**3), "float32"),
+    ((1, 64, 117, 128**3), "float32"),
+    ((1, 32, 19, 128**3), "float32"),
+    ((1, 64, 19, 128**3), "float32"),
+]
+
+
+def name_of(case):
+    (N, K, C, S), dtype = case
+    return f"head [{N},{K}->{C},{S}] softmax {dtype}"
+
+
+def is_head(name):
+    return name.startswith("head ")
+
+
+def flop_of(case):
+    """Of four products: the logits in each of the two passes, and the gradients of features and weights. Everybody's time is divided by
+    the same number, though PyTorch makes the logits once."""
+    (N, K, C, S), _ = case
+    return 8 * N * K * C * S
