@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <system_error>
 #include <thread>
 
 #include "math/error.h"
@@ -234,10 +235,15 @@ void Engine::block(Communicator& one) {
   std::vector<OperationPointer> waiting;
   one.append_waiting(waiting);
   blocked_ = true;
-  std::thread watch([this, operation = waiting.front()] {
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (!unblocked_.wait_for(lock, operation->timeout, [this] { return !blocked_; })) give_up(lock, *operation);
-  });
+  std::thread watch;
+  try {
+    watch = std::thread([this, operation = waiting.front()] {
+      std::unique_lock<std::mutex> lock(mutex_);
+      if (!unblocked_.wait_for(lock, operation->timeout, [this] { return !blocked_; })) give_up(lock, *operation);
+    });
+  } catch (const std::system_error&) {
+    // No thread is to be had: then without a limit.
+  }
   Handle part{};
   const int error = one.block(part);
   {
@@ -245,7 +251,7 @@ void Engine::block(Communicator& one) {
     blocked_ = false;
   }
   unblocked_.notify_all();
-  watch.join();
+  if (watch.joinable()) watch.join();
   if (!given_up_.empty()) return;
   const OperationPointer ended = one.end_block(error);
   if (ended->kind == Kind::split && !ended->failed()) ended->part = add_communicator(part);
