@@ -61,7 +61,7 @@ void merge_floats(Inputs& in, DType dtype) {
 }  // namespace
 
 OneIgnored::OneIgnored(Inputs& in) {
-  if (in.more_ignored_count == 0) return;
+  if (in.more_ignored_count == 0 || !in.target.data) return;  // step 2 alone has no target
   switch (in.target.dtype) {
     case DType::uint8:
       merge_labels<uint8_t>(in);

@@ -5,7 +5,7 @@ import { runWell } from '../support/process.js';
 
 const MB = 2 ** 20;
 
-test.each(['value', 'valueAndGrad', 'classes', 'valueAsync', 'update', 'updateAsync'])(
+test.each(['value', 'valueAndGrad', 'classes', 'ignored', 'valueAsync', 'update', 'updateAsync'])(
   '%s',
   async (kind) => {
     const printed = await runWell('kept-memory.mjs', { args: [kind], node: ['--expose-gc'] });

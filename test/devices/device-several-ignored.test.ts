@@ -105,6 +105,10 @@ test('a plan with another target, Async, DeepSupervision; the target stays as it
   expect(read(await loss.valueAndGradAsync(x, several))).toEqual(wanted);
   expect(several.readSync()).toEqual(targets.several.data);
 
+  const sums = loss.statistics(x, several);
+  expect(loss.fromStatistics(sums).value.readSync()).toEqual(wanted[0]);
+  expect(loss.gradient(x, several, sums).readSync()).toEqual(wanted[1]);
+
   const scales = [logits([1, C, 8, 12]), logits([1, C, 4, 6])];
   const [full, of] = both(makeTargets(first, [1, 8, 12], C));
   const deep = (of: DiceCELoss, y: Tensor) =>

@@ -21,7 +21,7 @@ import {
 } from '../../lib/index.js';
 import { check } from '../support/check.js';
 import { Random } from '../support/random.js';
-import { makeTargets, marks } from '../support/several-ignored.js';
+import { type Marks, makeTargets, marks } from '../support/several-ignored.js';
 import { copyOf, sizeOf, tensor } from '../support/tensors.js';
 
 type Options = { ignoreIndex: IgnoreIndex; layout?: 'channels-last' };
@@ -59,6 +59,19 @@ const logits = (shape: readonly number[]) => {
 
 const [N, C, size] = [2, 3, [9, 37]] as const;
 const x = logits([N, C, ...size]);
+
+test('statistics, and value and gradient from them, which have no target to read', () => {
+  const [of] = marks as [Marks];
+  const { several, single } = makeTargets(of, [N, ...size], C);
+  const [given, wanted] = [of.ignoreIndex, of.one].map((ignoreIndex, i) => {
+    const loss = new DiceCELoss({ ignoreIndex });
+    const y = i === 0 ? several : single;
+    const sums = loss.statistics(x, y);
+    const { value } = loss.fromStatistics(sums);
+    return [sums.data, value.data, loss.gradient(x, y, sums).data];
+  });
+  expect(given).toEqual(wanted);
+});
 
 describe.each(Object.entries(losses))('%s', (_, make) => {
   test.each(marks)('$dtype, $ignoreIndex', (of) => {

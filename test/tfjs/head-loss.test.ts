@@ -37,6 +37,17 @@ const near = (a: tf.Tensor, b: tf.Tensor) => {
   });
 };
 
+test('several labels that are ignored', () => {
+  const marked = labels.dataSync().map((c, i) => (i % 4 ? c : i % 8 ? -1 : 255));
+  const yTrue = tf.tensor(marked, [N, H, W], 'int32');
+  const ignoreIndex = [255, -1];
+  const head = headLoss(tf as never, DiceCELoss, { ignoreIndex });
+  const plain = tfLoss(tf as never, DiceCELoss, { ignoreIndex });
+  const logits = tf.add(tf.conv2d(features as tf.Tensor4D, kernel as tf.Tensor4D, 1, 'same'), bias);
+  const given = head(yTrue as never, features as never, kernel as never, bias as never);
+  near(given as never, plain(yTrue as never, logits as never) as never);
+});
+
 describe.each([
   ['softmax', 'int32'],
   ['sigmoid', 'one-hot'],

@@ -119,18 +119,20 @@ describe('equal to the formula composed from TensorFlow.js operations', () => {
     });
   });
 
-  test('ignoreIndex', () => {
+  test.each([[255], [[255, -1]]])('ignoreIndex: %j', (ignoreIndex) => {
     tf.tidy(() => {
       const { z, indices, C } = problem([2, 5, 4, 3], 3, 'softmax');
+      const ignored = [ignoreIndex].flat();
       const labels = tf.tensor(
-        indices.map((c, i) => (i % 3 ? c : 255)),
+        indices.map((c, i) => (i % 3 ? c : (ignored[i % ignored.length] as number))),
         [2, 5, 4],
         'int32',
       );
       const options = { activation: 'softmax' } as const;
-      const dense = tf.cast(tf.oneHot(labels, C), 'float32'); // a row of zeros for 255
-      const mask = tf.expandDims(tf.cast(tf.notEqual(labels, 255), 'float32'), -1);
-      const loss = tfLoss(tf, DiceLoss, { ...options, ignoreIndex: 255 });
+      const dense = tf.cast(tf.oneHot(labels, C), 'float32'); // a row of zeros for what is ignored
+      const counts = indices.map((_, i) => Number(i % 3 > 0));
+      const mask = tf.tensor(Float32Array.from(counts), [2, 5, 4, 1]);
+      const loss = tfLoss(tf, DiceLoss, { ...options, ignoreIndex });
       const ours = tf.valueAndGrad((x: tf.Tensor) => loss(labels, x))(z);
       const theirs = tf.valueAndGrad((x: tf.Tensor) => composed('dice', options, dense, x, mask))(
         z,

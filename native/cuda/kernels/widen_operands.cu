@@ -156,7 +156,7 @@ cudaError_t widen_operands(Inputs& in, void* workspace, cudaStream_t stream) {
     operand = {place, is_short(operand) ? DType::int32 : DType::float32};
     place += bytes_of(elements);
   });
-  if (status != cudaSuccess || in.more_ignored_count == 0) return status;
+  if (status != cudaSuccess || in.more_ignored_count == 0 || !in.target.data) return status;
   const bool own = in.target.data == given;
   return launch_one_ignored(in, own ? workspace : const_cast<void*>(in.target.data), stream);
 }
