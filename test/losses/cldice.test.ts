@@ -3,12 +3,13 @@ import { describe, expect, test } from '@jest/globals';
 import { getThreads, SoftClDiceLoss, type SoftClDiceOptions, setThreads } from '../../lib/index.js';
 import { clDiceOf } from '../reference/skeleton.js';
 import { type SpatialProblem, spatialLoss } from '../reference/spatial.js';
+import { expectClose } from '../support/compare.js';
 import { otherForms, testEveryCall } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
 import { bytesOf, errorOfGradient, makeSpatial, spatialInputs } from '../support/spatial.js';
 import { peerCases } from '../support/spatial-peers.js';
-import { full, sizeOf, type Typed, tensor } from '../support/tensors.js';
+import { full, numbers, sizeOf, type Typed, tensor } from '../support/tensors.js';
 
 const variants: SoftClDiceOptions[] = [
   {},
@@ -135,6 +136,24 @@ describe('calls', () => {
       expect(four?.[1] === one?.[1]).toBe(true);
     }
     setThreads(before);
+  });
+
+  test('a row longer than what is dilated at a time, beside its transpose', () => {
+    const random = new Random(2);
+    const [S, rows] = [1100, 2];
+    const logits = random.array(S * rows, () => random.normal());
+    const labels = random.array(S * rows, () => random.integer(2));
+    const binary = new SoftClDiceLoss({ activation: 'sigmoid', iterations: 3, alpha: 0.5 });
+    const turned = (values: Float64Array) =>
+      values.map((_, i) => values[(i % S) * rows + Math.floor(i / S)] as number);
+    const solve = (shape: number[], z: Float64Array, t: Float64Array) => {
+      const y = tensor(t, [1, ...shape], 'uint8');
+      return binary.valueAndGrad(tensor(z, [1, 1, ...shape], 'float64'), y);
+    };
+    const tall = solve([S, rows], logits, labels);
+    const wide = solve([rows, S], turned(logits), turned(labels));
+    expect(wide.value.itemSync()).toBeCloseTo(tall.value.itemSync(), 12);
+    expectClose('grad', numbers(wide.grad), turned(numbers(tall.grad)), 1e-12);
   });
 
   test('of voxels with the same value the first takes the gradient', () => {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <type_traits>
-#include <vector>
 
 #include "cpu/pool.h"
 
@@ -48,17 +47,24 @@ void erode(const Grid& grid, const T* image, T* to) {
   });
 }
 
-/// The dilation of a row. across: room for a row.
+/// Voxels of a row that are dilated at a time, on the stack.
+constexpr int64_t kPiece = 512;
+
+/// The dilation of the `count` voxels of a row of X from `first` on.
 template <class T>
-void dilate(const Row<T>& row, int64_t X, T* across, T* out) {
-  const T *r = row.at, *before = r + row.before, *after = r + row.after;
+void dilate(const Row<T>& row, int64_t X, int64_t first, int64_t count, T* out) {
+  const T *r = row.at + first, *before = r + row.before, *after = r + row.after;
   const auto largest = [&](const T* plane, int64_t x) {
     return std::max(std::max(plane[x + row.below], plane[x + row.above]), plane[x]);
   };
-  for (int64_t x = 0; x < X; x++) across[x] = std::max(std::max(largest(before, x), largest(after, x)), largest(r, x));
-  std::copy(across, across + X, out);
-  for (int64_t x = 1; x < X; x++) out[x] = std::max(out[x], across[x - 1]);
-  for (int64_t x = 0; x + 1 < X; x++) out[x] = std::max(out[x], across[x + 1]);
+  T room[kPiece + 2], *const across = room + 1;
+  const int64_t begin = first > 0 ? -1 : 0, end = first + count < X ? count + 1 : count;
+  for (int64_t x = begin; x < end; x++) {
+    across[x] = std::max(std::max(largest(before, x), largest(after, x)), largest(r, x));
+  }
+  std::copy(across, across + count, out);
+  for (int64_t x = begin + 1; x < count; x++) out[x] = std::max(out[x], across[x - 1]);
+  for (int64_t x = 0; x + 1 < end; x++) out[x] = std::max(out[x], across[x + 1]);
 }
 
 /// d_k into `deltas` where that is not null, and s_k in place of s_(k-1).
@@ -66,16 +72,17 @@ template <class T>
 void add_level(const Grid& grid, const T* image, const T* eroded, T* deltas, T* skeleton) {
   const int64_t X = grid.sizes[2];
   in_planes(grid, [&](int64_t z) {
-    const auto room = uninitialized<T>(2 * X);
-    T *across = room.get(), *opened = across + X;
+    T opened[kPiece];
     for (int64_t y = 0; y < grid.sizes[1]; y++) {
-      dilate(Row<T>(grid, eroded, z, y), X, across, opened);
-      const int64_t first = (z * grid.sizes[1] + y) * X;
-      for (int64_t x = 0; x < X; x++) {
-        const T e = image[first + x], s = skeleton[first + x];
-        const T delta = static_cast<T>(std::max(e, opened[x]) - opened[x]);
-        if (deltas) deltas[first + x] = delta;
-        skeleton[first + x] = static_cast<T>(s + std::max(T{0}, static_cast<T>(delta * static_cast<T>(1 - s))));
+      for (int64_t begin = 0; begin < X; begin += kPiece) {
+        const int64_t count = std::min(kPiece, X - begin), first = (z * grid.sizes[1] + y) * X + begin;
+        dilate(Row<T>(grid, eroded, z, y), X, begin, count, opened);
+        for (int64_t x = 0; x < count; x++) {
+          const T e = image[first + x], s = skeleton[first + x];
+          const T delta = static_cast<T>(std::max(e, opened[x]) - opened[x]);
+          if (deltas) deltas[first + x] = delta;
+          skeleton[first + x] = static_cast<T>(s + std::max(T{0}, static_cast<T>(delta * static_cast<T>(1 - s))));
+        }
       }
     }
   });
@@ -155,11 +162,12 @@ void scatter(const Grid& grid, const double* values, const double* from, double 
 
 /// From the gradient with respect to the skeleton that with respect to each d_k, in place of it.
 void into_deltas(const Grid& grid, Levels& levels, const double* wrt_skeleton) {
-  const int64_t count = levels.count();
-  in_planes(grid, [&](int64_t z) {
-    std::vector<double> room(static_cast<size_t>(count));
-    double* rests = room.data();  // 1 - s_(k-1)
-    for (int64_t i = z * grid.plane(); i < (z + 1) * grid.plane(); i++) {
+  constexpr int64_t kVoxels = 4096;  // of a task, which has one scratch
+  const int64_t count = levels.count(), voxels = grid.voxels();
+  Pool::instance().parallel_for((voxels + kVoxels - 1) / kVoxels, 1, [&](int64_t task) {
+    const auto room = uninitialized<double>(count);
+    double* rests = room.get();  // 1 - s_(k-1)
+    for (int64_t i = task * kVoxels; i < std::min((task + 1) * kVoxels, voxels); i++) {
       double rest = 1;
       for (int64_t k = 0; k < count; k++) {
         rests[k] = rest;
