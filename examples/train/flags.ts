@@ -5,7 +5,7 @@ export interface Flags {
   steps: number;
   batch: number;
   size: number;
-  loss: 'dice' | 'jaccard' | 'ce';
+  loss: LossName;
   device: 'auto' | 'cpu' | 'cuda';
   seed: number;
   out: string;
@@ -22,17 +22,33 @@ export const help = `Trains a small U-Net on slices of a macaque brain MRI and t
   --steps N        training steps (default 60)
   --batch N        slices in a step (default 2)
   --size N         height of a slice in pixels: 40, 60, 80, ... 160 (default 160, as scanned)
-  --loss NAME      dice, jaccard or ce, plain cross-entropy (default dice)
+  --loss NAME      dice, jaccard, tversky, generalized, dice-ce, dice-focal, matthews, unified-focal,
+                   lovasz, top-k or ce, plain cross-entropy (default dice)
   --device NAME    where the loss is computed: auto, cpu or cuda (default auto)
   --seed N         any whole number from 0; the same seed gives the same figures (default 1)
   --out FOLDER     where the pictures go (default out)
   --compare        train a second time, with plain cross-entropy
-  --head           the loss computes the last layer, so that the logits are never in memory (not ce)
+  --head           the loss computes the last layer, so that the logits are never in memory (not lovasz, top-k, ce)
   --ranks N        train by N processes over MPI, each with its part of every batch (docs/distributed.md)
   --help           this text
 
 Ctrl-C stops after the current step; the table and the pictures then show the steps done, and the
 exit code is 130. A second Ctrl-C ends at once.`;
+
+/** Losses that are computed from sums: ranks can add these up, and the loss can compute the last layer. */
+const lossesOfSums = [
+  'dice',
+  'jaccard',
+  'tversky',
+  'generalized',
+  'dice-ce',
+  'dice-focal',
+  'matthews',
+  'unified-focal',
+] as const;
+const losses = [...lossesOfSums, 'lovasz', 'top-k', 'ce'] as const;
+export type LossName = (typeof losses)[number];
+const hasSums = (loss: LossName) => (lossesOfSums as readonly string[]).includes(loss);
 
 /** A wrong flag: the message is one sentence for the user. */
 export class FlagError extends Error {}
@@ -46,8 +62,10 @@ export function readFlags(args: string[]): Flags | undefined {
     throw new FlagError(`Expected a multiple of 20 for --size but received ${size}.`);
   }
   const batch = wholeNumber('batch', values.batch, 1, 64);
-  const loss = oneOf('loss', values.loss, ['dice', 'jaccard', 'ce'] as const);
-  if (values.head && loss === 'ce') throw new FlagError('--head needs --loss dice or jaccard.');
+  const loss = oneOf('loss', values.loss, losses);
+  if (values.head && !hasSums(loss)) {
+    throw new FlagError(`--head cannot be combined with --loss ${loss}, which has no sums.`);
+  }
   return {
     steps: wholeNumber('steps', values.steps, 1, 100_000),
     batch,
@@ -58,17 +76,19 @@ export function readFlags(args: string[]): Flags | undefined {
     out: values.out,
     compare: values.compare,
     head: values.head,
-    ranks: ranksOf(values, batch),
+    ranks: ranksOf(values, loss, batch),
   };
 }
 
 function ranksOf(
-  { ranks, loss, compare }: { ranks?: string; loss: string; compare: boolean },
+  { ranks, compare }: { ranks?: string; compare: boolean },
+  loss: LossName,
   batch: number,
 ): number | undefined {
   if (ranks === undefined) return undefined;
-  if (compare || loss === 'ce') {
-    throw new FlagError('--ranks needs --loss dice or jaccard, without --compare.');
+  if (compare) throw new FlagError('--ranks cannot be combined with --compare.');
+  if (!hasSums(loss)) {
+    throw new FlagError(`--ranks cannot be combined with --loss ${loss}, which has no sums.`);
   }
   const number = wholeNumber('ranks', ranks, 1, 64);
   if (number <= batch) return number;

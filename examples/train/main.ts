@@ -4,7 +4,21 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { init, numpy as np } from '@jax-js/jax';
 import Table from 'cli-table3';
-import { Device, DiceLoss, getThreads, JaccardLoss, Loss } from 'warpdice';
+import {
+  Device,
+  DiceCELoss,
+  DiceFocalLoss,
+  DiceLoss,
+  GeneralizedDiceLoss,
+  getThreads,
+  JaccardLoss,
+  Loss,
+  LovaszLoss,
+  MatthewsLoss,
+  TopKCrossEntropyLoss,
+  TverskyLoss,
+  UnifiedFocalLoss,
+} from 'warpdice';
 import { chooseThresholds, classify } from './baseline.js';
 import { CrossEntropy } from './cross-entropy.js';
 import { heldOut, loadSlices, type Slices } from './data.js';
@@ -25,6 +39,14 @@ const lossesOf = (team: Team | undefined) => {
   return {
     dice: { name: 'Dice loss', loss: new DiceLoss(all) },
     jaccard: { name: 'Jaccard loss', loss: new JaccardLoss(all) },
+    tversky: { name: 'Tversky loss', loss: new TverskyLoss(all) },
+    generalized: { name: 'generalized Dice loss', loss: new GeneralizedDiceLoss(all) },
+    'dice-ce': { name: 'Dice + cross-entropy', loss: new DiceCELoss(all) },
+    'dice-focal': { name: 'Dice + focal loss', loss: new DiceFocalLoss(all) },
+    matthews: { name: "Matthews' correlation", loss: new MatthewsLoss(all) },
+    'unified-focal': { name: 'unified focal loss', loss: new UnifiedFocalLoss(all) },
+    lovasz: { name: 'Lovász loss', loss: new LovaszLoss(options) },
+    'top-k': { name: 'top-k cross-entropy', loss: new TopKCrossEntropyLoss({ batch: true }) },
     ce: { name: 'cross-entropy', loss: new CrossEntropy() },
   };
 };
