@@ -141,6 +141,20 @@ test.each<[string, () => unknown, string]>([
     "Expected shape [1, 4, 4, 3] (dense) or [1, 4, 3] (class indices) for target, with predictions of shape [1, 4, 4, 3], but received [1, 4, 4]: set layout: 'channels-last' if axis 3 of the predictions holds the classes",
   ],
   [
+    'a one-hot target with its classes on the last axis',
+    () => plain.value(full([1, 3, 4, 5], 0.5), full([1, 4, 5, 3], 1, 'uint8')),
+    'but received [1, 4, 5, 3]: move the classes of the target to axis 1, where the predictions have them, or pass class indices',
+  ],
+  [
+    'a one-hot target with its classes on the second axis',
+    () =>
+      new DiceLoss({ layout: 'channels-last' }).value(
+        full([2, 4, 5, 3], 0.5),
+        full([2, 3, 4, 5], 1),
+      ),
+    'but received [2, 3, 4, 5]: move the classes of the target to axis 3, where the predictions have them, or pass class indices',
+  ],
+  [
     'softmax of one class',
     () =>
       new DiceLoss({ activation: 'softmax' }).value(full([2, 1, 4], 0), full([2, 4], 1, 'uint8')),
