@@ -4,6 +4,7 @@ import './native/environment.js';
 export type { AllReduce } from './calls/all-reduce.js';
 export type {
   CallOptions,
+  FromStatisticsOptions,
   GradientOptions,
   LinearGradientOptions,
   LinearValueAndGradOptions,

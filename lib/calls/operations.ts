@@ -38,19 +38,21 @@ export interface Operation<Options extends AnyOptions, Result> {
 }
 
 export const valueOutKeys = ['value', 'perClass', 'parts'];
-const gradientKeys = ['weight', 'gradScale', 'gradDtype', 'accumulate', 'upstream', 'out'];
+const pairsKey = 'sampleClassWeight';
+const targetGradientKeys = ['weight', pairsKey, 'gradScale', 'accumulate', 'upstream', 'out'];
+const gradientKeys = [...targetGradientKeys, 'gradDtype'];
 const gradOf = ({ grad }: PreparedCall) => grad as Tensor;
 
 export const value: Operation<ValueOptions, LossValue> = {
   steps: Step.statistics | Step.finalize,
-  keys: ['weight', 'sampleClassWeight', 'out'],
+  keys: ['weight', pairsKey, 'out'],
   outKeys: valueOutKeys,
   result: lossValue,
 };
 
 export const valueAndGrad: Operation<ValueAndGradOptions, LossValueAndGrad> = {
   steps: Step.statistics | Step.finalize | Step.gradient,
-  keys: [...gradientKeys, 'sampleClassWeight'],
+  keys: gradientKeys,
   outKeys: [...valueOutKeys, 'grad'],
   result: lossValueAndGrad,
 };
@@ -62,7 +64,7 @@ export const linearValueAndGrad: Operation<LinearValueAndGradOptions, LinearValu
 
 export const statistics: Operation<CallOptions & { out?: Statistics }, Statistics> = {
   steps: Step.statistics,
-  keys: ['weight', 'out'],
+  keys: ['weight', 'out', pairsKey], // which is refused with what to do
   outKeys: [],
   result: (call) => call.statistics as Statistics,
 };
@@ -81,7 +83,7 @@ export const linearGradient: Operation<LinearGradientOptions, LinearGrad> = {
 
 export const targetGradient: Operation<TargetGradientOptions, Tensor> = {
   steps: Step.targetGradient,
-  keys: ['weight', 'gradScale', 'accumulate', 'upstream', 'sampleOffset', 'out'],
+  keys: [...targetGradientKeys, 'sampleOffset'],
   outKeys: ['targetGrad'],
   result: gradOf,
 };

@@ -33,7 +33,7 @@ export interface ValueOut {
   parts?: TensorLike;
 }
 
-/** The option of calls that compute a value. */
+/** The option of calls that compute a value, or a gradient of one. */
 export interface SampleClassOptions {
   /**
    * [N, C], float64, float32 or uint8, finite and >= 0: the weight a_nc of class c of sample n, for data sets in which each
@@ -52,8 +52,9 @@ export interface SampleClassOptions {
    * - `perClass` has the losses L_nc, not multiplied. Reduction `'none'` gives a_nc k_c L_nc.
    *
    * GeneralizedWassersteinDiceLoss has no terms of single classes and refuses it, as does `reproducible` with `batch`. On a GPU
-   * the numbers are not checked. Statistics do not hold it: {@link Loss.statistics}, {@link Loss.fromStatistics} and
-   * {@link Loss.gradient} do not take it; an `allReduce` hook runs with it. Default ones.
+   * the numbers are not checked. An `allReduce` hook runs with it. Statistics do not hold it, so {@link Loss.statistics} refuses it:
+   * pass it to {@link Loss.fromStatistics}, {@link Loss.gradient} and {@link Loss.targetGradient}, [N, C] of all samples of the
+   * statistics. With `batch`, where it would change the sums, these refuse it: use `weight`. Default ones.
    */
   sampleClassWeight?: TensorLike;
 }
@@ -64,8 +65,14 @@ export interface ValueOptions extends CallOptions, SampleClassOptions {
   out?: ValueOut;
 }
 
+/** The options of {@link Loss.fromStatistics}. */
+export interface FromStatisticsOptions extends SampleClassOptions {
+  /** Your buffers for the results. Default: new tensors. */
+  out?: ValueOut;
+}
+
 /** The options of {@link Loss.gradient}. */
-export interface GradientOptions extends CallOptions {
+export interface GradientOptions extends CallOptions, SampleClassOptions {
   /** Multiplies the gradient before it is rounded: a number, or a tensor of one float32 or float64. Default 1. */
   gradScale?: number | TensorLike;
   /** `'float32'` avoids a gradient that half precision would round to 0. Default: the dtype of the predictions. */
@@ -91,9 +98,7 @@ export interface TargetGradientOptions extends Omit<GradientOptions, 'out' | 'gr
 }
 
 /** The options of {@link Loss.valueAndGrad}. */
-export interface ValueAndGradOptions
-  extends Omit<GradientOptions, 'out' | 'sampleOffset'>,
-    SampleClassOptions {
+export interface ValueAndGradOptions extends Omit<GradientOptions, 'out' | 'sampleOffset'> {
   /** Your buffers for the results. `grad` has the shape of the predictions and may be their memory. */
   out?: ValueOut & { grad?: TensorLike };
 }
@@ -108,8 +113,7 @@ export interface LinearGradientOptions extends Omit<GradientOptions, 'out' | 'ac
 
 /** The options of {@link Loss.valueAndGrad} for {@link linearLogits}. */
 export interface LinearValueAndGradOptions
-  extends Omit<LinearGradientOptions, 'out' | 'sampleOffset'>,
-    SampleClassOptions {
+  extends Omit<LinearGradientOptions, 'out' | 'sampleOffset'> {
   /** Your buffers for the results. null leaves a part of the gradient out and saves its work. */
   out?: ValueOut & { grad?: LinearGradOut };
 }

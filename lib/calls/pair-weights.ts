@@ -1,6 +1,6 @@
 // sampleClassWeight, the option of a call: how often each class of each sample counts.
 import { cannotCombine, rangeError } from '../common/check.js';
-import { LossKind } from '../native/codes.js';
+import { LossKind, Step } from '../native/codes.js';
 import { makeArray } from '../tensors/allocate.js';
 import { checkShape, toTensorOn } from '../tensors/argument.js';
 import { codeOf, type DType } from '../tensors/dtype.js';
@@ -12,13 +12,25 @@ import type { ResolvedOptions } from './shapes.js';
 const name = 'sampleClassWeight';
 const dtypes: readonly DType[] = ['float64', 'float32', 'uint8'];
 
-/** Gives the call its weights, checked. Its samples and classes are known. */
+/** Throws for a call of step 1 alone. */
+export function refusePairs(like: TensorLike | undefined): void {
+  if (like === undefined) return;
+  const advice = 'sums do not hold it; pass it to fromStatistics() and gradient()';
+  throw cannotCombine(name, 'statistics()', advice);
+}
+
+/** Gives the call its weights, checked. The samples of its statistics, and its classes, are known. */
 export function bindPairs(
   call: PreparedCall,
   like: TensorLike | undefined,
   options: ResolvedOptions,
 ): void {
   if (like === undefined) return;
+  const { steps, samples, statisticsSamples, classes } = call.native;
+  if (options.pooled && (steps & Step.statistics) === 0) {
+    const advice = 'it would change the sums; make them with a weight of the classes, [N, C, ...]';
+    throw cannotCombine(name, 'batch: true in a call that takes statistics', advice);
+  }
   if (options.kind === LossKind.wasserstein) {
     const advice = 'its classes are no terms of their own; pass a weight per voxel';
     throw cannotCombine(name, 'GeneralizedWassersteinDiceLoss', advice);
@@ -32,7 +44,7 @@ export function bindPairs(
       `Expected dtype float64, float32 or uint8 for ${name} but received ${pairs.dtype}`,
     );
   }
-  checkShape(pairs, [call.native.samples, call.native.classes], name);
+  checkShape(pairs, [statisticsSamples || samples, classes], name);
   call.pairs = pairs;
   readPairs(call);
 }

@@ -20,13 +20,14 @@ import { type LossStatistics, sumsOn } from './loss-statistics.js';
 import { memoryOf } from './native-call.js';
 import { type AnyOptions, type Operation, valueOutKeys } from './operations.js';
 import type {
+  FromStatisticsOptions,
   GradientOptions,
   TargetGradientOptions,
   ValueAndGradOptions,
   ValueOptions,
 } from './options.js';
 import { float64Buffer, gradBuffer, targetGradBuffer } from './outputs.js';
-import { bindPairs } from './pair-weights.js';
+import { bindPairs, refusePairs } from './pair-weights.js';
 import { placeLinearGrad } from './place-linear-grad.js';
 import { bindInputs, bindLinear, emptyCall, type PreparedCall, release } from './prepared-call.js';
 import { refuseReproducible } from './reproducible.js';
@@ -94,10 +95,11 @@ export class Preparer {
       native.weightType = codeOf(weight.dtype);
       native.weightOfClasses = geometry.weightOfClasses;
     }
-    bindPairs(call, options.sampleClassWeight, this.#options);
     try {
-      if (operation.steps === Step.statistics) this.#placeStatistics(call, options.out);
-      else {
+      if (operation.steps === Step.statistics) {
+        refusePairs(options.sampleClassWeight);
+        this.#placeStatistics(call, options.out);
+      } else {
         checkKeys(options.out, names.out.all, operation.outKeys);
         this.#placeResults(call, predictions, target, options, statistics);
       }
@@ -124,8 +126,8 @@ export class Preparer {
   }
 
   /** A call of step 2 alone. */
-  fromStatistics(statistics: Statistics, options: Pick<ValueOptions, 'out'>): PreparedCall {
-    checkKeys(options, 'options', ['out']);
+  fromStatistics(statistics: Statistics, options: FromStatisticsOptions): PreparedCall {
+    checkKeys(options, 'options', ['sampleClassWeight', 'out']);
     checkKeys(options.out, 'out', valueOutKeys);
     this.#statistics.checkMeaning(statistics, 'statistics');
     const [groups, classes] = statistics.shape;
@@ -139,6 +141,7 @@ export class Preparer {
     native.statistics = sumsOn(device, statistics);
     call.statistics = statistics;
     try {
+      bindPairs(call, options.sampleClassWeight, this.#options);
       this.#placeValue(call, options.out, groups, classes);
     } catch (error) {
       release(call);
@@ -159,10 +162,11 @@ export class Preparer {
     const groups = this.#statistics.groups(samples);
     const out = options.out as ValueAndGradOptions['out'];
     if (steps & Step.finalize) this.#placeValue(call, out, groups, classes);
-    if ((steps & (Step.gradient | Step.targetGradient)) === 0) return;
     if ((steps & Step.statistics) === 0) {
       this.#takeStatistics(call, statistics, (options as GradientOptions).sampleOffset);
     }
+    bindPairs(call, options.sampleClassWeight, this.#options);
+    if ((steps & (Step.gradient | Step.targetGradient)) === 0) return;
     const { reduction } = this.#options;
     if (reduction === Reduction.none) {
       const shape = this.#valueShape(call.statistics?.shape[0] ?? groups, classes);

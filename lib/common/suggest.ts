@@ -38,6 +38,7 @@ export const foreignNames: Readonly<Record<string, readonly string[] | string>> 
   weights: ['weight', 'classWeights'],
   classweight: ['classWeights'],
   sampleweight: ['weight'],
+  sampleclassweight: 'calls of the losses of sums take it, as value(predictions, target, options)',
   mask: ['weight'],
   ignorelabel: ['ignoreIndex'],
   labelsmoothing: ['labelSmoothing', 'crossEntropy'],

@@ -4,6 +4,7 @@ import { LossStatistics } from '../calls/loss-statistics.js';
 import * as operations from '../calls/operations.js';
 import type {
   CallOptions,
+  FromStatisticsOptions,
   GradientOptions,
   LinearGradientOptions,
   LinearValueAndGradOptions,
@@ -184,7 +185,7 @@ export abstract class Loss {
    *
    * @throws TypeError, RangeError for statistics of a loss with other options
    */
-  fromStatistics(statistics: Statistics, options: Pick<ValueOptions, 'out'> = none): LossValue {
+  fromStatistics(statistics: Statistics, options: FromStatisticsOptions = none): LossValue {
     const call = this.#preparer.fromStatistics(statistics, options);
     this.#runner.run(call);
     return lossValue(call, options.out);

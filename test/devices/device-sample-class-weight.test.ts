@@ -71,6 +71,24 @@ test('a plan reads them at each execution; Async with a hook', async () => {
   }
 });
 
+test('from statistics on the device, or on the host', async () => {
+  const c = makeCase({ N: 3, sampleClassWeight: 'float32', loss: 'diceCE' });
+  const [x, y] = [onDevice(gpu, c.predictions), onDevice(gpu, c.target)];
+  const sampleClassWeight = onDevice(gpu, c.sampleClassWeight as Typed);
+  const loss = new DiceCELoss();
+  const wanted = loss.valueAndGrad(x, y, { sampleClassWeight });
+  const sums = loss.statistics(x, y);
+  const { value } = loss.fromStatistics(sums, { sampleClassWeight });
+  expect(value.readSync()).toEqual(wanted.value.readSync());
+  for (const of of [sums, await sums.read()]) {
+    const grad = loss.gradient(x, y, of, { sampleClassWeight });
+    expect(grad.readSync()).toEqual(wanted.grad.readSync());
+  }
+  expect(() => loss.fromStatistics(sums, { sampleClassWeight: full([3, 3], 1) })).toThrow(
+    'for sampleClassWeight but received one on cpu',
+  );
+});
+
 test('linearLogits, as on the CPU', () => {
   const of = makeCase({ N: 3, C: 4, spatial: [37], sampleClassWeight: 'float64' });
   const features = makeCase({ N: 3, C: 5, spatial: [37], seed: 3 }).predictions;

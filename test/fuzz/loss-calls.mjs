@@ -132,11 +132,12 @@ export const lossEntries = {
       name === 'targetGradient'
         ? p.asInput(new Float32Array(p.shape.reduce((a, b) => a * b)), p.shape)
         : p.target;
-    return method(loss, name, [p.predictions, target, sums, {}]);
+    return method(loss, name, [p.predictions, target, sums, pairOptions(p, random)]);
   },
   fromStatistics(random) {
     const { p, loss } = ready(random);
-    return method(loss, 'fromStatistics', [loss.statistics(p.predictions, p.target), {}]);
+    const sums = loss.statistics(p.predictions, p.target);
+    return method(loss, 'fromStatistics', [sums, pairOptions(p, random)]);
   },
   sizesOfStatistics(random) {
     const { p, loss } = ready(random);

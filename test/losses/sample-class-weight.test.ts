@@ -301,14 +301,29 @@ describe('wrong ones', () => {
     expect(() => reproducible.value(x, y, options)).toThrow(
       'sampleClassWeight cannot be combined with reproducible: true with batch: true',
     );
-    const statistics = loss.statistics(x, y);
+    for (const call of [() => loss.statistics(x, y, any), () => loss.statisticsAsync(x, y, any)])
+      expect(call).toThrow(
+        'sampleClassWeight cannot be combined with statistics(): sums do not hold it; pass it to fromStatistics() and gradient()',
+      );
+    const pooled = new DiceLoss({ activation: 'softmax', batch: true });
+    const sums = pooled.statistics(x, y);
     for (const call of [
-      () => loss.statistics(x, y, any),
-      () => loss.fromStatistics(statistics, any),
-      () => loss.gradient(x, y, statistics, any),
-      () => new LovaszLoss().value(x, y, any),
+      () => pooled.fromStatistics(sums, options),
+      () => pooled.gradient(x, y, sums, options),
+      () => pooled.gradientAsync(x, y, sums, options),
+      () => pooled.targetGradient(x, full([N, C, S], 0.25), sums, options),
     ])
-      expect(call).toThrow("Unknown option 'sampleClassWeight'");
+      expect(call).toThrow(
+        'sampleClassWeight cannot be combined with batch: true in a call that takes statistics: it would change the sums; make them with a weight of the classes, [N, C, ...]',
+      );
+    for (const call of [
+      () => new LovaszLoss().value(x, y, any),
+      () => new LovaszLoss().plan(x, y, any),
+      () => new DiceLoss(any),
+    ])
+      expect(call).toThrow(
+        "Unknown option 'sampleClassWeight': calls of the losses of sums take it, as value(predictions, target, options)",
+      );
   });
 
   test('results over them', () => {
