@@ -80,8 +80,8 @@ test('from statistics on the device, or on the host', async () => {
   const sums = loss.statistics(x, y);
   const { value } = loss.fromStatistics(sums, { sampleClassWeight });
   expect(value.readSync()).toEqual(wanted.value.readSync());
-  for (const of of [sums, await sums.read()]) {
-    const grad = loss.gradient(x, y, of, { sampleClassWeight });
+  for (const given of [sums, await sums.read()]) {
+    const grad = loss.gradient(x, y, given, { sampleClassWeight });
     expect(grad.readSync()).toEqual(wanted.grad.readSync());
   }
   expect(() => loss.fromStatistics(sums, { sampleClassWeight: full([3, 3], 1) })).toThrow(
