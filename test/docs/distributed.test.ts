@@ -1,9 +1,11 @@
-// docs/distributed.md: the table of the model is what its formulas give.
+// docs/distributed.md: the table of the model is what its formulas give, and that of a step what the saved run has.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
+import { readSaved } from '../../bench/report/saved.js';
 
-const page = readFileSync(path.join(__dirname, '../../docs/distributed.md'), 'utf8');
+const root = path.join(__dirname, '../..');
+const page = readFileSync(path.join(root, 'docs/distributed.md'), 'utf8');
 
 interface Network {
   latency: number;
@@ -38,4 +40,21 @@ test.each([2, 8, 16, 128, 1000, 10_000])('%i ranks', (ranks) => {
     hierarchy(ranks, bytes),
   ]);
   expect(page).toContain(`\n| ${ranks} | ${cells.map(time).join(' | ')} |\n`);
+});
+
+test('the share of a step is that of the saved run', () => {
+  const [, file] = /\]\(\.\.\/(bench\/results\/[^)]+\.json)\)/.exec(page) as unknown as [
+    string,
+    string,
+  ];
+  const saved = readSaved(path.join(root, file));
+  const rows = saved.ranks?.filter(({ ranks }) => ranks === 2) ?? [];
+  expect(rows).toHaveLength(3);
+  for (const { classes, allReduceMs, ms } of rows) {
+    const [sum, step] = [allReduceMs?.median as number, ms?.median as number];
+    const share = `${((100 * sum) / step).toFixed(1)}%`;
+    expect(page).toContain(
+      `\n| ${classes} | ${sum.toPrecision(2)} ms | ${step.toPrecision(2)} ms | ${share} |\n`,
+    );
+  }
 });
