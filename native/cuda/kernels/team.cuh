@@ -29,6 +29,10 @@ constexpr int kGradientVoxels = gradient_voxels(sizeof(P), kC);
 template <class P, int kC, bool kEntropy>
 constexpr int kTeamBlocks = sizeof(P) == 8 || (kEntropy && (kC == 2 || kC == 5)) ? 1 : 2;
 
+/// What a loop over rounds knows when it is compiled: nothing, that they are plain, or of which layout these are too.
+/// Where a layout's rows take several neighbouring registers, a loop for both would move every number.
+enum class Rounds { any, plain, plain_first, plain_last };
+
 /// A thread, and the classes and voxels that it holds. kDense: the target is dense; else it is labels.
 template <class P, int kC, int kV, bool kDense>
 struct Team {
@@ -106,11 +110,27 @@ struct Team {
   /// Where a prediction lies.
   __device__ int64_t index(int i, int j) const { return at + i * class_step() + j * voxel_step(); }
 
+  /// Whether the classes of a voxel lie beside each other.
+  template <Rounds kRounds>
+  __device__ bool interleaved() const {
+    return kRounds == Rounds::plain_last || (kRounds != Rounds::plain_first && shape.interleaved);
+  }
+
+  /// Calls take_rounds(Rounds) for all plain rounds of the block. kApart: each layout has a loop of its own, if it
+  /// matters.
+  template <bool kApart, class TakeRounds>
+  __device__ void for_plain_rounds(TakeRounds take_rounds) const {
+    if constexpr (kRow == 1 || !kApart) return take_rounds(std::integral_constant<Rounds, Rounds::plain>{});
+    else if (shape.interleaved) take_rounds(std::integral_constant<Rounds, Rounds::plain_last>{});
+    else take_rounds(std::integral_constant<Rounds, Rounds::plain_first>{});
+  }
+
   /// Asks for the round's predictions, and its dense target or labels of one byte.
-  template <bool kPlain>
+  template <Rounds kRounds>
   __device__ void request() {
+    constexpr bool kPlain = kRounds != Rounds::any;
     count = kPlain || rest - before >= kV ? kV : rest - before;
-    load_rows(static_cast<const P*>(in.predictions.data), kPlain || aligned, raw);
+    load_rows<kRounds>(static_cast<const P*>(in.predictions.data), kPlain || aligned, raw);
     if constexpr (kPlain) load_whole(static_cast<const uint8_t*>(in.target.data) + voxel, bytes);
     else if constexpr (kDense) load_target();
     else if (in.target.dtype == DType::uint8) {
@@ -201,16 +221,16 @@ struct Team {
   }
 
   /// Loads the round of an array like the predictions. whole: it can be loaded in whole rows.
-  template <class T>
+  template <Rounds kRounds, class T>
   __device__ void load_rows(const T* from, bool whole, T (&to)[kC][kV]) const {
     from += at;
-    if (!shape.interleaved && whole && count >= kV) {
+    if (!interleaved<kRounds>() && whole && count >= kV) {
 #pragma unroll
       for (int i = 0; i < kC; i++) {
         load_whole(from, to[i]);
         from += i + 2 < kC || mine == kC ? class_step() : 0;  // past the last class, that one once more
       }
-    } else if (shape.interleaved && whole && mine == kC && count >= kV) {
+    } else if (interleaved<kRounds>() && whole && mine == kC && count >= kV) {
 #pragma unroll
       for (int j = 0; j < kV; j++) {
 #pragma unroll
@@ -246,7 +266,7 @@ struct Team {
   template <class T>
   __device__ void load_target_as() {
     T rows[kC][kV];
-    load_rows(static_cast<const T*>(in.target.data), target_aligned, rows);
+    load_rows<Rounds::any>(static_cast<const T*>(in.target.data), target_aligned, rows);
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll

@@ -13,11 +13,11 @@ struct TeamSlope {
 };
 
 /// Stores z, the gradient of a round, as type T. whole: stores of whole rows are aligned, and all voxels exist.
-template <class T, bool kPlain, class P, int kC, int kV, bool kDense>
+template <class T, Rounds kRounds, class P, int kC, int kV, bool kDense>
 __device__ void store_round_as(Team<P, kC, kV, kDense>& team, const GradientOut& out, bool whole) {
   constexpr int kRow = Team<P, kC, kV, kDense>::kRow;
   T* to = static_cast<T*>(out.data) + team.at;
-  if (!kPlain && out.accumulate) {
+  if (kRounds == Rounds::any && out.accumulate) {
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
@@ -26,7 +26,7 @@ __device__ void store_round_as(Team<P, kC, kV, kDense>& team, const GradientOut&
       }
     }
   }
-  if (whole && !team.shape.interleaved) {
+  if (whole && !team.template interleaved<kRounds>()) {
 #pragma unroll
     for (int i = 0; i < kC; i++) {
       T row[kV];
@@ -62,9 +62,9 @@ __device__ void store_round_as(Team<P, kC, kV, kDense>& team, const GradientOut&
 template <class P, int kC, int kV, bool kDense>
 __device__ void store_round(Team<P, kC, kV, kDense>& team, const GradientOut& out, bool whole) {
   if constexpr (sizeof(P) == 2) {
-    if (out.dtype == DType::float32) return store_round_as<float, false>(team, out, false);
+    if (out.dtype == DType::float32) return store_round_as<float, Rounds::any>(team, out, false);
   }
-  store_round_as<P, false>(team, out, whole && team.count >= kV);
+  store_round_as<P, Rounds::any>(team, out, whole && team.count >= kV);
 }
 
 /// slopes: [groups, C]. A thread has read all that it writes, so the gradient may replace the logits.
@@ -105,11 +105,12 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
   };
 
   const bool whole = team.aligned && is_aligned<16>(out.data);
-  const auto take_rounds = [&](auto is_plain) {
-    constexpr bool kPlain = decltype(is_plain)::value;
+  const auto take_rounds = [&](auto rounds) {
+    constexpr Rounds kRounds = decltype(rounds)::value;
+    constexpr bool kPlain = kRounds != Rounds::any;
 #pragma unroll 1
     for (; team.template has_round<kPlain>(); team.to_next_round()) {
-      team.template request<kPlain>();
+      team.template request<kRounds>();
       team.template take<kPlain>(nullptr);
       if (softmax) {
         A largest[kV], sum[kV], mean[kV] = {};
@@ -156,15 +157,15 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
           for (int i = 0; i < kC; i++) team.z[i][j] = team.weight[j] == 0 ? A(0) : team.weight[j] * team.z[i][j];
         }
       }
-      if constexpr (kPlain) store_round_as<P, true>(team, out, true);
+      if constexpr (kPlain) store_round_as<P, kRounds>(team, out, true);
       else store_round(team, out, whole);
     }
   };
   if constexpr (!kDense) {
     if (team.plain && whole && !out.accumulate && (sizeof(P) != 2 || out.dtype != DType::float32))
-      take_rounds(Flag<true>{});
+      team.template for_plain_rounds<true>(take_rounds);
   }
-  take_rounds(Flag<false>{});
+  take_rounds(std::integral_constant<Rounds, Rounds::any>{});
 }
 
 }  // namespace warpdice::cuda

@@ -187,12 +187,13 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
 
   // Where registers are left, the next round is asked for before this one is computed.
   constexpr bool kAhead = sizeof(P) <= 4 && kC * kV <= (kDense || kEntropy ? 8 : 16) && kC != 2;
-  const auto take_rounds = [&](auto is_plain) {
-    constexpr bool kPlain = decltype(is_plain)::value;
-    if (kAhead && team.template has_round<kPlain>()) team.template request<kPlain>();
+  const auto take_rounds = [&](auto rounds) {
+    constexpr Rounds kRounds = decltype(rounds)::value;
+    constexpr bool kPlain = kRounds != Rounds::any;
+    if (kAhead && team.template has_round<kPlain>()) team.template request<kRounds>();
 #pragma unroll 1
     while (team.template has_round<kPlain>()) {
-      if (!kAhead) team.template request<kPlain>();
+      if (!kAhead) team.template request<kRounds>();
       team.template take<kPlain>(&notes);
       if (!softmax && !sigmoid) {
 #pragma unroll
@@ -205,7 +206,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
         }
       }
       team.to_next_round();
-      if (kAhead && team.template has_round<kPlain>()) team.template request<kPlain>();
+      if (kAhead && team.template has_round<kPlain>()) team.template request<kRounds>();
       if (softmax) softmax_of<kPlain>(team, sums);
       else if (sigmoid) {
         if constexpr (kPlain && kEntropy) sigmoid_with_entropy(team, sums);
@@ -217,9 +218,10 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
     }
   };
   if constexpr (!kDense) {
-    if (team.plain) take_rounds(Flag<true>{});
+    // With four classes the loops would spill registers.
+    if (team.plain) team.template for_plain_rounds<kC == 2>(take_rounds);
   }
-  take_rounds(Flag<false>{});
+  take_rounds(std::integral_constant<Rounds, Rounds::any>{});
 
   const auto partial_at = [&](int c) -> Sums& {
     return partials[(team.n * in.classes + c) * shape.chunks + team.chunk_index];
