@@ -72,20 +72,21 @@ function plainRows(rows, kernel) {
     .sort((a, b) => a.classes - b.classes);
 }
 
-/** "31% (statistics, from 20 to 21 classes)": the largest change from one class to the next. */
-function largestStep(rows, kernel) {
+/** "statistics rise by at most 28% (from 20 to 21 classes) and fall by ...": the largest changes from one class to the next. */
+function largestSteps(rows, kernel) {
   const plain = plainRows(rows, kernel);
-  let largest = { change: 0 };
+  let rise = { change: 0 };
+  let fall = { change: 0 };
   for (const [i, row] of plain.entries()) {
     const before = plain[i - 1];
     if (before?.classes !== row.classes - 1) continue;
-    const [less, more] = [before, row]
-      .map((one) => one.instructionsPerElement)
-      .sort((a, b) => a - b);
-    if (more / less - 1 > largest.change) largest = { change: more / less - 1, to: row.classes };
+    const change = row.instructionsPerElement / before.instructionsPerElement - 1;
+    if (change > rise.change) rise = { change, to: row.classes };
+    if (change < fall.change) fall = { change, to: row.classes };
   }
-  const percent = (100 * largest.change).toFixed(0);
-  return `${percent}% (${kernel}, from ${largest.to - 1} to ${largest.to} classes)`;
+  const text = ({ change, to }) =>
+    `${Math.abs(100 * change).toFixed(0)}% (from ${to - 1} to ${to} classes)`;
+  return `${kernel} rise by at most ${text(rise)} and fall by at most ${text(fall)}`;
 }
 
 function pageOf(rows, heads) {
@@ -105,8 +106,8 @@ memory, issue (instructions), moves (loads, stores, shuffles), latency (waits th
 ![Instructions an element, by the number of classes](counts.svg)
 
 Where two of the float32 rows differ by one class, among them where more threads begin to share a voxel, the instructions an element
-change by at most ${largestStep(rows, 'statistics')} and
-${largestStep(rows, 'gradient')}.
+of the ${largestSteps(rows, 'statistics')},
+those of the ${largestSteps(rows, 'gradient')}.
 
 | | statistics: instructions | share of a copy | bound by | gradient: instructions | share of a copy | bound by |
 |---|---:|---:|---|---:|---:|---|
