@@ -1,9 +1,9 @@
 // A plan: checked once, executed many times, on what the tensors then hold.
-import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
 import { DiceLoss, Tensor, WarpDiceError } from '../../lib/index.js';
 import { callOptions, gradOptions, makeCase, type Spec } from '../support/cases.js';
 import { expectSameBits } from '../support/compare.js';
+import { expectNoGarbage } from '../support/garbage.js';
 import { named } from '../support/named.js';
 import { detach, full, type Typed, tensor } from '../support/tensors.js';
 
@@ -287,12 +287,5 @@ test.each([
   const gradScale = Tensor.from(Float32Array.of(2), []);
   const loss = new DiceLoss({ activation: 'softmax', reduction: 'none' });
   const plan = loss.plan(x, y, { upstream, gradScale });
-  const grown: number[] = [];
-  for (let run = 0; run < 20; run++) {
-    const { used_heap_size: before } = getHeapStatistics();
-    for (let i = 0; i < 500; i++) plan.bind(x, y).execute();
-    grown.push(getHeapStatistics().used_heap_size - before);
-  }
-  // The middle one: garbage of other tests may be collected meanwhile. An object takes 16 bytes or more.
-  expect(grown.sort((a, b) => a - b)[10]).toBeLessThan(8 * 500);
+  expectNoGarbage(() => plan.bind(x, y).execute());
 });

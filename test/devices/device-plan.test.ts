@@ -3,13 +3,13 @@
  *
  * @jest-environment ./test/support/emulated-environment.cjs
  */
-import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
 import { DiceFocalLoss, DiceLoss, Stream, Tensor } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
 import { type Case, gradOptions, makeCase } from '../support/cases.js';
 import { cudaError, emulatedOnly, fake, gpu, held, onDevice, otherGpu } from '../support/device.js';
 import { code } from '../support/errors.js';
+import { expectNoGarbage } from '../support/garbage.js';
 import { full } from '../support/tensors.js';
 import { expectSolution } from '../support/tolerance.js';
 
@@ -112,22 +112,7 @@ test('execute makes no garbage', async () => {
   const x = Tensor.from(Float32Array.of(0.5), [1]).to(gpu);
   const y = Tensor.from(Uint8Array.of(1), [1]).to(gpu);
   using plan = new DiceLoss().plan(x, y);
-  const times = 300; // each is emulated
-  const run = () => {
-    for (let i = 0; i < times; i++) plan.execute();
-  };
-  run(); // compiled
-  const grown: number[] = [];
-  for (let i = 0; i < 5; i++) {
-    const { used_heap_size: before } = getHeapStatistics();
-    run();
-    grown.push(getHeapStatistics().used_heap_size - before);
-  }
-  // The smallest one: V8 and Jest use the heap too, and a slow machine gives them more time for it. A collection shrinks the heap.
-  // An object takes 16 bytes or more.
-  const kept = grown.filter((bytes) => bytes >= 0);
-  expect(kept).not.toEqual([]);
-  expect(Math.min(...kept)).toBeLessThan(8 * times);
+  expectNoGarbage(() => plan.execute(), 100); // each is emulated
 });
 
 describe('bind', () => {

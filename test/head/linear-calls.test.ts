@@ -1,6 +1,5 @@
 // Calls with linearLogits: the methods of a loss, plans, buffers of the caller, memory, and wrong arguments.
 import { createHash } from 'node:crypto';
-import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from '@jest/globals';
 import {
   DeepSupervision,
@@ -12,6 +11,7 @@ import {
   setThreads,
   Tensor,
 } from '../../lib/index.js';
+import { expectNoGarbage } from '../support/garbage.js';
 import { runWell } from '../support/process.js';
 import { type FloatDType, full, numbers, onShared, type Typed } from '../support/tensors.js';
 import {
@@ -276,17 +276,7 @@ describe('a plan', () => {
     const x = Tensor.from(new Float32Array(24).fill(0.3), [1, 3, 8]);
     const y = Tensor.from(new Uint8Array(8).fill(1), [1, 8]);
     const tiny = softmax.plan(linearLogits(x, full([2, 3], 1), full([2], 0)), y);
-    const grown: number[] = [];
-    for (let round = 0; round < 20; round++) {
-      const { used_heap_size: before } = getHeapStatistics();
-      for (let i = 0; i < 500; i++) tiny.bind(x, y).execute();
-      grown.push(getHeapStatistics().used_heap_size - before);
-    }
-    // The smallest one: V8 and Jest use the heap too, and a slow machine compiles late. A collection shrinks the heap. An object
-    // takes 16 bytes or more.
-    const kept = grown.filter((bytes) => bytes >= 0);
-    expect(kept).not.toEqual([]);
-    expect(Math.min(...kept)).toBeLessThan(8 * 500);
+    expectNoGarbage(() => tiny.bind(x, y).execute());
   });
 });
 

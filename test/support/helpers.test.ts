@@ -1,5 +1,6 @@
 // The helpers of the tests that could be wrong themselves.
 import { describe, expect, test } from '@jest/globals';
+import { expectNoGarbage } from './garbage.js';
 import { decodeHalf, encodeHalf, type Half, ulp } from './half.js';
 import { PartOfCases, readEvery } from './part-of-cases.js';
 
@@ -99,5 +100,20 @@ describe('a part of the cases', () => {
     const part = new PartOfCases(Number.NaN);
     part.next();
     expect(() => part.summary()).toThrow('No case was run: every NaNth case, 0 of 1');
+  });
+});
+
+describe('garbage', () => {
+  test('an object that each step leaves is seen', () => {
+    let left: unknown;
+    expect(() => expectNoGarbage(() => (left = { of: left === undefined }))).toThrow(
+      /^500 steps leave [89]\d{3}|\d{5,} bytes or more$/,
+    );
+  });
+
+  test('steps that leave none', () => {
+    let steps = 0;
+    expectNoGarbage(() => steps++);
+    expect(steps).toBe(10_000);
   });
 });
