@@ -19,6 +19,8 @@ export default {
   testEnvironment: '<rootDir>/test/support/environment.cjs',
   sandboxInjectedGlobals: fastGlobals.split(' '),
   globalSetup: '<rootDir>/test/support/build-emulated.mjs',
+  setupFilesAfterEnv: ['<rootDir>/test/support/setup.ts'],
+  testSequencer: '<rootDir>/test/support/sequencer.mjs',
   reporters: ['default', '<rootDir>/test/support/skipped-reporter.mjs'],
   moduleNameMapper: {
     // The benchmark imports the built package; its tests run it on the sources.

@@ -1,4 +1,5 @@
-# The SIMD targets of this processor family, and the flags of each.
+# The SIMD targets of this processor family, and the flags of each. A build for this machine leaves out those that its processor does
+# not run; the addon then has the best one that is left on any processor.
 if(CMAKE_OSX_ARCHITECTURES)
   set(processor ${CMAKE_OSX_ARCHITECTURES})
 else()
@@ -12,6 +13,23 @@ if(processor MATCHES "^(x86_64|AMD64|amd64)$")
   set(WARPDICE_FLAGS_avx2 -mavx2 -mfma -mf16c)
   set(WARPDICE_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
     -mprefer-vector-width=512)
+  if(WARPDICE_SIMD_TARGETS STREQUAL "AUTO" AND NOT (WARPDICE_PREBUILT OR CMAKE_CROSSCOMPILING OR CMAKE_OSX_ARCHITECTURES))
+    # What the compiler says of this processor and its system.
+    execute_process(COMMAND ${CMAKE_CXX_COMPILER} -march=native -dM -E -x c++ /dev/null
+      OUTPUT_VARIABLE macros RESULT_VARIABLE status ERROR_QUIET)
+    set(needs_avx2 AVX2 FMA F16C)
+    set(needs_avx512 ${needs_avx2} AVX512F AVX512BW AVX512DQ AVX512VL)
+    foreach(target avx2 avx512)
+      foreach(feature IN LISTS needs_${target})
+        if(status EQUAL 0 AND NOT macros MATCHES "#define __${feature}__ ")
+          list(REMOVE_ITEM WARPDICE_TARGETS ${target})
+        endif()
+      endforeach()
+      if(NOT target IN_LIST WARPDICE_TARGETS)
+        message(STATUS "warpdice: no ${target}, which this processor does not have (WARPDICE_SIMD_TARGETS=ALL compiles it all the same)")
+      endif()
+    endforeach()
+  endif()
 elseif(processor MATCHES "^(aarch64|arm64)$")
   set(WARPDICE_ARCH WARPDICE_ARM)
   set(WARPDICE_TARGETS neon)

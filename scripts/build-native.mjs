@@ -2,7 +2,7 @@
 //
 //   node scripts/build-native.mjs [--out <folder>] [-D<name>=<value> ...]
 //
-// Environment: WARPDICE_CUDA = AUTO | ON | OFF, WARPDICE_SANITIZE = address,undefined | thread,
+// Environment: WARPDICE_CUDA = AUTO | ON | OFF, WARPDICE_SIMD_TARGETS = AUTO | ALL, WARPDICE_SANITIZE = address,undefined | thread,
 // WARPDICE_WERROR = ON, CXX.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
@@ -112,6 +112,7 @@ function settingsOf(folder) {
     CMAKE_JS_INC: includeFolders().join(';'), // cmake-js's own name, so that it can build this too
     // AUTO is said aloud, or an earlier ON or OFF would stay in CMake's cache.
     WARPDICE_CUDA: process.env.WARPDICE_CUDA || 'AUTO',
+    WARPDICE_SIMD_TARGETS: process.env.WARPDICE_SIMD_TARGETS || 'AUTO',
   };
   for (const name of ['WARPDICE_SANITIZE', 'WARPDICE_WERROR']) {
     if (process.env[name]) settings[name] = process.env[name];

@@ -15,12 +15,16 @@ namespace warpdice::cpu {
 namespace baseline {
 extern const Kernels kernels;
 }
+#if defined(WARPDICE_AVX2)
 namespace avx2 {
 extern const Kernels kernels;
 }
+#endif
+#if defined(WARPDICE_AVX512)
 namespace avx512 {
 extern const Kernels kernels;
 }
+#endif
 #else
 namespace neon {
 extern const Kernels kernels;
@@ -52,16 +56,20 @@ Features features() {
 }
 #endif
 
-/// The best target that this CPU runs, or the one that WARPDICE_SIMD names if it can.
+/// The best compiled target that this CPU runs, or the one that WARPDICE_SIMD names if it can.
 const Kernels& choose_kernels() {
 #if defined(WARPDICE_X86)
-  const Features has = features();
+  [[maybe_unused]] const Features has = features();
   const char* forced = std::getenv("WARPDICE_SIMD");
   const std::string name = forced ? forced : "";
   if (name == "baseline") return baseline::kernels;
-  if (name == "avx2" && has.avx2) return avx2::kernels;
+#if defined(WARPDICE_AVX512)
   if (has.avx512 && name != "avx2") return avx512::kernels;
-  return has.avx2 ? avx2::kernels : baseline::kernels;
+#endif
+#if defined(WARPDICE_AVX2)
+  if (has.avx2) return avx2::kernels;
+#endif
+  return baseline::kernels;
 #else
   return neon::kernels;
 #endif

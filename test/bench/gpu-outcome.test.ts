@@ -1,7 +1,7 @@
 // What the benchmark on a GPU makes of its results (bench/gpu/outcome.py), which needs no GPU: targets and exit code.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { DiceLoss, linearLogits, type Tensor } from '../../lib/index.js';
 import { makeData } from '../head/composed.js';
 
@@ -9,8 +9,8 @@ const script = `
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from outcome import exit_code, targets_of
-results = json.load(sys.stdin)
-print(json.dumps({"code": exit_code(results), "targets": [list(targets_of(result)) for result in results]}))`;
+print(json.dumps([{"code": exit_code(results), "targets": [list(targets_of(result)) for result in results]}
+                  for results in json.load(sys.stdin)]))`;
 
 const python = (args: string[], input = '') =>
   spawnSync('python3', args, { encoding: 'utf8', input });
@@ -20,11 +20,19 @@ type Target = [what: string, limit: number, measured: number];
 
 const folder = path.join(__dirname, '..', '..', 'bench', 'gpu');
 
-function outcomeOf(...results: object[]): { code: number; targets: Target[][] } {
-  const { stdout, stderr } = python(['-B', '-c', script, folder], JSON.stringify(results));
+interface Outcome {
+  code: number;
+  targets: Target[][];
+}
+
+/** What comes of each list of results. */
+function outcomesOf(...lists: object[][]): Outcome[] {
+  const { stdout, stderr } = python(['-B', '-c', script, folder], JSON.stringify(lists));
   if (stderr) throw new Error(stderr);
   return JSON.parse(stdout);
 }
+
+const outcomeOf = (...results: object[]) => outcomesOf(results)[0] as Outcome;
 
 const row = (ofCopy: number, toOurs: number) => ({
   of_copy: ofCopy,
@@ -48,7 +56,7 @@ const result = (name = '[8,4,4194304] softmax float32', more = {}) => ({
 });
 
 withPython('the exit code', () => {
-  test.each([
+  const lists: [string, object[], number][] = [
     ['all is right', [result()], 0],
     ["another's fault", [result('a,4,b', { faults: { 'Triton, fused': 'gradient is off' } })], 0],
     ['ours is wrong', [result(), result('a,4,b', { faults: { 'warpdice, gradient': 'off' } })], 1],
@@ -61,14 +69,21 @@ withPython('the exit code', () => {
     ['nothing of ours was timed', [result('a,4,b', { rows: { copy: rows.copy } })], 1],
     ['every case too large', [{ case: 'a,4,b', skipped: 'out of memory' }], 1],
     ['no case', [], 1],
-  ])('%s', (_, results, code) => {
-    expect(outcomeOf(...results).code).toBe(code);
+  ];
+  let outcomes: Outcome[];
+  beforeAll(() => {
+    outcomes = outcomesOf(...lists.map(([, results]) => results));
+  });
+
+  test.each(lists.map(([name, , code], i) => [name, code, i] as const))('%s: %d', (_, code, i) => {
+    expect(outcomes[i]?.code).toBe(code);
   });
 });
 
 withPython('the targets', () => {
-  const limits = (one: object) =>
-    outcomeOf(one).targets[0]?.map(([what, limit, measured]) => [what, limit, measured]);
+  const limitsOf = ({ targets }: Outcome) =>
+    targets[0]?.map(([what, limit, measured]) => [what, limit, measured]);
+  const limits = (one: object) => limitsOf(outcomeOf(one));
 
   test('both passes to the copy, the fastest version of each peer to ours', () => {
     expect(limits(result())).toEqual([
@@ -79,15 +94,24 @@ withPython('the targets', () => {
     ]);
   });
 
-  test.each([
+  const shares: [string, number][] = [
     ['[8,19,1048576] softmax float32', 0.9],
     ['[8,64,262144] softmax float32', 0.8],
     ['[8,4,4194304] softmax float16', 0.8],
     ['[8,4,4194304] softmax bfloat16', 0.8],
     ['[8,4,4194304] softmax float32, channels last', 0.8],
-  ])('%s: %d of the copy', (name, share) => {
-    expect(limits(result(name))?.[0]?.[1]).toBe(share);
+  ];
+  let outcomes: Outcome[];
+  beforeAll(() => {
+    outcomes = outcomesOf(...shares.map(([name]) => [result(name)]));
   });
+
+  test.each(shares.map(([name, share], i) => [name, share, i] as const))(
+    '%s: %d of the copy',
+    (_, share, i) => {
+      expect(limitsOf(outcomes[i] as Outcome)?.[0]?.[1]).toBe(share);
+    },
+  );
 
   test('none for bandwidth where the L2 holds the tensors, nor for what was not timed', () => {
     const small = limits(result('[2,3,262144] softmax float32', { graphs: true }));

@@ -1,4 +1,4 @@
-// What the build does with CUDA: which GPUs it compiles for, and that what the emulator runs is what nvcc compiles.
+// What the build compiles for: which GPUs, which SIMD targets; and that what the emulator runs is what nvcc compiles.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,6 +50,48 @@ function runs(capability: number, compiled: string[]): boolean {
     );
   });
 }
+
+// What a build for this machine leaves out; a compiler that is a shell script says what the processor has.
+describe('SIMD targets', () => {
+  const avx2 = ['AVX2', 'FMA', 'F16C'];
+  const avx512 = [...avx2, 'AVX512F', 'AVX512BW', 'AVX512DQ', 'AVX512VL'];
+
+  function targets(features: string[] | undefined, settings = ''): string {
+    const says = features?.map((name) => `echo '#define __${name}__ 1'`).join('\n') ?? 'exit 1';
+    return cmake(
+      `set(CMAKE_SYSTEM_PROCESSOR x86_64)
+set(WARPDICE_SIMD_TARGETS AUTO)
+find_program(CMAKE_CXX_COMPILER nvidia-smi)
+${settings}
+include(cmake/simd.cmake)
+message(STATUS "\${WARPDICE_TARGETS}")`,
+      says,
+    ).replace(/^-- /gm, '');
+  }
+
+  test.each([
+    ['AVX-512', avx512, 'baseline;avx2;avx512'],
+    ['AVX2', avx2, 'baseline;avx2'],
+    ['AVX2 and a part of AVX-512', avx512.slice(0, -1), 'baseline;avx2'],
+    ['neither', ['FMA'], 'baseline'],
+    ['a compiler that does not say', undefined, 'baseline;avx2;avx512'],
+  ])('%s', (_, features, expected) => {
+    expect(targets(features).split('\n').at(-1)).toBe(expected);
+  });
+
+  test('what is left out is said, and how to have it', () => {
+    expect(targets(avx2).split('\n')[0]).toBe(
+      'warpdice: no avx512, which this processor does not have (WARPDICE_SIMD_TARGETS=ALL compiles it all the same)',
+    );
+  });
+
+  test.each(['WARPDICE_SIMD_TARGETS ALL', 'WARPDICE_PREBUILT ON', 'CMAKE_CROSSCOMPILING ON'])(
+    'all with %s',
+    (setting) => {
+      expect(targets([], `set(${setting})`)).toBe('baseline;avx2;avx512');
+    },
+  );
+});
 
 describe('GPU architectures', () => {
   const toolkits = {

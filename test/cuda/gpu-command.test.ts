@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { allTests } from '../support/in-this-run.js';
 
 const script = path.join(__dirname, '..', '..', 'scripts', 'gpu.mjs');
 const folder = mkdtempSync(path.join(tmpdir(), 'warpdice-gpu-'));
@@ -75,8 +76,9 @@ test('suites run without Jest, on the emulated device; without a GPU they are sk
 
 test('the check of warpdice/nccl runs, on two emulated devices', () => {
   const check = path.join(__dirname, '../cuda/gpu', 'nccl.mjs');
+  const args = [check, ...(allTests ? [] : ['--steps', '30', '--length', '1003'])];
   const node = (env: NodeJS.ProcessEnv) =>
-    spawnSync(process.execPath, [check], { env: { ...process.env, ...env }, encoding: 'utf8' });
+    spawnSync(process.execPath, args, { env: { ...process.env, ...env }, encoding: 'utf8' });
   const { stdout, status } = node({
     WARPDICE_TEST_ADDON: addon,
     WARPDICE_TEST_NCCL: path.join(path.dirname(addon), 'libnccl_fake.so'),
@@ -91,7 +93,8 @@ test('the check of warpdice/nccl runs, on two emulated devices', () => {
 
 test('the check of the library runs, on the emulated device', () => {
   const check = path.join(__dirname, '../cuda/gpu', 'check.mjs');
-  const { status, stdout } = spawnSync(process.execPath, [check, '--steps', '20'], {
+  const few = allTests ? [] : ['--every', '5', '--runs', '20'];
+  const { status, stdout } = spawnSync(process.execPath, [check, '--steps', '20', ...few], {
     env: { ...process.env, WARPDICE_TEST_ADDON: addon },
     encoding: 'utf8',
   });
@@ -186,7 +189,7 @@ describe('on a machine that pretends to have a GPU', () => {
   test('when the time is over, what runs is stopped with all that it has started', () => {
     const pid = path.join(folder, 'pid');
     program(programs, 'gpu_tests', `echo begun; sh -c 'echo $$ > ${pid}; exec sleep 60'`);
-    const { status } = run('--only', 'kernels,leak', '--minutes', '0.06');
+    const { status } = run('--only', 'kernels,leak', '--minutes', '0.04');
     expect(status).toBe(1);
     const { outcomes, report, markdown } = written();
     expect(Object.values(outcomes)).toEqual(['STOPPED', 'not run']);

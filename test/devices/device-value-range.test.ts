@@ -7,6 +7,7 @@
 import { expect, test } from '@jest/globals';
 import { DiceLoss, type LossOptions, SegmentationMetrics, Tensor } from '../../lib/index.js';
 import { gpu } from '../support/device.js';
+import { everyNth } from '../support/in-this-run.js';
 import { Random } from '../support/random.js';
 import { full, type Typed, tensor } from '../support/tensors.js';
 
@@ -19,6 +20,8 @@ async function solved(options: LossOptions, x: Typed, y: Typed, w?: Typed): Prom
   return value.item();
 }
 
+const some = everyNth(5);
+
 // 3 classes in registers; 20, and channels last, in tiles.
 test.each([3, 20])('wherever it is: %d classes', async (C) => {
   const [N, random] = [2, new Random(C)];
@@ -26,6 +29,7 @@ test.each([3, 20])('wherever it is: %d classes', async (C) => {
     for (const S of [1, 130])
       for (const layout of ['channels-first', 'channels-last'] as const)
         for (const activation of ['none', 'softmax'] as const) {
+          if (!some()) continue;
           const shape = layout === 'channels-first' ? [N, C, S] : [N, S, C];
           const values = random.array(N * C * S, () => random.uniform());
           const index = random.integer(values.length);

@@ -186,8 +186,10 @@ test('half precision', () => {
   const zeros = (loss: Loss, options: { gradScale?: number; gradDtype?: 'float32' }): string => {
     const { data } = loss.valueAndGrad(x, truth, options).grad;
     let count = 0;
-    if (data instanceof Uint16Array) for (const bits of data) count += bits % 2 ** 15 === 0 ? 1 : 0;
-    else for (const g of data) count += g === 0 ? 1 : 0;
+    const values = data as Uint16Array | Float32Array;
+    const zeros = values instanceof Uint16Array ? [0, 0x8000] : [0, 0];
+    for (let i = 0; i < values.length; i++)
+      count += values[i] === zeros[0] || values[i] === zeros[1] ? 1 : 0;
     const percent = (100 * count) / data.length;
     return `${percent < 1 ? percent.toFixed(1).replace(/^0/, '').replace('.0', '0') : percent.toFixed(0)}%`;
   };

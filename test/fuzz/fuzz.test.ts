@@ -22,21 +22,21 @@ async function findings(calls: number, args: string[] = [], env: Record<string, 
 
 describe('calls with wrong arguments throw errors that name them', () => {
   test('on the CPU', async () => {
-    expect(await findings(long ? 100_000 : 3_000)).toEqual([]);
+    expect(await findings(long ? 100_000 : 1_500)).toEqual([]);
   });
 
   test('on a GPU (emulated)', async () => {
     const env = { WARPDICE_TEST_ADDON: emulated };
-    expect(await findings(long ? 10_000 : 400, [], env)).toEqual([]);
+    expect(await findings(long ? 10_000 : 200, [], env)).toEqual([]);
   });
 
   test('with allocations that fail', async () => {
     const env = { WARPDICE_TEST_ADDON: emulated, WARPDICE_FUZZ_FAILURES: '1' };
-    expect(await findings(long ? 30_000 : 1_200, [], env)).toEqual([]);
+    expect(await findings(long ? 30_000 : 600, [], env)).toEqual([]);
   });
 
   test('in several threads, while others are ended', async () => {
     const args = ['--workers', '2', '--terminate', '--seed', '1000001'];
-    expect(await findings(long ? 30_000 : 1_000, args)).toEqual([]);
+    expect(await findings(long ? 30_000 : 500, args)).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { LovaszLoss, type LovaszOptions } from '../../lib/index.js';
+import { expectClose } from '../support/compare.js';
 import {
   expectSameOnThreads,
   expectSlopes,
@@ -9,7 +10,7 @@ import {
 } from '../support/direct.js';
 import { inOneForm } from '../support/errors.js';
 import { Random } from '../support/random.js';
-import { full, type Typed, tensor } from '../support/tensors.js';
+import { full, numbers, type Typed, tensor } from '../support/tensors.js';
 
 interface Problem {
   options: LovaszOptions;
@@ -169,16 +170,16 @@ test.each([500, 20_000])('%d voxels: every exponent, equal errors, both sides', 
   );
   const inClass = target.reduce((a, b) => a + b);
   let [overlap, together, before, expected] = [inClass, inClass, 0, 0];
+  const slopes = new Float64Array(S);
   for (const i of order) {
     if (target[i] === 1) overlap--;
     else together++;
     const slope = 1 - overlap / together - before;
     before += slope;
     expected += (errors[i] as number) * slope;
-    expect(Math.abs((grad.data[i] as number) - (target[i] === 1 ? -slope : slope))).toBeLessThan(
-      1e-12,
-    );
+    slopes[i] = target[i] === 1 ? -slope : slope;
   }
+  expectClose('grad', numbers(grad), slopes, 1e-12);
   expect(value.itemSync()).toBeCloseTo(expected, 12);
 });
 
@@ -246,9 +247,12 @@ describe('calls', () => {
     expect(grad.data).toEqual(sum.grad.data);
     const into = { data: new Float64Array(x.data.length).fill(1), shape: x.shape };
     loss.valueAndGrad(x, y, { gradScale: 2, accumulate: true, out: { grad: into } });
-    into.data.forEach((g, i) => {
-      expect(g).toBeCloseTo(1 + 2 * (whole.grad.data[i] as number), 14);
-    });
+    expectClose(
+      'grad',
+      into.data,
+      numbers(whole.grad).map((g) => 1 + 2 * g),
+      1e-14,
+    );
   });
 
   test('NaN logits give NaN, right predictions 0', () => {

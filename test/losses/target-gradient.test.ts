@@ -4,12 +4,14 @@ import { GeneralizedDiceLoss, Statistics } from '../../lib/index.js';
 import { reference } from '../reference/reference.js';
 import { callOptions, makeCase } from '../support/cases.js';
 import { expectClose } from '../support/compare.js';
+import { everyNth } from '../support/in-this-run.js';
 import { activationsOf, cells, makeLoss } from '../support/losses.js';
 import { type FloatDType, full, numbers, tensor } from '../support/tensors.js';
 import { gradTolerance } from '../support/tolerance.js';
 
 const dtypes = ['float64', 'float32', 'float16', 'bfloat16'] as const;
 const reductions = ['mean', 'none', 'sum'] as const;
+const some = everyNth(19);
 
 /** The coarser of the two says how exact the sums are. */
 const coarser = (a: FloatDType, b: FloatDType): FloatDType =>
@@ -18,10 +20,12 @@ const coarser = (a: FloatDType, b: FloatDType): FloatDType =>
 describe.each(cells)('$key $variant', (cell) => {
   const { key, variant } = cell;
   test.each(activationsOf(cell))('%s', (activation) => {
-    let seed = 0;
+    let seed = -1;
     for (const dtype of dtypes)
       for (const targetDtype of dtypes)
         for (const layout of ['channels-first', 'channels-last'] as const) {
+          seed++;
+          if (!some()) continue;
           const reduction = reductions[seed % 3] as 'mean';
           const c = makeCase({
             loss: key,
@@ -31,7 +35,7 @@ describe.each(cells)('$key $variant', (cell) => {
             spatial: [seed % 2 ? 37 : 11],
             ...(seed % 4 < 2 && { weight: 'float32', weightOfClasses: seed % 4 === 1 }),
             ...(seed % 7 === 3 && { missing: seed % 2 }),
-            seed: seed++,
+            seed,
             options: {
               ...variant,
               activation,

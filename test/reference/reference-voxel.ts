@@ -13,6 +13,8 @@ export interface Voxel {
   t: Float64Array;
 }
 
+const at = (x: Float64Array, c: number) => x[c] as number;
+
 /** The overlap of class c at a voxel, and what the loss changes by, through the overlaps of all classes. */
 interface Overlap {
   of: (voxel: Voxel, c: number) => number;
@@ -97,7 +99,6 @@ function categorical({ z, p, t }: Voxel, { gamma, alpha }: Factors): Likelihoods
   const lse = largest + log(z.reduce((sum, x) => sum + exp(x - largest), 0));
   const l = z.map((x) => lse - x);
   const rest = l.map((x) => -expm1(-x));
-  const at = (x: Float64Array, c: number) => x[c] as number;
   const times = (tc: number, x: number) => (tc === 0 ? 0 : tc * x); // no class, no loss, even if l is infinite
   const perTarget = l.map((x, c) => times(alpha(c) * at(rest, c) ** gamma, x));
   const dl = (j: number, c: number) => at(p, c) - (j === c ? 1 : 0);
@@ -125,7 +126,6 @@ function binary({ z, p, t }: Voxel, { gamma, positive, alpha, rest: other }: Fac
   const times = (a: number, b: number) => (a === 0 ? 0 : a * b);
   const [yes, no] = [z.map((x) => softplus(-x)), z.map(softplus)];
   const rest = z.map((x) => 1 / (1 + exp(x)));
-  const at = (x: Float64Array, c: number) => x[c] as number;
   const found = yes.map((l, c) => times(positive(c), l));
   const focalYes = yes.map((l, c) => times(alpha(c) * at(rest, c) ** gamma, l));
   const focalNo = no.map((l, c) => times(other(c) * at(p, c) ** gamma, l));
@@ -150,15 +150,21 @@ function binary({ z, p, t }: Voxel, { gamma, positive, alpha, rest: other }: Fac
   };
 }
 
-/** The probabilities of one voxel's classes. */
+/** Writes the probabilities of one voxel's classes. */
 export function activate(
   z: Float64Array,
   activation: 'none' | 'sigmoid' | 'softmax',
-): Float64Array {
-  if (activation === 'none') return z;
-  if (activation === 'sigmoid') return z.map((x) => 1 / (1 + exp(-x)));
-  const largest = z.reduce((a, b) => max(a, b)); // NaN if any is
-  const e = z.map((x) => exp(x - largest)); // +inf and all -inf: inf - inf = NaN
-  const sum = e.reduce((a, b) => a + b, 0);
-  return e.map((x) => x / sum);
+  to: Float64Array,
+): void {
+  const C = z.length;
+  if (activation === 'none') to.set(z);
+  if (activation === 'sigmoid') for (let c = 0; c < C; c++) to[c] = 1 / (1 + exp(-at(z, c)));
+  if (activation !== 'softmax') return;
+  let [largest, sum] = [-Infinity, 0];
+  for (let c = 0; c < C; c++) largest = max(largest, at(z, c)); // NaN if any is
+  for (let c = 0; c < C; c++) {
+    to[c] = exp(at(z, c) - largest); // +inf and all -inf: inf - inf = NaN
+    sum += at(to, c);
+  }
+  for (let c = 0; c < C; c++) to[c] = at(to, c) / sum;
 }

@@ -108,32 +108,18 @@ export function reference(problem: Problem): Solution {
   const at = (n: number, c: number, s: number) =>
     layout === 'channels-last' ? (n * S + s) * C + c : (n * C + c) * S + s;
 
-  // The target of a class at a voxel.
-  const target = (n: number, c: number, s: number): number => {
-    if (dense) return dense[at(n, c, s)] as number;
-    const label = toNumber(labels?.[n * S + s]);
-    if (C === 1) return label;
-    return label === c ? 1 : 0;
-  };
-
   const pair = (i: number): number => problem.sampleClassWeight?.[i] ?? 1;
-
-  // The weight of a class at a voxel. What does not count has weight 0 and is then skipped, whatever else it holds.
-  const ofClasses = problem.weight !== undefined && problem.weight.length !== N * S;
-  const weight = (n: number, c: number, s: number): number => {
-    const mark = C === 1 ? target(n, 0, s) : toNumber(labels?.[n * S + s]);
-    if (ignoreIndex !== undefined && [ignoreIndex].flat().includes(mark)) return 0;
-    const a = batch ? pair(n * C + c) : 1;
-    return a * (problem.weight?.[ofClasses ? at(n, c, s) : n * S + s] ?? 1);
-  };
+  const weights = problem.weight;
+  const ofClasses = weights !== undefined && weights.length !== N * S;
+  const marks = [ignoreIndex ?? []].flat() as readonly unknown[];
 
   // 1. Probabilities.
   const p = new Float64Array(N * C * S);
-  const logits = new Float64Array(C);
+  const [logits, probabilities] = [new Float64Array(C), new Float64Array(C)];
   for (let n = 0; n < N; n++) {
     for (let s = 0; s < S; s++) {
       for (let c = 0; c < C; c++) logits[c] = predictions[at(n, c, s)] as number;
-      const probabilities = activate(logits, activation);
+      activate(logits, activation, probabilities);
       for (let c = 0; c < C; c++) p[at(n, c, s)] = probabilities[c] as number;
     }
   }
@@ -146,13 +132,25 @@ export function reference(problem: Problem): Solution {
     t: new Float64Array(C),
   };
   const read = (n: number, s: number): boolean => {
-    for (let c = 0; c < C; c++) voxel.w[c] = weight(n, c, s);
-    if (voxel.w.every((w) => w === 0)) return false;
+    const i = n * S + s;
+    const label = labels && Number(labels[i]);
+    // What does not count has weight 0 and is then skipped, whatever else it holds.
+    if (marks.length > 0 && marks.includes(C === 1 && dense ? dense[i] : label)) return false;
+    let counts = false;
     for (let c = 0; c < C; c++) {
-      const i = at(n, c, s);
-      voxel.z[c] = predictions[i] as number;
-      voxel.p[c] = p[i] as number;
-      voxel.t[c] = target(n, c, s);
+      const a = batch ? pair(n * C + c) : 1;
+      const w = a * (weights?.[ofClasses ? at(n, c, s) : i] ?? 1);
+      voxel.w[c] = w;
+      if (w !== 0) counts = true;
+    }
+    if (!counts) return false;
+    for (let c = 0; c < C; c++) {
+      const j = at(n, c, s);
+      voxel.z[c] = predictions[j] as number;
+      voxel.p[c] = p[j] as number;
+      if (dense) voxel.t[c] = dense[j] as number;
+      else if (C === 1) voxel.t[c] = label as number;
+      else voxel.t[c] = label === c ? 1 : 0;
     }
     return true;
   };
@@ -248,9 +246,6 @@ const each = <X>(make: (name: (typeof sumNames)[number]) => X): Sums<X> => ({
   U: make('U'),
   F: make('F'),
 });
-
-const toNumber = (x: number | bigint | undefined): number =>
-  typeof x === 'bigint' ? Number(x) : (x as number);
 
 /** A sum that carries what rounding loses (Neumaier 1974), so that millions of terms add up as if they were a few. */
 class Sum {

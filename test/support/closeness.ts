@@ -1,11 +1,8 @@
 // What is worked out by hand agrees to 14 digits.
-import { expect } from '@jest/globals';
+import { expectClose } from './compare.js';
 
 export function close(actual: ArrayLike<number>, ...expected: number[]): void {
-  expect(actual.length).toBe(expected.length);
-  expected.forEach((x, i) => {
-    expect(actual[i]).toBeCloseTo(x, 14);
-  });
+  expectClose('numbers', actual, expected, 5e-15);
 }
 
 /** So that ratios are those of the formula. */

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type DirectLoss, getThreads, setThreads } from '../../lib/index.js';
-import { onShared, type Typed, tensor } from './tensors.js';
+import { expectClose } from './compare.js';
+import { numbers, onShared, type Typed, tensor } from './tensors.js';
 
 /** Defines a test: value, the Async forms, plans and shared memory give the bits of valueAndGrad. */
 export function testEveryCall(loss: DirectLoss, x: Typed, y: Typed): void {
@@ -81,9 +82,7 @@ export function testRecordedCases<Options>(
       tensor(one.labels, [n, ...size], 'uint8'),
     );
     expect(Math.abs(value.itemSync() - one.value)).toBeLessThan(within);
-    one.gradient.forEach((g, i) => {
-      expect(Math.abs((grad.data[i] as number) - g)).toBeLessThan(within);
-    });
+    expectClose('grad', numbers(grad), one.gradient, within);
   });
 }
 

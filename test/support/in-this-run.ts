@@ -1,17 +1,34 @@
-// A part of a matrix of cases. `npm test` runs every ninth case of the large matrices, `npm run test:all` runs all of them, and
-// WARPDICE_TEST_EVERY=n runs every nth. Each suite prints how many cases it left out.
+// Parts of matrices of cases. `npm run test:all` runs all cases. Each suite prints how many it left out.
 import { afterAll, expect } from '@jest/globals';
 import { PartOfCases, readEvery } from './part-of-cases.js';
 
 const { WARPDICE_TEST_EVERY, WARPDICE_TEST_ALL } = process.env;
-const part = new PartOfCases(readEvery(WARPDICE_TEST_EVERY) ?? (WARPDICE_TEST_ALL ? 1 : 9));
+/** Whether everything is to be run. */
+export const allTests = Boolean(WARPDICE_TEST_ALL);
+const every = readEvery(WARPDICE_TEST_EVERY) ?? (allTests ? 1 : undefined);
+const parts: PartOfCases[] = [];
 
-/** Whether the next case of the suite's matrices is to be run. */
-export const inThisRun = (): boolean => part.next();
+function partOf(n: number): () => boolean {
+  const part = new PartOfCases(n);
+  parts.push(part);
+  return () => part.next();
+}
+
+/**
+ * Says whether the next case of a large matrix is to be run: the first and every 19th in `npm test`, every nth with WARPDICE_TEST_EVERY=n.
+ * As 19 is prime and no axis is that long, the cases have every value of every axis.
+ */
+export const newMatrix = (): (() => boolean) => partOf(every ?? 19);
+/** The same, for all matrices of a suite together. */
+export const inThisRun = newMatrix();
+
+/** The same for another matrix, of which `npm test` alone leaves cases out: all but every nth. No axis may have a multiple of n values. */
+export const everyNth = (n: number): (() => boolean) => partOf(every === undefined ? n : 1);
 
 afterAll(() => {
-  const summary = part.summary();
-  if (summary === undefined) return;
   const suite = expect.getState().testPath?.split('/').at(-1);
-  process.stdout.write(`${suite}: ${summary}\n`);
+  for (const part of parts) {
+    const summary = part.summary();
+    if (summary !== undefined) process.stdout.write(`${suite}: ${summary}\n`);
+  }
 });

@@ -37,20 +37,20 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) 
 function encode(values: ArrayLike<number>, dtype: DType): Typed['data'] {
   switch (dtype) {
     case 'float32':
-      return Float32Array.from(values);
+      return new Float32Array(values);
     case 'float64':
-      return Float64Array.from(values);
+      return new Float64Array(values);
     case 'float16':
     case 'bfloat16':
-      return Uint16Array.from(convert(values, (x) => encodeHalf(x, dtype)));
+      return new Uint16Array(convert(values, (x) => encodeHalf(x, dtype)));
     case 'uint8':
-      return Uint8Array.from(values);
+      return new Uint8Array(values);
     case 'int16':
-      return Int16Array.from(values);
+      return new Int16Array(values);
     case 'uint16':
-      return Uint16Array.from(values);
+      return new Uint16Array(values);
     case 'int32':
-      return Int32Array.from(values);
+      return new Int32Array(values);
     case 'int64':
       return BigInt64Array.from(Array.from(values, BigInt));
   }
@@ -70,10 +70,10 @@ export function numbers(from: { data: ArrayLike<number | bigint>; dtype?: DType 
     }
   }
   if (typeof data[0] === 'bigint') return Float64Array.from(Array.from(data, Number));
-  return Float64Array.from(data as ArrayLike<number>);
+  return new Float64Array(data as ArrayLike<number>);
 }
 
-/** Float64Array.from with a function is ten times slower. */
+/** Float64Array.from is ten times slower. */
 function convert(from: ArrayLike<number>, next: (x: number) => number): Float64Array {
   const to = new Float64Array(from.length);
   for (let i = 0; i < to.length; i++) to[i] = next(from[i] as number);

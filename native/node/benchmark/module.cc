@@ -16,9 +16,21 @@ namespace cpu {
   }
 #if defined(WARPDICE_X86)
 WARPDICE_PASSES(baseline)
+#if defined(WARPDICE_AVX2)
 WARPDICE_PASSES(avx2)
+#endif
+#if defined(WARPDICE_AVX512)
 WARPDICE_PASSES(avx512)
-constexpr const Passes* kAll[] = {&baseline::passes, &avx2::passes, &avx512::passes};
+#endif
+constexpr const Passes* kAll[] = {
+    &baseline::passes,
+#if defined(WARPDICE_AVX2)
+    &avx2::passes,
+#endif
+#if defined(WARPDICE_AVX512)
+    &avx512::passes,
+#endif
+};
 #else
 WARPDICE_PASSES(neon)
 constexpr const Passes* kAll[] = {&neon::passes};

@@ -222,6 +222,7 @@ struct Arrays {
     x.focal_rest.assign(static_cast<size_t>(x.C), 1);
     for (size_t c = 0; c < x.focal_alpha.size() && factors; c++) x.focal_rest[c] = 1 - x.focal_alpha[c];
     take(upstream, x.upstream, static_cast<size_t>(x.N * x.C));
+    if (x.overlap != ref::Overlap::wasserstein) return;
     take(distances, x.distances, static_cast<size_t>(x.C * x.C));
     for (int64_t c = 0; c < x.C; c++) {
       const size_t i = static_cast<size_t>(c * x.C + c);

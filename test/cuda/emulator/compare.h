@@ -20,6 +20,12 @@ inline void expect(bool holds, const std::string& what) {
   std::fflush(stdout);  // shown even if the next case never ends
 }
 
+/// The same, of a function that says what: to write out each element of an array takes longer than to compute it.
+template <class What>
+auto expect(bool holds, What what) -> decltype(void(what())) {
+  if (!holds) expect(false, what());
+}
+
 inline void enqueue(const cuda::DeviceCall& call) {
   const char* reason = cuda::unsupported(call);
   expect(!reason, reason ? reason : "");
@@ -47,9 +53,10 @@ inline void compare_statistics(const Buffer& got, const reference::Rows& want, c
     for (size_t k = 0; k < reference::kSums; k++) {
       const double sum = got.get(i * reference::kSums + k);
       const double wanted = made[k] ? static_cast<double>(want[i].x[k]) : 0;
-      expect(std::fabs(sum - wanted) <= tolerance_of(test.dtype) * std::fmax(std::fabs(wanted), 1e-3),
-             "sum " + std::to_string(k) + " of row " + std::to_string(i) + " is " + std::to_string(sum) + ", not " +
-                 std::to_string(wanted));
+      expect(std::fabs(sum - wanted) <= tolerance_of(test.dtype) * std::fmax(std::fabs(wanted), 1e-3), [&] {
+        return "sum " + std::to_string(k) + " of row " + std::to_string(i) + " is " + std::to_string(sum) + ", not " +
+               std::to_string(wanted);
+      });
     }
   }
 }
@@ -75,10 +82,11 @@ inline void compare_gradient(const char* what, const Buffer& got, const referenc
     for (int64_t c = 0; c < x.C; c++) {
       for (int64_t s = 0; s < x.S; s++) {
         const double wanted = want[x.at(n, c, s)] + added, g = got.get(Arrays::lies_at(test, n, c, s));
-        expect(std::fabs(g - wanted) <= tolerance * largest + u * std::fabs(wanted) + least,
-               what + std::string(" at ") + std::to_string(n) + "," + std::to_string(c) + "," + std::to_string(s) +
-                   " is " + std::to_string(g) + ", not " + std::to_string(wanted));
-        if (!x.counts(n, c, s)) expect(g == added, "no weight, a gradient");
+        expect(std::fabs(g - wanted) <= tolerance * largest + u * std::fabs(wanted) + least, [&] {
+          return what + std::string(" at ") + std::to_string(n) + "," + std::to_string(c) + "," + std::to_string(s) +
+                 " is " + std::to_string(g) + ", not " + std::to_string(wanted);
+        });
+        if (g != added && !x.counts(n, c, s)) expect(false, "no weight, a gradient");
       }
     }
   }

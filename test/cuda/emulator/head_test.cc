@@ -102,9 +102,10 @@ void compare_array(const char* what, const Buffer& got, const reference::Array& 
   const double least = is_half(got.dtype) ? 0x1p-24 : 0;
   for (size_t i = 0; i < want.size(); i++) {
     const double wanted = want[i] + added, g = got.get(places.empty() ? i : places[i]);
-    expect(
-        std::fabs(g - wanted) <= tolerance * largest + u * std::fabs(wanted) + least,
-        what + std::string(" ") + std::to_string(i) + " is " + std::to_string(g) + ", not " + std::to_string(wanted));
+    expect(std::fabs(g - wanted) <= tolerance * largest + u * std::fabs(wanted) + least, [&] {
+      return what + std::string(" ") + std::to_string(i) + " is " + std::to_string(g) + ", not " +
+             std::to_string(wanted);
+    });
   }
 }
 
@@ -116,9 +117,10 @@ void compare_sums(const Buffer& got, const reference::Rows& want, const Case& te
   for (size_t i = 0; i < want.size(); i++) {
     for (size_t k = 0; k < reference::kSums; k++) {
       const double sum = got.get(i * reference::kSums + k), wanted = made[k] ? static_cast<double>(want[i].x[k]) : 0;
-      expect(std::fabs(sum - wanted) <= tolerance * std::fmax(std::fabs(wanted), 1e-2),
-             "sum " + std::to_string(k) + " of row " + std::to_string(i) + " is " + std::to_string(sum) + ", not " +
-                 std::to_string(wanted));
+      expect(std::fabs(sum - wanted) <= tolerance * std::fmax(std::fabs(wanted), 1e-2), [&] {
+        return "sum " + std::to_string(k) + " of row " + std::to_string(i) + " is " + std::to_string(sum) + ", not " +
+               std::to_string(wanted);
+      });
     }
   }
 }

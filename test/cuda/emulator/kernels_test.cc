@@ -100,6 +100,7 @@ int main(int argc, char** argv) {
   run_shapes(one);
   run_dtypes(one);
   for (simt::Order order : {simt::Order::forward, simt::Order::backward, simt::Order::random}) {
+    if (every > 41 && order != simt::Order::random) continue;  // npm test
     simt::config().order = order;
     invalid_labels();
     invalid_values();

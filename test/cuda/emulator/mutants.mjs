@@ -121,13 +121,7 @@ async function compileBase(build, program) {
   const to = path.join(scratch, `${build}-${program}`);
   mkdirSync(to);
   const include = includes.map((part) => `-I${part}`);
-  const emulator = [
-    '-std=c++17',
-    '-O1',
-    '-U_FORTIFY_SOURCE',
-    ...include,
-    ...builds[build].emulator,
-  ];
+  const emulator = ['-std=c++17', '-O1', ...include, ...builds[build].emulator];
   for (const name of emulatorUnits) {
     const object = path.join(to, `${name}.o`);
     await mustRun(

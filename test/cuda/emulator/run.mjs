@@ -115,10 +115,7 @@ const build = builds[name];
 const tests = ['kernels_test', 'count_test', 'head_test', 'predict_test', ...(build.extra ?? [])];
 const units = [
   ...sources.map((name) => [`native/cuda/${name}`, [...build.kernels, ...kernelFlags]]),
-  ...['simt', 'launch', 'half'].map((name) => [
-    `test/cuda/emulator/${name}.cc`,
-    [...build.emulator, '-U_FORTIFY_SOURCE'],
-  ]),
+  ...['simt', 'launch', 'half'].map((name) => [`test/cuda/emulator/${name}.cc`, build.emulator]),
   ...tests.map((name) => [
     `test/cuda/emulator/${name}.cc`,
     build.staged ? [...build.tests, `-Dmain=run_${name}`] : build.tests,

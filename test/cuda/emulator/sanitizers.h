@@ -6,23 +6,6 @@
 // here. A shuffle does not.
 #include <cstddef>
 
-#if defined(SIMT_TSAN) || defined(SIMT_ASAN)
-
-// The sanitizers intercept setjmp and longjmp, and these jumps between stacks would confuse them.
-using Jump = void* [5];
-#define SIMT_SET_JUMP(jump) __builtin_setjmp(jump)
-#define SIMT_JUMP(jump) __builtin_longjmp(jump, 1)
-
-#else
-
-#include <setjmp.h>
-
-using Jump = jmp_buf;
-#define SIMT_SET_JUMP(jump) _setjmp(jump)
-#define SIMT_JUMP(jump) _longjmp(jump, 1)
-
-#endif
-
 #ifdef SIMT_TSAN
 
 #include <sanitizer/tsan_interface.h>

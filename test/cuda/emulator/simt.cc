@@ -24,10 +24,19 @@ constexpr size_t kStackBytes = 64 * 1024;
 
 enum class State : uint8_t { ready, at_barrier, at_exchange, ended };
 
-/// A stack on which a thread runs.
+// Not setjmp and longjmp, which take longer, and which sanitizers intercept: jumps between stacks would confuse them.
+using Jump = void* [5];
+#define SIMT_SET_JUMP(jump) __builtin_setjmp(jump)
+#define SIMT_JUMP(jump) __builtin_longjmp(jump, 1)
+
+/// A stack on which one thread after the other runs.
 struct Fiber {
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   void* sanitizer = new_fiber();
+  ucontext_t context;  // where it begins
+  Jump resume;         // where it continues; a jump needs no system call
+  bool begun = false;
+  bool ended = false;  // whether its last thread has ended, so that it can run another one
 };
 
 /// What the threads of a block share. To ThreadSanitizer an address stands for an order of accesses, so no two blocks
@@ -41,9 +50,6 @@ struct BlockMemory {
 };
 
 struct Thread {
-  ucontext_t context;  // where it starts
-  Jump resume;         // where it continues; a jump needs no system call
-  bool begun;
   bool fenced;  // __threadfence was called, by it or, before a barrier, by every thread of the block
   Fiber* fiber;
   uint3 index;
@@ -94,10 +100,10 @@ void fail(const std::string& what) {
 }
 
 /// Returns to the scheduler until the thread is ready again.
-void wait(State state) {
+__attribute__((noinline)) void wait(State state) {
   Machine& m = machine();
   m.current->state = state;
-  if (SIMT_SET_JUMP(m.current->resume) != 0) return;
+  if (SIMT_SET_JUMP(m.current->fiber->resume) != 0) return;
   enter_fiber(m.scheduler_fiber);
   SIMT_JUMP(m.scheduler);
 }
@@ -108,30 +114,37 @@ __attribute__((noinline)) void resume(Thread& thread) {
   m.current = &thread;
   threadIdx = thread.index;
   if (SIMT_SET_JUMP(m.scheduler) != 0) return;
-  enter_fiber(thread.fiber->sanitizer);
-  if (thread.begun) SIMT_JUMP(thread.resume);
-  thread.begun = true;
-  setcontext(&thread.context);
+  Fiber& fiber = *thread.fiber;
+  enter_fiber(fiber.sanitizer);
+  if (fiber.begun) SIMT_JUMP(fiber.resume);
+  fiber.begun = true;
+  setcontext(&fiber.context);
 }
 
+/// Runs one thread after the other.
 void fiber_main() {
-  Machine& m = machine();
-  acquire(&m.launch);
-  (*m.body)();
-  release(&m.end);
-  wait(State::ended);
+  for (Machine& m = machine();;) {
+    acquire(&m.launch);
+    (*m.body)();
+    release(&m.end);
+    m.current->fiber->ended = true;
+    wait(State::ended);
+  }
 }
 
 void start(Thread& thread, unsigned number) {
   const dim3 size = blockDim;
   thread.index = {number % size.x, number / size.x % size.y, number / (size.x * size.y)};
   thread.state = State::ready;
-  thread.begun = thread.fenced = false;
-  getcontext(&thread.context);
-  thread.context.uc_stack.ss_sp = thread.fiber->stack.get();
-  thread.context.uc_stack.ss_size = kStackBytes;
-  thread.context.uc_link = nullptr;
-  makecontext(&thread.context, fiber_main, 0);
+  thread.fenced = false;
+  Fiber& fiber = *thread.fiber;
+  if (std::exchange(fiber.ended, false)) return;
+  fiber.begun = false;
+  getcontext(&fiber.context);
+  fiber.context.uc_stack.ss_sp = fiber.stack.get();
+  fiber.context.uc_stack.ss_size = kStackBytes;
+  fiber.context.uc_link = nullptr;
+  makecontext(&fiber.context, fiber_main, 0);
 }
 
 /// Opens the barrier when every thread of the block waits at it. Returns whether it did.
@@ -236,9 +249,10 @@ void run_block(std::mt19937& random) {
     m.threads[i].fiber = fibers + i;
     start(m.threads[i], i);
   }
+  std::vector<unsigned> order = turns(m.count, random);
   for (bool moved = true; moved && m.fault.empty();) {
     moved = false;
-    for (unsigned i : turns(m.count, random)) {
+    for (unsigned i : order) {
       Thread& thread = m.threads[i];
       if (thread.state == State::at_exchange && do_exchange(i)) moved = true;
       if (thread.state != State::ready) continue;
@@ -246,6 +260,7 @@ void run_block(std::mt19937& random) {
       moved = true;
     }
     if (open_barrier()) moved = true;
+    if (config().order == Order::random) order = turns(m.count, random);
   }
   for (unsigned i = 0; i < m.count; i++) {
     if (m.threads[i].state != State::ended) fail("no thread can go on: " + place(m.threads[i]));

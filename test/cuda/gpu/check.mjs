@@ -1,7 +1,9 @@
 // Checks the library on the first GPU through its public API: it agrees with the CPU, gives the same bits every time, and
 // leaves no memory behind.
 //
-//   node test/cuda/gpu/check.mjs [--steps 100000]
+//   node test/cuda/gpu/check.mjs [--steps 100000] [--every 1] [--runs 100]
+//
+// every: nth problem is compared with the CPU. runs: of a plan, compared bit by bit.
 //
 // Exit status: 77 without a GPU, 1 when something differs.
 import { parseArgs } from 'node:util';
@@ -18,7 +20,11 @@ import {
 } from '../../../dist/index.js';
 
 const { values: options } = parseArgs({
-  options: { steps: { type: 'string', default: '100000' } },
+  options: {
+    steps: { type: 'string', default: '100000' },
+    every: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '100' },
+  },
 });
 if (Device.list().length === 1) {
   console.log(`no GPU: ${Device.whyNoGpu}`);
@@ -71,11 +77,12 @@ const shapes = [
   [1, 150, 257],
 ];
 
-let compared = 0;
+let [compared, cases] = [0, 0];
 for (const [name, Loss] of Object.entries(losses)) {
   for (const shape of shapes) {
     for (const layout of ['channels-first', 'channels-last']) {
       for (const dtype of ['float32', 'float64']) {
+        if (cases++ % Number(options.every) !== 0) continue;
         const activation = shape[1] === 1 ? 'sigmoid' : 'softmax';
         const loss = new Loss({ activation, layout });
         const [logits, labels] = problem(shape, dtype, layout);
@@ -109,11 +116,12 @@ const plan = new DiceLoss({ activation: 'softmax' }).plan(x, y);
 const bits = async () => Buffer.from((await plan.grad.read()).buffer).toString('base64');
 plan.execute();
 const first = await bits();
-for (let run = 1; run < 100; run++) {
+const runs = Number(options.runs);
+for (let run = 1; run < runs; run++) {
   plan.execute();
   expect((await bits()) === first, `run ${run + 1} left other bits than the first`);
 }
-console.log('100 runs of a plan compared bit by bit');
+console.log(`${runs} runs of a plan compared bit by bit`);
 
 const steps = Number(options.steps);
 const before = device.memory();

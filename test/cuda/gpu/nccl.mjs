@@ -1,15 +1,26 @@
 // Checks warpdice/nccl on the GPUs of this machine, one rank each, at most two: value and gradient of calls and plans are those of
 // one process, and sums of every dtype are right. NCCL can not make two ranks of one GPU, so with one GPU there is one rank.
 //
-//   node test/cuda/gpu/nccl.mjs
+//   node test/cuda/gpu/nccl.mjs [--steps 1000] [--length 100003]
+//
+// steps: of a plan. length: of the arrays that are summed.
 //
 // Exit status: 77 without a GPU or without NCCL, 1 when something differs. WARPDICE_TEST_NCCL: the library.
 import { spawn } from 'node:child_process';
+import { parseArgs } from 'node:util';
 import { Device, DiceCELoss, Tensor } from '../../../dist/index.js';
 import { native } from '../../../dist/native/load.js';
 import { connect, uniqueId } from '../../../dist/nccl.js';
 
 const { WARPDICE_TEST_NCCL: library } = process.env;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    steps: { type: 'string', default: '1000' },
+    length: { type: 'string', default: '100003' },
+  },
+});
+const [steps, length] = [Number(values.steps), Number(values.length)];
 const gpus = Device.list().slice(1, 3);
 native.fake?.useNccl(); // on emulated devices
 let failures = 0;
@@ -61,8 +72,8 @@ async function rank(number, size, id) {
   await check('valueAndGrad', loss.valueAndGrad(x, y));
   await check('valueAndGradAsync', await loss.valueAndGradAsync(x, y));
   for (let step = 0; step < 3; step++) await check('a plan', plan.execute());
-  for (let step = 0; step < 1000; step++) plan.execute();
-  await check('a plan after 1000 steps', plan.execute());
+  for (let step = 0; step < steps; step++) plan.execute();
+  await check(`a plan after ${steps} steps`, plan.execute());
 
   for (const [dtype, Type, one, sums] of [
     ['float32', Float32Array, 1, [1, 2]],
@@ -70,7 +81,7 @@ async function rank(number, size, id) {
     ['float16', Uint16Array, 0x3c00, [0x3c00, 0x4000]],
     ['bfloat16', Uint16Array, 0x3f80, [0x3f80, 0x4000]],
   ]) {
-    const array = Tensor.from(new Type(100_003).fill(one), [100_003], { dtype }).to(device);
+    const array = Tensor.from(new Type(length).fill(one), [length], { dtype }).to(device);
     const got = await gpu.sum(array).read();
     expect(
       got.every((it) => it === sums[size - 1]),
@@ -96,13 +107,14 @@ function makeId() {
   }
 }
 
-const start = (args) =>
+const start = (rank) =>
   new Promise((resolve) => {
-    spawn(process.execPath, [process.argv[1], ...args], { stdio: 'inherit' }).on('close', resolve);
+    const args = [process.argv[1], ...rank, `--steps=${steps}`, `--length=${length}`];
+    spawn(process.execPath, args, { stdio: 'inherit' }).on('close', resolve);
   });
 
-if (process.argv.length > 2) {
-  const [number, size, id] = process.argv.slice(2);
+if (positionals.length > 0) {
+  const [number, size, id] = positionals;
   await rank(Number(number), Number(size), Uint8Array.from(Buffer.from(id, 'hex')));
 } else if (gpus.length === 0) {
   console.log(`no GPU: ${Device.whyNoGpu}`);
