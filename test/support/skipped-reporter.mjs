@@ -1,7 +1,7 @@
 // Prints which tests were skipped, and fails a full run whose skipped tests differ from what
 // test/skipped.txt says for this machine. A line of that file is `<condition> | <test file> | <name>`;
 // the name may end in * for all that begin like it.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 
@@ -14,8 +14,23 @@ const onPath = (program) =>
 const cache = WARPDICE_CI_CACHE ?? path.join(homedir(), '.cache/warpdice-ci');
 const mpich5 = WARPDICE_MPICH5 ?? path.join(cache, 'mpich-5');
 
+/** Whether test/contract/digests.json knows the compiler that CMake found, by the words of the addon's compiler(). */
+function hasRecordedBits(root) {
+  const folder = path.join(root, 'build/CMakeFiles');
+  const facts = (existsSync(folder) ? readdirSync(folder) : [])
+    .map((name) => path.join(folder, name, 'CMakeCXXCompiler.cmake'))
+    .find((file) => existsSync(file));
+  if (!facts) return false;
+  const text = readFileSync(facts, 'utf8');
+  const fact = (name) => new RegExp(`set\\(CMAKE_CXX_COMPILER_${name} "(.*?)"\\)`).exec(text)?.[1];
+  const name = fact('ID') === 'GNU' ? 'GCC' : fact('ID');
+  const recorded = JSON.parse(readFileSync(path.join(root, 'test/contract/digests.json'), 'utf8'));
+  return `${name} ${fact('VERSION')?.split('.')[0]}` in recorded;
+}
+
 /** What a machine can lack. Each condition is decided here, not by the code under test. */
 const conditions = {
+  'no-recorded-bits': !hasRecordedBits(path.join(import.meta.dirname, '../..')),
   'no-gpu': !existsSync('/dev/nvidia0'),
   'no-avx2': !/\bavx2\b/.test(cpuinfo),
   'no-avx512': !/\bavx512vl\b/.test(cpuinfo),
