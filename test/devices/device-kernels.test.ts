@@ -180,8 +180,9 @@ emulatedOnly('without it, and for another dtype or device, the call loads them',
   const loss = new DiceLoss();
   fake.unloadKernels();
   expect(await loads(() => solve(loss, 1, 'uint8', 'float32'))).toBeGreaterThan(0);
-  await gpu.loadKernels(['float64']);
+  await gpu.loadKernels(['float64', 'bfloat16']);
   expect(await loads(() => solve(loss, 1, 'uint8', 'float64'))).toBe(0);
+  expect(await loads(() => solve(loss, 1, 'uint8', 'bfloat16'))).toBe(0);
   expect(await loads(() => solve(loss, 1, 'uint8', 'float16'))).toBeGreaterThan(0);
   fake.unloadKernels();
   await otherGpu.loadKernels();
