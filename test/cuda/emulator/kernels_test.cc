@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   }
   wide_labels();
   shifted_targets();
-  bytes();
+  for (bool channels_last : {false, true}) bytes(channels_last);
   team_sizes(every);
   sigmoid_entropy();
   many_blocks();

@@ -148,10 +148,12 @@ inline void shifted_targets() {
 
 /// Labels of one byte in aligned arrays: alone, with weights, with a value to ignore, and with a gradient that is
 /// added to; and labels that name no class.
-inline void bytes() {
+inline void bytes(bool channels_last) {
   for (int64_t C : {1, 2, 3, 4, 20}) {
+    if (channels_last && C == 1) continue;                                        // one class has one layout
     for (int option : {0, 6, 7, 8}) {                                             // bits of the number
       Case test = plain_case({2, C, C > 4 ? 1224 : 3088}, Target::labels_uint8);  // plain rounds and most of another
+      test.channels_last = channels_last;
       if (C == 1) test.activation = reference::Activation::sigmoid;
       const auto differs = [&] {
         for (int i : {6, 7, 8}) {
