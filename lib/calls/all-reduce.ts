@@ -61,13 +61,11 @@ export function inTurn<Ready, Result>(
   begin: (value: Ready) => Result | Promise<Result>,
 ): Promise<Result> {
   const before = turns.get(hook) ?? Promise.resolve();
-  let result: Result | Promise<Result> | undefined;
-  const begun = Promise.all([ready, before]).then(([value]) => {
-    result = begin(value);
-  });
+  // In an object, as a promise would wait for the result of the call, not for its beginning.
+  const begun = Promise.all([ready, before]).then(([value]) => ({ result: begin(value) }));
   // Also `before`, as a call that fails early must let nobody past the ones before it.
   turns.set(hook, Promise.all([before, begun.catch(() => {})]));
-  return begun.then(() => result as Result | Promise<Result>);
+  return begun.then(({ result }) => result);
 }
 
 /** The hook's result in a synchronous call, which refuses a promise. */

@@ -100,8 +100,8 @@ export interface LossOptions {
    * A function that replaces the statistics of one call by those of all ranks (workers, processes, machines). `value`,
    * `valueAndGrad`, their Async forms and plans call it with the statistics of their predictions, before they compute the
    * loss. It returns statistics of the same shape, such as the sum over all ranks: then each rank gets the global loss and
-   * its own part of the global gradient. Only the Async calls accept a promise; those that wait together call it in their order. With tensors on a GPU only the Async calls
-   * work; the function gets the sums on the host. Default: none.
+   * its own part of the global gradient. Only the Async calls accept a promise; those that wait together call it in their
+   * order. With tensors on a GPU only the Async calls work; the function gets the sums on the host. Default: none.
    */
   allReduce?: AllReduce;
   /**

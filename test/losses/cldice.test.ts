@@ -142,8 +142,11 @@ describe('calls', () => {
 
   test('a row longer than what is dilated at a time, beside its transpose', () => {
     const random = new Random(2);
-    const [S, rows] = [1100, 2];
-    const logits = random.array(S * rows, () => random.normal());
+    const [S, rows] = [1100, 9];
+    // Blobs, of which something is left after the erosions, and in which each voxel of the row has its own value.
+    const logits = random
+      .array(S * rows, () => random.normal())
+      .map((noise, i) => 0.5 * noise + 2 * Math.sin(Math.floor(i / rows) / 3));
     const labels = random.array(S * rows, () => random.integer(2));
     const binary = new SoftClDiceLoss({ activation: 'sigmoid', iterations: 3, alpha: 0.5 });
     const turned = (values: Float64Array) =>

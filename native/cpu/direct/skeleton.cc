@@ -74,9 +74,10 @@ void add_level(const Grid& grid, const T* image, const T* eroded, T* deltas, T* 
   in_planes(grid, [&](int64_t z) {
     T opened[kPiece];
     for (int64_t y = 0; y < grid.sizes[1]; y++) {
+      const Row<T> row(grid, eroded, z, y);
       for (int64_t begin = 0; begin < X; begin += kPiece) {
         const int64_t count = std::min(kPiece, X - begin), first = (z * grid.sizes[1] + y) * X + begin;
-        dilate(Row<T>(grid, eroded, z, y), X, begin, count, opened);
+        dilate(row, X, begin, count, opened);
         for (int64_t x = 0; x < count; x++) {
           const T e = image[first + x], s = skeleton[first + x];
           const T delta = static_cast<T>(std::max(e, opened[x]) - opened[x]);
