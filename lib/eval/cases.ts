@@ -9,11 +9,11 @@ export interface Case {
   readonly prediction: string;
 }
 
-const extension = /\.nii(\.gz)?$/;
+const extension = /\.nii(\.gz)?$/i;
 
 /** Two files, or the NIfTI files of the same name in two folders. */
 export function findCases(truth: string, prediction: string): Case[] {
-  const [isFolder, other] = [truth, prediction].map((given) => statSync(given).isDirectory());
+  const [isFolder, other] = [truth, prediction].map(isDirectory);
   if (isFolder !== other) {
     throw new Error(`Expected two files or two folders but received ${truth} and ${prediction}`);
   }
@@ -35,6 +35,14 @@ export function findCases(truth: string, prediction: string): Case[] {
   }));
 }
 
+function isDirectory(given: string): boolean {
+  const found = statSync(given, { throwIfNoEntry: false });
+  if (found === undefined) {
+    throw new Error(`Expected a file or a folder that exists but received ${given}`);
+  }
+  return found.isDirectory();
+}
+
 const nameOf = (file: string) => path.basename(file).replace(extension, '');
 
 const list = (names: readonly string[]) =>
@@ -42,11 +50,11 @@ const list = (names: readonly string[]) =>
     ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`
     : names.join(', ');
 
-/** Name and path of the NIfTI files of a folder, by name. */
+/** Name and path of the NIfTI files of a folder, by name; without hidden files, such as the ._ files of macOS. */
 function filesOf(folder: string): Map<string, string> {
   const files = new Map<string, string>();
   for (const file of readdirSync(folder).sort()) {
-    if (!extension.test(file)) continue;
+    if (!extension.test(file) || file.startsWith('.')) continue;
     const name = nameOf(file);
     if (files.has(name))
       throw new Error(`Expected one file of ${name} in ${folder} but received two`);

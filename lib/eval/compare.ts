@@ -67,18 +67,45 @@ export interface Sample {
   readonly spacing: number[];
 }
 
-/** ignore: labels, and what stands for them. An image of one slice is 2D. */
+/** ignore: labels, and what stands for them. An image of one slice, along any axis, is 2D. */
 export function toSample(
   { truth, prediction }: Pair,
   files: Case,
   classes: ReadonlyMap<number, number>,
   ignore: readonly [labels: readonly number[], index: number] | undefined,
 ): Sample {
-  const rank = truth.dims[2] === 1 ? 2 : truth.dims.length;
-  const shape = [1, ...truth.dims.slice(0, rank).reverse()];
+  const axes = axesOf(truth.dims);
+  const shape = [1, ...axes.map((axis) => truth.dims[axis] as number)];
   return {
     prediction: { data: toClasses(prediction, files.prediction, classes, undefined), shape },
     target: { data: toClasses(truth, files.truth, classes, ignore), shape },
-    spacing: truth.spacing.slice(0, rank).reverse(),
+    spacing: axes.map((axis) => truth.spacing[axis] as number),
   };
+}
+
+/** The axes of the image, the one that changes fastest last: without one of a single voxel, of which every voxel would be surface. */
+function axesOf(dims: readonly number[]): number[] {
+  const axes = [...dims.keys()].reverse();
+  const flat = dims.length === 3 ? axes.find((axis) => dims[axis] === 1) : undefined;
+  return axes.filter((axis) => axis !== flat);
+}
+
+/** @throws Error where axes are not at right angles: distances would not be those of the voxel sizes */
+export function expectRightAngles({ affine, spacing }: NiftiImage, file: string): void {
+  const column = (axis: number) => affine.map((row) => row[axis] as number);
+  for (const [a, b] of [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ] as const) {
+    if (b >= spacing.length) continue;
+    const other = column(b);
+    const product = column(a).reduce((sum, x, i) => sum + x * (other[i] as number), 0);
+    const cosine = product / ((spacing[a] as number) * (spacing[b] as number));
+    if (Math.abs(cosine) <= 0.01) continue;
+    const degrees = (Math.acos(cosine) * 180) / Math.PI;
+    throw new Error(
+      `Expected axes at right angles for ${file} but received ${degrees.toFixed(1)} degrees between two of them: resample it, or take --scores that need no distances, such as dice`,
+    );
+  }
 }

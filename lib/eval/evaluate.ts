@@ -8,7 +8,14 @@ import {
   SurfaceMetrics,
 } from '../index.js';
 import type { Case } from './cases.js';
-import { labelsOf, type Pair, readPair, type Sample, toSample } from './compare.js';
+import {
+  expectRightAngles,
+  labelsOf,
+  type Pair,
+  readPair,
+  type Sample,
+  toSample,
+} from './compare.js';
 import { classesOf, type Wanted } from './labels.js';
 import type { EvalOptions } from './options.js';
 
@@ -57,6 +64,7 @@ export async function evaluate(
     async (pair, files) => {
       const ignore =
         wanted.ignore === undefined ? undefined : ([wanted.ignore, ignoreIndex] as const);
+      if (metrics.some(hasDistances)) expectRightAngles(pair.truth, files.truth);
       await measure(metrics, files.name, toSample(pair, files, classes, ignore));
     },
   );
@@ -64,6 +72,8 @@ export async function evaluate(
 }
 
 type Metrics = readonly (SegmentationMetrics | SurfaceMetrics | ComponentMetrics)[];
+
+const hasDistances = (metrics: Metrics[number]) => !(metrics instanceof SegmentationMetrics);
 
 async function measure(all: Metrics, sample: string, of: Sample): Promise<void> {
   for (const metrics of all) {

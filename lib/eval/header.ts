@@ -129,13 +129,18 @@ function readVersion(
   }
   const [slope, intercept] = fields.reals(version.slope, 2) as [number, number];
   const isScaled = slope !== 0 && Number.isFinite(slope) && Number.isFinite(intercept);
+  const dataOffset = fields.offset();
+  // Behind the header are four bytes that say what else comes before the image.
+  if (dataOffset < version.size + 4) {
+    throw rangeError(`an image from byte ${version.size + 4} on`, name, dataOffset);
+  }
   const affine = affineOf(fields, version, pixdim).map((row) => row.map((x) => x * factor));
   checkSizes(affine, spacing, name);
   return {
     littleEndian,
     dims,
     datatype: fields.short(version.datatype),
-    dataOffset: fields.offset(),
+    dataOffset,
     slope: isScaled ? slope : 1,
     intercept: isScaled ? intercept : 0,
     spacing,
@@ -161,19 +166,22 @@ function affineOf(fields: Fields, version: Version, pixdim: readonly number[]): 
       [0, 0, z, 0],
     ];
   }
-  const [b, c, d, ...origin] = fields.reals(version.quaternion, 6) as [number, number, number];
-  const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d));
+  const [i, j, k, ...origin] = fields.reals(version.quaternion, 6) as [number, number, number];
+  // Where the first part is 0, as of half a turn, the square root would make much of the rounding of the others.
+  const rest = 1 - i * i - j * j - k * k;
+  const [a, length] = rest < 1e-7 ? [0, Math.hypot(i, j, k)] : [Math.sqrt(rest), 1];
+  const [b, c, d] = [i / length, j / length, k / length];
   const last = (pixdim[0] as number) < 0 ? -z : z;
   const rotation = [
     [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
     [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
     [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
   ] as [number, number, number][];
-  return rotation.map(([p, q, r], i) => [
+  return rotation.map(([p, q, r], row) => [
     p * x,
     q * y,
     r * last,
-    (origin as number[])[i] as number,
+    (origin as number[])[row] as number,
   ]);
 }
 

@@ -24,12 +24,12 @@ export function parseLabels(json: unknown, name: string): Wanted {
     throw typeError('an array or an object of labels', name, value);
   }
   const entries = Object.entries(value);
+  if (entries.length === 0) throw rangeError('one or more labels', name, value);
   if (entries.every(([, label]) => typeof label === 'string')) {
-    return {
-      labels: new Map(
-        entries.map(([label, text]) => [checkLabel(Number(label), name), text as string]),
-      ),
-    };
+    const named = entries.map(
+      ([label, text]) => [checkLabel(Number(label), name), text as string] as const,
+    );
+    return { labels: namesOf(named, name) };
   }
   if (Array.isArray(value)) throw typeError('an array of names', name, value);
   const lists = entries.map(([text, labels]) => [text, checkLabels(labels, name)] as const);
@@ -41,7 +41,21 @@ export function parseLabels(json: unknown, name: string): Wanted {
     const regions = rest.filter(([, labels]) => labels.some((label) => label !== 0));
     return { regions: new Map(regions), ...left };
   }
-  return { labels: new Map(rest.map(([text, [label]]) => [label as number, text])), ...left };
+  const named = rest.map(([text, [label]]) => [label as number, text] as const);
+  return { labels: namesOf(named, name), ...left };
+}
+
+/** Label and name, where each is there once. */
+function namesOf(named: readonly (readonly [number, string])[], file: string): Map<number, string> {
+  const labels = new Map<number, string>();
+  const names = new Set<string>();
+  for (const [label, text] of named) {
+    if (labels.has(label)) throw rangeError('each label once', file, label);
+    if (names.has(text)) throw rangeError('each name once', file, text);
+    labels.set(label, text);
+    names.add(text);
+  }
+  return labels;
 }
 
 /** An object of regions: the labels of each. */
@@ -93,7 +107,7 @@ export function toClasses(
     const index = ignored?.[0].includes(label) ? ignored[1] : classes.get(label);
     if (index === undefined) {
       const known = [...classes.keys()].slice(0, 20).join(', ');
-      throw rangeError(`labels among ${known}`, file, label);
+      throw rangeError(`labels among ${known}`, file, label, 'name all labels with --labels');
     }
     to.fill(index, begin, end);
   });
@@ -109,6 +123,16 @@ function eachRun(
     const number = numbers[begin];
     do end++;
     while (end < numbers.length && numbers[end] === number);
-    visit(slope * Number(number) + intercept, begin, end);
+    visit(toLabel(slope * Number(number) + intercept, slope), begin, end);
   }
+}
+
+/**
+ * Labels that were stored as scaled integers come back rounded, to a multiple of the slope: the integer is meant that is no further off.
+ * A slope that is not small against 1 was not made for labels.
+ */
+function toLabel(value: number, slope: number): number {
+  const integer = Math.round(value);
+  const rounding = Math.max(0.001, Math.min(Math.abs(slope) / 2, 0.05)); // at least that of float32
+  return slope !== 1 && Math.abs(value - integer) <= rounding ? integer : value;
 }

@@ -66,7 +66,7 @@ function readNumbers(bytes: Uint8Array, header: NiftiHeader, file: string): Nift
   const size = Numbers.BYTES_PER_ELEMENT;
   const count = dims.reduce((a, b) => a * b);
   const end = dataOffset + count * size;
-  if (!(dataOffset >= 0 && Number.isInteger(dataOffset) && end <= bytes.length)) {
+  if (!(Number.isInteger(dataOffset) && end <= bytes.length)) {
     throw rangeError(`${end} bytes, as its header says,`, file, `${bytes.length} bytes`);
   }
   // A copy, which begins at a multiple of the element's size.

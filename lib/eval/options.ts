@@ -126,7 +126,7 @@ const label = (text: string) => checkLabel(text.trim() === '' ? text : Number(te
 function json(file: string): unknown {
   const text = readFileSync(file, 'utf8');
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, '')); // some editors begin a file with a byte order mark
   } catch (cause) {
     throw new Error(`Expected JSON in ${file} but received: ${(cause as Error).message}`, {
       cause,

@@ -109,6 +109,12 @@ describe('two files', () => {
     expect(json.perSample.find((one) => one.class === 'tumour')?.dice).toBe(4 / 5);
   });
 
+  test('labels in a file that begins with a byte order mark', () => {
+    const file = path.join(folder, 'bom.json');
+    writeFileSync(file, '\uFEFF["background", "liver"]');
+    expect(parseOptions(['a', 'b', '--labels', file]).wanted.labels?.get(1)).toBe('liver');
+  });
+
   test('regions, of a file of their own and of nnU-Net', async () => {
     const regions = { whole: [1, 4], core: [4] };
     const expected = [
@@ -139,7 +145,7 @@ describe('two files', () => {
     const two = put('two.nii', several);
     expect((await run(two, prediction, '--ignore', '8,9')).json.mean).toEqual(json.mean);
     await expect(run(prediction, ignoring, '--ignore', '9')).rejects.toThrow(
-      `Expected labels among 0, 1, 4 for ${ignoring} but received 9`,
+      `Expected labels among 0, 1, 4 for ${ignoring} but received 9: name all labels with --labels`,
     );
   });
 
@@ -149,12 +155,47 @@ describe('two files', () => {
     expect((await run(truth, scaled)).json.mean).toMatchObject({ dice: 1, iou: 1 });
   });
 
+  test('labels that were scaled and rounded', async () => {
+    // As nibabel stores floats in a file of int16: the range of labels from 0 to 4 is that of the type.
+    const [slope, intercept] = [4 / 65535, 4 * (32768 / 65535)];
+    const labels = [1, 1, 0, 0, 0, 0, 4, 4, 0, 0, 0, 0];
+    const values = labels.map((label) => Math.round((label - intercept) / slope));
+    const scaled = put('rounded-labels.nii', { ...grid, datatype: 4, slope, intercept, values });
+    expect((await run(truth, scaled)).json.mean).toMatchObject({ dice: 1, iou: 1 });
+    const bytes = labels.map((label) => Math.round(label / (4 / 255)));
+    const coarse = put('coarse.nii', { ...grid, slope: 4 / 255, values: bytes }); // 1 comes back as 1.004
+    expect((await run(truth, coarse)).json.mean).toMatchObject({ dice: 1, iou: 1 });
+    for (const slope of [0.49, 1.5, 0.94]) {
+      const wrong = put('no-labels.nii', { ...grid, datatype: 4, slope, values: labels });
+      await expect(run(truth, wrong)).rejects.toThrow('Expected labels from 0 to 65534 for');
+    }
+  });
+
   test('a slice is 2D', async () => {
     const flat = { pixdim: [1, 1, 2, 3], values: [0, 1, 1, 0, 0, 0] };
     const slice = put('slice.nii', { ...flat, dims: [3, 2, 1] });
     const image = put('image.nii', { ...flat, dims: [3, 2, 1], values: [0, 1, 0, 0, 0, 1] });
     const { json } = await run(slice, image, '--scores', 'hausdorff');
     expect(json.mean).toEqual({ hausdorff: 2 }); // a row is 2 mm
+    // Along any axis. Of the 16 voxels of a square's outline 8 are 1 mm from the other's; in a volume all 25 would be surface.
+    for (const [axis, size] of [
+      [0, 3],
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const dims = [7, 7].toSpliced(axis, 0, 1);
+      const pixdim = [1, 1, 1].toSpliced(axis + 1, 0, size);
+      const square = (from: number) =>
+        Array.from({ length: 49 }, (_, i) => {
+          const [x, y] = [i % 7, Math.floor(i / 7)];
+          return x >= from && x < from + 5 && y >= 1 && y < 6 ? 1 : 0;
+        });
+      const files = [0, 1].map((from) =>
+        put(`square${from}.nii`, { dims, pixdim, values: square(from) }),
+      ) as [string, string];
+      const of = await run(...files, '--scores', 'averageSymmetricDistance');
+      expect(of.json.mean).toEqual({ averageSymmetricDistance: 8 / 16 });
+    }
   });
 
   test('a missed label, a false alarm, one that is nowhere', async () => {
@@ -220,6 +261,22 @@ describe('two folders', () => {
     await expect(run(path.join(folder, 'empty'), more)).rejects.toThrow('Expected NIfTI files in');
     put('more/a.nii.gz', { ...grid, values: Array(12).fill(0) });
     await expect(run(more, more)).rejects.toThrow('Expected one file of a in');
+    const nowhere = path.join(folder, 'nowhere');
+    await expect(run(truths, nowhere)).rejects.toThrow(
+      `Expected a file or a folder that exists but received ${nowhere}`,
+    );
+  });
+
+  test('hidden files and capital letters', async () => {
+    const values = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    put('upper/a.NII.GZ', { ...grid, values });
+    writeFileSync(path.join(folder, 'upper/._a.nii.gz'), 'of macOS');
+    put('lower/a.nii.gz', { ...grid, values });
+    const [upper, lower] = ['upper', 'lower'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+    ];
+    expect((await run(upper, lower)).json.perSample).toMatchObject([{ sample: 'a', dice: 1 }]);
   });
 
   test('every problem is told', async () => {
@@ -255,6 +312,31 @@ describe('orientations', () => {
     expect((await run(plain, rounded)).json.mean).toMatchObject({ dice: 1 });
     const moved = put('moved.nii', { ...grid, values, sform: sform(5.02) });
     await expect(run(plain, moved)).rejects.toThrow('the same voxels are up to 0.02');
+  });
+
+  test('of half a turn: a qform, whose float32 is rounded, and an sform', async () => {
+    const large = { dims: [400, 400], values: Array(160_000).fill(1), pixdim: [1, 1, 1, 1] };
+    const half = Math.SQRT1_2; // x and y change places, z turns round
+    const one = put('qform.nii', { ...large, qform: [half, half, 0, 0, 0, 0] });
+    const other = put('sform.nii', { ...large, sform: [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, -1, 0] });
+    expect((await run(one, other, '--scores', 'dice')).json.mean).toEqual({ dice: 1 });
+  });
+
+  test('of axes that are not at right angles: no distances', async () => {
+    const sheared = { ...grid, pixdim: [1, 1, 1, 1], values };
+    const file = put('sheared.nii', {
+      ...sheared,
+      sform: [1, 0.6, 0, 0, 0, 0.8, 0, 0, 0, 0, 1, 0],
+    });
+    await expect(run(file, file)).rejects.toThrow(
+      `Expected axes at right angles for ${file} but received 53.1 degrees between two of them`,
+    );
+    const only = async (scores: string) => (await run(file, file, '--scores', scores)).json.mean;
+    expect(await only('dice')).toEqual({ dice: 1 });
+    await expect(only('lesionDice')).rejects.toThrow('Expected axes at right angles');
+    const turned = [0.6, -0.8, 0, 0, 0.8, 0.6, 0, 0, 0, 0, 1, 0];
+    const right = put('turned.nii', { ...sheared, sform: turned });
+    expect((await run(right, right)).json.mean).toMatchObject({ hausdorffPercentile: 0 });
   });
 });
 
@@ -330,6 +412,9 @@ test.each<[string[], string]>([
     ['a', 'b', '--labels', put('n2.json', 'x' as never, true)],
     'Expected an array or an object of labels for',
   ],
+  [['a', 'b', '--labels', put('n7.json', { a: 1, b: 1 }, true)], 'Expected each label once for'],
+  [['a', 'b', '--labels', put('n8.json', ['a', 'a'], true)], 'Expected each name once for'],
+  [['a', 'b', '--labels', put('n9.json', {}, true)], 'Expected one or more labels for'],
   [['a', 'b', '--labels', put('n3.json', { a: 1.5 }, true)], 'Expected labels from 0 to 65534 for'],
   [['a', 'b', '--regions', put('n4.json', [1], true)], 'Expected an object of regions for'],
   [['a', 'b', '--regions', put('n5.json', {}, true)], 'Expected one or more regions for'],

@@ -146,6 +146,11 @@ describe('what a label map needs', () => {
     ['time', makeNifti({ dims: [2, 3, 2, 2], values }), 'Expected an image of two or three axes'],
     ['a line', makeNifti({ dims: [24], values }), 'Expected an image of two or three axes'],
     ['no voxels', makeNifti({ dims: [2, 0, 4], values }), 'Expected an image of two or three axes'],
+    [
+      'an image in the header',
+      makeNifti({ dims, values, gap: 0 }),
+      'Expected an image from byte 352 on',
+    ],
     ['no size', makeNifti({ dims, values, pixdim: [1, 0, 1, 1] }), 'Expected voxel sizes above 0'],
     [
       'two sizes',
