@@ -208,7 +208,7 @@ export interface NativeCount {
   weight: NativeMemory | undefined;
   weightType: number;
   weightOfClasses: boolean;
-  /** Whether label maps have the shape of masks with a class axis. Such that can only be one-hot masks are refused. */
+  /** Whether label maps have the shape of masks with a class axis. Two that can only be one-hot masks are refused. */
   mayBeOneHot: boolean;
   /** On a device only, where no Counts know it: whether each sample is counted by itself too. */
   bySample: boolean;
@@ -266,7 +266,10 @@ export interface NativeCounts {
   count(...count: InOrder<NativeCount>): void;
   /** The same off the event loop. Inputs on plain ArrayBuffers are copied, shared ones used in place. */
   countAsync(...count: InOrder<NativeCount>): Promise<void>;
-  /** Adds what a device has written to the `counts` of NativeCount. Throws as count() does. */
+  /**
+   * Adds what a device has written to the `counts` of NativeCount: once; or a part for each threshold; or, for rows of regions, a part for
+   * each sample, counted as if it were alone and without rows. Throws as count() does.
+   */
   add(counts: BigInt64Array, samples: number, mayBeOneHot: boolean, names?: string[]): void;
   /** The same off the event loop. */
   addAsync(

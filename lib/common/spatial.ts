@@ -36,14 +36,15 @@ export function spatialSizes(
   );
 }
 
-/** The spacing for an image of these lengths; ones where there is none. */
+/** The spacing for an image of these lengths; ones where there is none. advice: for another number of axes. */
 export function spacingOf(
   sizes: readonly number[],
   spacing: readonly number[] | undefined,
+  advice = '',
 ): number[] {
   if (spacing === undefined) return sizes.map(() => 1);
   if (spacing.length === sizes.length) return [...spacing];
   throw new RangeError(
-    `Expected ${sizes.length} numbers, one per spatial axis, for spacing but received ${showShape(spacing)}`,
+    `Expected ${sizes.length} numbers, one per spatial axis, for spacing but received ${showShape(spacing)}${advice}`,
   );
 }

@@ -30,7 +30,12 @@ import {
   labelsOrFloats,
 } from '../tensors/dtype.js';
 import type { Tensor, TensorLike } from '../tensors/tensor.js';
-import { checkClassesOnDevice, countOnDevice, countOnDeviceAsync } from './count-on-device.js';
+import {
+  type CountKind,
+  checkClassesOnDevice,
+  countOnDevice,
+  countOnDeviceAsync,
+} from './count-on-device.js';
 import { callCount } from './native-count.js';
 import { type ResolvedMetrics, thresholdList } from './options.js';
 import { checkSampleNames, memberLists } from './regions.js';
@@ -63,6 +68,7 @@ export class BatchCounter {
    */
   readonly cells: number;
   readonly #options: ResolvedMetrics;
+  readonly #kind: CountKind;
   readonly #ignored: number | Float64Array | undefined;
   readonly #geometry: Geometry;
 
@@ -74,6 +80,11 @@ export class BatchCounter {
     const thresholds = thresholdList(options);
     this.cells =
       decision === 'threshold' ? 4 * classes * (thresholds?.length ?? 1) : (classes + 1) ** 2;
+    this.#kind = {
+      cells: this.cells,
+      thresholds,
+      regionsOfSamples: aggregate === 'samples' && regions !== undefined,
+    };
     this.counts = callNative(
       () =>
         new native.Counts(
@@ -98,7 +109,7 @@ export class BatchCounter {
   countPrepared(prepared: PreparedCount): void {
     const { native: call, device } = prepared;
     try {
-      if (device.kind === 'cuda') countOnDevice(device, call, this.counts, this.cells);
+      if (device.kind === 'cuda') countOnDevice(device, call, this.counts, this.#kind);
       else callCount(this.counts, 'count', call);
     } catch (error) {
       throw this.#toUserError(error, prepared);
@@ -114,7 +125,7 @@ export class BatchCounter {
     const { native: call, device } = prepared;
     const start = () =>
       device.kind === 'cuda'
-        ? countOnDeviceAsync(device, call, this.counts, this.cells)
+        ? countOnDeviceAsync(device, call, this.counts, this.#kind)
         : callCount(this.counts, 'countAsync', call);
     return callNativeAsync(start, (error) => this.#toUserError(error, prepared));
   }
@@ -144,10 +155,7 @@ export class BatchCounter {
     }
     const shaped = linear?.shaped(layout === 'channels-last', 'predictions');
     const { samples, voxels, labels, weightOfClasses } = this.#fit(shaped ?? x, x, y, w);
-    if (device.kind === 'cuda') {
-      checkClassesOnDevice(device, classes, this.cells);
-      this.#refuseOnDevice(device);
-    }
+    if (device.kind === 'cuda') checkClassesOnDevice(device, classes, Decision[decision]);
     const native: NativeCount = {
       decision: Decision[decision],
       threshold: typeof threshold === 'number' ? threshold : (threshold[0] as number),
@@ -215,19 +223,6 @@ export class BatchCounter {
       probabilities: isFloatCode(type),
       ignoreIndex,
     });
-  }
-
-  /** What only the host counts. */
-  #refuseOnDevice(device: Device): void {
-    const { aggregate, regions } = this.#options;
-    const what =
-      thresholdList(this.#options) !== undefined
-        ? 'a list of thresholds is'
-        : regions !== undefined && aggregate === 'samples' && 'regions of samples are';
-    if (!what) return;
-    throw new TypeError(
-      `Expected a tensor on cpu for predictions, as ${what} counted there, but received one on ${device}: use to('cpu')`,
-    );
   }
 
   /** Predictions that are decided already: masks of 0 and 1. */

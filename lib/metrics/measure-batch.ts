@@ -1,6 +1,6 @@
 // Measures one batch of the surface metrics: checks the arguments and calls the addon.
 import type { Binding, NativeCount, NativeSurfaces } from '../../binding.js';
-import { checkKeys } from '../common/check.js';
+import { checkKeys, rangeError, showShape } from '../common/check.js';
 import { checkSpacing, spacingOf, spatialSizes } from '../common/spatial.js';
 import { native } from '../native/load.js';
 import { callNative, callNativeAsync } from '../native/translate-error.js';
@@ -98,20 +98,44 @@ export class BatchMeasurer {
     }
     const prepared = this.#counter.prepare(x, y, {});
     const channelsLast = layout === 'channels-last';
-    const sizes = spatialSizes(prepared.shape, decision !== 'labels', channelsLast);
+    const { shape } = prepared;
+    const sizes = spatialSizes(shape, decision !== 'labels', channelsLast);
     const ofBatch = options.spacing;
     const spacing = ofBatch === undefined ? this.#options.spacing : checkSpacing(ofBatch);
     const { samples } = prepared.native;
+    if (decision === 'labels') this.#expectNoClassAxis(shape, sizes);
+    // A volume without a batch axis reads as a batch of images.
+    const alone =
+      decision === 'labels' && shape.length === 3
+        ? `a volume alone has shape ${showShape([1, ...shape])}`
+        : undefined;
+    if (typeof options.sample === 'string' && samples > 1) {
+      throw rangeError(
+        `${samples} names, one for each sample of shape ${showShape(shape)},`,
+        'sample',
+        options.sample,
+        alone,
+      );
+    }
     const numbers = samples * scoredCount(this.#options) * this.#numbersPerRow;
     const surfaces = {
       sizes,
-      spacing: spacingOf(sizes, spacing),
+      spacing: spacingOf(sizes, spacing, alone && spacing?.length === 3 ? `: ${alone}` : ''),
       ...this.#measurement,
       regions: memberLists(regions),
       rows: makeTensorData('float64', numbers, true) as Float64Array,
     };
     const names = checkSampleNames(options.sample, samples) ?? Array<string>(samples).fill('');
     return { prepared, surfaces, names };
+  }
+
+  #expectNoClassAxis(shape: readonly number[], sizes: readonly number[]): void {
+    const [first, ...image] = sizes;
+    const isSurface = this.#measurement.connectivity === 0;
+    if (!isSurface || image.length < 2 || first !== 1) return;
+    throw new RangeError(
+      `Expected shape ${showShape([shape[0], ...image])} for predictions, as decision is 'labels', but received ${showShape(shape)}: every voxel of a volume of one slice is surface`,
+    );
   }
 }
 

@@ -42,7 +42,7 @@ export interface MetricsOptions {
    * predictions are float64.
    *
    * A list of thresholds counts for all of them while it reads the predictions once; {@link SegmentationMetrics.at} has the
-   * scores of each. Not with tensors on a GPU.
+   * scores of each. A GPU reads them once for each threshold.
    */
   threshold?: number | readonly number[];
   /**
@@ -57,7 +57,7 @@ export interface MetricsOptions {
    * Unions of classes that are scored in place of the single classes, by name; they may overlap, and a class may be in none.
    * Whatever is "of each class" is of each region then, in the order of this object. For BraTS: `{ whole: [1, 2, 3], core: [1,
    * 3], enhancing: [3] }`. Refused for decision `'threshold'`, whose classes may overlap already, and for `background: false`.
-   * With aggregate `'samples'` not for tensors on a GPU. Default: none.
+   * Default: none.
    */
   regions?: Regions;
   /**

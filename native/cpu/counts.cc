@@ -101,26 +101,51 @@ void Counts::complete_rows() {
   for (size_t at = 0; at < rows_.size(); at += size) fill_in_true_negatives(kind_.scored(), rows_.data() + at);
 }
 
-template <class Number>
-Counts Counts::like(int64_t samples, const Number* cells, const Number* rows, bool complete) const {
+void Counts::add_cell(int64_t cell, int64_t count) {
+  if (count == 0) return;
+  if (dense_.empty()) sparse_.add(cell, count);
+  else dense_[static_cast<size_t>(cell)] += count;
+}
+
+Counts Counts::like(int64_t samples, const double* cells, const double* rows) const {
   Counts more(kind_);
-  for (int64_t i = 0; i < this->cells(); i++) {
-    const auto count = static_cast<int64_t>(cells[i]);
-    if (count == 0) continue;
-    if (more.dense_.empty()) more.sparse_.add(i, count);
-    else more.dense_[static_cast<size_t>(i)] = count;
-  }
+  more.samples_ = samples;
+  for (int64_t i = 0; i < this->cells(); i++) more.add_cell(i, static_cast<int64_t>(cells[i]));
   if (kind_.by_sample) {
     more.rows_.resize(static_cast<size_t>(samples * row_size()));
     std::transform(rows, rows + more.rows_.size(), more.rows_.begin(),
-                   [](Number x) { return static_cast<int64_t>(x); });
+                   [](double x) { return static_cast<int64_t>(x); });
   }
-  more.samples_ = samples;
-  if (!complete) more.complete_rows();
   return more;
 }
-template Counts Counts::like(int64_t samples, const int64_t* cells, const int64_t* rows, bool complete) const;
-template Counts Counts::like(int64_t samples, const double* cells, const double* rows, bool complete) const;
+
+Counts Counts::from_parts(int64_t samples, const int64_t* parts, int64_t stride) const {
+  Counts more(kind_);
+  more.samples_ = samples;
+  if (kind_.by_sample) more.rows_.resize(static_cast<size_t>(samples * row_size()));
+  int64_t* const to = more.rows_.data();
+  const int64_t cells = this->cells() / kind_.tables();
+  if (kind_.has_cells_of_samples()) {
+    for (int64_t n = 0; n < samples; n++) {
+      for (int64_t i = 0; i < cells; i++) {
+        const int64_t count = parts[n * stride + i];
+        if (count == 0) continue;
+        more.add_cell(i, count);
+        for_each_place(i, [&](int64_t place) { to[n * row_size() + place] += count; });
+      }
+    }
+  } else {
+    const int64_t row = 4 * kind_.classes;
+    for (int64_t k = 0; k < kind_.tables(); k++) {
+      const int64_t* const part = parts + k * stride;
+      for (int64_t i = 0; i < cells; i++) more.add_cell(k * cells + i, part[i]);
+      if (!kind_.by_sample) continue;
+      for (int64_t n = 0; n < samples; n++) std::copy_n(part + cells + n * row, row, to + n * row_size() + k * row);
+    }
+  }
+  more.complete_rows();
+  return more;
+}
 
 void Counts::clear() {
   std::fill(dense_.begin(), dense_.end(), 0);
@@ -165,12 +190,13 @@ void Counts::write_rows(double* to) const { std::copy(rows_.begin(), rows_.end()
 
 bool Counts::looks_one_hot() const {
   const int64_t K = kind_.classes + 1;
-  int64_t zeros = 0, ones = 0, others = 0;
+  int64_t zeros[2] = {}, ones[2] = {}, others = 0;
   for_each_cell([&](int64_t cell, int64_t count) {
-    const int64_t p = cell % K;
-    (p == 0 ? zeros : p == 1 ? ones : others) += count;
+    const int64_t labels[2] = {cell / K, cell % K};
+    for (int i = 0; i < 2; i++) (labels[i] == 0 ? zeros[i] : labels[i] == 1 ? ones[i] : others) += count;
   });
-  return others == 0 && ones > 0 && zeros == ones * (kind_.classes - 1);
+  const auto is_one_hot = [&](int i) { return ones[i] > 0 && zeros[i] == ones[i] * (kind_.classes - 1); };
+  return others == 0 && is_one_hot(0) && is_one_hot(1);
 }
 
 /// One batch under way, to which several threads add.

@@ -22,6 +22,8 @@ struct CountKind {
 
   int64_t tables() const { return thresholds.empty() ? 1 : static_cast<int64_t>(thresholds.size()); }
   int64_t cells() const { return tables() * cells_of(decision, classes); }
+  /// Whether a device counts the cells of each sample, from which the rows of regions follow.
+  bool has_cells_of_samples() const { return by_sample && !regions.empty(); }
   /// How many classes or regions a row has.
   int64_t scored() const { return regions.empty() ? tables() * classes : regions.count(); }
   bool operator==(const CountKind& other) const {
@@ -58,9 +60,12 @@ class Counts {
   void clear();
 
   /// Other counts of the same kind, of so many samples. cells: [cells()]; rows: [samples,row_size()], not read when
-  /// they are not kept. complete: whether the rows hold TN; see RowPlaces.
-  template <class Number>
-  Counts like(int64_t samples, const Number* cells, const Number* rows, bool complete) const;
+  /// they are not kept.
+  Counts like(int64_t samples, const double* cells, const double* rows) const;
+  /// Other counts of the same kind, from what a device has written: for each threshold, or for each sample when
+  /// has_cells_of_samples(), or once, a part of `stride` numbers. It begins with its cells; else than for samples, the
+  /// rows follow, where they are kept, [samples,4*classes] without TN: see RowPlaces.
+  Counts from_parts(int64_t samples, const int64_t* parts, int64_t stride) const;
 
   /// Writes [cells()].
   void write_cells(double* to) const;
@@ -71,7 +76,7 @@ class Counts {
   /// Writes the same for each sample: [samples,row_size()].
   void write_rows(double* to) const;
 
-  /// Whether label maps of these predictions can only be one-hot masks: of all values one in C is 1, the others are 0.
+  /// Whether these label maps can only be one-hot masks: of all values of both one in C is 1, the others are 0.
   bool looks_one_hot() const;
 
  private:
@@ -82,6 +87,7 @@ class Counts {
   /// Calls add(place) for each number of a row to which a voxel of the cell adds; TN as for RowPlaces.
   template <class Add>
   void for_each_place(int64_t cell, Add add) const;
+  void add_cell(int64_t cell, int64_t count);
   void complete_rows();
 
   CountKind kind_;

@@ -66,8 +66,10 @@ Refusal count_batch(SharedCounts& shared, const BoundCount& bound) {
 
 /// What a device has counted: see NativeCounts.add.
 struct DeviceCounts {
+  static constexpr int64_t kFaultWords = 2 * sizeof(LabelFault) / sizeof(int64_t);
+
   Array words;
-  int64_t samples = 0;
+  int64_t samples = 0, parts = 1, stride = 0;  // as for Counts::from_parts
   bool may_be_one_hot = false;
   cpu::SampleNames names;
 
@@ -76,19 +78,28 @@ struct DeviceCounts {
     samples = info[1].As<Napi::Number>().Int64Value();
     may_be_one_hot = info[2].ToBoolean();
     names = names_argument(info[3], samples);
-    const int64_t rows = like.kind().by_sample ? like.row_size() : 0;
-    const size_t bytes = bytes_of(env, {like.cells()}, sizeof(int64_t)) + 2 * sizeof(LabelFault);
-    words = bind_array(env, info[0], "counts", DType::int64,
-                       rows ? bytes + bytes_of(env, {samples, rows}, sizeof(int64_t)) : bytes, memory_of);
+    const cpu::CountKind& kind = like.kind();
+    const bool by_part = kind.has_cells_of_samples();
+    parts = by_part ? samples : kind.tables();
+    stride = like.cells() / kind.tables() + kFaultWords;
+    size_t bytes = bytes_of(env, {parts, stride}, sizeof(int64_t));
+    if (kind.by_sample && !by_part) {
+      bytes += bytes_of(env, {parts, samples, 4 * kind.classes}, sizeof(int64_t));
+      stride += samples * 4 * kind.classes;
+    }
+    words = bind_array(env, info[0], "counts", DType::int64, bytes, memory_of);
   }
 
   Refusal add_to(SharedCounts& shared) const {
     const cpu::Counts like = shared.empty();
-    const auto* cells = static_cast<const int64_t*>(words.memory.data);
-    const int64_t* rows = cells + like.cells();
-    const auto* faults =
-        reinterpret_cast<const LabelFault*>(rows + (like.kind().by_sample ? samples * like.row_size() : 0));
-    return add_batch(shared, like.like(samples, cells, rows, false), names, {faults[0], faults[1]}, may_be_one_hot);
+    const auto* numbers = static_cast<const int64_t*>(words.memory.data);
+    CountFaults faults;
+    for (int64_t part = 0; part < parts; part++) {
+      const auto* found = reinterpret_cast<const LabelFault*>(numbers + (part + 1) * stride - kFaultWords);
+      if (faults.any() && !like.kind().has_cells_of_samples()) break;  // each threshold finds the same
+      faults.add({found[0], found[1]});
+    }
+    return add_batch(shared, like.from_parts(samples, numbers, stride), names, faults, may_be_one_hot);
   }
 };
 
@@ -282,7 +293,7 @@ class CountsObject : public Napi::ObjectWrap<CountsObject> {
       const double* cells = numbers(1, "counts", bytes_of(env, {given.cells()}, sizeof(double)));
       const bool rows = given.kind().by_sample && samples > 0;
       const size_t row_bytes = rows ? bytes_of(env, {samples, given.row_size()}, sizeof(double)) : 0;
-      given = given.like(samples, cells, rows ? numbers(2, "perSample", row_bytes) : nullptr, true);
+      given = given.like(samples, cells, rows ? numbers(2, "perSample", row_bytes) : nullptr);
       given.name(names_argument(info[3], samples));
       {
         std::lock_guard<std::mutex> lock(shared_->mutex);

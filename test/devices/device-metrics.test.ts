@@ -4,7 +4,13 @@
  * @jest-environment ./test/support/emulated-environment.cjs
  */
 import { describe, expect, test } from '@jest/globals';
-import { SegmentationMetrics, Tensor, WarpDiceError } from '../../lib/index.js';
+import {
+  linearLogits,
+  type MetricsOptions,
+  SegmentationMetrics,
+  Tensor,
+  WarpDiceError,
+} from '../../lib/index.js';
 import { cudaError, emulatedOnly, fake, gpu, held, onDevice, otherGpu } from '../support/device.js';
 import { everyNth } from '../support/in-this-run.js';
 import { type Case, checkCounts, combinations, make, small, total } from '../support/metrics.js';
@@ -67,16 +73,91 @@ test('regions and tiles', async () => {
     await tiles.updateAsync(x, y, { sample });
   }
   expect(tiles.toJSON()).toEqual(hostTiles.toJSON());
+});
 
-  const sentence = (what: string) =>
-    `Expected a tensor on cpu for predictions, as ${what} counted there, but received one on ${gpu}: use to('cpu')`;
-  expect(() => new SegmentationMetrics({ ...bySample, regions }).update(x, y)).toThrow(
-    sentence('regions of samples are'),
-  );
-  const several = { classes: 3, decision: 'threshold', threshold: [0.5, 1] } as const;
-  expect(() => new SegmentationMetrics(several).update(x, y)).toThrow(
-    sentence('a list of thresholds is'),
-  );
+describe('counts in parts are those of the CPU', () => {
+  /** Counts two batches on the CPU and on the GPU, of samples without and with names. */
+  async function compare(k: Case, more: Partial<MetricsOptions>) {
+    const { predictions, target, call, options } = make(k);
+    const [here, there] = [0, 1].map(() => new SegmentationMetrics({ ...options, ...more })) as [
+      SegmentationMetrics,
+      SegmentationMetrics,
+    ];
+    const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
+    const callThere = call.weight ? { weight: onDevice(gpu, call.weight) } : {};
+    const named = more.aggregate === 'samples' ? { sample: ['a', 'b'] } : {};
+    here.update(predictions, target, call).update(predictions, target, { ...call, ...named });
+    there.update(x, y, callThere);
+    await there.updateAsync(x, y, { ...callThere, ...named });
+    expect(there.toJSON()).toEqual(here.toJSON());
+    expect(there.samples).toBe(2 * k.N);
+  }
+
+  const bySample = { aggregate: 'samples' } as const;
+
+  test('regions of samples', async () => {
+    const regions = { front: [1, 2], all: [0, 1, 2], last: [2] };
+    for (const decision of ['argmax', 'labels'] as const)
+      for (const last of [false, true])
+        for (const weighted of [false, true])
+          await compare({ ...small, decision, last, weighted, S: 67 }, { ...bySample, regions });
+    await compare({ ...small, dense: true, S: 67 }, { ...bySample, regions });
+  });
+
+  test('of linear logits', () => {
+    const features = tensor([1, -1, 0.5, 2, -0.25, 0, -1, 3], [2, 1, 4]);
+    const kernel = tensor([1, -1, 0.5], [3, 1]);
+    const target = tensor([0, 1, 2, 1, 2, 0, 1, 0], [2, 4], 'uint8');
+    const options = { classes: 3, ...bySample, regions: { any: [0, 1], two: [2] } };
+    const here = new SegmentationMetrics(options).update(linearLogits(features, kernel), target);
+    const [x, w] = [onDevice(gpu, features), onDevice(gpu, kernel)];
+    const there = new SegmentationMetrics(options);
+    there.update(linearLogits(x, w), onDevice(gpu, target));
+    expect(there.toJSON()).toEqual(here.toJSON());
+  });
+
+  test('lists of thresholds', async () => {
+    const threshold = [0.5, -0.25, 1.5];
+    for (const aggregate of ['global', 'samples'] as const)
+      for (const last of [false, true])
+        await compare({ ...small, decision: 'threshold', last, S: 67 }, { aggregate, threshold });
+  });
+
+  test('labels out of range have their index in the batch, and nothing is counted', async () => {
+    const bad = full([3, 50], 1, 'uint8');
+    for (const i of [70, 149]) bad.data[i] = 7;
+    const [x, y] = [onDevice(gpu, bad), onDevice(gpu, full([3, 50], 1, 'uint8'))];
+    const regions = { both: [0, 1] };
+    const metrics = new SegmentationMetrics({
+      classes: 2,
+      decision: 'labels',
+      aggregate: 'samples',
+      regions,
+    });
+    const message = (name: string) =>
+      `for ${name} but received 2 other values, the first 7 at index 70`;
+    expect(() => metrics.update(x, y)).toThrow(message('predictions'));
+    await expect(metrics.updateAsync(y, x)).rejects.toThrow(message('target'));
+    expect(metrics.samples).toBe(0);
+    const listed = new SegmentationMetrics({
+      classes: 2,
+      decision: 'threshold',
+      threshold: [0.5, 0.25, 0.75],
+    });
+    const p = onDevice(gpu, full([3, 2, 50], 0.5));
+    expect(() => listed.update(p, x)).toThrow(message('target'));
+    expect(listed.update(p, y).at(0.25).counts()[1]?.tp).toBe(150);
+  });
+
+  emulatedOnly('leave nothing on the device', () => {
+    const regions = { both: [0, 1] };
+    const options = { classes: 3, aggregate: 'samples', regions } as const;
+    const { predictions, target } = make(small);
+    const [x, y] = [onDevice(gpu, predictions), onDevice(gpu, target)];
+    const before = gpu.memory().aliveBytes;
+    new SegmentationMetrics(options).update(x, y);
+    expect(gpu.memory().aliveBytes).toBeLessThanOrEqual(before);
+  });
 });
 
 test('more than 4095 classes have too many pairs; thresholds have none', async () => {

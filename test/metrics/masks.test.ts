@@ -127,6 +127,15 @@ describe("one-hot masks for decision 'labels'", () => {
     expect(metrics.counts().map(({ tp }) => tp)).toEqual([6, 4, 2]);
   });
 
+  test('a label map that could be masks beside a target that cannot', () => {
+    const maps = tensor(predicted, [1, 3, 4], 'uint8');
+    for (const first of [0, 2]) {
+      const other = tensor([first, ...predicted.slice(1)], [1, 3, 4], 'uint8');
+      expect(new SegmentationMetrics(options).update(maps, other).samples).toBe(1);
+      expect(new SegmentationMetrics(options).update(other, maps).samples).toBe(1);
+    }
+  });
+
   test('beside a target of class indices', () => {
     const masks = tensor(predicted, [1, 3, 4], 'uint8');
     const metrics = new SegmentationMetrics(options);

@@ -45,6 +45,34 @@ describe('errors', () => {
       'Expected 2 numbers, one per spatial axis, for spacing but received [1, 1, 1]',
     ],
     [
+      'a volume without a batch axis',
+      () =>
+        new SurfaceMetrics({ ...labels, spacing: [1, 1, 1] }).update(
+          full([4, 5, 6], 1, 'uint8'),
+          full([4, 5, 6], 1, 'uint8'),
+        ),
+      'Expected 2 numbers, one per spatial axis, for spacing but received [1, 1, 1]: a volume alone has shape [1, 4, 5, 6]',
+    ],
+    [
+      'a volume without a batch axis, and its name',
+      () =>
+        new SurfaceMetrics(labels).update(
+          full([4, 5, 6], 1, 'uint8'),
+          full([4, 5, 6], 1, 'uint8'),
+          { sample: 'case 1' },
+        ),
+      "Expected 4 names, one for each sample of shape [4, 5, 6], for sample but received 'case 1': a volume alone has shape [1, 4, 5, 6]",
+    ],
+    [
+      'label maps with a class axis',
+      () =>
+        new SurfaceMetrics(labels).update(
+          full([2, 1, 5, 6], 1, 'uint8'),
+          full([2, 1, 5, 6], 1, 'uint8'),
+        ),
+      "Expected shape [2, 5, 6] for predictions, as decision is 'labels', but received [2, 1, 5, 6]: every voxel of a volume of one slice is surface",
+    ],
+    [
       'surface',
       () => new SurfaceMetrics({ ...labels, surface: 'faces' as never }),
       "Expected one of 'voxels', 'elements' for surface but received 'faces'",
@@ -94,7 +122,7 @@ describe('errors', () => {
       () =>
         new SurfaceMetrics(labels).update(
           tensor([1, 0, 0, 1], [1, 2, 2], 'uint8'),
-          full([1, 2, 2], 0, 'uint8'),
+          tensor([1, 0, 0, 1], [1, 2, 2], 'uint8'),
         ),
       'received one-hot masks of shape [1, 2, 2]',
     ],

@@ -72,22 +72,23 @@ void compare_pairs(const char* name, DType dtype, int64_t N, int64_t C, int64_t 
   expect_close(name, static_cast<double>(twice.samples()), 0, 0);
 }
 
-/// One-hot masks that were taken for label maps: of all values one in C is 1.
+/// One-hot masks that were taken for label maps: of all values of both one in C is 1.
 void recognize_one_hot() {
   constexpr int64_t C = 3, S = 5;
-  std::vector<int32_t> masks(C * S), labels(C * S);
+  std::vector<int32_t> masks(C * S), others(C * S);
   for (int64_t s = 0; s < S; s++) masks[static_cast<size_t>(s % C * S + s)] = 1;
+  others[0] = 1;
   CountInputs inputs;
   inputs.decision = Decision::labels;
   inputs.in.samples = 1, inputs.in.classes = C, inputs.in.voxels = C * S;
-  inputs.in.target = {labels.data(), DType::int32};
-  for (const bool one_hot : {true, false}) {
-    if (!one_hot) masks[0] = 0;
-    inputs.in.predictions = {masks.data(), DType::int32};
-    cpu::Counts counts(Decision::labels, C, false);
-    cpu::count(inputs, counts);
-    expect_close("one-hot masks are recognized", counts.looks_one_hot(), one_hot, 0);
-  }
+  for (const bool of_target : {true, false})
+    for (const bool of_predictions : {true, false}) {
+      inputs.in.target = {of_target ? masks.data() : others.data(), DType::int32};
+      inputs.in.predictions = {of_predictions ? masks.data() : others.data(), DType::int32};
+      cpu::Counts counts(Decision::labels, C, false);
+      cpu::count(inputs, counts);
+      expect_close("one-hot masks are recognized", counts.looks_one_hot(), of_target && of_predictions, 0);
+    }
 }
 
 }  // namespace

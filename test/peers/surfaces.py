@@ -50,6 +50,8 @@ def random_case(seed):
     numbers = Numbers(seed)
     limit = 40 if (flat := numbers.below(2) == 1) else 14
     shape = [1 + numbers.below(limit) for _ in range(2 if flat else 3)]
+    if not flat:
+        shape[0] = max(shape[0], 2)  # label maps of one slice are refused: they read as maps with a class axis
     return {
         'seed': seed,
         'shape': shape,
