@@ -186,6 +186,23 @@ function checkMpi() {
 }
 checkMpi();
 
+/** The command, as npm links it: the shipped volume has the scores of a perfect prediction of itself. */
+function checkEval() {
+  const volume = path.join(root, 'examples/data/brain-tissue.nii.gz');
+  const command = path.join(app, 'node_modules/.bin/warpdice-eval');
+  const printed = execFileSync(command, [volume, volume, '--json'], {
+    env: bare,
+    encoding: 'utf8',
+  });
+  const { mean } = JSON.parse(printed);
+  check(
+    mean.dice === 1 && mean.hausdorffPercentile === 0,
+    `warpdice-eval printed ${JSON.stringify(mean)}`,
+  );
+  console.log('warpdice-eval: scores the shipped volume');
+}
+checkEval();
+
 /** The one command for a platform without a binary, which the import's error names. */
 rmSync(path.join(app, 'node_modules/@warpdice'), { recursive: true });
 const [, named] = /run 'node "(.*)"'/.exec(failureIn(app)) ?? [];

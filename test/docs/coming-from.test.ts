@@ -27,7 +27,12 @@ interface Recorded {
 }
 
 const file = process.env.WARPDICE_PEERS ?? path.join(__dirname, '../peers/recorded.json');
-const { problem, rows: recorded, scores }: Recorded = JSON.parse(readFileSync(file, 'utf8'));
+const {
+  versions,
+  problem,
+  rows: recorded,
+  scores,
+}: Recorded = JSON.parse(readFileSync(file, 'utf8'));
 const [N, C, H, W] = problem.shape as [number, number, number, number];
 
 const page = readFileSync(path.join(__dirname, '../../docs/coming-from.md'), 'utf8');
@@ -114,6 +119,19 @@ test('the page and what is recorded have the same rows', () => {
   expect(metricRows.map(({ theirs }) => theirs).sort()).toEqual(Object.keys(scores).sort());
   const written = rows.length + metricRows.length;
   expect(page.match(/^\| `/gm)).toHaveLength(written); // no row that is written another way
+});
+
+test('the page names the versions that gave the numbers', () => {
+  const packages: Record<string, string> = {
+    'nnU-Net': 'nnunetv2',
+    'segmentation_models.pytorch': 'segmentation-models-pytorch',
+    PyTorch: 'torch',
+  };
+  for (const [, name = '', version = ''] of losses.matchAll(/^## (.+) v?([\d.]+)$/gm)) {
+    const given = versions[packages[name] ?? name.toLowerCase()];
+    expect(`${name} ${given}.`).toContain(`${name} ${version}.`);
+  }
+  expect(losses.match(/^## .+ v?[\d.]+$/gm)).toHaveLength(7);
 });
 
 test.each(rows)('$name', (row) => {

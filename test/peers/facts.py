@@ -4,6 +4,7 @@ import inspect
 import types
 import warnings
 
+import keras
 import kornia.losses
 import monai.losses
 import numpy as np
@@ -12,6 +13,7 @@ import segmentation_models_pytorch.losses as smp
 import torch
 import torch.nn.functional as F
 import torchmetrics.segmentation
+from nnunetv2.evaluation.evaluate_predictions import compute_metrics
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.training.loss.robust_ce_loss import TopKLoss
@@ -169,7 +171,7 @@ def nnunet_region_loss_divides_by_the_voxels(p):
     assert close(loss(p.logits, target), bce.sum() / mask.sum(), 1e-7)
 
 
-def nnunet_deep_supervision_leaves_out_the_last_scale(p):
+def nnunet_trainer_loss():
     trainer = types.SimpleNamespace(
         label_manager=types.SimpleNamespace(has_regions=False, ignore_label=None),
         configuration_manager=types.SimpleNamespace(batch_dice=False),
@@ -178,8 +180,24 @@ def nnunet_deep_supervision_leaves_out_the_last_scale(p):
         _do_i_compile=lambda: False,
         _get_deep_supervision_scales=lambda: [1, 1, 1, 1],
     )
-    weights = nnUNetTrainer._build_loss(trainer).weight_factors
+    return nnUNetTrainer._build_loss(trainer)
+
+
+def nnunet_deep_supervision_leaves_out_the_last_scale(p):
+    weights = nnunet_trainer_loss().weight_factors
     assert np.allclose(weights, np.array([1, 1 / 2, 1 / 4, 0]) / 1.75)
+
+
+def nnunet_smooth_is_1_and_1e_5_in_its_trainers(p):
+    assert MemoryEfficientSoftDiceLoss().smooth == 1
+    assert nnunet_trainer_loss().loss.dc.smooth == 1e-5
+
+
+def nnunet_metrics_leave_out_what_is_nowhere_and_count_false_alarms(p):
+    files = {'truth': p.truth, 'found': p.found}
+    reader = types.SimpleNamespace(read_seg=lambda name: (files[name].numpy()[None], {}))
+    found = compute_metrics('truth', 'found', reader, [0, 1, 2, 3])['metrics']
+    assert found[2]['Dice'] == 0 and np.isnan(found[3]['Dice']) and found[1]['Dice'] > 0
 
 
 def optax_refuses_a_list_of_class_weights(p):
@@ -204,6 +222,14 @@ def smp_tversky_gradient_is_nan_at_a_perfect_match(p):
 def smp_tversky_gamma_is_the_exponent_of_the_mean(p):
     plain, power = (smp.TverskyLoss('multiclass', gamma=g)(p.logits, p.labels[:, 0]) for g in (1, 0.75))
     assert close(power, plain**0.75)
+
+
+def smp_eps_is_a_lower_limit_of_the_denominator(p):
+    x = torch.logit(torch.full((1, 1, 2, 2), 1e-9).double())
+    t = torch.zeros(1, 1, 2, 2)
+    t[0, 0, 0, 0] = 1
+    for eps, denominator in ((1e-7, (1 + 4e-9) / 2), (2.0, 2.0)):  # which is (P + T) / 2
+        assert close(1 - smp.DiceLoss('binary', eps=eps)(x, t), 1e-9 / denominator, 1e-15)
 
 
 def smp_is_0_where_nothing_is_left(p):
@@ -236,6 +262,17 @@ def smp_micro_imagewise_is_the_mean_of_the_samples_micro_scores(p):
     assert close(iou_score(*sums, reduction='micro-imagewise'), np.mean(each), 1e-6)
 
 
+def keras_documents_alpha_as_the_weight_of_false_positives(p):
+    assert 'alpha: The coefficient controlling incidence of false positives' in keras.losses.Tversky.__doc__
+    t, x = torch.tensor([1.0, 0]), torch.tensor([0.5, 0])  # a false negative alone
+    assert close(keras.losses.Tversky(alpha=0, beta=1)(t, x), 0, 1e-6)
+    assert close(keras.losses.Tversky(alpha=1, beta=0)(t, x), 0.5, 1e-6)
+
+
+def kornia_takes_images_alone(p):
+    assert raises(lambda: kornia.losses.DiceLoss()(p.logits[:, :, None], p.labels[:, 0, None]))
+
+
 def kornia_takes_the_mean_over_the_present_classes_of_a_sample_first(p):
     def loss(n):
         return kornia.losses.TverskyLoss(0.3, 0.7)(p.logits[n], p.uneven[n, 0])
@@ -249,6 +286,13 @@ def cross_entropy_of_probabilities_divides_by_the_voxels(p):
     k = torch.tensor([1.0, 2.0, 3.0])
     each = F.cross_entropy(p.logits, p.labels[:, 0], weight=k, reduction='none')
     assert close(torch.nn.CrossEntropyLoss(weight=k)(p.logits, p.onehot), each.mean())
+
+
+def torch_losses_take_no_mask(p):
+    for loss in (torch.nn.CrossEntropyLoss, torch.nn.BCEWithLogitsLoss):
+        assert [*inspect.signature(loss.forward).parameters] == ['self', 'input', 'target']
+    assert 'ignore_index' in inspect.signature(torch.nn.CrossEntropyLoss).parameters
+    assert 'ignore_index' not in inspect.signature(torch.nn.BCEWithLogitsLoss).parameters
 
 
 def bce_does_not_divide_by_its_weights(p):

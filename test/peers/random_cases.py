@@ -57,6 +57,10 @@ class Case:
     def keep_one_sample(self):
         self.shape[0], self.x, self.labels = 1, self.x[:1], self.labels[:1]
 
+    def resize(self, shape):
+        self.shape, self.x = shape, 2 * self.random.randn(*shape)
+        self.labels = self.random.randint(0, max(2, self.classes), [shape[0], *shape[2:]])
+
     def tensor(self, array):
         return torch.tensor(array, dtype=torch.float32 if self.float32 else torch.float64)
 
@@ -225,6 +229,55 @@ def authors_unified(case):
     return 'UnifiedFocalLoss', loss
 
 
+def keras_losses(case):
+    case.activation('none')
+    case.float32 = True  # as its mean is
+    axis = (1, 2)
+    if case.flag():
+        axis, case.options['batch'] = (0, 1, 2), True
+    losses, target = theirs.keras.losses, case.onehot().movedim(1, -1)
+    if case.flag():
+        case.options['denominator'] = 'linear'
+        name, loss = 'DiceLoss', losses.Dice(axis=axis)
+    else:  # its alpha is the weight of false negatives
+        alpha, beta = case.number(0.1, 2), case.number(0.1, 2)
+        case.options |= {'alpha': beta, 'beta': alpha}
+        name, loss = 'TverskyLoss', losses.Tversky(alpha=alpha, beta=beta, axis=axis)
+    return name, lambda x: loss(target, x.movedim(1, -1))
+
+
+class ByJax(torch.autograd.Function):
+    """A loss of jax as one of torch."""
+
+    @staticmethod
+    def forward(ctx, x, loss):
+        value, ctx.gradient = theirs.jax.value_and_grad(loss)(theirs.jax.numpy.asarray(x.detach().numpy()))
+        return torch.tensor(np.asarray(value))
+
+    @staticmethod
+    def backward(ctx, upstream):
+        return upstream * torch.tensor(np.asarray(ctx.gradient)), None
+
+
+def optax_losses(case):
+    jnp, dice = theirs.jax.numpy, theirs.optax.losses.dice_loss
+    case.resize([2, case.classes, 3, 5])  # jax compiles for each shape
+    case.activation('softmax' if case.classes > 1 else 'sigmoid')
+    smooth, alpha, beta = case.number(0.001, 2), case.number(0.1, 2), case.number(0.1, 2)
+    case.options |= {'smoothNumerator': smooth, 'smoothDenominator': smooth, 'alpha': alpha, 'beta': beta}
+    target = jnp.moveaxis(jnp.asarray(case.onehot().numpy()), 1, -1)
+    kwargs = {'smooth': smooth, 'alpha': alpha, 'beta': beta}
+    if case.classes > 1:
+        kwargs['ignore_background'] = not case.background()
+        case.options['classWeights'] = [case.number(0.1, 3) for _ in range(case.classes)]
+        kwargs['class_weights'] = jnp.asarray(case.options['classWeights'])
+
+    def loss(x):
+        return dice(jnp.moveaxis(x, 1, -1), target, **kwargs).mean()
+
+    return 'TverskyLoss', lambda x: ByJax.apply(x, loss)
+
+
 def kornia_losses(case):
     if case.classes == 1:
         return None
@@ -323,6 +376,8 @@ makers = [
     smp_matthews,
     monai_unified,
     authors_unified,
+    keras_losses,
+    optax_losses,
     kornia_losses,
     torch_cross_entropy,
     torch_binary_cross_entropy,
