@@ -99,7 +99,7 @@ class Problem:
     def reference(self):
         return torch_versions.reference(self.seen(self.logits[0]), self.labels[0], self.activation)
 
-    def fault_of(self, result, reference):
+    def fault_of(self, name, result, reference):
         return fault_of(result, reference, self.dtype)
 
     def speed(self, name, ms):
@@ -193,7 +193,7 @@ def measure(problem, library, rounds):
             if result is not None:
                 if reference is None:  # of one sample at a time it would be another loss; so only where it fits
                     reference = problem.reference()
-                fault = problem.fault_of(result(), reference)
+                fault = problem.fault_of(name, result(), reference)
                 if fault:
                     faults[name] = fault
                     continue

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 import torch_versions
-from head_cases import flop_of, name_of
+from head_cases import flop_of, name_of, tolerance_of
 from timing import worst_excess
 from warpdice_gpu import HeadPlan
 
@@ -38,7 +38,7 @@ class HeadProblem:
         (N, K, C, S), dtype = case
         # As exact as the others: the default for convolutions is TF32.
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        self.name, self.flop, self.sizes = name_of(case), flop_of(case), (N, K, C, S)
+        self.case, self.name, self.flop, self.sizes = case, name_of(case), flop_of(case), (N, K, C, S)
         self.dtype = getattr(torch, dtype)
         self.set_bytes = N * K * S * self.dtype.itemsize + N * S
         l2 = l2_bytes or torch.cuda.get_device_properties(0).L2_cache_size
@@ -82,14 +82,15 @@ class HeadProblem:
     def reference(self):
         return reference(self.features[0], self.weight, self.bias, self.labels[0])
 
-    def fault_of(self, result, true):
-        """What is wrong with a value and gradients, if anything: within bench.py's bounds."""
+    def fault_of(self, contender, result, true):
+        """What is wrong with a value and gradients, if anything."""
+        tolerance = tolerance_of(self.case, contender)
         value, gradients = result
         true_value, true_gradients = true
-        if not abs(value.double() - true_value).item() <= 1e-5 * max(abs(true_value.item()), 0.1):
+        if not abs(value.double() - true_value).item() <= 0.1 * tolerance * max(abs(true_value.item()), 0.1):
             return f"value {value.item()} instead of {true_value.item()}"
         for name, gradient, wanted in zip(("features", "weight", "bias"), gradients, true_gradients):
-            worst = worst_excess(gradient, wanted, self.dtype)
+            worst = worst_excess(gradient, wanted, self.dtype, tolerance)
             if not worst <= 0:
                 return f"gradient of {name} is off by {worst} more than allowed"
         return None

@@ -11,12 +11,12 @@ def summary(samples):
     return {"median": quarter[1], "q1": quarter[0], "q3": quarter[2], "min": ordered[0], "samples": len(ordered)}
 
 
-def worst_excess(gradient, true_gradient, dtype):
-    """How much more than allowed a gradient is off at most: 1e-4 of the largest, half an ulp of a half-precision dtype."""
+def worst_excess(gradient, true_gradient, dtype, share=1e-4):
+    """How much more than allowed a gradient is off at most: a share of the largest, half an ulp of a half-precision dtype."""
     largest = true_gradient.abs().max()
     ulp = {torch.float16: 2**-11, torch.bfloat16: 2**-8}.get(dtype, 0)
     subnormal = 2**-25 if dtype == torch.float16 else 0
-    allowed = 1e-4 * largest + ulp * true_gradient.abs() + subnormal
+    allowed = share * largest + ulp * true_gradient.abs() + subnormal
     return ((gradient.double() - true_gradient).abs() - allowed).max().item()
 
 

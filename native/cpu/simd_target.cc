@@ -75,11 +75,33 @@ const Kernels& choose_kernels() {
 #endif
 }
 
+/// All that are compiled, the longest vectors first. A processor that runs one runs those after it.
+const Kernels* const kCompiled[] = {
+#if defined(WARPDICE_X86)
+#if defined(WARPDICE_AVX512)
+    &avx512::kernels,
+#endif
+#if defined(WARPDICE_AVX2)
+    &avx2::kernels,
+#endif
+    &baseline::kernels,
+#else
+    &neon::kernels,
+#endif
+};
+
 }  // namespace
 
 const Kernels& kernels() {
   static const Kernels& chosen = choose_kernels();
   return chosen;
+}
+
+const Kernels* shorter_vectors(const Kernels& than) {
+  for (const Kernels* target : kCompiled) {
+    if (target->vector_bytes < than.vector_bytes) return target;
+  }
+  return nullptr;
 }
 
 const char* simd_target() { return kernels().name; }

@@ -95,6 +95,9 @@ struct Inputs {
   bool focal = false;          // make the sum F
   Activation activation = Activation::none;
   Overlap overlap = Overlap::product;
+  // Of the CPU: the arrays like the predictions are the engine's own, class after class, of the type of the
+  // computation, and may be read and written up to the end of a step (cpu/head/tile.h).
+  bool padded = false;
   int64_t ignore_index = 0;
   const int64_t* more_ignored = nullptr;  // on the host: other labels to ignore, see ignored.h
   int more_ignored_count = 0;             // below kMaxIgnored

@@ -10,7 +10,8 @@
 namespace warpdice::cpu::head {
 namespace {
 
-/// The weights' gradients of so many parts of the batch are added in order, whatever the number of threads.
+/// The weights' gradients of so many parts of the batch are added in order, whatever the number of threads. One part
+/// less where the weights are converted, as their copy is of the same size.
 constexpr int64_t kMaxParts = 16;
 
 template <class T>
@@ -21,10 +22,11 @@ class HeadRun {
 
   /// Writes sums [N,C].
   LabelFault statistics(Sums* sums) const {
-    // The sums of so many runs at a time, so that they take little memory.
-    constexpr int64_t kSumsBytes = 1 << 20;
+    // The sums of so many runs at a time, so that they take little memory. They are added in the same order anyway.
+    constexpr int64_t kSumsBytes = 200'000;
     const int64_t N = call_.in.samples, C = call_.in.classes, runs = partition_.runs;
-    const int64_t at_once = std::clamp<int64_t>(kSumsBytes / (C * static_cast<int64_t>(sizeof(Sums))), 1, runs);
+    const int64_t of_thread = std::max<int64_t>(1, kSumsBytes / (C * static_cast<int64_t>(sizeof(Sums))));
+    const int64_t at_once = std::min(runs, of_thread * threads());
     static thread_local Workspace memory;
     const TrimmedAtEnd trimmed(memory);
     Sums* of_runs = reserve<Sums>(memory, at_once * C);
@@ -46,7 +48,8 @@ class HeadRun {
     const Head& head = call_.head;
     const bool differentiates = call_.steps & kGradient;
     const int64_t C = call_.in.classes, K = padded_channels(head.channels);
-    const int64_t parts = std::min(partition_.runs, kMaxParts);
+    const int64_t copies = weights_.weight == head.weight.data ? 0 : 1;
+    const int64_t parts = std::min(partition_.runs, kMaxParts - copies);
     static thread_local Workspace weight_memory, bias_memory;
     const TrimmedAtEnd trimmed(weight_memory), also_trimmed(bias_memory);
     const bool of_weight = differentiates && head.weight_grad.data, of_bias = differentiates && head.bias_grad.data;

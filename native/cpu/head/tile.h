@@ -3,8 +3,7 @@
 // it for predictions of one sample, so that every loss, option and dtype is computed as from logits in memory.
 #include <cstdint>
 
-#include "cpu/kernels/kernels.h"
-#include "math/call.h"
+#include "cpu/head/tile_size.h"
 
 namespace warpdice::cpu::head {
 
@@ -34,7 +33,7 @@ class Tile {
   const T* logits() const { return logits_; }
   int64_t stride() const { return stride_; }
   /// Of a whole tile.
-  int64_t voxels() const { return voxels_; }
+  int64_t voxels() const { return size_.voxels; }
 
   /// Step 1: adds to sums [C]. Returns values of a dense target that are out of range.
   LabelFault add_statistics(Sums* sums);
@@ -61,22 +60,29 @@ class Tile {
  private:
   void move_index(LabelFault& fault) const;
   void clear_unweighted();
-  void copy_dense(DType dtype, bool from_tile, const void* from, void* to) const;
+  int64_t place_of(int64_t c, int64_t s) const;
+  Operand load_dense(const Operand& from, size_t place);
+  T* scratch(int64_t rows) const;
   Rows features() const;
+  Rows dense() const;
+
+  static constexpr DType kComputed = sizeof(T) == 8 ? DType::float64 : DType::float32;
 
   const Call& call_;
   const Weights<T> weights_;
-  const Products<T>& products_;
-  const int64_t classes_, channels_, voxels_, stride_;
+  const Kernels& kernels_;
+  const Products<T>& converters_;  // of the same target; products are made with the longest vectors
+  const TileSize size_;
+  const int64_t classes_, channels_, stride_;
   int64_t n_ = 0, s_ = 0;
   int count_ = 0;
+  char* const memory_;
+  T *const logits_, *const features_, *const transposed_;
+  Sums* const sums_;
   Inputs in_;  // of the tile
-  T *features_, *transposed_, *scratch_, *logits_;
-  char *target_, *target_grad_, *class_weight_;
-  Sums* sums_;
 };
 
 template <class T>
-const Products<T>& products();
+const Products<T>& products(const Kernels& of = kernels());
 
 }  // namespace warpdice::cpu::head

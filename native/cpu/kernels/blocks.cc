@@ -54,9 +54,9 @@ void Blocks<T>::load_weights(int64_t s, int count) {
 
 template <class T>
 void Blocks<T>::load_class_weights(const Block& block) {
-  layout_.load(in_.class_weight, run_.n, block.s, block.voxels, staged_weight_);
+  if (!in_.padded) layout_.load(in_.class_weight, run_.n, block.s, block.voxels, class_weights_);
   for (int64_t c = 0; c < in_.classes && in_.has_ignore; c++) {
-    T* row = staged_weight_ + c * layout_.stride;
+    T* row = weights_of_classes(block) + c * class_weight_stride();
     for (int j = 0; j < block.voxels; j++) row[j] = weights_[j] == 0 ? T(0) : row[j];
   }
 }

@@ -38,18 +38,26 @@ constexpr bool kWidensQuickly = kVectorBytes >= 32;  // halves and bytes, by an 
 template <class T>
 class Blocks {
  public:
-  /// scratch: [C][kStep<T>], used within view() and store_staged() only. staged_weight: for a block of class weights.
-  Blocks(const Inputs& in, const Run& run, T* scratch, T* staged_weight)
+  /// scratch: [C][kStep<T>], used within view() and store_staged() only. class_weights: for a block of them, or the
+  /// array of those that are padded.
+  Blocks(const Inputs& in, const Run& run, T* scratch, T* class_weights)
       : layout_{in.classes, in.voxels, in.interleaved(), scratch, staged_stride<T>(in.classes)},
         in_(in),
         run_(run),
-        staged_weight_(staged_weight) {}
+        class_weights_(class_weights) {}
 
   const LayoutConverter<T>& layout() const { return layout_; }
 
   /// Whether the arrays beside the predictions are read in place. Labels are always staged, which is quick; so are
-  /// class weights, which is rare.
-  bool direct_operands() const { return !in_.class_weight.data && (in_.labels || is_direct(in_, in_.target.dtype)); }
+  /// class weights that are not padded, which is rare.
+  bool direct_operands() const {
+    return (!in_.class_weight.data || in_.padded) && (in_.labels || is_direct(in_, in_.target.dtype));
+  }
+
+  /// Whether an array of this dtype is read and written in place in this block.
+  bool in_place(DType dtype, const Block& block) const {
+    return is_direct(in_, dtype) && (!block.partial || in_.padded);
+  }
 
   /// direct: nothing is staged class by class.
   Block next_block(int64_t s, int64_t end, bool direct) const {
@@ -60,7 +68,7 @@ class Blocks {
 
   /// A block of an array like the predictions; it is copied to `staged` unless it can be read in place.
   View<T> view(const Operand& array, const Block& block, T* staged) const {
-    if (is_direct(in_, array.dtype) && !block.partial) {
+    if (in_place(array.dtype, block)) {
       return {static_cast<const T*>(array.data) + layout_.offset(run_.n, block.s), in_.voxels};
     }
     layout_.load(array, run_.n, block.s, block.voxels, staged);
@@ -127,8 +135,8 @@ class Blocks {
     const int64_t count = block.partial ? 1 : block.voxels / kStep<T>;
     const bool entropy = in_.cross_entropy || in_.uniform, of_classes = in_.class_weight.data;
     if (of_classes) load_class_weights(block);
-    const T* weight = of_classes ? staged_weight_ : weigh ? weights_ : nullptr;
-    const int64_t weight_stride = of_classes ? layout_.stride : 0;
+    const T* weight = of_classes ? weights_of_classes(block) : weigh ? weights_ : nullptr;
+    const int64_t weight_stride = of_classes ? class_weight_stride() : 0;
     seen_ = {};
     return {in_.classes, count, z, target, weight, weight_stride, in_.squared, entropy, in_.uniform, &seen_};
   }
@@ -143,13 +151,16 @@ class Blocks {
   /// One weight per class and voxel, 0 where that of the voxel is.
   void load_class_weights(const Block& block);
 
+  T* weights_of_classes(const Block& block) const { return class_weights_ + (in_.padded ? block.s : 0); }
+  int64_t class_weight_stride() const { return in_.padded ? in_.voxels : layout_.stride; }
+
   /// The ignore index of a one-class mask that is stored as floats.
   void ignore_dense(const View<T>& t, int count);
 
   const LayoutConverter<T> layout_;
   const Inputs& in_;
   const Run& run_;
-  T* const staged_weight_;
+  T* const class_weights_;
   alignas(64) int32_t labels_[kBlockSteps * kStep<T>];
   alignas(64) T weights_[kBlockSteps * kStep<T>];
   Extremes<T> seen_;  // in the block

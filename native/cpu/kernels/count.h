@@ -4,6 +4,7 @@
 #include "cpu/kernels/check_labels.h"
 #include "cpu/kernels/kernels.h"
 #include "cpu/kernels/layout.h"
+#include "cpu/kernels/pass_bytes.h"
 #include "cpu/kernels/predicted_class.h"
 #include "cpu/memory/read_values.h"
 #include "math/counts.h"
@@ -13,8 +14,6 @@ namespace warpdice::cpu::WARPDICE_TARGET {
 /// With at most so many classes a code fits in 4 bits, and a pair of codes in a byte. Each possible pair is then
 /// compared with all voxels, which is faster than a table in memory.
 constexpr int64_t kMaxCompared = 14;
-/// With more classes than this, the pairs that occur are listed: a table per run would cost more than the run.
-constexpr int64_t kMaxTabled = 32;
 
 /// Code: uint8_t for floats of up to kMaxCompared classes, else int32_t.
 template <class T, class Code>
@@ -22,21 +21,19 @@ class Counter {
  public:
   Counter(const CountInputs& inputs, const Run& run, Workspace& workspace)
       : inputs_(inputs), in_(inputs.in), run_(run), codes_{in_.classes} {
-    const bool tabled = inputs.decision == Decision::threshold || in_.classes <= kMaxTabled;
-    const size_t step_bytes = static_cast<size_t>(in_.classes) * kStep<T> * sizeof(T);
-    const size_t counted_bytes = tabled ? static_cast<size_t>(inputs.cells()) * sizeof(int64_t)
-                                        : static_cast<size_t>(run.end - run.begin) * sizeof(PairCount);
-    const size_t staged_bytes = (in_.class_weight.data ? 4 : 3) * step_bytes;
-    char* memory = static_cast<char*>(workspace.reserve(staged_bytes + counted_bytes));
+    const size_t counted_bytes = bytes_of_counts(inputs, run.end - run.begin);
+    const size_t step = step_bytes(in_.classes, kVectorBytes), steps = in_.padded ? 0 : in_.class_weight.data ? 4 : 3;
+    char* memory = static_cast<char*>(workspace.reserve(steps * step + counted_bytes));
     staged_ = reinterpret_cast<T*>(memory);
-    staged_target_ = reinterpret_cast<T*>(memory + step_bytes);
-    layout_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step_bytes)};
-    if (in_.class_weight.data) staged_weight_ = reinterpret_cast<T*>(memory + 3 * step_bytes);
-    if (tabled) {
-      table_ = reinterpret_cast<int64_t*>(memory + staged_bytes);
+    staged_target_ = reinterpret_cast<T*>(memory + step);
+    layout_ = {in_.classes, in_.voxels, in_.interleaved(), reinterpret_cast<T*>(memory + 2 * step)};
+    staged_weight_ = reinterpret_cast<T*>(memory + 3 * step);
+    char* const counts = memory + steps * step;
+    if (counts_in_table(inputs)) {
+      table_ = reinterpret_cast<int64_t*>(counts);
       memset(table_, 0, counted_bytes);
     } else {
-      pairs_ = reinterpret_cast<PairCount*>(memory + staged_bytes);
+      pairs_ = reinterpret_cast<PairCount*>(counts);
     }
   }
 
@@ -68,6 +65,9 @@ class Counter {
 
   /// Rounded up.
   static int whole_steps(int voxels) { return (voxels + kStep<T> - 1) / kStep<T> * kStep<T>; }
+
+  /// The voxels of a block that can be read in place.
+  int direct_voxels(int voxels) const { return in_.padded ? whole_steps(voxels) : voxels / kStep<T> * kStep<T>; }
 
   bool direct(const Operand& operand) const { return operand.dtype == kDType<T> && !layout_.channels_last; }
 
@@ -135,7 +135,7 @@ class Counter {
     const bool is_mask = is_target || inputs_.predicts_masks();
     int at = 0;
     if (direct(operand)) {
-      at = voxels / kStep<T> * kStep<T>;
+      at = direct_voxels(voxels);
       const T* values = static_cast<const T*>(operand.data) + layout_.offset(run_.n, s);
       predicted_classes(in_.classes, values, in_.voxels, at, is_mask, codes);
       if (is_target) look_for_strange_targets(values, in_.voxels, at);
@@ -214,24 +214,27 @@ class Counter {
   /// Decision threshold.
   void count_classes(int64_t s, int voxels) {
     int at = 0;
-    if (direct(in_.predictions) && (in_.labels || direct(in_.target)) && !staged_weight_) {
-      at = voxels / kStep<T> * kStep<T>;
+    const bool weighted = in_.class_weight.data;
+    if (direct(in_.predictions) && (in_.labels || direct(in_.target)) && (!weighted || in_.padded)) {
+      at = direct_voxels(voxels);
       const int64_t from = layout_.offset(run_.n, s);
-      count_above(static_cast<const T*>(in_.predictions.data) + from,
-                  in_.labels ? nullptr : static_cast<const T*>(in_.target.data) + from, in_.voxels, 0, at);
+      const auto place = [&](const Operand& operand) { return static_cast<const T*>(operand.data) + from; };
+      count_above(place(in_.predictions), in_.labels ? nullptr : place(in_.target),
+                  weighted ? place(in_.class_weight) : nullptr, in_.voxels, 0, at);
     }
     for (; at < voxels; at += kStep<T>) {
       const int left = voxels - at < kStep<T> ? voxels - at : kStep<T>;
       stage(in_.predictions, s + at, left, staged_);
       if (!in_.labels) stage(in_.target, s + at, left, staged_target_);
-      if (staged_weight_) stage(in_.class_weight, s + at, left, staged_weight_);
-      count_above(staged_, in_.labels ? nullptr : staged_target_, kStep<T>, at, kStep<T>);
+      if (weighted) stage(in_.class_weight, s + at, left, staged_weight_);
+      count_above(staged_, in_.labels ? nullptr : staged_target_, weighted ? staged_weight_ : nullptr, kStep<T>, at,
+                  kStep<T>);
     }
   }
 
-  /// values, target (null: labels): class c begins at c * stride. begin: their place in the block. NaN is above
-  /// nothing.
-  void count_above(const T* values, const T* target, int64_t stride, int begin, int count) {
+  /// values, target (null: labels), weights of classes (null: none): class c begins at c * stride. begin: their place
+  /// in the block. NaN is above nothing.
+  void count_above(const T* values, const T* target, const T* weights, int64_t stride, int begin, int count) {
     Code* truth = truth_ + begin;
     if (target && in_.has_ignore) {
       for (int i = 0; i < count; i++) truth[i] = is_ignored(target[i]) ? codes_.uncounted() : truth[i];
@@ -239,7 +242,7 @@ class Counter {
     mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted(); });
     Mask<T> predictions = {}, targets = {};  // strange ones
     for (int64_t c = 0; c < in_.classes; c++) {
-      if (const T* weights = staged_weight_) {  // as values, of one step
+      if (weights) {
         mark(count, counted_, [&](int i) { return truth[i] != codes_.uncounted() && weights[c * stride + i] != 0; });
       }
       predictions |= mark_above<false>(values + c * stride, static_cast<T>(inputs_.threshold), count, above_);
@@ -289,10 +292,9 @@ class Counter {
   const Run& run_;
   LayoutConverter<T> layout_;
   ClassCodes<Code> codes_;
-  T *staged_, *staged_target_;  // [C][kStep<T>]
-  T* staged_weight_ = nullptr;  // the same of class weights, where there are some
-  int64_t* table_ = nullptr;    // [cells()], or null
-  PairCount* pairs_ = nullptr;  // where there is no table
+  T *staged_, *staged_target_, *staged_weight_;  // [C][kStep<T>]
+  int64_t* table_ = nullptr;                     // [cells()], or null
+  PairCount* pairs_ = nullptr;                   // where there is no table
   int64_t pair_count_ = 0;
   CountFaults faults_;
   bool strange_target_ = false, strange_predictions_ = false;  // of this block

@@ -11,14 +11,12 @@
 //   sigmoid   dz = dp*p*(1-p) - q,   q = dE*(t-p) + dU*(1/2-p) + dF*(t*(1-p)*h(p) - (1-t)*p*h(1-p))
 // Powers are computed as products, e^(-g*o) or e^(-g*l), without a division by 0. So all terms are finite for every
 // g >= 0, also at p = 0 and p = 1.
+#include "cpu/kernels/pass_bytes.h"
 #include "cpu/kernels/steps.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Memory of the functions below, in [C][kUnroll] vectors.
-constexpr int kEveryTermArrays = 4;
-
-/// Step 1. totals: [C], added to.
+/// Step 1. memory: kEveryTermArrays of [C][kUnroll]. totals: [C], added to.
 template <class T, class Target>
 void add_every_term(const Inputs& in, Vec<T>* memory, const Steps<T, Target>& steps, Totals* totals);
 

@@ -24,7 +24,7 @@ void KernelRun<T>::gradient(const Coefficients* coefficients, const GradientOut&
       continue;
     }
     const View<T> z = kept ? kept_view(out, block) : blocks_.view(in_.predictions, block, staged_);
-    const bool stages_block = stages || block.partial;
+    const bool stages_block = stages || !blocks_.in_place(out.dtype, block);
     const Sink<T> sink = stages_block ? staged_sink() : Sink<T>{place<T>(out, block), in_.voxels, streaming};
     blocks_.with_steps(z, block, in_.weighted(), staged_target_, [&](auto steps) {
       if constexpr (decltype(steps.target)::kStaged) {

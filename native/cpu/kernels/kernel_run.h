@@ -35,17 +35,21 @@ class KernelRun {
   void target_gradient(const Coefficients* coefficients, const GradientOut& out);
 
  private:
-  /// How many more steps the workspace holds beside the staged blocks.
-  size_t steps() const { return every_term_ ? 1 + kEveryTermArrays : 2; }
+  /// Of predictions or gradient, target, and class weights. Nothing is staged of what is padded.
+  size_t staged_blocks() const { return in_.padded ? 0 : in_.class_weight.data ? 3 : 2; }
 
   T* reserve(Workspace& workspace) const {
-    const size_t per_class = sizeof(Totals) + sizeof(int64_t) + sizeof(Slope<T>);
-    const size_t blocks = in_.class_weight.data ? 3 : 2;
-    return static_cast<T*>(
-        workspace.reserve((steps() * step_ + blocks * staged_size_) * sizeof(T) + in_.classes * per_class));
+    static_assert(kUnroll == kStepVectors && sizeof(Totals) == 8 * kVectorBytes && sizeof(Slope<T>) == 7 * sizeof(T));
+    const size_t staged_bytes = staged_blocks() * staged_size_ * sizeof(T);
+    return static_cast<T*>(workspace.reserve(run_bytes(in_, every_term_, kVectorBytes) + staged_bytes));
   }
 
-  T* staged_block(size_t i) const { return memory_ + steps() * step_ + i * staged_size_; }
+  T* staged_block(size_t i) const { return memory_ + held_steps(every_term_) * step_ + i * staged_size_; }
+
+  /// Where Blocks puts the weights of classes.
+  T* class_weights() const {
+    return in_.padded ? static_cast<T*>(const_cast<void*>(in_.class_weight.data)) : staged_block(2);
+  }
 
   Vec<T>* vectors(int64_t i) const { return reinterpret_cast<Vec<T>*>(memory_ + i * step_); }
 
@@ -116,13 +120,13 @@ KernelRun<T>::KernelRun(const Inputs& in, const Run& run, Workspace& workspace, 
       memory_(reserve(workspace)),
       // Arrays that are never used at the same time share memory. Layouts are converted before the passes load and
       // after they store; only step 3 uses dp, only step 1 the logits of the next step; a call has one kind of passes.
-      blocks_(in, run, memory_, staged_block(2)) {
+      blocks_(in, run, memory_, class_weights()) {
   scratch_.dp = scratch_.next_logits = vectors(0);
   scratch_.numerators = scratch_.excess = scratch_.every_term = vectors(1);
   staged_ = staged_block(0);
   staged_target_ = staged_block(1);
   // In the order of their alignment.
-  totals_ = reinterpret_cast<Totals*>(staged_block(in.class_weight.data ? 3 : 2));
+  totals_ = reinterpret_cast<Totals*>(staged_block(staged_blocks()));
   counts_ = reinterpret_cast<int64_t*>(totals_ + in.classes);
   slopes_ = reinterpret_cast<Slope<T>*>(counts_ + in.classes);
 }

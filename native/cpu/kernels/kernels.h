@@ -6,8 +6,10 @@
 //   softmax, pointwise, every_term (with odds): the passes; steps: what they share; unit_range: values from 0 to 1
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
 //   product: what the logits of a head need; log_sums: a softmax in double
+//   pass_bytes: how much memory the passes reserve
 //   simd, elementary, dispatch: vectors, exponentials and logarithms, types for dtypes and options
 #include "cpu/kernels/log_sums.h"
+#include "cpu/kernels/pass_bytes.h"
 #include "cpu/kernels/product.h"
 #include "cpu/memory/workspace.h"
 #include "math/counts.h"
@@ -20,11 +22,6 @@ constexpr int64_t kRunAlignment = 128;
 /// Voxels [begin, end) of sample n.
 struct Run {
   int64_t n, begin, end;
-};
-
-/// So many voxels of one pair of classes, which is a cell of math/counts.h.
-struct PairCount {
-  int64_t pair, count;
 };
 
 /// What a run has counted, in its workspace: a table of all cells, or a list in which a pair may come several times.
@@ -68,5 +65,8 @@ struct Kernels {
 
 /// The target that this process runs.
 const Kernels& kernels();
+
+/// The target with the next shorter vectors, or null.
+const Kernels* shorter_vectors(const Kernels& than);
 
 }  // namespace warpdice::cpu

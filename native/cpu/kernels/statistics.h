@@ -47,7 +47,8 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
       continue;
     }
     const View<T> z = blocks_.view(in_.predictions, block, staged_);
-    const Sink<T> sink = !keep ? keeps_nothing : block.partial ? staged_sink() : kept_at(*keep, block);
+    const bool stages_kept = keep && block.partial && !in_.padded;
+    const Sink<T> sink = !keep ? keeps_nothing : stages_kept ? staged_sink() : kept_at(*keep, block);
     blocks_.with_steps(z, block, block.partial || in_.weighted(), staged_target_, [&](auto steps) {
       if (steps.weight_stride != 0) {
         // add_every_term() adds them up, class by class.
@@ -62,7 +63,7 @@ bool KernelRun<T>::statistics(Sums* sums, const GradientOut* keep) {
       add(steps, sink);
       outside = outside || outside_unit(steps);
     });
-    if (keep && block.partial) keep_partial(*keep, block);
+    if (stages_kept) keep_partial(*keep, block);
   }
   finish(weight, unweighted_voxels, sums);
   return outside;

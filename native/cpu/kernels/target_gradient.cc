@@ -10,7 +10,7 @@ void KernelRun<T>::target_gradient(const Coefficients* coefficients, const Gradi
   for (int64_t s = run_.begin; s < run_.end;) {
     const Block block = blocks_.next_block(s, run_.end, direct);
     s += block.voxels;
-    const bool stages = !direct_out || block.partial;
+    const bool stages = !direct_out || !blocks_.in_place(out.dtype, block);
     const Sink<T> sink = stages ? staged_sink() : Sink<T>{place<T>(out, block), in_.voxels, false};
     const View<T> z = blocks_.view(in_.predictions, block, staged_);
     blocks_.with_steps(z, block, in_.weighted(), staged_target_, [&](auto steps) {
