@@ -25,6 +25,9 @@ export type Progress = (done: number, total: number, name: string) => void;
 /** Stands for the ignored labels; no class has this index. */
 const ignoreIndex = 65_535;
 
+/** Who has more labels has named them; each takes a share of a second in a volume. */
+const mostFound = 1024;
+
 /** The problems of several files, one a line. */
 class FileProblems extends Error {
   constructor(problems: readonly string[]) {
@@ -53,6 +56,11 @@ export async function evaluate(
           if (!wanted.ignore?.includes(label)) found.add(label);
         }
       },
+    );
+  }
+  if (scan && found.size > mostFound) {
+    throw new Error(
+      `Expected label maps but received files with ${found.size} different numbers, as images have: name the labels with --labels`,
     );
   }
   const classes = classesOf(found);

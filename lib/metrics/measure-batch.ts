@@ -118,9 +118,19 @@ export class BatchMeasurer {
       );
     }
     const numbers = samples * scoredCount(this.#options) * this.#numbersPerRow;
+    const distances = spacingOf(sizes, spacing, alone && spacing?.length === 3 ? `: ${alone}` : '');
+    const [width, least] = [this.#measurement.boundaryWidth, Math.min(...distances)];
+    if (width > 0 && width < least) {
+      throw rangeError(
+        `${least} or more, so that boundaries have voxels,`,
+        'boundaryDistance',
+        width,
+        'it is in the unit of spacing',
+      );
+    }
     const surfaces = {
       sizes,
-      spacing: spacingOf(sizes, spacing, alone && spacing?.length === 3 ? `: ${alone}` : ''),
+      spacing: distances,
       ...this.#measurement,
       regions: memberLists(regions),
       rows: makeTensorData('float64', numbers, true) as Float64Array,

@@ -219,6 +219,17 @@ describe('two files', () => {
   });
 });
 
+test('an image in place of a label map', async () => {
+  const values = Array.from({ length: 1100 }, (_, i) => i);
+  const image = put('image-not-labels.nii', { dims: [11, 100], datatype: 4, values });
+  await expect(run(image, image)).rejects.toThrow(
+    'Expected label maps but received files with 1100 different numbers, as images have: name the labels with --labels',
+  );
+  const names = put('many.json', values.map(String), true);
+  const { json } = await run(image, image, '--scores', 'dice', '--labels', names);
+  expect(json.mean).toEqual({ dice: 1 });
+});
+
 describe('two folders', () => {
   const names = ['a', 'b', 'c'];
   names.forEach((name, i) => {

@@ -45,6 +45,12 @@ describe('errors', () => {
       'Expected 2 numbers, one per spatial axis, for spacing but received [1, 1, 1]',
     ],
     [
+      'boundaries without voxels',
+      () =>
+        new SurfaceMetrics({ ...labels, spacing: [3, 2], boundaryDistance: 1.9 }).update(map, map),
+      'Expected 2 or more, so that boundaries have voxels, for boundaryDistance but received 1.9: it is in the unit of spacing',
+    ],
+    [
       'a volume without a batch axis',
       () =>
         new SurfaceMetrics({ ...labels, spacing: [1, 1, 1] }).update(
