@@ -47,7 +47,7 @@ function once(name, make) {
 /** Fetches a package of npm's and returns its folder. Nothing of it is run. */
 export function npmPackage(spec) {
   const folder = once(spec.replaceAll('/', '+'), (made) => {
-    run('npm', 'pack', '--silent', '--pack-destination', made, spec);
+    run('npm', 'pack', '--loglevel=error', '--pack-destination', made, spec);
     const tarball = path.join(
       made,
       readdirSync(made).find((file) => file.endsWith('.tgz')),

@@ -35,7 +35,7 @@ const steps = [
     'npm run -s try:prebuilt -- --others --suites',
     { WARPDICE_TEST_EVERY: '10' },
   ],
-  ['tarball without a compiler, on Node 20, 22 and 24', 'bash .ci/package'],
+  ['tarball without a compiler, on Node 20, 22, 24 and 26', 'bash .ci/package'],
   // .ci/run: a part of the cases; of the faults, those that change values or stop the emulator.
   ['CUDA kernels in the emulator, order 1, every case', `${emulator} 1 1`],
   ['CUDA kernels in the emulator, order 2, every case', `${emulator} 2 1`],
