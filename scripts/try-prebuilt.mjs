@@ -4,7 +4,7 @@
 //   npm run try:prebuilt -- --platform <name>   several times for several; --all, --others as there
 //   npm run try:prebuilt -- --runtimes          that of this platform on Node 20 to 26, Bun and Deno
 //   npm run try:prebuilt -- --platform <name> --suites [part of a suite's name ...]
-//                                               runs the tests there that need neither processes nor an emulated device
+//                                               runs the tests there, but for those that need a process or an emulated device
 //
 // linux-x64: this Node, and a Node on the C library of an older Debian. linux-arm64: both under qemu-user. musl: a Node for musl on
 // musl's own loader, for arm64 under qemu-user. win32-x64: Wine. macOS:
@@ -154,7 +154,7 @@ function run(command, env, target) {
   return { problems: [`it ended with ${signal ?? status}: ${said.slice(-2000)}`] };
 }
 
-/** The tests that need neither processes nor an emulated device, on the first Node of a platform. */
+/** The tests, but for those that need a process or an emulated device, on the first Node of a platform. */
 function runSuites(name) {
   const folder = file(root, 'build-suites');
   const compiled = spawnSync(process.execPath, ['test/standalone/compile.mjs', folder, 'cpu'], {

@@ -1,5 +1,5 @@
-// suites.mjs <folder of test/standalone/compile.mjs> <addon> <SIMD target> [part of a suite's name ...]: the suites that start no
-// processes, with one addon, on the Node that runs this. Exit status: 1 when a test failed.
+// suites.mjs <folder of test/standalone/compile.mjs> <addon> <SIMD target> [part of a suite's name ...]: the suites, with one addon,
+// on the Node that runs this. Exit status: 1 when a test failed.
 import { load, runSuites } from '../standalone/run.mjs';
 
 const [folder, addon, wanted, ...parts] = process.argv.slice(2);

@@ -55,6 +55,24 @@ test('one that does not load is a failure, and the others run', () => {
   expect(status).toBe(1);
 });
 
+test('a test that needs a process, or the heap, is skipped and named', () => {
+  const suite = `import { test } from '../globals.mjs';
+    import { runWell } from '../support/process.js';
+    test('in a process', () => runWell('some.mjs'));`;
+  writeFileSync(path.join(folder, 'test/errors/aaa.test.js'), suite);
+  const args = [folder, addon, simdTarget(), 'errors/aaa', 'calls/plan'];
+  const { status, stdout } = run('test/platforms/suites.mjs', ...args);
+  rmSync(path.join(folder, 'test/errors/aaa.test.js'));
+  expect(stdout).toMatch(
+    /^skipped: errors\/aaa\.test\.js: in a process \(needs a process of its own\)$/m,
+  );
+  expect(stdout).toMatch(
+    /^skipped: calls\/plan\.test\.js: .* allocate nothing, with a float64 upstream \(needs the heap/m,
+  );
+  expect(stdout).toMatch(/^[1-9]\d* tests passed, 0 failed, 3 skipped$/m);
+  expect(status).toBe(0);
+});
+
 test('another SIMD target than the expected one is a failure', () => {
   const args = [folder, addon, 'sve', 'errors/lists'];
   const { status, stdout } = run('test/platforms/suites.mjs', ...args);

@@ -1,7 +1,7 @@
 // Compiles the library and a part of the tests to JavaScript that needs no Jest: see run.mjs.
 //
 //   node test/standalone/compile.mjs <folder> [gpu]    those that can run on a GPU
-//   node test/standalone/compile.mjs <folder> cpu      those that need neither processes nor an emulated device
+//   node test/standalone/compile.mjs <folder> cpu      those that need no emulated device
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { transformFileSync } from '@swc/core';
@@ -20,9 +20,9 @@ const { folders, name, without } = {
       (folder) => `test/${folder}`,
     ),
     name: /^[\w-]+\.test\.ts$/,
-    // Processes, the emulated device, what only Jest has, and V8's memory, which is not the same without Jest.
+    // The emulated device, and what only Jest has. Single tests that need a process are skipped (not-here.mjs).
     without:
-      /child_process|support\/(process|installed-package|tensorflow)|emulated-environment|__dirname|require\(|jest\.|allocate nothing/,
+      /child_process|support\/(installed-package|tensorflow)|emulated-environment|require\(|jest\./,
   },
 }[kind];
 /** What suites import besides the library. */
@@ -44,9 +44,11 @@ function compile(folder, wanted, unwanted) {
     const to = path.join(out, source.replace(/\.ts$/, '.js'));
     const globals = path.relative(path.dirname(source), 'test/globals.mjs');
     mkdirSync(path.dirname(to), { recursive: true });
-    // Helpers have it that read recorded numbers.
-    const dirname = /\b__dirname\b/.test(code) ? 'const __dirname = import.meta.dirname;\n' : '';
-    writeFileSync(to, dirname + code.replaceAll("'@jest/globals'", `'${globals}'`));
+    // Jest's CommonJS has them: who reads recorded numbers uses them.
+    const names = ['dirname', 'filename']
+      .filter((name) => new RegExp(`\\b__${name}\\b`).test(code))
+      .map((name) => `const __${name} = import.meta.${name};\n`);
+    writeFileSync(to, names.join('') + code.replaceAll("'@jest/globals'", `'${globals}'`));
   }
 }
 
@@ -54,6 +56,8 @@ compile('lib', /\.ts$/);
 for (const folder of folders) compile(folder, name, without);
 for (const folder of ['support', 'reference', 'head', 'losses']) compile(`test/${folder}`, helpers);
 if (kind === 'cpu') {
+  for (const name of ['process', 'garbage'])
+    writeFileSync(path.join(out, `test/support/${name}.js`), "export * from '../not-here.mjs';\n");
   // What they read.
   const recorded = readdirSync(path.join(root, 'test/peers')).filter((file) =>
     file.endsWith('.json'),
@@ -61,8 +65,10 @@ if (kind === 'cpu') {
   for (const file of [
     ...recorded.map((name) => `test/peers/${name}`),
     'examples/data/brain-tissue.nii.gz',
+    'docs/options.md',
   ])
     cpSync(path.join(root, file), path.join(out, file));
 }
 cpSync(path.join(root, 'addon.cjs'), path.join(out, 'addon.cjs'));
-cpSync(path.join(import.meta.dirname, 'globals.mjs'), path.join(out, 'test', 'globals.mjs'));
+for (const name of ['globals.mjs', 'not-here.mjs'])
+  cpSync(path.join(import.meta.dirname, name), path.join(out, 'test', name));
