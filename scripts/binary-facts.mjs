@@ -1,11 +1,12 @@
 // What the system's loader would read of an addon: ELF (Linux), PE (Windows) and Mach-O (macOS).
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { architecturesOf, kernelsOf } from './cuda-facts.mjs';
 import { machoFacts } from './macho-facts.mjs';
 
 /**
  * Facts of a binary: `format`; `machine`; `needs`: the libraries; `imports`: functions that no library is named for;
- * `exports`; `versions`: the versions of glibc's symbols; `problems`: what no addon may have.
+ * `exports`; `versions`: the versions of glibc's symbols; `problems`: what no addon may have; `cuda`: its kernels, if it has any.
  */
 export function binaryFacts(file) {
   const magic = readFileSync(file).readUInt32LE(0);
@@ -31,7 +32,8 @@ function elfFacts(file) {
       problems.push(`is not linked with ${flag}`);
   }
   if (/GNU_STACK.*RWE/.test(read('-l'))) problems.push('has an executable stack');
-  if (/ \.symtab /.test(read('-S'))) problems.push('is not stripped');
+  const sections = read('-S');
+  if (/ \.symtab /.test(sections)) problems.push('is not stripped');
   // Number, value, size, type, binding, visibility, section, name[@version].
   const symbols = [
     ...read('--dyn-syms').matchAll(/^ +\d+: \w+ +\w+ (\w+) +(\w+) +\w+ +(\w+) (\S+)/gm),
@@ -51,7 +53,18 @@ function elfFacts(file) {
     exports: symbols.filter(({ section }) => section !== 'UND').map(({ name }) => name),
     versions: [...read('--dyn-syms').matchAll(/@+GLIBC_(\d+\.\d+)/g)].map(([, version]) => version),
     problems,
+    cuda: cudaFacts(file, sections),
   };
+}
+
+/** `sections`: as readelf lists them, with address, offset and size. */
+function cudaFacts(file, sections) {
+  const [, from, size] = / \.nv_fatbin +\S+ +\S+ (\S+) (\S+)/.exec(sections) ?? [];
+  if (from === undefined) return undefined;
+  const bytes = readFileSync(file);
+  const begin = Number.parseInt(from, 16);
+  const section = bytes.subarray(begin, begin + Number.parseInt(size, 16));
+  return { ...architecturesOf(section), kernels: kernelsOf(bytes) };
 }
 
 function peFacts(file) {

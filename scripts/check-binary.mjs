@@ -33,8 +33,16 @@ const newer = (a, b) => {
   return x[0] - y[0] || x[1] - y[1];
 };
 
+function printKernels({ kernels, machineCode, ptx }) {
+  const names = Object.entries(kernels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const count = names.reduce((sum, [, n]) => sum + n, 0);
+  const architectures = [...machineCode.map((n) => `sm_${n}`), ...ptx.map((n) => `PTX for ${n}`)];
+  console.log(`  ${count} CUDA kernels for ${architectures.join(', ')}:`);
+  console.log(`  ${names.map(([name, n]) => `${name} ${n}`).join(', ')}`);
+}
+
 function check(file) {
-  const { machine, needs, imports, exports, versions, problems } = binaryFacts(file);
+  const { machine, needs, imports, exports, versions, problems, cuda } = binaryFacts(file);
   const [platform, arch] = name.split('-');
   if (machine !== machines[`${platform}-${arch}`]) problems.push(`is for ${machine}`);
   for (const library of needs) {
@@ -59,6 +67,7 @@ function check(file) {
 
   const of = glibc ? `glibc ${glibc}` : needs.join(', ');
   console.log(`${path.relative('.', file)}: ${megabytes.toFixed(2)} MB, needs ${of}`);
+  if (cuda) printKernels(cuda);
   if (problems.length > 0) {
     for (const problem of problems) console.error(`  ${problem}`);
     process.exitCode = 1;

@@ -27,6 +27,8 @@ export const platforms = {
     libc: 'glibc',
     mpi: true,
     glibc: '2.18',
+    cuda: true,
+    cudaWheels: 'manylinux2014_aarch64', // of CUDA's runtime, on PyPI
   },
   'linux-x64-musl': { ...zig('x86_64-linux-musl', 'Linux', 'x86_64'), libc: 'musl' },
   'linux-arm64-musl': { ...zig('aarch64-linux-musl', 'Linux', 'aarch64'), libc: 'musl' },

@@ -14,7 +14,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { BuildError } from './build-native.mjs';
-import { platforms } from './platforms.mjs';
+import { platforms, thisPlatform } from './platforms.mjs';
 
 const require = createRequire(import.meta.url);
 const { WARPDICE_CI_CACHE, XDG_CACHE_HOME } = process.env;
@@ -107,6 +107,24 @@ export const wheel = (spec, platform) =>
     pip(spec, made, '--only-binary', ':all:', '--platform', platform),
   );
 
+/** Whether the addon of a platform has CUDA, and nvcc's own libraries are not for its processor. */
+export const needsCudaLibraries = (name) =>
+  platforms[name].cuda === true && process.env.WARPDICE_CUDA !== 'OFF' && name !== thisPlatform();
+
+/** The folder of CUDA's static libraries for another processor than this one's, in nvcc's version. */
+export function cudaLibrariesOf(name) {
+  const nvcc = [process.env.CUDACXX, 'nvcc', '/usr/local/cuda/bin/nvcc'].find(
+    (one) => one && has(one),
+  );
+  if (!nvcc)
+    throw new BuildError(
+      `${name} with CUDA needs nvcc on PATH; WARPDICE_CUDA=OFF leaves CUDA out.`,
+    );
+  const [, release, major] = /release ((\d+)\.\d+)/.exec(run(nvcc, '--version'));
+  const folder = wheel(`nvidia-cuda-runtime==${release}.*`, platforms[name].cudaWheels);
+  return path.join(folder, `nvidia/cu${major}/lib`);
+}
+
 /** Fetches a package of another Debian, from where this system gets its own, and returns its files' folder. */
 export const debianPackage = (name, suite, architecture = 'amd64') =>
   once(`${suite}-${name}-${architecture}`, (made) => {
@@ -150,4 +168,5 @@ export function bringTools(name) {
     );
   }
   sysrootOf(name);
+  if (needsCudaLibraries(name)) cudaLibrariesOf(name);
 }

@@ -4,7 +4,7 @@
 //   npm run prebuilds -- --platform <name>   for another one, on Linux; several times for several
 //   npm run prebuilds -- --all               --others: all but this one
 //
-// WARPDICE_CUDA=OFF leaves CUDA out of linux-x64. Each binary is checked by scripts/check-binary.mjs afterwards.
+// WARPDICE_CUDA=OFF leaves CUDA out of linux-x64 and linux-arm64. Each binary is checked by scripts/check-binary.mjs afterwards.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';

@@ -208,7 +208,7 @@ function computeOurs() {
 }
 
 function report(name, what, result) {
-  const { problems, runtime, simd, compiler, results } = result;
+  const { problems, runtime, simd, compiler, gpu, results } = result;
   if (results !== undefined) {
     let like = 'compared with nothing';
     if (ours) {
@@ -220,6 +220,7 @@ function report(name, what, result) {
     const wanted = expectedTarget(name);
     if (simd !== wanted) problems.push(`Expected the SIMD target ${wanted} but received ${simd}`);
     console.log(`${name}, ${what}: ${runtime}, ${simd}, ${compiler}: ${like}`);
+    if (platforms[name].cuda) console.log(`  CUDA: ${gpu}`);
   } else console.log(`${name}, ${what}`);
   for (const problem of problems) console.error(`  ${problem}`);
   if (problems.length > 0) failed++;

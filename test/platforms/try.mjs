@@ -10,6 +10,7 @@ const load = (file) => import(pathToFileURL(path.join(folder, file)).href);
 const warpdice = await load('dist/index.js');
 const { native } = await load('dist/native/load.js');
 const {
+  Device,
   DiceCELoss,
   DiceFocalLoss,
   DiceLoss,
@@ -125,6 +126,7 @@ if (!isMainThread) {
       runtime: `${runtime} on ${process.platform}-${process.arch}`,
       simd: warpdice.simdTarget(),
       compiler: native.compiler(),
+      gpu: Device.whyNoGpu ?? 'a GPU',
       problems,
       results,
     }),
