@@ -1,5 +1,5 @@
-// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon), the tests of kernels and runtime, and the
-// benchmark's own addon, where something has changed.
+// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon), the tests of the runtime, with all tests also
+// those of the kernels, and the benchmark's own addon, where something has changed.
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,6 +12,7 @@ export default function buildEmulated() {
   const targets = LD_PRELOAD
     ? ['warpdice_emulated']
     : ['warpdice_emulated_tests', 'warpdice_benchmark'];
+  if (!LD_PRELOAD && env.WARPDICE_TEST_ALL) targets.push('warpdice_emulated_programs');
   const parallel = ['--parallel', String(os.availableParallelism())];
   const build = spawnSync('cmake', ['--build', 'build', '--target', ...targets, ...parallel], {
     cwd: root,

@@ -2,10 +2,8 @@
 import TestSequencer from '@jest/test-sequencer';
 
 const longest = [
-  'cuda/emulator',
   'cuda/gpu-command',
   'contract/workers',
-  'bench/command',
   'errors/loading',
   'devices/device-workers',
   'contract/settings',

@@ -6,7 +6,6 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { measureMemory } from '../../bench/measure/memory.js';
 import { textOf } from '../../bench/report/saved.js';
-import { everyNth } from '../support/in-this-run.js';
 import { caseOf, savedOf } from './fixture.js';
 
 const root = path.join(__dirname, '..', '..');
@@ -61,10 +60,8 @@ test('where the addon cannot be loaded, that is said, and the exit code is 1', a
 });
 
 // Its gradient is 4 MiB in half precision, 16 MiB in float64: what is left beyond it is next to nothing, so those bytes were seen.
-const some = everyNth(3);
 test.each(['float16', 'float64'])('memory: the growth beyond the gradient of %s', async (dtype) => {
   for (const call of ['valueAndGrad, allocating', 'valueAndGrad']) {
-    if (!some()) continue;
     const child = path.join(compiled, 'measure', 'memory-child.js');
     const c = { group: '[8,1,512,512] sigmoid', case: `${dtype}, labels`, call, threads: 2 };
     const { code, text } = await node(['--expose-gc', child, JSON.stringify(c)]);
