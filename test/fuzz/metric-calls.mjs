@@ -102,7 +102,7 @@ export const metricEntries = {
     return method(metrics, name, [random.pick(scores)]);
   },
   namesAndRegions(random) {
-    const p = problem(random, false);
+    const p = problem(random);
     const Metrics = warpdice.SegmentationMetrics;
     const options = {
       classes: p.classes,
