@@ -18,7 +18,9 @@ function compile(kernel) {
   return kernel.instructions.map((one) => {
     const [mnemonic, ...modifiers] = one.name.split('.');
     const name =
-      mnemonic === 'S2UR' ? 'S2R' : mnemonic.replace(/^U(?=[A-Z])/, '').replace(/^VOTEU$/, 'VOTE');
+      mnemonic === 'S2UR'
+        ? 'S2R'
+        : mnemonic.replace(/^U(?=[A-Z])/, '').replace(/^(VOTE|LDC)U$/, '$1');
     const guard = one.guard ? predicate(one.guard) : undefined;
     const base = { name, guard };
     const condition =
@@ -85,8 +87,11 @@ export class Block {
     this.ticket = launch.grid - 1; // of the block that ends last
     this.shared = new Uint32Array(64 * 1024);
     this.bank0 = Buffer.alloc(4096);
-    for (const [i, size] of [launch.threads, 1, 1, launch.grid, 1, 1].entries()) {
-      this.bank0.writeUInt32LE(size, 4 * i);
+    for (const [first, sizes] of [
+      [0, [launch.threads, 1, 1, launch.grid, 1, 1]],
+      [0x360, [launch.threads, 1, 1, 0, launch.grid, 1, 1]], // from sm_100 on, where the arguments begin later
+    ]) {
+      for (const [i, size] of sizes.entries()) this.bank0.writeUInt32LE(size, first + 4 * i);
     }
     launch.arguments.copy(this.bank0, kernel.argumentBase);
     this.threads = Array.from({ length: launch.threads }, (_, id) => ({
@@ -198,9 +203,11 @@ export class Block {
     }
     const issued = new Float64Array(this.program.length);
     for (let first = 0; first < this.threads.length; first += kWarp) {
-      const lanes = this.threads.slice(first, first + kWarp);
-      for (let i = 0; i < issued.length; i++)
-        issued[i] += Math.max(...lanes.map((t) => t.counts[i]));
+      const most = new Uint32Array(issued.length);
+      for (const { counts } of this.threads.slice(first, first + kWarp)) {
+        for (let i = 0; i < most.length; i++) if (counts[i] > most[i]) most[i] = counts[i];
+      }
+      for (let i = 0; i < most.length; i++) issued[i] += most[i];
     }
     return { issued, trace: this.threads[0].trace };
   }

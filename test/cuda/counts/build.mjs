@@ -6,7 +6,6 @@ import os from 'node:os';
 import path from 'node:path';
 
 const root = path.join(import.meta.dirname, '..', '..', '..');
-const architecture = 90;
 
 const runs = (tool) => spawnSync(tool, ['--version']).status === 0;
 export function nvccPath() {
@@ -38,17 +37,27 @@ async function inTurns(jobs) {
   await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
 }
 
-/** The files of the machine code of the kernels, one for each type of predictions. */
+function compile(architecture, source, cubin) {
+  const flags = ['-std=c++17', '-O3', '-Inative', '-cubin', `-arch=sm_${architecture}`];
+  return run(nvccPath(), [...flags, '-o', cubin, source]);
+}
+
+/** The files of the kernels' machine code for sm_90, one for each type of predictions. */
 export async function compileCubins(dtypes, folder) {
   const fileOf = (dtype) => path.join(folder, `${dtype}.cubin`);
-  const flags = ['-std=c++17', '-O3', '-Inative', '-cubin', `-arch=sm_${architecture}`];
   await inTurns(
-    dtypes.map(
-      (dtype) => () =>
-        run(nvccPath(), [...flags, '-o', fileOf(dtype), `native/cuda/kernels/${dtype}.cu`]),
-    ),
+    dtypes.map((dtype) => () => compile(90, `native/cuda/kernels/${dtype}.cu`, fileOf(dtype))),
   );
   return dtypes.map(fileOf);
+}
+
+/** The files of teams.cu's, one for each architecture. */
+export async function compileTeams(architectures, folder) {
+  const fileOf = (architecture) => path.join(folder, `teams-${architecture}.cubin`);
+  await inTurns(
+    architectures.map((one) => () => compile(one, 'test/cuda/counts/teams.cu', fileOf(one))),
+  );
+  return architectures.map(fileOf);
 }
 
 /** The program that prints launches. Compiled unless it is there already. */

@@ -53,6 +53,18 @@ export const cases = [
   one(19, { shape: [4, 19, 256, 256], channels: 64 }),
 ].sort((a, b) => order(a) - order(b) || a.classes - b.classes);
 
+/** The rows that are counted for other architectures too, with the kernels of teams.cu. */
+export const everywhere = [
+  ...[1, 2, 3, 4, 8, 19, 64, 150].map((classes) => one(classes)),
+  ...[4, 19].map((classes) => one(classes, { layout: 'channels-last' })),
+];
+
+/** A loss of float32 logits and uint8 labels, channels first, by the number of classes: what counts.svg shows. */
+export const everyClass = Array.from({ length: 1000 }, (_, i) => ({
+  ...one(i + 1),
+  byRounds: true,
+}));
+
 function order({ dtype, layout, loss, labels, voxelWeights, channels }) {
   return (
     Object.keys(dtypes).indexOf(dtype) +

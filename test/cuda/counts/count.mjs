@@ -59,40 +59,66 @@ function launchesOf(program, all) {
     } else if (word === 'kernel') {
       const [grid, threads, shared] = rest.slice(0, 3).map(Number);
       let bytes = Buffer.alloc(0);
+      const places = [];
       for (const [hex, alignment] of rest.slice(3).map((text) => text.split('/'))) {
         const padding = -bytes.length & (Number(alignment) - 1);
+        places.push(bytes.length + padding);
         bytes = Buffer.concat([bytes, Buffer.alloc(padding), Buffer.from(hex, 'hex')]);
       }
-      current.push({ symbol, grid, threads, shared, arguments: bytes });
+      current.push({ symbol, grid, threads, shared, arguments: bytes, places });
+    } else if (word === 'rounds') {
+      const launch = current.at(-1);
+      const [voxels, rounds] = rest.map(Number);
+      Object.assign(launch, { chunkAt: launch.places[1] + Number(symbol), voxels, rounds });
     }
   }
   return launches;
 }
 
-/** cubins: files. Calls found() with each row as soon as it is counted. */
-export function count({ cubins, nvdisasm, launches: program, cases, found = () => {} }) {
+/**
+ * How many instructions the warps of a block of teams issue, from blocks of one and of two rounds: every round issues as many as
+ * the others.
+ */
+function issuedByRounds(kernel, launch, run) {
+  const [one, two] = [1, 2].map((rounds) => {
+    const bytes = Buffer.from(launch.arguments);
+    bytes.writeBigInt64LE(BigInt(rounds * launch.voxels), launch.chunkAt);
+    return total(run(kernel, { ...launch, arguments: bytes }).issued);
+  });
+  return one + (launch.rounds - 1) * (two - one);
+}
+
+const total = (issued) => issued.reduce((sum, n) => sum + n, 0);
+
+/** cubins: files. Calls found() with each row. A case with byRounds is counted by issuedByRounds(), and not modelled. */
+export function count({ cubins, nvdisasm, launches: program, cases, found }) {
   const kernels = new Map(cubins.flatMap((file) => [...readCubin(file, nvdisasm)]));
   const launches = launchesOf(program, cases);
-  const rows = [];
   for (const one of cases) {
     for (const launch of launches.get(argumentOf(one))) {
       const kernelName = /statistics|gradient/.exec(launch.symbol)?.[0];
       if (!kernelName) continue;
       const kernel = kernels.get(keyOf(launch.symbol));
       if (!kernel) throw new Error(`No machine code of ${launch.symbol}.`);
-      const index = Math.floor(launch.grid / 2);
-      const result = new Block(kernel, launch, index, madeUp(one)).run();
-      const issued = result.issued.reduce((sum, n) => sum + n, 0);
+      const run = (of, as) => new Block(of, as, Math.floor(launch.grid / 2), madeUp(one)).run();
+      const elements = one.shape.reduce((product, size) => product * size);
+      const perElement = (issued) => Number(((issued * kWarp * launch.grid) / elements).toFixed(2));
+      if (one.byRounds) {
+        const instructionsPerElement = perElement(issuedByRounds(kernel, launch, run));
+        found({ ...one, kernel: kernelName, instructionsPerElement });
+        continue;
+      }
+      const result = run(kernel, launch);
+      const issued = total(result.issued);
       const multiplyAdds = kernel.instructions.reduce(
         (sum, { name }, i) => sum + (/^FFMA\b/.test(name) ? result.issued[i] : 0),
         0,
       );
-      const elements = one.shape.reduce((product, size) => product * size);
       const { share, bound, parts, resident } = model(one, kernelName, kernel, launch, result);
-      const row = {
+      found({
         ...one,
         kernel: kernelName,
-        instructionsPerElement: Number(((issued * kWarp * launch.grid) / elements).toFixed(2)),
+        instructionsPerElement: perElement(issued),
         multiplyAdds: Number((multiplyAdds / issued).toFixed(3)),
         registers: kernel.registers,
         likelyShareOfCopy: Number(share.toFixed(3)),
@@ -102,10 +128,7 @@ export function count({ cubins, nvdisasm, launches: program, cases, found = () =
         launch,
         result,
         machineCode: kernel,
-      };
-      rows.push(row);
-      found(row);
+      });
     }
   }
-  return rows;
 }

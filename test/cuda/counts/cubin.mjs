@@ -20,6 +20,9 @@ function sectionsOf(file) {
   }));
 }
 
+const namedSections = (file) =>
+  new Map(sectionsOf(readFileSync(file)).map((section) => [section.name, section]));
+
 /** The values of an attribute in a section .nv.info. */
 function attributesOf(info, wanted) {
   const values = [];
@@ -33,16 +36,25 @@ function attributesOf(info, wanted) {
 }
 const kArgumentBank = 0x0a;
 const kRegisterCount = 0x2f;
+const kFrameBytes = 0x11;
 
-/** Map from a kernel's symbol to the registers of a thread. */
-function registersOf(sections) {
+/** Map from a kernel's symbol to the value of an attribute. */
+function valuesOf(sections, attribute) {
   const [symbols, names] = ['.symtab', '.strtab'].map((name) => sections.get(name).bytes);
   return new Map(
-    attributesOf(sections.get('.nv.info').bytes, kRegisterCount).map((value) => {
+    attributesOf(sections.get('.nv.info').bytes, attribute).map((value) => {
       const name = symbols.readUInt32LE(24 * value.readUInt32LE(0));
       return [names.toString('latin1', name, names.indexOf(0, name)), value.readUInt32LE(4)];
     }),
   );
+}
+
+/** Of all kernels of a file: registers of a thread, and bytes of its local memory, where spilled registers go. */
+export function usesOf(file) {
+  const sections = namedSections(file);
+  return [kRegisterCount, kFrameBytes].map((attribute) => [
+    ...valuesOf(sections, attribute).values(),
+  ]);
 }
 
 /** What the scheduler is told: bits 105 to 121 of an instruction of 16 bytes. */
@@ -84,8 +96,8 @@ export function readCubin(file, nvdisasm) {
     maxBuffer: 2 ** 30,
   });
   if (status !== 0) throw error ?? new Error(`${nvdisasm} failed on ${file}`);
-  const sections = new Map(sectionsOf(readFileSync(file)).map((one) => [one.name, one]));
-  const registers = registersOf(sections);
+  const sections = namedSections(file);
+  const registers = valuesOf(sections, kRegisterCount);
   const kernels = new Map();
   for (const text of stdout.split(/^\s*\.section\s+\.text\./m).slice(1)) {
     const symbol = /^[\w$]+/.exec(text)[0];

@@ -8,6 +8,7 @@ import {
   putDouble,
   toInteger,
 } from './conversions.mjs';
+import { add64, extreme64, extremeOfThree } from './newer.mjs';
 import {
   address,
   double,
@@ -17,6 +18,7 @@ import {
   pair,
   predicate,
   setPredicate,
+  split,
   target,
   word,
 } from './operands.mjs';
@@ -48,20 +50,6 @@ const functions = {
   RSQ: (x) => 1 / Math.sqrt(x),
   SQRT: (x) => Math.sqrt(x),
 };
-
-/** Destination predicates at the beginning, sources, source predicates at the end. */
-function split(operands) {
-  let first = 1;
-  while (first < operands.length && isPredicate(operands[first])) first++;
-  let end = operands.length;
-  while (end > first && isPredicate(operands[end - 1])) end--;
-  return {
-    to: target(operands[0]),
-    carries: operands.slice(1, first).map(setPredicate),
-    sources: operands.slice(first, end),
-    inputs: operands.slice(end).map(predicate),
-  };
-}
 
 /** Computes a word from its sources, which `read` makes functions of the thread. */
 function compute(read, operation) {
@@ -303,6 +291,7 @@ function extreme({ operands, name }, modifiers) {
 
 const smallestFloat = (a, b, _, min) =>
   Number.isNaN(a) ? b : Number.isNaN(b) ? a : min ? Math.min(a, b) : Math.max(a, b);
+const smallest = (a, b, _, min) => (min ? Math.min(a, b) : Math.max(a, b));
 const nothing = () => () => {};
 
 /** By mnemonic: (instruction, modifiers) to what it does to a thread. */
@@ -311,6 +300,7 @@ export const meanings = {
   FMUL: ofFloats((a, b) => a * b),
   FFMA: ofFloats((a, b, c) => a * b + c),
   FMNMX: ofFloats(smallestFloat),
+  FMNMX3: extremeOfThree(float, ofFloat, (x) => x, smallestFloat),
   FSEL: compute(float, (a, b, _, first) => ofFloat(first ? a : b)),
   SEL: ofWords((a, b, _, first) => (first ? a : b)),
   MUFU: (one) => {
@@ -320,10 +310,12 @@ export const meanings = {
   FSETP: compare(float, (x) => x),
   DSETP: compare(double, (x) => x),
   ISETP: compare(word, (x, isSigned) => (isSigned ? signed(x) : x)),
-  IADD3: add3,
+  IADD3: (one, modifiers) => (modifiers.includes('64') ? add64(one) : add3(one)),
   VIADD: ofWords((a, b) => a + b),
   VIMNMX: extreme,
-  IMNMX: extreme,
+  VIMNMX3: extremeOfThree(word, (x) => x, signed, smallest),
+  IMNMX: (one, modifiers) => (modifiers.includes('S64') ? extreme64(one) : extreme(one, modifiers)),
+  IADD: add64,
   VIADDMNMX: extreme,
   IABS: ofWords((a) => Math.abs(signed(a))),
   IMAD: multiplyAdd,

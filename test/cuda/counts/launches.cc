@@ -1,9 +1,11 @@
-// Prints the launches of losses on a GPU: kernels, grids and arguments. Takes cases, one an argument:
+// Prints the launches of losses on a GPU: kernels, grids and arguments; of teams also where in their second argument
+// the voxels of a block are, those of a round, and a block's rounds. Takes cases, one an argument:
 //   N:C:S:layout:dtype:labels:activation:loss:weights:K      layout first or last, labels a dtype or dense, loss dice
 //   or dice-ce,
 //                                                            weights none, weight or ignore, K channels of a head or 0
 #include <dlfcn.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -22,8 +24,8 @@ class Printer : public Recorder {
   cudaError_t kernel(const cudaKernelNodeParams& node) override {
     Dl_info info;
     dladdr(node.func, &info);
-    printf("kernel %s %u %u %u", info.dli_sname ? info.dli_sname : "?", node.gridDim.x, node.blockDim.x,
-           node.sharedMemBytes);
+    if (!info.dli_sname) return cudaErrorInvalidDeviceFunction;
+    printf("kernel %s %u %u %u", info.dli_sname, node.gridDim.x, node.blockDim.x, node.sharedMemBytes);
     const auto sizes = simt::argument_sizes(node.func);
     for (size_t i = 0; i < sizes.size(); i++) {
       printf(" ");
@@ -32,6 +34,11 @@ class Printer : public Recorder {
       printf("/%zu", sizes[i].alignment);
     }
     printf("\n");
+    if (strstr(info.dli_sname, "team_")) {
+      const auto& shape = *static_cast<const TeamShape*>(node.kernelParams[1]);
+      printf("rounds %zu %d %lld\n", offsetof(TeamShape, chunk), shape.voxels,
+             static_cast<long long>(shape.chunk / shape.voxels));
+    }
     return cudaSuccess;
   }
   cudaError_t zero(void*, size_t size_bytes) override {

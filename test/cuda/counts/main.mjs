@@ -1,7 +1,8 @@
 // npm run cuda:counts: how many instructions the CUDA kernels issue, from their machine code for sm_90. Needs nvcc, nvdisasm
 // and a C++ compiler, no GPU. Without nvcc or nvdisasm the exit status is 77.
 //
-//   npm run cuda:counts                         makes the table, counts.json, and bench/gpu/counts.md with its chart
+//   npm run cuda:counts                         makes the tables, counts.json and classes.json, and bench/gpu/counts.md with
+//                                               its chart
 //   npm run cuda:counts -- --json               prints it as JSON and writes nothing
 //   npm run cuda:counts -- --check              fails where a count is more than 3% above counts.json
 //   npm run cuda:counts -- --only "C = 4 "      prints the rows with this text and writes nothing; --hot: each instruction
@@ -10,11 +11,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildLaunches, compileCubins, nvccPath, nvdisasmPath } from './build.mjs';
-import { cases, titleOf } from './cases.mjs';
-import { count } from './count.mjs';
+import { buildLaunches, compileCubins, compileTeams, nvccPath, nvdisasmPath } from './build.mjs';
+import { cases, everyClass, everywhere, titleOf } from './cases.mjs';
+import { writeClasses } from './classes.mjs';
+import { usesOf } from './cubin.mjs';
+import { countAll } from './parallel.mjs';
 import { writeReport } from './report.mjs';
-import { risen, shown, tablePath } from './table.mjs';
+import { risen, tablePath } from './table.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -35,36 +38,36 @@ for (const [name, tool] of [
   process.exit(77);
 }
 
-const chosen = cases.filter((one) => titleOf(one).includes(options.only ?? ''));
+const writes = !options.json && !options.check && options.only === undefined;
+const ofTable = new Set(cases.map(titleOf));
+const chosen = [
+  ...cases.filter((one) => titleOf(one).includes(options.only ?? '')),
+  ...(writes ? everyClass.filter((one) => !ofTable.has(titleOf(one))) : []),
+];
 const folder = mkdtempSync(path.join(os.tmpdir(), 'warpdice-counts-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 const dtypes = [...new Set(chosen.map(({ dtype }) => dtype))];
 const cubins = options.cubins
   ? dtypes.map((dtype) => path.join(options.cubins, `${dtype}.cubin`)).filter(existsSync)
   : await compileCubins(dtypes, folder);
-const rows = count({
-  cubins,
-  nvdisasm: nvdisasmPath(),
-  launches: await buildLaunches(),
-  cases: chosen,
-  found: (row) => {
-    if (options.json || options.check) return;
-    console.log(shown(row));
-    if (options.hot) printInstructions(row);
-  },
-});
+const tools = { nvdisasm: nvdisasmPath(), launches: await buildLaunches() };
+const found = (text) => {
+  if (!options.json && !options.check) console.log(text);
+};
+const rows = await countAll({ ...tools, cubins, cases: chosen, hot: options.hot, found });
+const tableRows = rows.filter((row) => ofTable.has(titleOf(row)));
 
-function printInstructions({ machineCode, result }) {
-  for (const [
-    i,
-    { pc, guard, name, operands, stall, waits },
-  ] of machineCode.instructions.entries()) {
-    if (result.issued[i] === 0) continue;
-    const words = `${guard ? `@${guard} ` : ''}${name} ${operands.join(', ')}`;
-    console.log(
-      `  ${pc.toString(16).padStart(5)} ${String(result.issued[i]).padStart(8)} ${String(stall).padStart(2)} ${waits} ${words}`,
-    );
+/** Of each architecture: the rows of `everywhere`, and what the kernels of teams.cu use. */
+async function countTeams() {
+  const architectures = [75, 80, 90, 100, 120];
+  const files = await compileTeams(architectures, folder);
+  const counted = [];
+  for (const [i, file] of files.entries()) {
+    console.log(`sm_${architectures[i]}`);
+    const ofArchitecture = await countAll({ ...tools, cubins: [file], cases: everywhere, found });
+    counted.push({ architecture: architectures[i], rows: ofArchitecture, uses: usesOf(file) });
   }
+  return counted;
 }
 
 /** What the JSON says of a row. */
@@ -89,7 +92,7 @@ function recordOf({ classes, shape, dtype, labels, layout, loss, voxelWeights, k
   };
 }
 
-const records = rows.map(recordOf);
+const records = tableRows.map(recordOf);
 if (options.json) {
   console.log(JSON.stringify(records, null, 2));
 } else if (options.check) {
@@ -97,13 +100,14 @@ if (options.json) {
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) process.exitCode = 1;
   else console.log(`${records.length} counts of instructions, none more than 3% above the table`);
-} else if (options.only === undefined) {
+} else if (writes) {
   writeFileSync(
     tablePath,
     `[\n${records.map((one) => `  ${JSON.stringify(one)}`).join(',\n')}\n]\n`,
   );
-  writeReport(rows);
+  const classes = writeClasses(rows);
+  writeReport(tableRows, classes, await countTeams());
   console.log(
-    `written: ${path.relative(process.cwd(), tablePath)}, bench/gpu/counts.md, bench/gpu/counts.svg`,
+    'written: test/cuda/counts/counts.json, classes.json, bench/gpu/counts.md, bench/gpu/counts.svg',
   );
 }

@@ -1,23 +1,25 @@
 // The operands of instructions, as functions of a thread that read and write 32 bits; floats by their bits.
-const buffer = new DataView(new ArrayBuffer(8));
+const words = new Uint32Array(2); // on a machine whose numbers begin with their lowest byte
+const floats = new Float32Array(words.buffer);
+const doubles = new Float64Array(words.buffer);
 
 export function toFloat(bits) {
-  buffer.setUint32(0, bits);
-  return buffer.getFloat32(0);
+  words[0] = bits;
+  return floats[0];
 }
 export function ofFloat(x) {
-  buffer.setFloat32(0, x);
-  return buffer.getUint32(0);
+  floats[0] = x;
+  return words[0];
 }
 export function toDouble(low, high) {
-  buffer.setUint32(0, high);
-  buffer.setUint32(4, low);
-  return buffer.getFloat64(0);
+  words[0] = low;
+  words[1] = high;
+  return doubles[0];
 }
 /** [low, high] */
 export function ofDouble(x) {
-  buffer.setFloat64(0, x);
-  return [buffer.getUint32(4), buffer.getUint32(0)];
+  doubles[0] = x;
+  return [words[0], words[1]];
 }
 export function halfToFloat(bits) {
   const exponent = (bits >> 10) & 31;
@@ -181,4 +183,18 @@ export function address(text) {
   });
   if (parts.length === 1) return parts[0];
   return (t) => parts.reduce((sum, part) => sum + part(t), 0);
+}
+
+/** Destination predicates at the beginning, sources, source predicates at the end. */
+export function split(operands) {
+  let first = 1;
+  while (first < operands.length && isPredicate(operands[first])) first++;
+  let end = operands.length;
+  while (end > first && isPredicate(operands[end - 1])) end--;
+  return {
+    to: target(operands[0]),
+    carries: operands.slice(1, first).map(setPredicate),
+    sources: operands.slice(first, end),
+    inputs: operands.slice(end).map(predicate),
+  };
 }

@@ -1,7 +1,8 @@
 // The pages that people read: bench/gpu/counts.md and bench/gpu/counts.svg, made from the counts.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { titleOf } from './cases.mjs';
+import { everywhere, titleOf } from './cases.mjs';
+import { stepsOf } from './classes.mjs';
 import { targetOf } from './targets.mjs';
 
 const folder = path.join(import.meta.dirname, '..', '..', '..', 'bench', 'gpu');
@@ -57,39 +58,59 @@ ${titles.map((title) => headLineOf(rows.filter((row) => titleOf(row) === title))
 `;
 }
 
-/** Rows of the commonest calls in large batches, by kernel and by classes. */
-function plainRows(rows, kernel) {
-  const plain = {
-    dtype: 'float32',
-    labels: 'uint8',
-    layout: 'channels-first',
-    loss: 'dice',
-    voxelWeights: 'none',
-  };
-  return rows
-    .filter((row) => row.kernel === kernel && row.shape[0] === 8)
-    .filter((row) => titleOf(row) === titleOf({ ...row, ...plain }))
-    .sort((a, b) => a.classes - b.classes);
-}
-
 /** "statistics rise by at most 28% (from 20 to 21 classes) and fall by ...": the largest changes from one class to the next. */
-function largestSteps(rows, kernel) {
-  const plain = plainRows(rows, kernel);
-  let rise = { change: 0 };
-  let fall = { change: 0 };
-  for (const [i, row] of plain.entries()) {
-    const before = plain[i - 1];
-    if (before?.classes !== row.classes - 1) continue;
-    const change = row.instructionsPerElement / before.instructionsPerElement - 1;
-    if (change > rise.change) rise = { change, to: row.classes };
-    if (change < fall.change) fall = { change, to: row.classes };
-  }
+function largestSteps(kernel, counts) {
+  const steps = stepsOf(counts);
   const text = ({ change, to }) =>
     `${Math.abs(100 * change).toFixed(0)}% (from ${to - 1} to ${to} classes)`;
+  const rise = steps.reduce((a, b) => (b.change > a.change ? b : a));
+  const fall = steps.reduce((a, b) => (b.change < a.change ? b : a));
   return `${kernel} rise by at most ${text(rise)} and fall by at most ${text(fall)}`;
 }
 
-function pageOf(rows, heads) {
+/** counted: { architecture, rows, uses: [registers, bytes of local memory] of each kernel } of each architecture. */
+function architecturesOf(counted) {
+  const line = (title, cellOf) => `| ${title} | ${counted.map(cellOf).join(' | ')} |`;
+  const instructions = ({ rows }, one, kernel) =>
+    rows.find((row) => titleOf(row) === titleOf(one) && row.kernel === kernel)
+      .instructionsPerElement;
+  const usual = counted.find(({ architecture }) => architecture === 90);
+  const cellOf = (of, one, kernel) => {
+    const count = instructions(of, one, kernel);
+    const text = count.toFixed(1);
+    return count > (4 / 3) * instructions(usual, one, kernel) ? `**${text}**` : text;
+  };
+  return `
+## Architectures
+
+Instructions an element, statistics / gradient, from the machine code that nvcc makes for each architecture, with the same launches;
+bold where they are more than a third above those of sm_90. Below is the most that one of these ten kernels uses; spilled registers
+would be in local memory. \`scripts/check-cuda.mjs\` looks at all kernels.
+
+| | ${counted.map(({ architecture }) => `sm_${architecture}`).join(' | ')} |
+|---|${counted.map(() => '---:|').join('')}
+${everywhere
+  .map((one) =>
+    line(titleOf(one), (of) => `${cellOf(of, one, 'statistics')} / ${cellOf(of, one, 'gradient')}`),
+  )
+  .join('\n')}
+${line('registers of a thread', ({ uses: [registers] }) => Math.max(...registers))}
+${line('bytes of local memory', ({ uses: [, local] }) => Math.max(...local))}
+`;
+}
+
+/** Names what rises or falls by more than a third. */
+function steepOf(classes) {
+  const steep = Object.entries(classes).flatMap(([kernel, counts]) =>
+    stepsOf(counts)
+      .filter(({ change }) => Math.abs(change) > 1 / 3)
+      .map(({ to }) => `${kernel} from ${to - 1} to ${to}`),
+  );
+  if (steep.length === 0) return 'No change is larger than a third.';
+  return `Larger than a third: ${steep.join(', ')}.`;
+}
+
+function pageOf(rows, heads, classes, architectures) {
   const titles = [...new Set(rows.map(titleOf))];
   const missing = rows.filter(
     (row) =>
@@ -105,23 +126,23 @@ memory, issue (instructions), moves (loads, stores, shuffles), latency (waits th
 
 ![Instructions an element, by the number of classes](counts.svg)
 
-Where two of the float32 rows differ by one class, among them where more threads begin to share a voxel, the instructions an element
-of the ${largestSteps(rows, 'statistics')},
-those of the ${largestSteps(rows, 'gradient')}.
+From one number of classes to the next, from 1 to 1000, the instructions an element
+of the ${largestSteps('statistics', classes.statistics)},
+those of the ${largestSteps('gradient', classes.gradient)}.
+They rise where one class more takes more threads: most of these then have one class less than they have room for. ${steepOf(classes)}
 
 | | statistics: instructions | share of a copy | bound by | gradient: instructions | share of a copy | bound by |
 |---|---:|---:|---|---:|---:|---|
 ${titles.map((title) => lineOf(rows.filter((row) => titleOf(row) === title))).join('\n')}
-${headsOf(heads)}`;
+${architecturesOf(architectures)}${headsOf(heads)}`;
 }
 
 const [width, height, margin] = [760, 320, 48];
 
 /** Lines over the number of classes, which grows by factors. */
-function chartOf(rows) {
-  const plain = ['statistics', 'gradient'].flatMap((kernel) => plainRows(rows, kernel));
-  const most = Math.ceil(Math.max(...plain.map((row) => row.instructionsPerElement)) / 10) * 10;
-  const x = (classes) => margin + ((width - 2 * margin) * Math.log(classes)) / Math.log(1000);
+function chartOf(classes) {
+  const most = Math.ceil(Math.max(...classes.statistics, ...classes.gradient) / 10) * 10;
+  const x = (number) => margin + ((width - 2 * margin) * Math.log(number)) / Math.log(1000);
   const y = (count) => height - margin - ((height - 2 * margin) * count) / most;
   const text = (at, words, more = '') =>
     `<text x="${at[0].toFixed(0)}" y="${at[1].toFixed(0)}" ${more}>${words}</text>`;
@@ -130,23 +151,18 @@ function chartOf(rows) {
     parts.push(`<path d="M${margin} ${y(count)}H${width - margin}" stroke="#ddd"/>`);
     parts.push(text([margin - 6, y(count) + 4], count, 'text-anchor="end"'));
   }
-  for (const classes of [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]) {
-    parts.push(text([x(classes), height - margin + 18], classes, 'text-anchor="middle"'));
+  for (const number of [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]) {
+    parts.push(text([x(number), height - margin + 18], number, 'text-anchor="middle"'));
   }
-  for (const [kernel, colour] of [
+  for (const [i, [kernel, colour]] of [
     ['statistics', '#1f77b4'],
     ['gradient', '#d62728'],
-  ]) {
-    const points = plainRows(rows, kernel).map((row) =>
-      [x(row.classes), y(row.instructionsPerElement)].map((n) => n.toFixed(1)),
-    );
+  ].entries()) {
+    const points = classes[kernel].map((count, c) => [x(c + 1), y(count)].map((n) => n.toFixed(1)));
     parts.push(
-      `<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="1.5"/>`,
+      `<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="1.2"/>`,
     );
-    for (const [left, top] of points)
-      parts.push(`<circle cx="${left}" cy="${top}" r="2.5" fill="${colour}"/>`);
-    const [left, top] = points.at(-1).map(Number);
-    parts.push(text([left - 4, top - 8], kernel, `fill="${colour}" text-anchor="end"`));
+    parts.push(text([margin + 8 + 80 * i, height - margin - 8], kernel, `fill="${colour}"`));
   }
   const title =
     'Counted instructions an element (float32, uint8 labels, channels first), by classes';
@@ -159,9 +175,10 @@ ${parts.join('\n')}
 `;
 }
 
-export function writeReport(all) {
+/** classes: those of classes.json. */
+export function writeReport(all, classes, architectures) {
   const rows = all.filter(({ channels }) => channels === 0);
   const heads = all.filter(({ channels }) => channels > 0);
-  writeFileSync(path.join(folder, 'counts.md'), pageOf(rows, heads));
-  writeFileSync(path.join(folder, 'counts.svg'), chartOf(rows));
+  writeFileSync(path.join(folder, 'counts.md'), pageOf(rows, heads, classes, architectures));
+  writeFileSync(path.join(folder, 'counts.svg'), chartOf(classes));
 }

@@ -40,6 +40,18 @@ const results = [
   [4, 'MOV R1, 0xffffffff', 'ISETP.LT.AND P0, PT, R1, RZ, PT', 'SEL R0, 0x4, 0x5, P0'],
   [5, 'MOV R1, 0xffffffff', 'ISETP.LT.U32.AND P0, PT, R1, RZ, PT', 'SEL R0, 0x4, 0x5, P0'],
   [3, 'MOV R1, 0x3', 'VIMNMX R0, R1, 0x4, PT'],
+  [0x40400000, 'MOV R1, 0x40400000', 'FMNMX3 R0, R1, 2, -1, !PT'],
+  [0xfffffffe, 'MOV R1, 0xfffffffe', 'VIMNMX3 R0, R1, 0x4, RZ, PT'],
+  [1, 'MOV R2, 0xffffffff', 'MOV R3, RZ', 'IADD.64 R4, R2, R2', 'MOV R0, R5'],
+  [2, 'MOV R2, 0xffffffff', 'MOV R3, RZ', 'UIADD3.64 R4, UPT, UPT, R2, R2, R2', 'MOV R0, R5'],
+  [
+    0xffffffff,
+    ...['MOV R2, 0xffffffff', 'MOV R3, R2', 'MOV R4, 0x1', 'MOV R5, RZ'],
+    'IMNMX.S64 PT, PT, R0, R2, R4, PT, !PT',
+  ],
+  [0x08070605, 'LDCU UR4, c[0x0][0x214]', 'MOV R0, UR4'],
+  [1, 'LDC R0, c[0x0][0x360]'],
+  [4, 'LDC R0, c[0x0][0x370]'],
   [0, 'MOV R1, 0xffffffff', 'VIMNMX.RELU R0, P3, P3, R1, 0x4, PT'],
   [7, 'MOV R1, 0x5', 'VIMNMX.RELU R2, P3, P3, R1, 0x4, PT', 'SEL R0, 0x6, 0x7, P3'],
   // 64 bits: 0x00000001_00000000 < 0x00000001_00000005

@@ -29,21 +29,17 @@ export function risen(rows, table) {
 }
 
 /** A row in one line. */
-export function shown({
-  kernel,
-  instructionsPerElement,
-  registers,
-  likelyShareOfCopy,
-  bound,
-  resident,
-  ...one
-}) {
-  return [
+export function shown({ kernel, instructionsPerElement, registers, likelyShareOfCopy, ...one }) {
+  const words = [
     titleOf(one).padEnd(58),
     kernel.padEnd(10),
     `${instructionsPerElement.toFixed(1).padStart(7)} instructions`,
+  ];
+  if (registers === undefined) return words.join(' ');
+  return [
+    ...words,
     `${String(registers).padStart(4)} registers`,
-    `${String(resident).padStart(3)} blocks`,
-    `${(100 * likelyShareOfCopy).toFixed(0).padStart(4)}% (${bound})`,
+    `${String(one.resident).padStart(3)} blocks`,
+    `${(100 * likelyShareOfCopy).toFixed(0).padStart(4)}% (${one.bound})`,
   ].join(' ');
 }

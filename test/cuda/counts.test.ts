@@ -1,0 +1,47 @@
+// The committed counts of instructions (counts/README.md): what must hold of them without a compiler of kernels.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+const read = (name: string) =>
+  JSON.parse(readFileSync(path.join(__dirname, 'counts', name), 'utf8'));
+const classes: Record<string, number[]> = read('classes.json');
+
+/** Where a count rises by more than a third: the seventh warp of a team, with whose numbers those of the others are combined in a loop. */
+const cliffs: Record<string, number[]> = { statistics: [], gradient: [481, 961] };
+
+describe.each(['statistics', 'gradient'])('counts of %s', (kernel) => {
+  const counts = classes[kernel];
+
+  test('1 to 1000 classes; from one number to the next they change by at most a third, but for two cliffs', () => {
+    expect(counts).toHaveLength(1000);
+    const changes = counts.slice(1).map((count, i) => ({
+      change: count / counts[i] - 1,
+      classes: i + 2,
+    }));
+    const steep = changes.filter(({ change }) => !(Math.abs(change) <= 1 / 3));
+    expect(steep.map((one) => one.classes)).toEqual(cliffs[kernel]);
+    expect(steep.filter(({ change }) => !(Math.abs(change) < 0.36))).toEqual([]);
+  });
+
+  test('are those of the table', () => {
+    const rows = read('counts.json').filter(
+      (row: Record<string, unknown>) =>
+        row.kernel === kernel &&
+        row.dtype === 'float32' &&
+        row.labels === 'uint8' &&
+        row.layout === 'channels-first' &&
+        row.loss === 'dice' &&
+        row.voxelWeights === undefined &&
+        row.channels === undefined &&
+        (row.shape as number[])[0] === 8,
+    );
+    expect(rows.length).toBeGreaterThan(30);
+    for (const row of rows) {
+      expect([row.classes, counts[row.classes - 1]]).toEqual([
+        row.classes,
+        row.instructionsPerElement,
+      ]);
+    }
+  });
+});
