@@ -5,18 +5,18 @@ import { describe, expect, test } from '@jest/globals';
 
 const read = (name: string) =>
   JSON.parse(readFileSync(path.join(__dirname, 'counts', name), 'utf8'));
-const classes: Record<string, number[]> = read('classes.json');
+const classes: { statistics: number[]; gradient: number[] } = read('classes.json');
 
 /** Where a count rises by more than a third: the seventh warp of a team, with whose numbers those of the others are combined in a loop. */
-const cliffs: Record<string, number[]> = { statistics: [], gradient: [481, 961] };
+const cliffs: typeof classes = { statistics: [], gradient: [481, 961] };
 
-describe.each(['statistics', 'gradient'])('counts of %s', (kernel) => {
+describe.each(['statistics', 'gradient'] as const)('counts of %s', (kernel) => {
   const counts = classes[kernel];
 
   test('1 to 1000 classes; from one number to the next they change by at most a third, but for two cliffs', () => {
     expect(counts).toHaveLength(1000);
     const changes = counts.slice(1).map((count, i) => ({
-      change: count / counts[i] - 1,
+      change: count / (counts[i] as number) - 1,
       classes: i + 2,
     }));
     const steep = changes.filter(({ change }) => !(Math.abs(change) <= 1 / 3));
