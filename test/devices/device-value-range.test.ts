@@ -126,3 +126,26 @@ test('both: the target first', async () => {
     value: 255,
   });
 });
+
+test('where each class has weights of its own, that of its class decides', async () => {
+  const S = 131;
+  for (const layout of ['channels-first', 'channels-last'] as const) {
+    const shape = layout === 'channels-first' ? [1, 2, S] : [1, S, 2];
+    const at = (c: number, s: number) => (layout === 'channels-first' ? c * S + s : s * 2 + c);
+    for (const weighted of [0, 1])
+      for (const c of [0, 1]) {
+        const [good, wrong] = [full(shape, 0.5), full(shape, 0.5)];
+        wrong.data[at(c, S - 1)] = 1.5;
+        const weight = full(shape, 0);
+        for (let s = 0; s < S; s++) weight.data[at(weighted, s)] = 1;
+        for (const [x, y] of [
+          [wrong, good],
+          [good, wrong],
+        ] as const) {
+          const call = solved({ activation: 'none', layout }, x, y, weight);
+          if (c !== weighted) await call;
+          else await expect(call).rejects.toMatchObject({ index: at(c, S - 1), value: 1.5 });
+        }
+      }
+  }
+});

@@ -197,6 +197,35 @@ describe('no error', () => {
     expect(ignoring.value(tensor([7, 1], [2], 'float32'), labels).value.itemSync()).toBeCloseTo(0);
     expect(() => value([0.5, 1], [1, 255], {}, { weight })).toThrow('the first 255 at index 1');
   });
+
+  test.each(['channels-first', 'channels-last'] as const)(
+    'where each class has weights of its own, that of its class decides: %s',
+    (layout) => {
+      for (const dtype of ['float32', 'float64'] as const)
+        for (const S of [1, 64, 131]) {
+          const shape = layout === 'channels-first' ? [1, 2, S] : [1, S, 2];
+          const at = (c: number, s: number) =>
+            layout === 'channels-first' ? c * S + s : s * 2 + c;
+          for (const weighted of [0, 1])
+            for (const c of [0, 1]) {
+              const loss = new DiceLoss({ activation: 'none', layout });
+              const good = full(shape, 0.5, dtype);
+              const wrong = full(shape, 0.5, dtype);
+              wrong.data[at(c, S - 1)] = 1.5;
+              const weight = full(shape, 0, dtype);
+              for (let s = 0; s < S; s++) weight.data[at(weighted, s)] = 1;
+              for (const [x, y] of [
+                [wrong, good],
+                [good, wrong],
+              ] as const) {
+                const call = () => loss.value(x, y, { weight });
+                if (c !== weighted) expect(call).not.toThrow();
+                else expect(call).toThrow(`the first 1.5 at index ${at(c, S - 1)}`);
+              }
+            }
+        }
+    },
+  );
 });
 
 // Their bits are large, as those of faults are: they make step 1 look at each value.

@@ -107,7 +107,7 @@ struct Steps {
   View<T, From> z;  // logits or probabilities
   Target target;
   const T* weight;        // one per voxel, or null
-  int64_t weight_stride;  // not 0: each class has weights of its own, elements from class to class (every_term.h only)
+  int64_t weight_stride;  // not 0: each class has weights of its own, elements from class to class
   bool squared;           // k = 2 instead of 1
   bool entropy;           // make the sum E, or U
   bool uniform;           // make the sum U
