@@ -1,5 +1,6 @@
 // docs/coming-from.md: the options of each row give the values and gradients of the other library. What the libraries gave is
 // recorded in test/peers/recorded.json; `npm run peers` computes it anew and sets WARPDICE_PEERS.
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -119,6 +120,36 @@ test('the page and what is recorded have the same rows', () => {
   expect(metricRows.map(({ theirs }) => theirs).sort()).toEqual(Object.keys(scores).sort());
   const written = rows.length + metricRows.length;
   expect(page.match(/^\| `/gm)).toHaveLength(written); // no row that is written another way
+});
+
+describe('the page that `npm run peers -- --record` writes', () => {
+  const passed = [...Object.keys(recorded), ...Object.keys(scores)];
+  const write = (given: Record<string, string>, names: string[]) => {
+    const script = `import { pageOf } from './test/peers/page.mjs';
+      const [page, versions, passed] = JSON.parse((await import('node:fs')).readFileSync(0, 'utf8'));
+      console.log(JSON.stringify(pageOf(page, versions, new Set(passed))));`;
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+      cwd: path.join(__dirname, '../..'),
+      input: JSON.stringify([page, given, names]),
+      encoding: 'utf8',
+    });
+    return JSON.parse(output) as { text: string; leftOut: string[] };
+  };
+
+  test('is the page, where every row passed', () => {
+    expect(write(versions, passed)).toEqual({ text: page, leftOut: [] });
+  });
+
+  test('has other versions, and not the rows that did not pass', () => {
+    const [loss, score] = ['MONAI: FocalLoss()', Object.keys(scores)[0] as string];
+    const others = passed.filter((name) => name !== loss && name !== score);
+    const { text, leftOut } = write({ ...versions, monai: '1.7.2', torch: '3.0.1' }, others);
+    expect(leftOut).toEqual([loss, score]);
+    expect(text).toContain('\n## MONAI 1.7.2\n');
+    expect(text).toContain('\n## PyTorch 3.0\n');
+    expect(text.split('\n').length).toBe(page.split('\n').length - 2);
+    expect(text).not.toContain('| `FocalLoss()` |');
+  });
 });
 
 test('the page names the versions that gave the numbers', () => {

@@ -3,14 +3,16 @@
 //
 // Installs them (environment.mjs), has them compute the rows and check the sentences of docs/coming-from.md (theirs.py), and
 // runs test/docs/coming-from.test.ts on the result. Then they solve random problems with random options (random_cases.py), and
-// compare.mjs solves the same; --random takes another seed each time. --record writes the result to recorded.json as well, which `npm test` reads.
+// compare.mjs solves the same; --random takes another seed each time. --record writes the result to recorded.json, which `npm test` reads,
+// and the page from it (page.mjs).
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { compare } from './compare.mjs';
 import { cannotRun, pythonWithPeers } from './environment.mjs';
+import { pageOf } from './page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -31,14 +33,35 @@ const out = path.join(folder, 'theirs.json');
 const inherit = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] };
 
 const page = path.join(root, 'docs', 'coming-from.md');
-const theirs = spawnSync(python, [path.join(here, 'theirs.py'), page, out], inherit);
-if (theirs.status !== 0) process.exit(1);
-if (options.record) copyFileSync(out, path.join(here, 'recorded.json'));
+const askRows = () => {
+  const theirs = spawnSync(python, [path.join(here, 'theirs.py'), page, out], inherit);
+  if (theirs.status !== 0) process.exit(1);
+};
+askRows();
 
-const ours = spawnSync('npx', ['jest', 'test/docs/coming-from.test.ts'], {
-  ...inherit,
-  env: { ...process.env, WARPDICE_PEERS: out },
-});
+const compared = path.join(folder, 'compared.json');
+const ours = spawnSync(
+  'npx',
+  ['jest', 'test/docs/coming-from.test.ts', '--json', '--outputFile', compared],
+  {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, WARPDICE_PEERS: out },
+  },
+);
+if (options.record) recordPage();
+
+function recordPage() {
+  const { versions } = JSON.parse(readFileSync(out, 'utf8'));
+  const [suite] = JSON.parse(readFileSync(compared, 'utf8')).testResults;
+  const passed = suite.assertionResults.filter(({ status }) => status === 'passed');
+  const names = new Set(passed.map(({ title }) => title));
+  const { text, leftOut } = pageOf(readFileSync(page, 'utf8'), versions, names);
+  writeFileSync(page, text);
+  for (const name of leftOut) console.log(`left out of the page, as it did not pass: ${name}`);
+  if (leftOut.length > 0) askRows();
+  copyFileSync(out, path.join(here, 'recorded.json'));
+}
 
 // Metrics of surfaces and components, by test/metrics/surface.test.ts and components.test.ts.
 const surfaces = path.join(folder, 'surfaces.json');
