@@ -7,15 +7,18 @@
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 
-/// Whether a value of some steps is outside_unit() and has a weight. weight: of the first step, or null. weight_stride: from class to class.
+/// Whether a value of some steps is outside_unit() and has a weight. weight: of the first step, or null. weight_stride:
+/// from class to class.
 template <class T, class From>
-__attribute__((noinline)) bool any_outside_unit(View<T, From> view, const T* weight, int64_t weight_stride, int64_t classes, int64_t count) {
+__attribute__((noinline)) bool any_outside_unit(View<T, From> view, const T* weight, int64_t weight_stride,
+                                                int64_t classes, int64_t count) {
   Mask<T> found = {};
   for (int64_t i = 0; i < count; i++, view.data += kStep<T>, weight += weight ? kStep<T> : 0) {
     for (int64_t c = 0; c < classes; c++) {
       for (int u = 0; u < kUnroll; u++) {
         const Mask<T> outside = outside_unit<T>(view.get(c, u));
-        found |= weight ? outside & (load<Vec<T>>(weight + c * weight_stride + u * Simd<T>::lanes) != Vec<T>{}) : outside;
+        found |=
+            weight ? outside & (load<Vec<T>>(weight + c * weight_stride + u * Simd<T>::lanes) != Vec<T>{}) : outside;
       }
     }
   }
