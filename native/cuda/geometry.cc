@@ -34,7 +34,7 @@ size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::
 int team_cost(const TeamShape& shape, bool gradient, bool wide) {
   const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : wide ? 28 : 41;
   const bool narrow = gradient || !wide;
-  const bool written_out = shape.warps <= 3 || shape.warps == 5 || (narrow && shape.warps <= 6);
+  const bool written_out = shape.warps <= 3 || shape.warps == 5 || (narrow && shape.warps <= 7);
   const int of_warps = shape.warps == 1 ? 0 : (written_out ? 3 : 6) * shape.warps;  // Team::over_team()
   return shape.held * (gradient ? 12 : 10) + own + exchanges * (4 * shape.lane_bits + of_warps) / 2;
 }

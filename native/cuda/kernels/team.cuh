@@ -379,9 +379,10 @@ struct Team {
       else over_warps<kSome ? 2 : 0>(of_team, shape.warps, x, combine);
     } else if (kSome && shape.warps == 5) {
       over_warps<5>(of_team, 5, x, combine);
-    } else if (kAll && shape.warps <= 6) {
+    } else if (kAll && shape.warps <= 7) {
       if (shape.warps == 4) over_warps<4>(of_team, 4, x, combine);
-      else over_warps<6>(of_team, 6, x, combine);
+      else if (shape.warps == 6) over_warps<6>(of_team, 6, x, combine);
+      else over_warps<7>(of_team, 7, x, combine);
     } else {
       over_warps<0>(of_team, shape.warps, x, combine);
     }

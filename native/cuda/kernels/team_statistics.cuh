@@ -186,7 +186,8 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
 
   // Where registers are left, the next round is asked for before this one is computed.
-  constexpr bool kAhead = sizeof(P) <= 4 && kC * kV <= (kDense || kEntropy ? 8 : 16) && kC != 2;
+  constexpr int kMostAhead = kDense || kEntropy ? 8 : sizeof(P) == 2 ? 20 : 16;
+  constexpr bool kAhead = sizeof(P) <= 4 && kC * kV <= kMostAhead && kC != 2;
   const auto take_rounds = [&](auto rounds) {
     constexpr Rounds kRounds = decltype(rounds)::value;
     constexpr bool kPlain = kRounds != Rounds::any;
