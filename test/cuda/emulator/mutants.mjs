@@ -197,7 +197,9 @@ async function plant({ name, patch, layer: layerName, file, program }, bases) {
   );
   rmSync(folder, { recursive: true, force: true });
   if (status === 0) return 'nothing complains';
-  if (!layer.found.test(output)) return `something else complains: ${output.slice(0, 500)}`;
+  if (layer.found.test(output)) return;
+  if (status === null) return `no finding when it was stopped: ${output.slice(0, 500)}`;
+  return `something else complains: ${output.slice(0, 500)}`;
 }
 
 /** Does the jobs with as many workers as there are cores. */
