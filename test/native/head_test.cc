@@ -1,6 +1,7 @@
 // The products of a head on every SIMD target, and its calls against those of the logits in memory.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -53,6 +54,73 @@ void test_product(int64_t rows, int64_t inner, int64_t columns, double most) {
     }
     expect_close("product", off, 0, most);
   }
+}
+
+/// An array that begins with a cache line.
+template <class T>
+struct Aligned {
+  std::vector<T> memory;
+  T* data;
+  Aligned(size_t count, T value) : memory(count + 64 / sizeof(T), value) {
+    const auto to_line = (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+    data = memory.data() + to_line / sizeof(T);
+  }
+};
+
+/// The same numbers from rows that are copied on the way, and to rows that are written around the caches.
+template <class T>
+void test_copies_and_streams(int64_t rows, int64_t inner, int64_t columns) {
+  const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
+  const std::vector<T> a = random_numbers<T>(size(rows, inner), 1), b = random_numbers<T>(size(inner, columns), 2);
+  Aligned<T> to(size(rows, columns), T{2}), other(size(rows, columns), T{2});
+  std::vector<T> copy(size(inner, columns + 16));
+  cpu::Product<T> product = {};
+  product.rows = rows, product.inner = inner, product.columns = columns;
+  product.a = a.data(), product.a_row = inner, product.a_inner = 1;
+  product.b = b.data(), product.b_inner = columns;
+  product.to = to.data, product.to_row = columns;
+  cpu::head::products<T>().multiply(product);
+  product.to = other.data, product.streams = true;
+  product.copy = copy.data(), product.copy_row = columns + 16;
+  cpu::head::products<T>().multiply(product);
+  cpu::head::products<T>().fence();
+  bool same = true, copied = true;
+  for (int64_t i = 0; i < rows * columns; i++) same = same && to.data[i] == other.data[i];
+  for (int64_t i = 0; i < inner; i++) {
+    copied = copied && std::equal(&b[size(i, columns)], &b[size(i, columns)] + columns, &copy[size(i, columns + 16)]);
+  }
+  expect_close("copied and streamed", same, 1, 0);
+  expect_close("the copy", copied, 1, 0);
+}
+
+/// NaN lies beyond the rows' ends.
+template <class T>
+void test_row_product(int64_t rows, int64_t inner, int64_t columns, double most) {
+  const int64_t padded = (inner + 15) / 16 * 16;
+  const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
+  std::vector<T> a = random_numbers<T>(size(rows, padded), 1), b = random_numbers<T>(size(columns, padded), 2);
+  for (int64_t i = inner; i < padded; i++) {
+    for (int64_t r = 0; r < rows; r++)
+      a[size(r, padded) + static_cast<size_t>(i)] = std::numeric_limits<T>::quiet_NaN();
+    for (int64_t c = 0; c < columns; c++)
+      b[size(c, padded) + static_cast<size_t>(i)] = std::numeric_limits<T>::quiet_NaN();
+  }
+  std::vector<T> to(size(rows, columns + 3), T{2});
+  cpu::head::products<T>().multiply_rows(
+      {rows, inner, columns, a.data(), padded, b.data(), padded, to.data(), columns + 3});
+  double off = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < columns + 3; c++) {
+      double wanted = 2;
+      for (int64_t i = 0; c < columns && i < inner; i++) {
+        wanted += static_cast<double>(a[static_cast<size_t>(r * padded + i)]) *
+                  static_cast<double>(b[static_cast<size_t>(c * padded + i)]);
+      }
+      const double difference = std::fabs(wanted - static_cast<double>(to[static_cast<size_t>(r * (columns + 3) + c)]));
+      if (!(difference <= off)) off = difference;
+    }
+  }
+  expect_close("product of rows", off, 0, most);
 }
 
 /// How far an array is off, as a share of the largest number.
@@ -242,6 +310,9 @@ void test_tile_sizes() {
             const bool may_be_larger = vector_bytes > 16 && size.voxels == step;
             expect_close("fits", size.bytes() <= cpu::head::kMaxTileBytes || may_be_larger, 1, 0);
           }
+          const cpu::head::TileSize size = cpu::head::tile_size(of.call, 16);
+          const bool few = C <= cpu::head::kFewClasses;
+          expect_close("few classes transpose nothing", size.target == size.transposed, few, 0);
           const int chosen = cpu::head::tile_kernels(of.call).vector_bytes;
           expect_close("chosen", cpu::head::tile_size(of.call, chosen).bytes() <= cpu::head::kMaxTileBytes, 1, 0);
         }
@@ -263,9 +334,20 @@ void test_head() {
       test_product<float>(rows, 31, columns, 1e-5);
       test_product<double>(rows, 31, columns, 1e-13);
     }
+    for (const int64_t columns : {16, 48, 64, 80, 256, 272}) {
+      test_copies_and_streams<float>(rows, 33, columns);
+      test_copies_and_streams<double>(rows, 33, columns);
+    }
+    for (const int64_t columns : {1, 2, 3, 8, 9, 33}) {
+      for (const int64_t inner : {1, 15, 16, 17, 100}) {
+        test_row_product<float>(rows, inner, columns, 1e-5);
+        test_row_product<double>(rows, inner, columns, 1e-13);
+      }
+    }
   }
   test_call(1, 3, 2, 1, DType::float64, false);
   test_call(2, 33, 19, 1031, DType::float64, false);
+  for (const int64_t C : {2, 3, 6, 7, 24, 25}) test_call(2, 33, C, 1331, DType::float32, false);
   test_call(3, 5, 117, 700, DType::float64, true);
   test_call(1, 40, 1000, 150, DType::float32, false);  // with AVX-512 on shorter vectors
   for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {

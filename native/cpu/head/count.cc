@@ -14,7 +14,7 @@ CountFaults count(const CountInputs& inputs, const Head& head, Counts& counts) {
     return count_runs(inputs, counts, [&](const Run& run, const AddCounts& add) {
       CountFaults faults;
       Tile<T> tile(call, weights);
-      for_tiles(tile, run, [&](int64_t, int64_t) {
+      for_tiles(tile, run, false, [&](int64_t, int64_t) {
         faults.add(for_each_threshold(inputs, counts.kind(), [&](const CountInputs& one, int64_t first_cell) {
           RunCounts counted;
           const CountFaults found = tile.count(one, counted);

@@ -64,7 +64,7 @@ void predict(const Prediction& prediction) {
     Pool::instance().parallel_for(partition.runs, partition.grain, [&](int64_t i) {
       const Run run = partition.run(call.in, i);
       Tile<T> tile(call, weights);
-      for_tiles(tile, run, [&](int64_t s, int64_t count) { write(prediction, tile, run.n, s, count); });
+      for_tiles(tile, run, false, [&](int64_t s, int64_t count) { write(prediction, tile, run.n, s, count); });
     });
   });
 }

@@ -64,7 +64,7 @@ class HeadRun {
       for (int64_t i = part * partition_.runs / parts; i < (part + 1) * partition_.runs / parts; i++) {
         const Run run = partition_.run(call_.in, i);
         const Coefficients* of_sample = coefficients + (pooled ? 0 : run.n * C);
-        for_tiles(tile, run, [&](int64_t, int64_t) {
+        for_tiles(tile, run, of_weight, [&](int64_t, int64_t) {
           if (call_.steps & kTargetGradient) tile.target_gradient(of_sample);
           if (!differentiates) return;
           tile.differentiate(of_sample);
@@ -86,7 +86,7 @@ class HeadRun {
       std::fill(of_run, of_run + call_.in.classes, Sums{});
       LabelFault fault;
       Tile<T> tile(call_, weights_);
-      for_tiles(tile, partition_.run(call_.in, first + i),
+      for_tiles(tile, partition_.run(call_.in, first + i), false,
                 [&](int64_t, int64_t) { fault.add(tile.add_statistics(of_run)); });
       if (fault.count == 0) return;
       std::lock_guard<std::mutex> lock(mutex);

@@ -5,6 +5,7 @@
 
 #include "cpu/memory/read_values.h"
 #include "cpu/memory/workspace.h"
+#include "cpu/strategy.h"
 
 namespace warpdice::cpu::head {
 namespace {
@@ -40,21 +41,25 @@ Tile<T>::Tile(const Call& call, const Weights<T>& weights)
       classes_(call.in.classes),
       channels_(call.head.channels),
       stride_(size_.stride),
+      few_classes_(has_few_classes(call.in)),
       memory_(static_cast<char*>(tile_memory().reserve(size_.tile_bytes))),
       logits_(reinterpret_cast<T*>(memory_ + size_.logits)),
       features_(reinterpret_cast<T*>(memory_ + size_.features)),
       transposed_(reinterpret_cast<T*>(memory_ + size_.transposed)),
       sums_(reinterpret_cast<Sums*>(memory_ + size_.sums)),
+      grad_(call.grad),
       in_(call.in) {
   in_.samples = 1;
   in_.voxels = stride_;
   in_.channels_last = false;
   in_.padded = true;
   in_.predictions = {logits_, kComputed};
+  grad_.streaming = may_stream();
 }
 
 template <class T>
 Tile<T>::~Tile() {
+  if (grad_.streaming) converters_.fence();
   tile_memory().trim();
   kernel_memory().trim();
 }
@@ -78,24 +83,22 @@ T* Tile<T>::scratch(int64_t rows) const {
 }
 
 template <class T>
-void Tile<T>::make_logits(int64_t n, int64_t s, int count) {
+void Tile<T>::make_logits(int64_t n, int64_t s, int count, bool needs_features) {
   n_ = n;
   s_ = s;
   count_ = count;
-  converters_.load(call_.in.predictions, features(), {n, s, count}, features_, stride_, scratch(channels_));
-  Product<T> product = {};
-  product.rows = classes_;
-  product.inner = channels_;
-  product.columns = count;
-  product.a = weights_.weight;
-  product.a_row = channels_;
-  product.a_inner = 1;
-  product.b = features_;
-  product.b_inner = stride_;
-  product.to = logits_;
-  product.to_row = stride_;
-  product.start = weights_.bias;
-  products<T>().multiply(product);
+  const bool reads_rows = few_classes_ && has_own_rows(call_.in.predictions.dtype);
+  const int read = reads_rows ? whole_steps() : 0;
+  if (read > 0) {
+    const T* const from = static_cast<const T*>(call_.in.predictions.data) + place_of_features();
+    const bool copies = needs_features || !reads_once();
+    multiply_logits(0, read, from, call_.in.voxels, copies ? features_ : nullptr);
+  }
+  if (read < count) {
+    const RowsAt rest = {n, s + read, count - read};
+    converters_.load(call_.in.predictions, features(), rest, features_ + read, stride_, scratch(channels_));
+    multiply_logits(read, count - read, features_ + read, stride_, nullptr);
+  }
   const int64_t steps_end = (count + converters_.step - 1) / converters_.step * converters_.step;
   for (int64_t c = 0; c < classes_ && count < steps_end; c++) {
     std::fill(logits_ + c * stride_ + count, logits_ + c * stride_ + steps_end, T{0});
@@ -113,6 +116,34 @@ void Tile<T>::make_logits(int64_t n, int64_t s, int count) {
     in_.target = load_dense(in.target, size_.target);
   }
   if (in.class_weight.data) in_.class_weight = load_dense(in.class_weight, size_.class_weight);
+}
+
+/// Whether the product that makes the logits reads a feature once without copying it. Rows that are a power of two
+/// apart leave the caches before a second visit, so a visit takes as much as the processor prefetches.
+template <class T>
+bool Tile<T>::reads_once() const {
+  constexpr int kPrefetchedBytes = 256;
+  return classes_ <= kRowsTogether && products<T>().bytes_together >= kPrefetchedBytes;
+}
+
+/// Of `count` voxels from the tile's voxel `first` on. from: their features.
+template <class T>
+void Tile<T>::multiply_logits(int first, int count, const T* from, int64_t from_row, T* copy) {
+  Product<T> product = {};
+  product.rows = classes_;
+  product.inner = channels_;
+  product.columns = count;
+  product.a = weights_.weight;
+  product.a_row = channels_;
+  product.a_inner = 1;
+  product.b = from;
+  product.b_inner = from_row;
+  product.to = logits_ + first;
+  product.to_row = stride_;
+  product.start = weights_.bias;
+  product.copy = copy;
+  product.copy_row = stride_;
+  products<T>().multiply(product);
 }
 
 /// An array in the shape of the logits, to a place in the tile's memory.
@@ -201,9 +232,21 @@ template <class T>
 void Tile<T>::add_weight_gradients(T* weight, double* bias) {
   if (bias) converters_.add_rows(logits_, classes_, count_, stride_, bias);
   if (!weight) return;
+  if (few_classes_) {
+    if (call_.in.weighted()) {
+      for_unweighted([&](int v) {
+        for (int64_t k = 0; k < channels_; k++) features_[k * stride_ + v] = 0;
+      });
+    }
+    products<T>().multiply_rows(
+        {classes_, count_, channels_, logits_, stride_, features_, stride_, weight, padded_channels(channels_)});
+    return;
+  }
   const GradientOut out = {transposed_, kComputed, false, false};
   converters_.store(out, {channels_, count_, true}, {0, 0, count_}, features_, stride_, nullptr);
-  if (call_.in.weighted()) clear_unweighted();
+  if (call_.in.weighted()) {
+    for_unweighted([&](int v) { std::fill(transposed_ + v * channels_, transposed_ + (v + 1) * channels_, T{0}); });
+  }
   Product<T> product = {};
   product.rows = classes_;
   product.inner = count_;
@@ -219,34 +262,71 @@ void Tile<T>::add_weight_gradients(T* weight, double* bias) {
   products<T>().multiply(product);
 }
 
-/// Of voxels whose gradient is 0, such as those of weight 0, the features become 0: NaN times 0 would be NaN.
+/// Calls clear(v) for voxels whose gradient is 0, such as those of weight 0. Their features become 0: NaN times 0 would
+/// be NaN.
 template <class T>
-void Tile<T>::clear_unweighted() {
+template <class Clear>
+void Tile<T>::for_unweighted(Clear clear) const {
   bool any[kMaxTileVoxels] = {};
   for (int64_t c = 0; c < classes_; c++) {
     const T* const row = logits_ + c * stride_;
     for (int v = 0; v < count_; v++) any[v] |= row[v] != 0;
   }
   for (int v = 0; v < count_; v++) {
-    if (!any[v]) std::fill(transposed_ + v * channels_, transposed_ + (v + 1) * channels_, T{0});
+    if (!any[v]) clear(v);
   }
+}
+
+/// Whether the features' gradient is written around the caches, which could not hold it. Not where it is read first.
+template <class T>
+bool Tile<T>::may_stream() const {
+  const Inputs& in = call_.in;
+  if (!(call_.steps & kGradient) || !call_.grad.data) return false;
+  const size_t element_bytes = size_of(in.predictions.dtype) + size_of(call_.grad.dtype);
+  const int64_t bytes = in.samples * channels_ * in.voxels * static_cast<int64_t>(element_bytes);
+  const bool writes_bytes = call_.grad.dtype == kComputed || features().channels_last;
+  return writes_bytes && bytes > Capabilities{}.cache_bytes && !call_.grad.accumulate &&
+         call_.grad.data != in.predictions.data;
+}
+
+/// Whether products may write the features' gradient around the caches: whole cache lines, at every tile. Parts of
+/// lines took ten times as long.
+template <class T>
+bool Tile<T>::streams_products() const {
+  constexpr int kLineBytes = 64;
+  return products<T>().bytes_together >= kLineBytes && reinterpret_cast<uintptr_t>(grad_.data) % kLineBytes == 0 &&
+         static_cast<uintptr_t>(call_.in.voxels) * sizeof(T) % kLineBytes == 0;
 }
 
 template <class T>
 void Tile<T>::store_feature_gradient() {
+  const bool writes_rows = has_own_rows(grad_.dtype) && !grad_.accumulate && (!grad_.streaming || streams_products());
+  const int written = writes_rows ? whole_steps() : 0;
+  if (written > 0) {
+    multiply_gradient(0, written, static_cast<T*>(grad_.data) + place_of_features(), call_.in.voxels, grad_.streaming);
+  }
+  if (written == count_) return;
+  const RowsAt rest = {n_, s_ + written, count_ - written};
+  multiply_gradient(written, count_ - written, features_, stride_, false);
+  converters_.store(grad_, features(), rest, features_, stride_, scratch(channels_));
+}
+
+/// Of `count` voxels from the tile's voxel `first` on, to [K][to_row].
+template <class T>
+void Tile<T>::multiply_gradient(int first, int count, T* to, int64_t to_row, bool streams) const {
   Product<T> product = {};
   product.rows = channels_;
   product.inner = classes_;
-  product.columns = count_;
+  product.columns = count;
   product.a = weights_.weight;
   product.a_row = 1;
   product.a_inner = channels_;
-  product.b = logits_;
+  product.b = logits_ + first;
   product.b_inner = stride_;
-  product.to = features_;
-  product.to_row = stride_;
+  product.to = to;
+  product.to_row = to_row;
+  product.streams = streams;
   products<T>().multiply(product);
-  converters_.store(call_.grad, features(), {n_, s_, count_}, features_, stride_, scratch(channels_));
 }
 
 template class Tile<float>;

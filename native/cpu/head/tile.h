@@ -26,8 +26,8 @@ class Tile {
   Tile& operator=(const Tile&) = delete;
   ~Tile();
 
-  /// Computes the logits of `count` voxels from voxel s of sample n on.
-  void make_logits(int64_t n, int64_t s, int count);
+  /// Computes the logits of `count` voxels from voxel s of sample n on. needs_features: for add_weight_gradients().
+  void make_logits(int64_t n, int64_t s, int count, bool needs_features);
 
   /// [C][stride()]
   const T* logits() const { return logits_; }
@@ -59,7 +59,17 @@ class Tile {
 
  private:
   void move_index(LabelFault& fault) const;
-  void clear_unweighted();
+  template <class Clear>
+  void for_unweighted(Clear clear) const;
+  void multiply_logits(int first, int count, const T* from, int64_t from_row, T* copy);
+  /// Whether an array like the features has a row for each channel, of the type of the computation.
+  bool has_own_rows(DType dtype) const { return dtype == kComputed && !features().channels_last; }
+  bool reads_once() const;
+  bool may_stream() const;
+  bool streams_products() const;
+  void multiply_gradient(int first, int count, T* to, int64_t to_row, bool streams) const;
+  int whole_steps() const { return count_ / converters_.step * converters_.step; }
+  int64_t place_of_features() const { return n_ * channels_ * call_.in.voxels + s_; }
   int64_t place_of(int64_t c, int64_t s) const;
   Operand load_dense(const Operand& from, size_t place);
   T* scratch(int64_t rows) const;
@@ -74,12 +84,14 @@ class Tile {
   const Products<T>& converters_;  // of the same target; products are made with the longest vectors
   const TileSize size_;
   const int64_t classes_, channels_, stride_;
+  const bool few_classes_;
   int64_t n_ = 0, s_ = 0;
   int count_ = 0;
   char* const memory_;
   T *const logits_, *const features_, *const transposed_;
   Sums* const sums_;
-  Inputs in_;  // of the tile
+  GradientOut grad_;  // of the features
+  Inputs in_;         // of the tile
 };
 
 template <class T>

@@ -33,7 +33,7 @@ TileSize place(const Call& call, int vector_bytes, int64_t voxels) {
   const int64_t row_bytes = size.stride * element_bytes;
   size.logits = take(true, C * row_bytes);
   size.features = take(true, K * row_bytes);
-  size.transposed = take(call.head.weight_grad.data, K * voxels * element_bytes + kLineBytes);
+  size.transposed = take(call.head.weight_grad.data && !has_few_classes(in), K * voxels * element_bytes + kLineBytes);
   size.target = take(call.reads() && !in.labels, C * row_bytes);
   size.target_grad = take(call.steps & kTargetGradient, C * row_bytes);
   size.class_weight = take(call.reads() && in.class_weight.data, C * row_bytes);

@@ -44,12 +44,12 @@ auto with_weights(const Call& call, Visit visit) {
   return call.in.predictions.dtype == DType::float64 ? as(double{}) : as(float{});
 }
 
-/// Makes the logits of a run tile by tile. visit(s, count) after each.
+/// Makes the logits of a run tile by tile. visit(s, count) after each. needs_features: so does it.
 template <class T, class Visit>
-void for_tiles(Tile<T>& tile, const Run& run, Visit visit) {
+void for_tiles(Tile<T>& tile, const Run& run, bool needs_features, Visit visit) {
   for (int64_t s = run.begin; s < run.end; s += tile.voxels()) {
     const int64_t count = std::min(tile.voxels(), run.end - s);
-    tile.make_logits(run.n, s, static_cast<int>(count));
+    tile.make_logits(run.n, s, static_cast<int>(count), needs_features);
     visit(s, count);
   }
 }

@@ -5,7 +5,7 @@
 //   gradient_path: where passes read and write; blocks, layout, rows: staging, layouts, dtypes
 //   softmax, pointwise, every_term (with odds): the passes; steps: what they share; unit_range: values from 0 to 1
 //   check_labels, count_labels, count, predicted_class: labels and hard metrics
-//   product: what the logits of a head need; log_sums: a softmax in double
+//   product, row_product: what the logits of a head need; log_sums: a softmax in double
 //   pass_bytes: how much memory the passes reserve
 //   simd, elementary, dispatch: vectors, exponentials and logarithms, types for dtypes and options
 #include "cpu/kernels/log_sums.h"

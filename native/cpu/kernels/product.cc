@@ -2,11 +2,13 @@
 #include "cpu/kernels/product.h"
 
 #include "cpu/kernels/layout.h"
+#include "cpu/kernels/row_product.h"
 
 namespace warpdice::cpu::WARPDICE_TARGET {
 namespace {
 
-// A block is 6 rows by so many vectors: with the vectors of b and one of a it fills the registers, 32 of them or 16.
+// A block is kRowsTogether rows by so many vectors: with the vectors of b and one of a it fills the registers, 32 of
+// them or 16.
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kVectors = 4;
 #else
@@ -42,7 +44,8 @@ void multiply_block(const Product<T>& product, int64_t row, int64_t column) {
 #pragma GCC unroll 4
     for (int c = 0; c < kColumns; c++) {
       if (product.adds) sum[r][c] += load<Vec<T>>(to + c * kLanes);
-      store(to + c * kLanes, sum[r][c]);
+      if (product.streams) stream(to + c * kLanes, sum[r][c]);
+      else store(to + c * kLanes, sum[r][c]);
     }
   }
 }
@@ -50,30 +53,56 @@ void multiply_block(const Product<T>& product, int64_t row, int64_t column) {
 template <class T, int kColumns>
 void multiply_columns(const Product<T>& product, int64_t column) {
   int64_t row = 0;
-  for (; row + 6 <= product.rows; row += 6) multiply_block<T, 6, kColumns>(product, row, column);
-  if (row + 4 <= product.rows) {
-    multiply_block<T, 4, kColumns>(product, row, column);
-    row += 4;
+  for (; row + kRowsTogether <= product.rows; row += kRowsTogether) {
+    multiply_block<T, kRowsTogether, kColumns>(product, row, column);
   }
-  if (row + 2 <= product.rows) {
-    multiply_block<T, 2, kColumns>(product, row, column);
-    row += 2;
+  switch (product.rows - row) {
+    case 5:
+      return multiply_block<T, 5, kColumns>(product, row, column);
+    case 4:
+      return multiply_block<T, 4, kColumns>(product, row, column);
+    case 3:
+      return multiply_block<T, 3, kColumns>(product, row, column);
+    case 2:
+      return multiply_block<T, 2, kColumns>(product, row, column);
+    case 1:
+      return multiply_block<T, 1, kColumns>(product, row, column);
+    default:
+      return;
   }
-  if (row < product.rows) multiply_block<T, 1, kColumns>(product, row, column);
 }
 
+/// Columns [column, end).
 template <class T>
-void multiply(const Product<T>& product) {
+void multiply_range(const Product<T>& product, int64_t column, int64_t end) {
   constexpr int64_t kLanes = Simd<T>::lanes;
-  int64_t column = 0;
-  for (; column + (kVectors - 1) * kLanes < product.columns; column += kVectors * kLanes) {
+  for (; column + (kVectors - 1) * kLanes < end; column += kVectors * kLanes) {
     multiply_columns<T, kVectors>(product, column);
   }
-  if (kVectors > 2 && column + kLanes < product.columns) {
+  if (kVectors > 2 && column + kLanes < end) {
     multiply_columns<T, 2>(product, column);
     column += 2 * kLanes;
   }
-  if (column < product.columns) multiply_columns<T, 1>(product, column);
+  if (column < end) multiply_columns<T, 1>(product, column);
+}
+
+/// A few cache lines of each row of b are copied, then multiplied: there and back in the first cache.
+template <class T>
+void multiply(const Product<T>& product) {
+  if (!product.copy) return multiply_range(product, 0, product.columns);
+  constexpr int64_t kAtOnce = 256 / sizeof(T), kLanes = Simd<T>::lanes;
+  Product<T> copied = product;
+  copied.b = product.copy;
+  copied.b_inner = product.copy_row;
+  for (int64_t column = 0; column < product.columns; column += kAtOnce) {
+    const int64_t end = column + kAtOnce < product.columns ? column + kAtOnce : product.columns;
+    for (int64_t i = 0; i < product.inner; i++) {
+      const T* from = product.b + i * product.b_inner;
+      T* to = product.copy + i * product.copy_row;
+      for (int64_t at = column; at < end; at += kLanes) store(to + at, load<Vec<T>>(from + at));
+    }
+    multiply_range(copied, column, end);
+  }
 }
 
 template <class T>
@@ -89,7 +118,7 @@ void load_rows(const Operand& from, const Rows& rows, const RowsAt& at, T* to, i
 template <class T>
 void store_rows(const GradientOut& to, const Rows& rows, const RowsAt& at, const T* from, int64_t from_row,
                 T* scratch) {
-  const StoreMode mode = to.accumulate ? StoreMode::accumulate : StoreMode::replace;
+  const StoreMode mode = to.accumulate ? StoreMode::accumulate : to.streaming ? StoreMode::stream : StoreMode::replace;
   converter(rows, scratch, from_row).store(to, at.n, at.s, at.count, from, mode);
 }
 
@@ -111,12 +140,19 @@ void add_rows(const T* from, int64_t rows, int64_t columns, int64_t from_row, do
   }
 }
 
+void fence() { stream_fence(); }
+
+template <class T>
+constexpr Products<T> table() {
+  return {kVectors * kVectorBytes, kStep<T>,    multiply<T>, multiply_rows<T>, load_rows<T>,
+          store_rows<T>,           add_rows<T>, fence};
+}
+
 }  // namespace
 
 extern const Products<float> products;
-const Products<float> products = {kStep<float>, multiply<float>, load_rows<float>, store_rows<float>, add_rows<float>};
+const Products<float> products = table<float>();
 extern const Products<double> products64;
-const Products<double> products64 = {kStep<double>, multiply<double>, load_rows<double>, store_rows<double>,
-                                     add_rows<double>};
+const Products<double> products64 = table<double>();
 
 }  // namespace warpdice::cpu::WARPDICE_TARGET

@@ -17,6 +17,23 @@ struct Product {
   int64_t to_row;
   const T* start = nullptr;  // null: zeros
   bool adds = false;         // add to what `to` holds
+  // Where b is copied to on the way, or null. Whole vectors of 64 bytes only. Each element of b is then read once.
+  T* copy = nullptr;
+  int64_t copy_row = 0;
+  bool streams = false;  // write around the caches. Whole vectors of 64 bytes only, each of them aligned; then fence()
+};
+
+/// to[r][c] += sum_i a[r][i] * b[c][i]. Rows of a and b are read in whole vectors, of 64 bytes at most; what lies
+/// beyond `inner` does not count. The strides are in elements.
+template <class T>
+struct RowProduct {
+  int64_t rows, inner, columns;
+  const T* a;
+  int64_t a_row;
+  const T* b;
+  int64_t b_row;
+  T* to;
+  int64_t to_row;
 };
 
 /// An array of numbers of any float dtype, [N,channels,S] or [N,S,channels].
@@ -31,12 +48,20 @@ struct RowsAt {
   int count;
 };
 
+/// The most rows of a product for which an element of b is read once.
+constexpr int64_t kRowsTogether = 6;
+
 template <class T>
 struct Products {
+  /// Of a row of b, and of `to`, that multiply() takes before it goes to the next row.
+  int bytes_together;
+
   /// Elements of a row that load() writes at a time.
   int step;
 
   void (*multiply)(const Product<T>& product);
+
+  void (*multiply_rows)(const RowProduct<T>& product);
 
   /// to[channel][voxel], with 0 after the last voxel up to a whole step. scratch: [channels][step], for channels last.
   void (*load)(const Operand& from, const Rows& rows, const RowsAt& at, T* to, int64_t to_row, T* scratch);
@@ -46,6 +71,9 @@ struct Products {
 
   /// to[r] += sum_c from[r][c]
   void (*add_rows)(const T* from, int64_t rows, int64_t columns, int64_t from_row, double* to);
+
+  /// After the last row that was written around the caches, before other threads read it.
+  void (*fence)();
 };
 
 }  // namespace warpdice::cpu
