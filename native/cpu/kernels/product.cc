@@ -21,7 +21,7 @@ void multiply_block(const Product<T>& product, int64_t row, int64_t column) {
   Vec<T> sum[kRows][kColumns];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; r++) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int c = 0; c < kColumns; c++) sum[r][c] = product.start ? splat<T>(product.start[row + r]) : Vec<T>{};
   }
   const T* a = product.a + row * product.a_row;
@@ -29,19 +29,19 @@ void multiply_block(const Product<T>& product, int64_t row, int64_t column) {
   const int64_t a_row = product.a_row, a_inner = product.a_inner, b_inner = product.b_inner;
   for (int64_t i = product.inner; i > 0; i--, a += a_inner, b += b_inner) {
     Vec<T> terms[kColumns];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int c = 0; c < kColumns; c++) terms[c] = load<Vec<T>>(b + c * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) {
       const T factor = a[r * a_row];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int c = 0; c < kColumns; c++) sum[r][c] += factor * terms[c];
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; r++) {
     T* to = product.to + (row + r) * product.to_row + column;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int c = 0; c < kColumns; c++) {
       if (product.adds) sum[r][c] += load<Vec<T>>(to + c * kLanes);
       if (product.streams) stream(to + c * kLanes, sum[r][c]);
@@ -86,10 +86,27 @@ void multiply_range(const Product<T>& product, int64_t column, int64_t end) {
   if (column < end) multiply_columns<T, 1>(product, column);
 }
 
+/// For rows that are written around the caches: a longer piece of each row at a time. Returns the first column that is
+/// left.
+template <class T>
+int64_t multiply_row_by_row(const Product<T>& product) {
+  constexpr int kAtOnce = 8;
+  int64_t column = 0;
+  for (; column + kAtOnce * Simd<T>::lanes <= product.columns; column += kAtOnce * Simd<T>::lanes) {
+    for (int64_t row = 0; row < product.rows; row++) multiply_block<T, 1, kAtOnce>(product, row, column);
+  }
+  return column;
+}
+
 /// A few cache lines of each row of b are copied, then multiplied: there and back in the first cache.
 template <class T>
 void multiply(const Product<T>& product) {
-  if (!product.copy) return multiply_range(product, 0, product.columns);
+  // With few terms a product takes less time than the memory, whatever its blocks.
+  constexpr int64_t kFewTerms = 8;
+  if (!product.copy) {
+    const bool by_rows = product.streams && product.inner <= kFewTerms && kVectors * kVectorBytes < 256;
+    return multiply_range(product, by_rows ? multiply_row_by_row(product) : 0, product.columns);
+  }
   constexpr int64_t kAtOnce = 256 / sizeof(T), kLanes = Simd<T>::lanes;
   Product<T> copied = product;
   copied.b = product.copy;
