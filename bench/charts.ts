@@ -18,7 +18,8 @@ const width = 760;
 const bars = { width, labelWidth: 250 };
 
 /** File name to SVG. */
-export function charts(saved: Saved): Map<string, string> {
+/** heads: the run that head.svg is of. */
+export function charts(saved: Saved, heads = saved): Map<string, string> {
   const found = new Map<string, string>();
   const add = (name: string, chart: string | undefined) => {
     if (chart) found.set(name, chart);
@@ -26,7 +27,7 @@ export function charts(saved: Saved): Map<string, string> {
   add('limit.svg', limitChart(saved));
   add('peers.svg', peersChart(saved));
   add('scaling.svg', scalingChart(saved));
-  add('head.svg', headChart(saved));
+  add('head.svg', headChart(heads));
   return found;
 }
 

@@ -86,6 +86,17 @@ export function newestRuns(folder: string): [Run, ...Run[]] {
   return [newest, ...older];
 }
 
+/** The newest run on a processor that has the chart of `--parts head`, which may be a part: nothing else is shown of it. */
+export function newestHeads(folder: string): Saved {
+  const [newest] = readdirSync(folder)
+    .filter((name) => /-\d{4}-\d\d-\d\d(-part)?\.json$/.test(name) && !name.startsWith('nvidia-'))
+    .map((name) => readSaved(path.join(folder, name)))
+    .filter(({ head }) => (head ?? []).some(({ eagerMs }) => eagerMs !== undefined))
+    .sort((a, b) => (a.machine.date < b.machine.date ? 1 : -1));
+  if (!newest) throw new TypeError(`Expected a JSON file with results of --parts head in "${folder}"`);
+  return newest;
+}
+
 /** @throws TypeError when that is no JSON file of a run */
 export function readSaved(file: string): Saved {
   try {

@@ -5,20 +5,21 @@ import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { charts } from '../../bench/charts.js';
 import { blocks, withBlock } from '../../bench/pages.js';
-import { newestRuns } from '../../bench/report/saved.js';
+import { newestHeads, newestRuns } from '../../bench/report/saved.js';
 import { around, caseOf, ms, savedOf } from './fixture.js';
 
 const root = path.join(__dirname, '../..');
 const [newest, ...older] = newestRuns(path.join(root, 'bench/results'));
+const heads = newestHeads(path.join(root, 'bench/results'));
 const textOf = (name: string) => readFileSync(path.join(root, name), 'utf8');
 
-test.each(blocks(newest, older))('%s, %s: the figures of the newest file', (page, name, text) => {
+test.each(blocks(newest, older, heads))('%s, %s: the figures of the newest file', (page, name, text) => {
   expect(text).not.toMatch(/NaN|Infinity|undefined/);
   expect(textOf(page)).toBe(withBlock(textOf(page), name, text));
 });
 
 test('the charts are those of the newest file', () => {
-  for (const [name, chart] of charts(newest.saved)) {
+  for (const [name, chart] of charts(newest.saved, heads)) {
     expect(textOf(`bench/charts/${name}`)).toBe(chart);
   }
 });
@@ -94,6 +95,25 @@ const head = [2, 1000].map((classes) => ({
   eagerMb: 100,
   compiledMs: 12,
 }));
+
+test('the heads are those of the newest run that has them, also of a part', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'warpdice-heads-'));
+  const write = (name: string, date: string, has: object) => {
+    const saved = savedOf([caseOf(2)], has);
+    Object.assign(saved.machine, { date });
+    writeFileSync(path.join(folder, name), JSON.stringify(saved));
+  };
+  write('a-2026-01-01.json', '2026-01-01T01', { head });
+  write('b-2026-01-02-part.json', '2026-01-02T01', { head });
+  write('c-2026-01-03.json', '2026-01-03T01', {});
+  write('d-2026-01-04-part.json', '2026-01-04T01', { head: [{ name: 'x', classes: 2 }] });
+  const found = newestHeads(folder);
+  const [first, ...others] = newestRuns(folder);
+  rmSync(folder, { recursive: true });
+  expect(found.machine.date).toBe('2026-01-02T01');
+  const text = blocks(first, others, found).find(([, name]) => name === 'head')?.[2] ?? '';
+  expect(text).toContain(', 2026-01-02.');
+});
 
 test('linearLogits: composed is the products and the loss; what was not measured is a dash', () => {
   const saved = savedOf([], { head });
