@@ -93,7 +93,8 @@ export function newestHeads(folder: string): Saved {
     .map((name) => readSaved(path.join(folder, name)))
     .filter(({ head }) => (head ?? []).some(({ eagerMs }) => eagerMs !== undefined))
     .sort((a, b) => (a.machine.date < b.machine.date ? 1 : -1));
-  if (!newest) throw new TypeError(`Expected a JSON file with results of --parts head in "${folder}"`);
+  if (!newest)
+    throw new TypeError(`Expected a JSON file with results of --parts head in "${folder}"`);
   return newest;
 }
 

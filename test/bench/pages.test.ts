@@ -13,10 +13,13 @@ const [newest, ...older] = newestRuns(path.join(root, 'bench/results'));
 const heads = newestHeads(path.join(root, 'bench/results'));
 const textOf = (name: string) => readFileSync(path.join(root, name), 'utf8');
 
-test.each(blocks(newest, older, heads))('%s, %s: the figures of the newest file', (page, name, text) => {
-  expect(text).not.toMatch(/NaN|Infinity|undefined/);
-  expect(textOf(page)).toBe(withBlock(textOf(page), name, text));
-});
+test.each(blocks(newest, older, heads))(
+  '%s, %s: the figures of the newest file',
+  (page, name, text) => {
+    expect(text).not.toMatch(/NaN|Infinity|undefined/);
+    expect(textOf(page)).toBe(withBlock(textOf(page), name, text));
+  },
+);
 
 test('the charts are those of the newest file', () => {
   for (const [name, chart] of charts(newest.saved, heads)) {

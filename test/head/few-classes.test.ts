@@ -13,7 +13,14 @@ describe('valueAndGrad is that of the logits in memory', () => {
       // Less than a step of voxels, whole ones, some over.
       for (const S of [1, 256, 1331]) expectLikeComposed(lossOf(C), { N: 2, K, C, size: [S] });
       expectLikeComposed(lossOf(C), { N: 1, K, C, size: [267], dtype: 'float64' });
-      expectLikeComposed(lossOf(C), { N: 1, K, C, size: [299], dtype: 'float16', weightDtype: 'float32' });
+      expectLikeComposed(lossOf(C), {
+        N: 1,
+        K,
+        C,
+        size: [299],
+        dtype: 'float16',
+        weightDtype: 'float32',
+      });
       const last = new DiceLoss({ activation: 'sigmoid', layout: 'channels-last' });
       expectLikeComposed(last, { N: 1, K, C, size: [299], channelsLast: true });
     });
@@ -72,8 +79,15 @@ describe('a gradient that is larger than the caches', () => {
       const part = repeated.subarray(0, Math.min(repeated.length, features.size - at));
       (features.data as Float32Array).set(part, at);
     }
-    const target = tensor(Array.from({ length: S }, (_, s) => (s * 7) % C), [1, S], 'uint8');
-    const loss = new DiceLoss({ activation: 'softmax', layout: last ? 'channels-last' : 'channels-first' });
+    const target = tensor(
+      Array.from({ length: S }, (_, s) => (s * 7) % C),
+      [1, S],
+      'uint8',
+    );
+    const loss = new DiceLoss({
+      activation: 'softmax',
+      layout: last ? 'channels-last' : 'channels-first',
+    });
     const run = (accumulate: boolean) => {
       const out = { grad: { features: Tensor.empty(shape, dtype) } };
       const logits = linearLogits(features as unknown as Typed, few.weight, few.bias);
@@ -91,6 +105,7 @@ describe('a gradient that is larger than the caches', () => {
 });
 
 const bytesOf = (grad: { data: unknown } | null) => {
-  const { buffer, byteOffset, byteLength } = grad?.data as Float32Array;
+  const data = grad?.data as Float32Array;
+  const { buffer, byteOffset, byteLength } = data;
   return Buffer.from(buffer, byteOffset, byteLength);
 };
