@@ -25,7 +25,10 @@ function targetsThere({ quick, parts, simd }: Options): string[] {
   for (const name of simd) {
     if (there.length > 0 && (quick || !parts.includes('times'))) break;
     if (isThere(name)) there.push(name);
-    else console.log(`\n${name}: skipped, this machine or this build does not have it`);
+    else
+      console.log(
+        `\n${name}: skipped, this machine does not have it, or this build not for speed (WARPDICE_SIMD_TARGETS=ALL npm run build)`,
+      );
   }
   return there;
 }

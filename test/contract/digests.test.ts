@@ -29,7 +29,7 @@ describe('the same bits as recorded', () => {
       const script = path.join(__dirname, '../support/workers/print-digests.mjs');
       const dist = path.join(__dirname, '../../dist/index.js');
       const env = { ...process.env, WARPDICE_SIMD: simd };
-      const args = [script, dist, allTests ? '1' : '7'];
+      const args = [script, dist, allTests ? '1' : '19'];
       const { stdout, stderr, status } = spawnSync(process.execPath, args, {
         env,
         encoding: 'utf8',
@@ -41,7 +41,7 @@ describe('the same bits as recorded', () => {
       const computed = all.filter(([group]) => group in printed.digests);
       // A group that came later is recorded where a processor with this target has run it.
       expect(printed.digests).toMatchObject(Object.fromEntries(computed));
-      expect(computed.length).toBeGreaterThan(allTests ? all.length - 1 : all.length / 8);
+      expect(computed.length).toBeGreaterThan(allTests ? all.length - 1 : all.length / 20);
     });
   }
 });

@@ -10,7 +10,7 @@ import { runWell } from '../support/process.js';
 
 /** Longer by WARPDICE_FUZZ_ROUNDS; five calls a round. */
 const rounds =
-  process.env.WARPDICE_FUZZ_ROUNDS ?? (process.env.WARPDICE_TEST_ALL ? '20000' : '5000');
+  process.env.WARPDICE_FUZZ_ROUNDS ?? (process.env.WARPDICE_TEST_ALL ? '20000' : '2000');
 
 test('wrong numbers, sizes that overflow, arrays of other types', async () => {
   const addon = path.resolve(__dirname, '../../build/Release/warpdice.node');

@@ -1,8 +1,9 @@
-// CUDA kernels without a GPU: the programs of test/cuda/emulator, which compare every case with a float64 reference. `npm test` runs the
-// same kernels through the addon on the emulated device (test/devices).
-import { spawnSync } from 'node:child_process';
+// CUDA without a GPU: the programs of test/cuda/emulator, which compare every case of the kernels with a float64 reference, and that of
+// the host's side (native/cuda/runtime) on the fake CUDA runtime of test/cuda/fake-runtime. `npm test` runs the same kernels and the same
+// runtime through the addon on the emulated device (test/devices).
+import { execFileSync, spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 
 test.each(['kernels_test', 'count_test', 'head_test', 'predict_test', 'long_test'])(
   '%s',
@@ -14,3 +15,15 @@ test.each(['kernels_test', 'count_test', 'head_test', 'predict_test', 'long_test
     expect(status).toBe(0);
   },
 );
+
+describe("the host's side", () => {
+  const program = path.join(__dirname, '../../build/emulated/runtime_test');
+
+  test('memory, streams, events, graphs, errors and completion', () => {
+    expect(execFileSync(program, { encoding: 'utf8' })).toMatch(/ 0 failures\n$/);
+  });
+
+  test('the same without stream-ordered allocation', () => {
+    expect(execFileSync(program, ['no-pools'], { encoding: 'utf8' })).toMatch(/ 0 failures\n$/);
+  });
+});

@@ -1,7 +1,7 @@
 // The command that compiles (in a clone npm's install script), on a machine without a compiler: what it finds, and what it says of
 // an addon that does not load.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { addonFile, InstalledPackage } from '../support/installed-package.js';
@@ -60,4 +60,19 @@ test('an addon that loads survives a build that cannot begin', () => {
   installed.writeAddon();
   expect(install({ WARPDICE_BUILD_FROM_SOURCE: '1' }).stderr).toMatch(needsTools);
   expect(existsSync(path.join(installed.folder, addonFile))).toBe(true);
+});
+
+// CMake is a script here that says what it was asked for.
+test.each([
+  ['of the published package', false, {}, 'ALL'],
+  ['of a clone', true, {}, 'AUTO'],
+  ['whose user wants this machine alone', false, { WARPDICE_SIMD_TARGETS: 'AUTO' }, 'AUTO'],
+])('the SIMD targets of an addon %s', (_, clone, env, expected) => {
+  for (const name of ['cmake', 'c++', 'make']) {
+    writeFileSync(installed.path(`bin/${name}`), '#!/bin/sh\necho "$@"\nexit 1\n', { mode: 0o755 });
+  }
+  if (clone) writeFileSync(installed.path('tsconfig.build.json'), '{}');
+  const { status, stderr } = install({ PATH: `${installed.path('bin')}:/bin`, ...env });
+  expect(/WARPDICE_SIMD_TARGETS=(\w+)/.exec(stderr)?.[1]).toBe(expected);
+  expect(status).toBe(1);
 });

@@ -1,5 +1,5 @@
-// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon), the tests of the runtime, with all tests also
-// those of the kernels, and the benchmark's own addon, where something has changed.
+// Jest's global setup: builds the addon on an emulated device (test/cuda/emulated-addon) where something has changed; with all tests also
+// the programs of the kernels and of the runtime, and the benchmark's own addon.
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,10 +9,10 @@ const root = path.join(import.meta.dirname, '..', '..');
 export default function buildEmulated() {
   const { LD_PRELOAD, ...env } = process.env; // a sanitizer's, which is for Node
   // Under sanitizers the programs have steps of their own in .ci/run, and the benchmark is not tested.
-  const targets = LD_PRELOAD
-    ? ['warpdice_emulated']
-    : ['warpdice_emulated_tests', 'warpdice_benchmark'];
-  if (!LD_PRELOAD && env.WARPDICE_TEST_ALL) targets.push('warpdice_emulated_programs');
+  const targets = ['warpdice_emulated'];
+  if (!LD_PRELOAD && env.WARPDICE_TEST_ALL) {
+    targets.push('warpdice_emulated_programs', 'warpdice_benchmark');
+  }
   const parallel = ['--parallel', String(os.availableParallelism())];
   const build = spawnSync('cmake', ['--build', 'build', '--target', ...targets, ...parallel], {
     cwd: root,

@@ -87,7 +87,7 @@ describe('a part of the cases', () => {
       false,
       true,
     ]);
-    expect(part.summary()).toBe('every 3th case, 3 of 7');
+    expect(part.summary()).toBe('one case in 3, 3 of 7');
   });
 
   test('all cases', () => {
@@ -99,7 +99,7 @@ describe('a part of the cases', () => {
   test('a suite of which no case was run fails', () => {
     const part = new PartOfCases(Number.NaN);
     part.next();
-    expect(() => part.summary()).toThrow('No case was run: every NaNth case, 0 of 1');
+    expect(() => part.summary()).toThrow('No case was run: one case in NaN, 0 of 1');
   });
 });
 

@@ -15,10 +15,10 @@ function partOf(n: number): () => boolean {
 }
 
 /**
- * Says whether the next case of a large matrix is to be run: the first and every 19th in `npm test`, every nth with WARPDICE_TEST_EVERY=n.
- * As 19 is prime and no axis is that long, the cases have every value of every axis.
+ * Says whether the next case of a large matrix is to be run: the first and every 31st in `npm test`, every nth with WARPDICE_TEST_EVERY=n.
+ * As 31 is prime and no axis is that long, the cases have every value of every axis.
  */
-export const newMatrix = (): (() => boolean) => partOf(every ?? 19);
+export const newMatrix = (): (() => boolean) => partOf(every ?? 31);
 /** The same, for all matrices of a suite together. */
 export const inThisRun = newMatrix();
 

@@ -27,7 +27,7 @@ export class PartOfCases {
   /** What was left out; undefined: nothing. Throws when nothing was run of what there is. */
   summary(): string | undefined {
     if (this.#run === this.#cases) return undefined;
-    const counted = `every ${this.#every}th case, ${this.#run} of ${this.#cases}`;
+    const counted = `one case in ${this.#every}, ${this.#run} of ${this.#cases}`;
     if (this.#run === 0) throw new Error(`No case was run: ${counted}`);
     return counted;
   }
