@@ -22,7 +22,7 @@ process.on('exit', () => rmSync(path.dirname(tree), { recursive: true, force: tr
 const emulator = 'node test/cuda/emulator/run.mjs';
 /** Name, command, settings. What .ci/run does of each stands behind it. */
 const steps = [
-  // .ci/run: for sm_75 and sm_90.
+  // .ci/run: for sm_90; of others the kernels of the commonest calls.
   ['CUDA kernels through nvcc for every architecture', 'node scripts/check-cuda.mjs'],
   // .ci/run: with PTX for one architecture.
   ['prebuilt binary for every architecture', 'npm run -s prebuilds', { WARPDICE_CUDA: 'ON' }],
@@ -33,7 +33,7 @@ const steps = [
   [
     'so do the tests there',
     'npm run -s try:prebuilt -- --others --suites',
-    { WARPDICE_TEST_EVERY: '10' },
+    { WARPDICE_TEST_EVERY: '11' },
   ],
   ['tarball without a compiler, on Node 20, 22, 24 and 26', 'bash .ci/package'],
   // .ci/run: a part of the cases; of the faults, those that change values or stop the emulator.
@@ -43,10 +43,10 @@ const steps = [
   ['the same under ThreadSanitizer, every seventh case', `${emulator} thread 0 7`],
   ['program for a real GPU, on the emulated one, every case', `${emulator} staged 0 1`],
   ['planted faults in the CUDA kernels, every layer', 'node test/cuda/emulator/mutants.mjs'],
-  // .ci/run: the suites of numbers, and a tenth of the large matrices.
+  // .ci/run: the suites of numbers, and one case in 11 of the large matrices.
   ['whole suite with WARPDICE_SIMD=avx2', 'npm run -s test:all', { WARPDICE_SIMD: 'avx2' }],
   ['whole suite with WARPDICE_SIMD=baseline', 'npm run -s test:all', { WARPDICE_SIMD: 'baseline' }],
-  // .ci/run: a tenth of the large matrices.
+  // .ci/run: one case in 31 of the large matrices.
   [
     'build under AddressSanitizer and UndefinedBehaviorSanitizer',
     `bash .ci/sanitized-tree ${tree}`,

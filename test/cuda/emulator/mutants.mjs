@@ -87,7 +87,7 @@ const layers = {
  */
 function run(command, args, cwd, found) {
   return new Promise((resolve) => {
-    const options = { cwd, timeout: 240_000, stdio: ['ignore', 'pipe', 'pipe'] };
+    const options = { cwd, timeout: 900_000, stdio: ['ignore', 'pipe', 'pipe'] };
     const child = spawn(command, args, options);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {

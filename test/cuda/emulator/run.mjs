@@ -1,13 +1,14 @@
 // Compiles the kernels, the emulator and their tests into build/simt unless they are there already, and runs the tests. Needs
 // a C++ compiler (CXX, else c++), no CUDA toolkit.
 //
-//   node test/cuda/emulator/run.mjs [address | thread | staged] [arguments of kernels_test, count_test, head_test and predict_test]
+//   node test/cuda/emulator/run.mjs [address | thread | thread-float32 | staged] [arguments of kernels_test, count_test, head_test and predict_test]
 //
-// address: under AddressSanitizer and UndefinedBehaviorSanitizer. thread: under ThreadSanitizer.
+// address: under AddressSanitizer and UndefinedBehaviorSanitizer. thread: under ThreadSanitizer; thread-float32: of that dtype alone.
 // staged: test/cuda/gpu, the program for a real GPU, on the emulated one.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 
 const root = path.join(import.meta.dirname, '..', '..', '..');
@@ -86,6 +87,8 @@ const builds = {
   },
 };
 
+builds['thread-float32'] = { ...builds.thread, onlyFloat32: true };
+
 /** A name that changes with everything that can change the programs. */
 function fingerprint(units) {
   const hash = createHash('sha256').update(JSON.stringify([compiler, common, units]));
@@ -113,14 +116,20 @@ const args = process.argv.slice(2);
 const name = args[0] in builds ? args.shift() : 'plain';
 const build = builds[name];
 const tests = ['kernels_test', 'count_test', 'head_test', 'predict_test', ...(build.extra ?? [])];
+const otherDtypes = ['float64', 'float16', 'bfloat16'].map((name) => `kernels/${name}.cu`);
+const wanted = build.onlyFloat32 ? sources.filter((name) => !otherDtypes.includes(name)) : sources;
+
 const units = [
-  ...sources.map((name) => [`native/cuda/${name}`, [...build.kernels, ...kernelFlags]]),
+  ...wanted.map((name) => [`native/cuda/${name}`, [...build.kernels, ...kernelFlags]]),
   ...['simt', 'launch', 'half'].map((name) => [`test/cuda/emulator/${name}.cc`, build.emulator]),
   ...tests.map((name) => [
     `test/cuda/emulator/${name}.cc`,
     build.staged ? [...build.tests, `-Dmain=run_${name}`] : build.tests,
   ]),
   ...build.more.map((name) => [`test/${name}.cc`, ['-O1']]),
+  ...(build.onlyFloat32
+    ? [['test/cuda/emulator/only_float32.cc', [...build.tests, '-Wno-unknown-pragmas']]]
+    : []),
 ];
 const tag = fingerprint(units);
 const object = (source) => path.join(folder, `${path.basename(source)}-${tag}.o`);
@@ -132,11 +141,14 @@ const programs = new Map(
 );
 if (![...programs.keys()].every(existsSync)) {
   mkdirSync(folder, { recursive: true });
-  await Promise.all(
-    units.map(([source, flags]) =>
-      compile([...common, ...flags, '-c', source, '-o', object(source)]),
-    ),
-  );
+  const queue = [...units];
+  const worker = async () => {
+    for (let unit = queue.shift(); unit; unit = queue.shift()) {
+      const [source, flags] = unit;
+      await compile([...common, ...flags, '-c', source, '-o', object(source)]);
+    }
+  };
+  await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
   for (const [program, names] of programs) {
     const others = tests
       .filter((name) => !names.includes(name))
@@ -145,8 +157,10 @@ if (![...programs.keys()].every(existsSync)) {
     await compile([...linked.map(object), ...build.link, '-o', program]);
   }
 }
-for (const program of programs.keys()) {
-  const { status, signal } = spawnSync(program, args, { stdio: 'inherit' });
+for (const [program, names] of programs) {
+  // Of the cases of this text in their names; those of count_test have no dtype.
+  const text = build.onlyFloat32 && !names.includes('count_test') ? ['float32'] : [];
+  const { status, signal } = spawnSync(program, [...args, ...text], { stdio: 'inherit' });
   if (signal) console.error(`${program} was ended by ${signal}`);
   process.exitCode ||= (status === 77 ? 1 : status) ?? 1; // 77, no GPU: the emulator has one
 }
