@@ -13,7 +13,7 @@ const root = path.dirname(import.meta.dirname);
 const first = (...names) =>
   names.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
 
-const program = first('clang-tidy-19', 'clang-tidy');
+const program = first('clang-tidy-23', 'clang-tidy');
 if (program === undefined) {
   console.log('skipped: clang-tidy is not installed; no C++ source was looked at');
   process.exit(77);
