@@ -1,4 +1,5 @@
-// Takes the place of float64.cu, float16.cu and bfloat16.cu in mutants.mjs and for run.mjs thread-float32, to save the time that the compiler needs.
+// Takes the place of float64.cu, float16.cu and bfloat16.cu, to save the time that the compiler needs: in mutants.mjs
+// and for run.mjs thread-float32.
 #include "cuda/kernels/head.h"
 
 namespace warpdice::cuda {
