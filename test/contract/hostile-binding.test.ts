@@ -13,7 +13,8 @@ const rounds =
   process.env.WARPDICE_FUZZ_ROUNDS ?? (process.env.WARPDICE_TEST_ALL ? '20000' : '2000');
 
 test('wrong numbers, sizes that overflow, arrays of other types', async () => {
-  const addon = path.resolve(__dirname, '../../build/Release/warpdice.node');
+  const compiled = path.resolve(__dirname, '../../build/Release/warpdice.node');
+  const addon = process.env.WARPDICE_TEST_ADDON ?? compiled;
   const { made, threw } = JSON.parse(
     await runWell('hostile-binding.mjs', { args: [addon, rounds] }),
   );

@@ -4,6 +4,7 @@ import { load, runSuites } from '../standalone/run.mjs';
 
 const [folder, addon, wanted, ...parts] = process.argv.slice(2);
 process.env.WARPDICE_TEST_ADDON = addon;
+process.env.WARPDICE_TEST_TARGET = wanted;
 const { simdTarget } = await load(folder, 'lib', 'index.js');
 const { platform, arch, version } = process;
 console.log(`Node ${version} on ${platform}-${arch}, ${simdTarget()}`);

@@ -20,9 +20,9 @@ const { folders, name, without } = {
       (folder) => `test/${folder}`,
     ),
     name: /^[\w-]+\.test\.ts$/,
-    // The emulated device, and what only Jest has. Single tests that need a process are skipped (not-here.mjs).
+    // The emulated device, and what only Jest has. Single tests that look at Jest's heap are skipped (not-here.mjs).
     without:
-      /child_process|support\/(installed-package|tensorflow)|emulated-environment|require\(|jest\./,
+      /child_process|support\/(installed-package|tensorflow)|emulated-environment|build\/emulated|require\(|jest\./,
   },
 }[kind];
 /** What suites import besides the library. */
@@ -48,7 +48,11 @@ function compile(folder, wanted, unwanted) {
     const names = ['dirname', 'filename']
       .filter((name) => new RegExp(`\\b__${name}\\b`).test(code))
       .map((name) => `const __${name} = import.meta.${name};\n`);
-    writeFileSync(to, names.join('') + code.replaceAll("'@jest/globals'", `'${globals}'`));
+    const changed = code
+      .replaceAll("'@jest/globals'", `'${globals}'`)
+      // One for each suite: it counts the suite's cases.
+      .replace("support/in-this-run.js'", `support/in-this-run.js?${path.basename(source)}'`);
+    writeFileSync(to, names.join('') + changed);
   }
 }
 
@@ -56,8 +60,10 @@ compile('lib', /\.ts$/);
 for (const folder of folders) compile(folder, name, without);
 for (const folder of ['support', 'reference', 'head', 'losses']) compile(`test/${folder}`, helpers);
 if (kind === 'cpu') {
-  for (const name of ['process', 'garbage'])
-    writeFileSync(path.join(out, `test/support/${name}.js`), "export * from '../not-here.mjs';\n");
+  writeFileSync(path.join(out, 'test/support/garbage.js'), "export * from '../not-here.mjs';\n");
+  // The programs that tests start, and the library as they import it.
+  for (const folder of ['test/support/workers', 'dist'])
+    cpSync(path.join(root, folder), path.join(out, folder), { recursive: true });
   // What they read.
   const recorded = readdirSync(path.join(root, 'test/peers')).filter((file) =>
     file.endsWith('.json'),

@@ -9,13 +9,14 @@ export const load = (folder, ...names) =>
 
 /** Runs the suites of a folder of which a part of the name is given, or all. Prints them; whether none failed. */
 export async function runSuites(folder, parts) {
-  const { run } = await load(folder, 'test', 'globals.mjs');
+  const { expect, run } = await load(folder, 'test', 'globals.mjs');
   const total = { passed: 0, failed: 0, skipped: [] };
   const files = readdirSync(path.resolve(folder, 'test'), { recursive: true });
   for (const name of files.map((file) => file.replaceAll(path.sep, '/')).sort()) {
     if (!name.endsWith('.test.js')) continue;
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const begin = performance.now();
+    expect.setState({ testPath: name });
     const failed = await load(folder, 'test', name).then(
       () => [],
       (error) => [{ name: 'its import', error }],

@@ -2,6 +2,12 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
+/** The program and its arguments that start Node. Where this one is emulated, it cannot know (scripts/try-prebuilt.mjs does). */
+const { WARPDICE_TEST_NODE } = process.env;
+const [program, ...before]: [string, ...string[]] = WARPDICE_TEST_NODE
+  ? JSON.parse(WARPDICE_TEST_NODE)
+  : [process.execPath];
+
 interface Finished {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -21,7 +27,7 @@ export function run(
   }: { args?: string[]; env?: Record<string, string>; node?: string[] } = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...node, script(name), ...args], {
+    const child = spawn(program, [...before, ...node, script(name), ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

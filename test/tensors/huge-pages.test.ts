@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { runWell } from '../support/process.js';
 
-const linuxTest = existsSync('/sys/kernel/mm/transparent_hugepage') ? test : test.skip;
+/** Wine shows Linux' files to Node for Windows. */
+const onLinux = process.platform === 'linux' && existsSync('/sys/kernel/mm/transparent_hugepage');
+const linuxTest = onLinux ? test : test.skip;
 
 linuxTest('large tensors ask for huge pages, small ones do not', async () => {
   const asked = JSON.parse(await runWell('huge-pages.mjs')) as number[];
