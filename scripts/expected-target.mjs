@@ -25,10 +25,18 @@ const questions = {
   },
 };
 
-/** `name`: the platform of the binary. Where another system pretends to be it (Wine), this system is asked. */
-export function expectedTarget(name, ask = questions[process.platform]) {
+/**
+ * `name`: the platform of the binary. Where another system pretends to be it (Wine), this system is asked. `forced`: a target that is
+ * taken where the processor has it.
+ */
+export function expectedTarget(
+  name,
+  ask = questions[process.platform],
+  forced = process.env.WARPDICE_SIMD,
+) {
   if (name.includes('arm64')) return 'neon';
+  if (forced === 'baseline') return forced;
   const { avx2, avx512 } = ask();
-  if (avx512) return 'avx512';
+  if (avx512 && forced !== 'avx2') return 'avx512';
   return avx2 ? 'avx2' : 'baseline';
 }

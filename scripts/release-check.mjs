@@ -33,8 +33,13 @@ const steps = [
   [
     'so do the tests there',
     'npm run -s try:prebuilt -- --others --suites',
-    { WARPDICE_TEST_EVERY: '11' },
+    { WARPDICE_TEST_EVERY: '19' },
   ],
+  ...['avx2', 'baseline'].map((target) => [
+    `and with WARPDICE_SIMD=${target}, where another compiler than GCC made it`,
+    'npm run -s try:prebuilt -- --platform linux-x64-musl --platform win32-x64 --suites',
+    { WARPDICE_TEST_EVERY: '19', WARPDICE_SIMD: target },
+  ]),
   ['tarball without a compiler, on Node 20, 22, 24 and 26', 'bash .ci/package'],
   // .ci/run: a part of the cases; of the faults, those that change values or stop the emulator.
   ['CUDA kernels in the emulator, order 1, every case', `${emulator} 1 1`],

@@ -4,7 +4,9 @@
 //   npm run try:prebuilt -- --platform <name>   several times for several; --all, --others as there
 //   npm run try:prebuilt -- --runtimes          that of this platform on Node 20 to 26, Bun and Deno
 //   npm run try:prebuilt -- --platform <name> --suites [part of a suite's name ...]
-//                                               runs the tests there, but for those that need a process or an emulated device
+//                                               runs the tests there, but for those that need an emulated device or Jest
+//
+// WARPDICE_SIMD=avx2 or baseline: all of it with that target. WARPDICE_TEST_EVERY=n: of large matrices, every nth case.
 //
 // linux-x64: this Node, and a Node on the C library of an older Debian. linux-arm64: both under qemu-user. musl: a Node for musl on
 // musl's own loader, for arm64 under qemu-user. win32-x64: Wine. macOS:
@@ -154,7 +156,7 @@ function run(command, env, target) {
   return { problems: [`it ended with ${signal ?? status}: ${said.slice(-2000)}`] };
 }
 
-/** The tests, but for those that need a process or an emulated device, on the first Node of a platform. */
+/** The tests, but for those that need an emulated device or Jest, on the first Node of a platform. */
 function runSuites(name) {
   const folder = file(root, 'build-suites');
   const compiled = spawnSync(process.execPath, ['test/standalone/compile.mjs', folder, 'cpu'], {
@@ -167,7 +169,10 @@ function runSuites(name) {
   const addon = file(root, prebuiltFile(name));
   const begin = performance.now();
   const args = [program, folder, addon, expectedTarget(name), ...parts];
-  const { status, signal, printed, said } = runThere(command, env, args);
+  // For tests that start Node: Linux' loader and QEMU are started with it; under Wine it starts itself.
+  const start =
+    platforms[name].system === 'Windows' ? {} : { WARPDICE_TEST_NODE: JSON.stringify(command) };
+  const { status, signal, printed, said } = runThere(command, { ...env, ...start }, args);
   const minutes = ((performance.now() - begin) / 60_000).toFixed(1);
   console.log(printed + said.slice(-2000));
   console.log(`${name}, ${what}: its tests ended with ${signal ?? status} after ${minutes} min`);
