@@ -1,4 +1,4 @@
-// `npm run try:prebuilt` in a tree that lacks what it needs.
+// `npm run try:prebuilt` and `npm run prebuilds` where something is missing that they need.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,6 +62,22 @@ test('a platform that there is not is refused, and those that there are are name
   const { status, stderr } = tryPrebuilt('--platform', 'linux-x65');
   expect(status).toBe(1);
   expect(stderr).toMatch(
+    /^warpdice: Expected one of linux-x64, [^\n]* for --platform but received 'linux-x65'\n$/,
+  );
+});
+
+test('prebuilds: a compiler that is not here is named, with its package; so is a platform that there is not', () => {
+  const prebuilds = (platform: string) => {
+    const args = [path.join(tree, 'scripts/prebuilds.mjs'), '--platform', platform];
+    const env = { ...process.env, PATH: '/nowhere' };
+    return spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+  };
+  const { status, stderr } = prebuilds('linux-arm64');
+  expect([status, stderr]).toEqual([
+    1,
+    'warpdice: linux-arm64 needs aarch64-linux-gnu-g++ (on Debian: apt-get install g++-aarch64-linux-gnu).\n',
+  ]);
+  expect(prebuilds('linux-x65').stderr).toMatch(
     /^warpdice: Expected one of linux-x64, [^\n]* for --platform but received 'linux-x65'\n$/,
   );
 });
