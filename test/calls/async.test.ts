@@ -278,7 +278,8 @@ describe('the queue', () => {
       ['statisticsAsync', () => big.loss.statisticsAsync(predictions, target)],
       ['updateAsync', () => metrics.updateAsync(predictions, target)],
     ];
-    test.each(kinds)('%s', async (_, start) => {
+    /** How many of 60 calls have ended when a file is there that was asked for after them. */
+    async function endedBeforeFile(start: () => Promise<unknown>): Promise<number> {
       let ended = 0;
       const calls = Array.from({ length: 60 }, () =>
         start().then(() => {
@@ -286,9 +287,16 @@ describe('the queue', () => {
         }),
       );
       await stat(__filename);
-      // On Node's pool the file would come after all but the last few.
-      expect(ended).toBeLessThan(50);
+      const before = ended;
       await Promise.all(calls);
+      return before;
+    }
+    test.each(kinds)('%s', async (_, start) => {
+      // On Node's pool the file would come after all but the last few, each time. A busy machine may be late with it for once.
+      let fewest = 60;
+      for (let i = 0; i < 5 && fewest >= 50; i++)
+        fewest = Math.min(fewest, await endedBeforeFile(start));
+      expect(fewest).toBeLessThan(50);
     });
   });
 
