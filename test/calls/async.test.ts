@@ -315,7 +315,7 @@ describe('the queue', () => {
   });
 
   test('a call does not wait for the long line of another thread', async () => {
-    expect(Number(await runWell('in-line.mjs', { args: ['turns'] }))).toBeLessThan(40);
+    expect(Number(await runWell('in-line.mjs', { args: ['turns'] }))).toBeLessThan(30);
   });
 
   test('a worker that is terminated drops the calls in line', async () => {
