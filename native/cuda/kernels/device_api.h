@@ -44,13 +44,31 @@ constexpr bool kNeedsRegisters = true;
 constexpr bool kNeedsRegisters = false;
 #endif
 
-/// e^x by the hardware's 2^x. The relative error is below 2^-22, plus 2^-24*|x| from the product. e^0 is 1, e^-inf is
-/// 0.
-__device__ inline float fast_exp(float x) {
+/// x, which the compiler does not know to be that: it computes what follows from it where that is used, and keeps no
+/// register for it around a loop.
+__device__ inline int anew(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+__device__ inline float anew(float x) {
+  asm volatile("" : "+f"(x));
+  return x;
+}
+__device__ inline double anew(double x) {
+  asm volatile("" : "+d"(x));
+  return x;
+}
+
+/// 2^x by the hardware. The relative error is below 2^-22. 2^0 is 1, 2^-inf is 0.
+__device__ inline float fast_exp2(float x) {
   float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x * 1.44269504f));
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+__device__ inline double fast_exp2(double x) { return exp2(x); }
+
+/// e^x. To the error of 2^x the product adds 2^-24*|x|.
+__device__ inline float fast_exp(float x) { return fast_exp2(x * 1.44269504f); }
 __device__ inline double fast_exp(double x) { return exp(x); }
 
 /// 1/x within an ulp, for x of at least 1. 1/infinity is 0.

@@ -2,7 +2,7 @@
 #include "cuda/kernels/head.h"
 
 #include "cuda/kernels/finish.cuh"
-#include "cuda/kernels/head_tile.cuh"
+#include "cuda/kernels/head_softmax.cuh"
 
 namespace warpdice::cuda {
 namespace {
@@ -18,6 +18,13 @@ constexpr int64_t kPartsBytes = int64_t{32} << 20;  // of the weights' gradient,
 constexpr int kMaxTileVoxels = 128;
 
 int64_t divided(int64_t x, int64_t by) { return (x + by - 1) / by; }
+
+/// How often so many parts of a product can be split, each for a thread with at least one band of the terms.
+int splits_log2(int parts, int bands) {
+  int log2 = 0;
+  while (parts << (log2 + 1) <= kThreads && 1 << (log2 + 1) <= bands) log2++;
+  return log2;
+}
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }
 
@@ -53,24 +60,30 @@ HeadShape head_shape_of(const Inputs& in, const Head& head) {
 
   TileShape& tile = shape.tile;
   tile.voxels = voxels;
-  tile.class_stride = voxels + columns;  // neighbouring rows begin in different banks
+  tile.class_stride = element_bytes == 8 ? Blocks<double>::band(voxels) : Blocks<float>::band(voxels);
   tile.voxel_stride = 1;
   const int pack = element_bytes == 8 ? kTilePack<double> : kTilePack<float>;
   tile.team = kThreads / (voxels / pack) < kWarp ? kThreads / (voxels / pack) : kWarp;
   tile.interleaved = in.interleaved();
   shape.sharers = in.classes < kThreads ? static_cast<int>(kThreads / in.classes) : 1;
   if (shape.sharers > voxels / pack) shape.sharers = voxels / pack;
+  if (shape.plain) shape.sharers = 1;
 
-  const size_t row_bytes = static_cast<size_t>(tile.class_stride) * element_bytes;
+  const size_t band_bytes = static_cast<size_t>(tile.class_stride) * element_bytes;
   const size_t voxel_bytes = element_bytes == 8 ? sizeof(TileVoxel<double>) : sizeof(TileVoxel<float>);
-  const size_t logits = voxels * voxel_bytes + shape.padded_classes * row_bytes;
-  if (logits + rows * row_bytes > kMaxSharedBytes) return shape;
-  const int fit = static_cast<int>((kMaxSharedBytes - logits) / row_bytes) / rows * rows;
-  const int most = kThreads / (voxels / columns) * rows;  // a thread has one part of a product
-  shape.channels_at_once = shape.padded_channels;
-  if (shape.channels_at_once > fit) shape.channels_at_once = fit;
-  if (shape.channels_at_once > most) shape.channels_at_once = most;
-  shape.shared_bytes = logits + shape.channels_at_once * row_bytes;
+  const int across = voxels / columns;
+  shape.softmax_rows = static_cast<int>(divided(groups * across, across < kWarp ? kWarp : across));
+  const size_t of_softmax = shape.plain ? kSoftmaxArrays * shape.softmax_rows * voxels * element_bytes : 0;
+  const size_t logits = voxels * voxel_bytes + shape.padded_classes / columns * band_bytes + of_softmax;
+  if (logits + 2 * band_bytes > kMaxSharedBytes) return shape;
+  const int fit = static_cast<int>((kMaxSharedBytes - logits) / (2 * band_bytes)) * rows;
+  const int most = kThreads / across * rows;  // a thread has one part of a product
+  const int turns = static_cast<int>(divided(shape.padded_channels, fit < most ? fit : most));
+  shape.channels_at_once = static_cast<int>(divided(shape.padded_channels, int64_t{turns} * rows)) * rows;
+  const int channel_bands = shape.channels_at_once / columns, class_bands = shape.padded_classes / columns;
+  shape.shared_bytes = logits + channel_bands * band_bytes;
+  shape.class_splits_log2 = splits_log2(class_bands / 2 * across, channel_bands);
+  shape.channel_splits_log2 = splits_log2(channel_bands / 2 * across, class_bands);
   set_blocks(in, element_bytes, shape);
   shape.refused = in.samples * tile.chunks > kMaxBlocks ? kTooManyBlocks : nullptr;
   return shape;
@@ -98,14 +111,13 @@ struct Places {
   }
 };
 
-/// Element e of blocks [kRows][kStep] of a matrix [rows][terms] is the element (row, term).
+/// Element e of groups [terms][kRows] of the rows of a matrix [rows][terms] is the element (row, term).
 template <class A>
-__device__ void place_in_blocks(int64_t e, int terms, int& row, int& term) {
-  constexpr int kRows = Product<A>::kRows, kStep = Product<A>::kStep;
-  const int64_t block = e / (kRows * kStep);
-  const int inside = static_cast<int>(e % (kRows * kStep)), steps = terms / kStep;
-  row = static_cast<int>(block / steps) * kRows + inside / kStep;
-  term = static_cast<int>(block % steps) * kStep + inside % kStep;
+__device__ void place_in_groups(int64_t e, int terms, int& row, int& term) {
+  constexpr int kRows = Product<A>::kRows;
+  const int64_t step = e / kRows;
+  row = static_cast<int>(step / terms) * kRows + static_cast<int>(e % kRows);
+  term = static_cast<int>(step % terms);
 }
 
 /// Writes the weights and the bias in the type and the order of the products, with zeros where there is no class or
@@ -121,13 +133,13 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t step = int64_t{gridDim.x} * kThreads;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += step) {
     int row, term;
-    place_in_blocks<A>(i, shape.padded_channels, row, term);
+    place_in_groups<A>(i, shape.padded_channels, row, term);
     to.by_class[i] = weight(row, term);
     if (i < shape.padded_classes) {
       to.bias[i] = head.bias.data && i < classes ? static_cast<A>(value_at(head.bias, i)) : A(0);
     }
     if (!by_channel) continue;
-    place_in_blocks<A>(i, shape.padded_classes, row, term);
+    place_in_groups<A>(i, shape.padded_classes, row, term);
     to.by_channel[i] = weight(term, row);
   }
 }
@@ -142,8 +154,7 @@ __global__ void __launch_bounds__(kThreads)
     double sum = 0;
     if (i < weights) {
       if (!weight.data) continue;
-      const int k = static_cast<int>(i % shape.channels);
-      const A* part = from.weight_parts + i / shape.channels * row + channel_place(shape, Product<A>::kColumns, k);
+      const A* part = from.weight_parts + i / shape.channels * row + i % shape.channels;
       for (int64_t b = 0; b < shape.blocks; b++) sum += part[b * shape.padded_classes * row];
       store_element(weight, i, static_cast<A>(sum));
     } else if (bias.data) {

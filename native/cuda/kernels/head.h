@@ -4,9 +4,8 @@
 //   pack         writes the weights in the order in which products read them
 //   step 1       makes the logits of a tile, then adds up the sums as tile.cuh does
 //   step 2       is that of all calls, finish.cuh
-//   step 3       makes the logits of a tile again, replaces them by dL/dz, multiplies that by the features (dL/dweight)
-//   and by
-//                the weights (dL/dfeatures)
+//   step 3       makes the logits of a tile again, replaces them by dL/dz, and multiplies that by the features
+//                (dL/dweight) and by the weights (dL/dfeatures)
 //   last         adds up the weights' gradients of all blocks, in order
 //
 // Predictions and metrics (head_predict.cuh, predict.cu, count.cu) make the logits of a tile and use them: pack, then
@@ -30,11 +29,13 @@ struct HeadShape {
   const char* refused;  // null; else a sentence that says why no GPU can do this, and the other members have no meaning
   bool plain;           // the call is one of head_softmax.cuh
   TileShape tile;       // of the logits; `tiles` and `chunks` are those of step 1
-  int sharers;          // threads that share a class in step 1; each has partial sums of its own
+  int sharers;          // threads that share a class in step 1; each has partial sums of its own. 1 of a plain call
   int channels;         // K
-  int padded_classes, padded_channels;  // multiples of the rows that a thread holds
-  int channels_at_once;                 // channels of the features' tile, a multiple of them too
-  int voxels_log2;                      // of tile.voxels
+  int padded_classes, padded_channels;         // multiples of the rows that a thread holds
+  int channels_at_once;                        // channels of the features' tile, a multiple of them too
+  int class_splits_log2, channel_splits_log2;  // of the threads that split the terms of a part of a product
+  int voxels_log2;                             // of tile.voxels
+  int softmax_rows;                            // of head_softmax.cuh, one a warp or more threads
   int64_t tiles_of_sample;
   int64_t blocks;  // of step 3. Each adds up a part of the weights' gradient
   size_t shared_bytes;
@@ -50,10 +51,10 @@ HeadShape head_shape_of(const Inputs& in, const Head& head);
 /// What the kernels of a head read and write in the workspace.
 template <class A>
 struct HeadMemory {
-  A* by_class;         // the weights in blocks of kRows classes and kStep channels
-  A* by_channel;       // in blocks of kRows channels and kStep classes
+  A* by_class;         // the weights in groups of kRows classes: [padded_channels][kRows] of each
+  A* by_channel;       // in groups of kRows channels: [padded_classes][kRows] of each
   A* bias;             // [padded_classes]
-  A* weight_parts;     // [blocks][padded_classes][padded_channels], see channel_place()
+  A* weight_parts;     // [blocks][padded_classes][padded_channels]
   double* bias_parts;  // [blocks][C]
 };
 

@@ -1,7 +1,6 @@
 #pragma once
 // The kernels of a head for features of type P. A .cu file of each type includes this.
 #include "cuda/kernels/head_softmax.cuh"
-#include "cuda/kernels/head_tile.cuh"
 
 namespace warpdice::cuda {
 
@@ -12,25 +11,27 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
   notes.begin();
   Counters* counters = notes.own();
   HeadTile<P> tile(in, shape, memory);
-  const int span = tile.C < kThreads ? tile.C : kThreads;
-  const int share = threadIdx.x / span;
+  const int span = tile.C < kThreads ? tile.C : kThreads, share = threadIdx.x / span;
+  const int64_t distance = shape.tile.chunks * shape.sharers;  // from class to class
+  Sums* const of_block = partials + tile.n * tile.C * distance + tile.chunk * shape.sharers;
+  if (kPlain) {
+    for (int c = threadIdx.x; c < tile.C; c += kThreads) of_block[c * distance] = {};
+  }
   for (int i = 0; i < shape.tile.tiles && tile.go_to(i); i++) {
     __syncthreads();  // every thread has read the tile before
-    tile.make_logits(counters);
-    if constexpr (kPlain) make_exponentials(tile);
-    else tile.normalize();
-    if (share >= shape.sharers) continue;
-    for (int c = threadIdx.x % span; c < tile.C; c += span) {
-      Sums& to = partials[((tile.n * tile.C + c) * shape.tile.chunks + tile.chunk) * shape.sharers + share];
-      Sums sum = {};
-      if constexpr (kPlain) {
-        if (is_whole(tile)) add_softmax_share<true>(tile, c, share, shape.sharers, sum);
-        else add_softmax_share<false>(tile, c, share, shape.sharers, sum);
-      } else {
+    tile.make_logits(counters, kPlain ? HeadSoftmax<P>::kMissing : 0);
+    if constexpr (kPlain) {
+      HeadSoftmax<P>(tile).add_sums(of_block, distance);
+    } else {
+      tile.normalize();
+      if (share >= shape.sharers) continue;
+      for (int c = threadIdx.x % span; c < tile.C; c += span) {
+        Sums sum = {};
         add_share(tile, c, share, shape.sharers, sum, counters);
+        Sums& to = of_block[c * distance + share];
+        if (i > 0) add(sum, to);
+        to = sum;
       }
-      if (i > 0) add(sum, to);
-      to = sum;
     }
   }
 }
@@ -48,11 +49,10 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
   for (int64_t i = first; i < end; i++) {
     __syncthreads();  // every thread has read the tile before
     tile.go_to_tile(i);
-    tile.make_logits(nullptr);
+    tile.make_logits(nullptr, kPlain ? HeadSoftmax<P>::kMissing : 0);
     const ClassSlope<Accumulator<P>>* of_sample = slopes + (pooled ? 0 : tile.n * in.classes);
     if constexpr (kPlain) {
-      make_exponentials(tile);
-      differentiate_softmax(tile, of_sample);
+      HeadSoftmax<P>(tile).differentiate(of_sample);
     } else {
       tile.normalize();
       differentiate(tile, of_sample);

@@ -6,8 +6,8 @@
 namespace warpdice::cuda {
 
 /// Finds the class of the largest logit of each voxel of a tile, the lowest one at a tie. of_nan: see ClassesOut.
-template <class P, int kPack>
-__device__ void find_largest(const Tile<P, kPack>& tile, int of_nan) {
+template <class P, int kPack, class Layout>
+__device__ void find_largest(const Tile<P, kPack, Layout>& tile, int of_nan) {
   using A = Accumulator<P>;
   if (!tile.has_team()) return;
   const int team = tile.shape.team;
@@ -90,9 +90,9 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
 }
 
 /// Counts the decisions for class c at the voxels of one of the threads that share the class.
-template <class P, int kPack>
-__device__ void add_decisions(const Tile<P, kPack>& tile, const CountInputs& inputs, int c, int share, int sharers,
-                              const HeadCounts& to) {
+template <class P, int kPack, class Layout>
+__device__ void add_decisions(const Tile<P, kPack, Layout>& tile, const CountInputs& inputs, int c, int share,
+                              int sharers, const HeadCounts& to) {
   using A = Accumulator<P>;
   const Inputs& in = inputs.in;
   const A threshold = static_cast<A>(inputs.threshold);

@@ -4,7 +4,8 @@
 
 namespace warpdice::cuda {
 
-constexpr int kWarp = 32, kThreads = 256, kWarps = kThreads / kWarp;  // of a block, at most in team.cuh
+constexpr int kWarpLog2 = 5, kWarp = 1 << kWarpLog2, kThreadsLog2 = 8, kThreads = 1 << kThreadsLog2;
+constexpr int kWarps = kThreads / kWarp;  // of a block, at most in team.cuh
 
 /// The shared memory that a block can have on every supported GPU.
 constexpr size_t kMaxSharedBytes = 63 * 1024;
@@ -64,7 +65,7 @@ constexpr int kTilePack = sizeof(A) == 8 ? 1 : 16 / sizeof(A);
 
 struct TileShape {
   int voxels;                      // of a tile, a power of two
-  int class_stride, voxel_stride;  // of its logits, in elements
+  int class_stride, voxel_stride;  // of its logits, in elements; of a head, see Blocks in head_product.cuh
   int team;                        // lanes that share a voxel, a power of two up to kWarp
   bool interleaved;                // [N,S,C]
   int tiles;                       // of a block

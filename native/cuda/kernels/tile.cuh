@@ -15,8 +15,16 @@
 
 namespace warpdice::cuda {
 
-/// A tile in shared memory: TileVoxel[voxels], then the logits, which step 3 replaces by the gradient.
-template <class P, int kPack>
+/// Rows of voxels, or rows of classes.
+struct TileRows {
+  static __device__ int place(const TileShape& shape, int c, int v) {
+    return c * shape.class_stride + v * shape.voxel_stride;
+  }
+};
+
+/// A tile in shared memory: TileVoxel[voxels], then the logits, which step 3 replaces by the gradient. Layout: where
+/// each logit lies.
+template <class P, int kPack, class Layout = TileRows>
 struct Tile {
   using A = Accumulator<P>;
   static constexpr int kV = kPackOf<P>;
@@ -122,7 +130,7 @@ struct Tile {
     }
   }
 
-  __device__ A* place(int c, int v) const { return z + c * shape.class_stride + v * shape.voxel_stride; }
+  __device__ A* place(int c, int v) const { return z + Layout::place(shape, c, v); }
 
   __device__ void read(int c, int v, A (&to)[kPack]) const { load(static_cast<const A*>(place(c, v)), kPack, to); }
 
@@ -223,8 +231,8 @@ struct Tile {
 constexpr int kChain = 8;
 
 /// Adds class c of the kPack voxels from v on.
-template <class P, int kPack>
-__device__ void add_voxels(const Tile<P, kPack>& tile, int c, int v, VoxelSums<Accumulator<P>>& few,
+template <class P, int kPack, class Layout>
+__device__ void add_voxels(const Tile<P, kPack, Layout>& tile, int c, int v, VoxelSums<Accumulator<P>>& few,
                            Counters* counters) {
   using A = Accumulator<P>;
   A values[kPack];
@@ -242,8 +250,9 @@ __device__ void add_voxels(const Tile<P, kPack>& tile, int c, int v, VoxelSums<A
 }
 
 /// Adds class c of the voxels of one of the threads that share the class.
-template <class P, int kPack>
-__device__ void add_share(const Tile<P, kPack>& tile, int c, int share, int sharers, Sums& sum, Counters* counters) {
+template <class P, int kPack, class Layout>
+__device__ void add_share(const Tile<P, kPack, Layout>& tile, int c, int share, int sharers, Sums& sum,
+                          Counters* counters) {
   for (int v = share * kPack; v < tile.count;) {
     VoxelSums<Accumulator<P>> few;
     for (int k = 0; k < kChain && v < tile.count; k += kPack, v += sharers * kPack) {
@@ -292,8 +301,8 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
 
 /// Replaces the logits of a tile that is normalized by the gradient; of voxels of weight 0, as those that do not exist
 /// are, by 0. slopes: [C].
-template <class P, int kPack>
-__device__ void differentiate(const Tile<P, kPack>& tile, const ClassSlope<Accumulator<P>>* slopes) {
+template <class P, int kPack, class Layout>
+__device__ void differentiate(const Tile<P, kPack, Layout>& tile, const ClassSlope<Accumulator<P>>* slopes) {
   using A = Accumulator<P>;
   const Inputs& in = tile.in;
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
@@ -362,8 +371,8 @@ __global__ void __launch_bounds__(kThreads, kTileBlocks<P>)
 }
 
 /// Writes dL/dt of a tile that is normalized. slopes: [C].
-template <class P, int kPack>
-__device__ void store_target_gradient(const Tile<P, kPack>& tile, const ClassSlope<Accumulator<P>>* slopes,
+template <class P, int kPack, class Layout>
+__device__ void store_target_gradient(const Tile<P, kPack, Layout>& tile, const ClassSlope<Accumulator<P>>* slopes,
                                       const GradientOut& out) {
   using A = Accumulator<P>;
   const Inputs& in = tile.in;

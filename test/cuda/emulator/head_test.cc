@@ -324,9 +324,29 @@ void hidden_voxels() {
   for (size_t k = 0; k < 5; k++) expect(plain.features.get(k * 50 + 7) == 0, "dL/dx of a voxel of weight 0 is not 0");
 }
 
+/// Classes that a bias of -infinity forbids, also all those of a warp, have p = 0 and no gradient: as with a bias so
+/// low that e^z is 0.
+void forbidden_classes() {
+  for (int64_t C : {40, 300}) {
+    test_name = "forbidden classes of a head, C=" + std::to_string(C);
+    std::string bits[2];
+    for (const bool infinite : {false, true}) {
+      PlainCall plain({1, C, 70}, 6);
+      for (int64_t c = 3; c < C - 5; c++) plain.head.bias.set(static_cast<size_t>(c), infinite ? -INFINITY : -1e4);
+      enqueue(plain.call);
+      bits[infinite].assign(plain.value.data(), sizeof(double));
+      for (const Buffer* part : {&plain.features, &plain.weight, &plain.bias}) {
+        bits[infinite].append(part->data(), part->count * sizeof(float));
+        for (size_t i = 0; i < part->count; i++) expect(std::isfinite(part->get(i)), "a gradient is not finite");
+      }
+    }
+    expect(bits[0] == bits[1], "not as with a low bias");
+  }
+}
+
 /// Every order of threads and blocks gives the same bits, also on a workspace that was used before.
 void same_bits() {
-  for (Shape shape : {Shape{2, 3, 900}, Shape{1, 70, 300}}) {
+  for (Shape shape : {Shape{2, 3, 900}, Shape{1, 70, 300}, Shape{1, 300, 60}}) {
     test_name = "same bits of a head, C=" + std::to_string(shape.C);
     PlainCall plain(shape, shape.C == 3 ? 80 : 11);  // 80 do not fit at once
     std::string first;
@@ -383,6 +403,7 @@ int main(int argc, char** argv) {
   }
   infinite_features();
   hidden_voxels();
+  forbidden_classes();
   same_bits();
   bounds();
   std::printf("%u cases, %d failures\n", one.done, failures);

@@ -182,6 +182,7 @@ int source_lane(const Thread& thread, int lane) {
       return lane + thread.argument < kWarp ? lane + thread.argument : lane;
     case Operation::shuffle_from:
       return thread.argument & (kWarp - 1);
+    case Operation::ballot:
     case Operation::sync:
       return lane;
   }
@@ -211,10 +212,18 @@ bool do_exchange(unsigned number) {
     }
   }
   const unsigned mask = thread.mask;
+  uint64_t votes = 0;
+  for (int lane = 0; lane < kWarp; lane++) {
+    if (mask >> lane & 1 && m.threads[first + lane].in) votes |= uint64_t{1} << lane;
+  }
   for (int lane = 0; lane < kWarp; lane++) {
     if (!(mask >> lane & 1)) continue;
     Thread& to = m.threads[first + lane];
     const int from = source_lane(to, lane);
+    if (to.operation == Operation::ballot) {
+      to.out = votes;
+      continue;
+    }
     // From a lane outside the mask comes a value that no program can use.
     to.out = from < kWarp && mask >> from & 1 ? m.threads[first + from].in : ~uint64_t{0};
   }

@@ -90,7 +90,7 @@ BoundKernel bind(const cudaKernelNodeParams& launch);
 /// Runs the blocks now.
 cudaError_t run_grid(const std::function<void()>& body, dim3 grid, dim3 block, size_t shared_bytes);
 
-enum class Operation : uint8_t { shuffle_xor, shuffle_down, shuffle_from, sync };
+enum class Operation : uint8_t { shuffle_xor, shuffle_down, shuffle_from, ballot, sync };
 
 struct Thread;
 void barrier(const char* file, int line);
@@ -154,6 +154,12 @@ T __shfl_sync(unsigned mask, T value, int lane, const char* file = __builtin_FIL
   return simt::shuffle(simt::Operation::shuffle_from, mask, value, lane, file, line);
 }
 
+inline unsigned __ballot_sync(unsigned mask, bool vote, const char* file = __builtin_FILE(),
+                              int line = __builtin_LINE()) {
+  return static_cast<unsigned>(simt::exchange(simt::Operation::ballot, mask, vote, 0, file, line));
+}
+inline int __clz(unsigned x) { return x == 0 ? 32 : __builtin_clz(x); }
+
 inline void __threadfence() { simt::fence(); }
 inline unsigned atomicAdd(unsigned* to, unsigned x) {
   return simt::change(to, [x](unsigned before) { return before + x; });
@@ -167,6 +173,7 @@ inline unsigned long long atomicMax(unsigned long long* to, unsigned long long x
 
 using std::exp;
 using std::fabs;
+using std::fma;
 using std::fmax;
 using std::log;
 using std::log1p;
@@ -208,6 +215,12 @@ inline float off(float exact, float x) {
   std::memcpy(&bits, &x, sizeof bits);
   return exact * (1 + (bits & 1 ? 1 : -1) * simt::config().approximation_error);
 }
+template <class T>
+T anew(T x) {
+  return x;
+}
+inline float fast_exp2(float x) { return off(std::exp2(x), x); }
+inline double fast_exp2(double x) { return std::exp2(x); }
 inline float fast_exp(float x) { return off(std::exp(x), x); }
 inline float fast_reciprocal(float x) { return off(1 / x, x); }
 inline double fast_exp(double x) { return std::exp(x); }
