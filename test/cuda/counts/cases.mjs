@@ -51,6 +51,8 @@ export const cases = [
   one(117, { shape: [8, 117, 128, 128], channels: 32 }),
   one(117, { shape: [8, 117, 128, 128], channels: 32, loss: 'dice-ce' }),
   one(19, { shape: [4, 19, 256, 256], channels: 64 }),
+  one(117, { shape: [8, 117, 128, 128], channels: 32, dtype: 'float16' }),
+  one(117, { shape: [8, 117, 128, 128], channels: 32, dtype: 'bfloat16' }),
 ].sort((a, b) => order(a) - order(b) || a.classes - b.classes);
 
 /** The rows that are counted for other architectures too, with the kernels of teams.cu. */

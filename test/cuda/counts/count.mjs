@@ -66,6 +66,8 @@ function launchesOf(program, all) {
         bytes = Buffer.concat([bytes, Buffer.alloc(padding), Buffer.from(hex, 'hex')]);
       }
       current.push({ symbol, grid, threads, shared, arguments: bytes, places });
+    } else if (word === 'refused') {
+      throw new Error(`${program} cannot launch a case.`);
     } else if (word === 'rounds') {
       const launch = current.at(-1);
       const [voxels, rounds] = rest.map(Number);

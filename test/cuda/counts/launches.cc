@@ -24,8 +24,9 @@ class Printer : public Recorder {
   cudaError_t kernel(const cudaKernelNodeParams& node) override {
     Dl_info info;
     dladdr(node.func, &info);
-    if (!info.dli_sname) return cudaErrorInvalidDeviceFunction;
-    printf("kernel %s %u %u %u", info.dli_sname, node.gridDim.x, node.blockDim.x, node.sharedMemBytes);
+    // A kernel of an unnamed namespace has no name here. None of those is counted.
+    const char* name = info.dli_sname ? info.dli_sname : "?";
+    printf("kernel %s %u %u %u", name, node.gridDim.x, node.blockDim.x, node.sharedMemBytes);
     const auto sizes = simt::argument_sizes(node.func);
     for (size_t i = 0; i < sizes.size(); i++) {
       printf(" ");
@@ -34,7 +35,7 @@ class Printer : public Recorder {
       printf("/%zu", sizes[i].alignment);
     }
     printf("\n");
-    if (strstr(info.dli_sname, "team_")) {
+    if (strstr(name, "team_")) {
       const auto& shape = *static_cast<const TeamShape*>(node.kernelParams[1]);
       printf("rounds %zu %d %lld\n", offsetof(TeamShape, chunk), shape.voxels,
              static_cast<long long>(shape.chunk / shape.voxels));
