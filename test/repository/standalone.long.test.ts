@@ -102,7 +102,7 @@ test('each suite counts its own cases, and is named', () => {
   const { stdout } = runNew(suites, { WARPDICE_TEST_EVERY: '3' });
   for (const name of ['aaa', 'aab']) {
     expect(stdout).toMatch(
-      new RegExp(`^${name}.test.js: every 3th case, 2 of 5\nerrors/${name}.test.js: 2 passed`, 'm'),
+      new RegExp(`^${name}.test.js: one case in 3, 2 of 5\nerrors/${name}.test.js: 2 passed`, 'm'),
     );
   }
   const compiled = readFileSync(path.join(folder, 'test/losses/option-matrix.test.js'), 'utf8');

@@ -1,5 +1,5 @@
 // The device of the tests: the emulated one, with what is planted in its CUDA runtime, or a GPU (test/cuda/gpu/suite.mjs).
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { Device, type Stream, StreamEvent } from '../../lib/index.js';
 import { native } from '../../lib/native/load.js';
 import { reference } from '../reference/reference.js';
@@ -40,6 +40,9 @@ interface Fake {
 export const fake = (native as unknown as { fake: Fake }).fake;
 
 export const emulated = process.env.WARPDICE_TEST_GPU === undefined;
+// The suites of a worker share one emulated driver. What one of them breaks, and fails for, the next one need not suffer.
+if (emulated) afterAll(() => fake.setFault(0));
+
 /** A test that plants something, holds a stream or needs two devices. */
 export const emulatedOnly = (emulated ? test : test.skip) as typeof test;
 

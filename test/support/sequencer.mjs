@@ -2,16 +2,18 @@
 import TestSequencer from '@jest/test-sequencer';
 
 const longest = [
+  'cuda/emulator',
+  'mpi/mpi',
   'cuda/gpu-command',
   'contract/workers',
   'errors/loading',
   'devices/device-workers',
   'contract/settings',
   'eval/command',
-].map((name) => `/test/${name}.test.ts`);
+].map((name) => new RegExp(`/test/${name}(\\.long)?\\.test\\.ts$`));
 
 const rank = ({ path }) => {
-  const at = longest.findIndex((name) => path.endsWith(name));
+  const at = longest.findIndex((name) => name.test(path));
   return at < 0 ? longest.length : at;
 };
 

@@ -33,6 +33,11 @@ State& state() {
   return *only;
 }
 
+cudaError_t wrong_address(const std::string& reason) {
+  state().reason = reason;
+  return state().fault = cudaErrorIllegalAddress;
+}
+
 Call::Call(const char* name) : lock_(mutex()), status_(state().fault) {
   state().calls[name]++;
   const auto planted = state().planted.find(name);
@@ -61,6 +66,7 @@ void set_devices(int count, int driver_version, cudaError_t error) {
 void set_fault(cudaError_t status) {
   const Call call("set_fault");
   state().fault = status;
+  state().reason.clear();
   last_error = status;
 }
 void fail_next(const std::string& name, cudaError_t status, int after) {
@@ -117,7 +123,7 @@ const char* cudaGetErrorString(cudaError_t status) {
     case cudaErrorInsufficientDriver:
       return "CUDA driver version is insufficient for CUDA runtime version";
     default:
-      return "fake error";
+      return state().reason.empty() ? "fake error" : state().reason.c_str();
   }
 }
 cudaError_t cudaGetLastError() {

@@ -233,9 +233,10 @@ void reads_no_memory_of_another_device() {
   const cudaError_t status = launch(see_kernel, dim3(3), dim3(64), sizeof(unsigned), it.stream->handle(), 'x', 5, true,
                                     Wide{}, static_cast<Seen*>(theirs->data()));
   expect(status == cudaSuccess, "CUDA looks at no pointers");
-  expect(
-      error_of([&] { it.stream->synchronize(); }).find("the CUDA context of this process is lost") != std::string::npos,
-      "a kernel that uses memory of another device is a fault");
+  const std::string said = error_of([&] { it.stream->synchronize(); });
+  expect(said.find("the CUDA context of this process is lost") != std::string::npos &&
+             said.find("an argument of a kernel on device 0 is memory of another") != std::string::npos,
+         "a kernel that uses memory of another device is a fault, and says so");
   fake::set_fault(cudaSuccess);
 }
 

@@ -39,7 +39,8 @@ void release(void* data, bool pooled) {
   fake::State& s = state();
   const auto it = s.allocations.find(static_cast<char*>(data));
   if (it == s.allocations.end() || (it->second.pool != nullptr) != pooled || it->second.opened > 0) {
-    s.fault = cudaErrorIllegalAddress;  // freed twice, or by the wrong function, or memory of another process
+    fake::wrong_address(
+        "memory is freed that is not allocated, or by the wrong function, or that another process has opened");
     return;
   }
   if (pooled) it->second.pool->used_bytes -= it->second.size_bytes;
@@ -56,12 +57,13 @@ void trim(FakePool& pool, size_t keep_bytes) {
 
 /// An error unless all of it is allocated now.
 void expect_device_memory(const void* data, size_t size_bytes) {
-  if (!fake::is_device_memory(data, size_bytes)) state().fault = cudaErrorIllegalAddress;
+  if (!fake::is_device_memory(data, size_bytes))
+    fake::wrong_address("a copy uses memory that is not the device's, or no longer");
 }
 
 void expect_pinned(const void* data) {
   if (state().pinned.count(const_cast<char*>(static_cast<const char*>(data))) == 0) {
-    state().fault = cudaErrorIllegalAddress;  // CUDA would copy while the caller waits
+    fake::wrong_address("an asynchronous copy uses host memory that is not pinned");  // CUDA would let the caller wait
   }
 }
 

@@ -56,12 +56,16 @@ struct State {
   std::map<int, size_t> taken_bytes;  // of each device, by pools and by cudaMalloc
   size_t total_bytes = size_t{64} << 20;
   cudaError_t fault = cudaSuccess, device_error = cudaSuccess;
+  std::string reason;  // of the fault
   int devices = 2, driver_version = 13000;
   bool pools_supported = true;
 };
 
 /// Never destroyed: a driver outlives static destructors.
 State& state();
+
+/// The fault that a wrong address is, and why it is one: cudaGetErrorString says it.
+cudaError_t wrong_address(const std::string& reason);
 
 /// A call of the API. Holds the lock, counts the call, and knows the error that it must return.
 class Call {

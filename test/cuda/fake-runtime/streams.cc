@@ -109,7 +109,11 @@ BoundKernel (*bind_kernel)(const cudaKernelNodeParams&) = nullptr;
 static Work kernel_work(const BoundKernel& kernel, int device) {
   return [kernel, device] {
     for (const void* word : kernel.words) {
-      if (is_elsewhere(word, device)) return cudaErrorIllegalAddress;
+      if (is_elsewhere(word, device)) {
+        return wrong_address("an argument of a kernel on device " + std::to_string(device) +
+                             " is memory of another: word " + std::to_string(&word - kernel.words.data()) + " of " +
+                             std::to_string(kernel.words.size()));
+      }
     }
     return kernel.work();
   };
@@ -223,7 +227,9 @@ namespace {
 Work memset_work(const cudaMemsetParams& to) {
   return [to] {
     const size_t size_bytes = to.width * to.elementSize;
-    if (to.height != 1 || !fake::is_device_memory(to.dst, size_bytes)) return cudaErrorIllegalAddress;
+    if (to.height != 1 || !fake::is_device_memory(to.dst, size_bytes)) {
+      return fake::wrong_address("a graph sets memory that is not the device's, or no longer");
+    }
     std::memset(to.dst, static_cast<int>(to.value), size_bytes);
     return cudaSuccess;
   };
