@@ -1,5 +1,8 @@
 // Memory of the fake CUDA runtime. It is the host's, listed by address, so that work on freed memory is an error.
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "state.h"
@@ -13,6 +16,26 @@ size_t free_bytes_of(int device) {
   const size_t taken_bytes = state().taken_bytes[device];
   return state().total_bytes > taken_bytes ? state().total_bytes - taken_bytes : 0;
 }
+
+// A launch looks among the words of its arguments for memory of another device (is_elsewhere). The heap of a program
+// may begin at addresses below 2^32, where a float beside a zero looks like one of them; so blocks are mapped, far
+// above. Behind each is a page that nobody may touch. AddressSanitizer's heap lies as far up, and it finds what is read
+// beyond a block.
+#if defined(__SANITIZE_ADDRESS__)
+char* make_block(size_t size_bytes) { return new char[size_bytes]; }
+void free_block(char* block, size_t) { delete[] block; }
+#else
+constexpr size_t kPageBytes = 4096;
+size_t mapped_bytes(size_t size_bytes) { return (size_bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
+char* make_block(size_t size_bytes) {
+  const size_t bytes = mapped_bytes(size_bytes);
+  void* block = mmap(nullptr, bytes + kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED || mprotect(static_cast<char*>(block) + bytes, kPageBytes, PROT_NONE) != 0) std::abort();
+  return static_cast<char*>(block);
+}
+void free_block(char* block, size_t size_bytes) { munmap(block, mapped_bytes(size_bytes) + kPageBytes); }
+#endif
 
 /// Allocates from a pool or, where `pool` is null, from the driver.
 cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
@@ -28,7 +51,7 @@ cudaError_t allocate(void** data, size_t size_bytes, FakePool* pool) {
     if (pool) state().calls["a pool grows"]++;
   }
   if (pool) pool->used_bytes += size_bytes;
-  char* memory = pool ? new char[size_bytes] : static_cast<char*>(shared->data());
+  char* memory = pool ? make_block(size_bytes) : static_cast<char*>(shared->data());
   std::memset(memory, 0xff, size_bytes);  // so that tests see a read before the first write
   state().allocations[memory] = {size_bytes, device, pool, shared, {}, 0};
   *data = memory;
@@ -45,8 +68,10 @@ void release(void* data, bool pooled) {
   }
   if (pooled) it->second.pool->used_bytes -= it->second.size_bytes;
   else s.taken_bytes[it->second.device] -= it->second.size_bytes;
-  if (pooled) delete[] it->first;
+  char* const memory = it->first;
+  const size_t size_bytes = it->second.size_bytes;
   s.allocations.erase(it);
+  if (pooled) free_block(memory, size_bytes);
 }
 
 void trim(FakePool& pool, size_t keep_bytes) {

@@ -108,10 +108,10 @@ BoundKernel (*bind_kernel)(const cudaKernelNodeParams&) = nullptr;
 /// What a stream does to run a kernel. It reads no memory of another device: nobody enables peer access.
 static Work kernel_work(const BoundKernel& kernel, int device) {
   return [kernel, device] {
-    for (const void* word : kernel.words) {
-      if (is_elsewhere(word, device)) {
+    for (size_t i = 0; i < kernel.words.size(); i++) {
+      if (is_elsewhere(kernel.words[i], device)) {
         return wrong_address("an argument of a kernel on device " + std::to_string(device) +
-                             " is memory of another: word " + std::to_string(&word - kernel.words.data()) + " of " +
+                             " is memory of another: word " + std::to_string(i) + " of " +
                              std::to_string(kernel.words.size()));
       }
     }
