@@ -117,7 +117,8 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMaxFinishBlocks ? blocks : kMaxFinishBlocks));
   WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
   const bool pooled = shares_slopes(call);
-  const ClassSlope<A>* first = slopes + (call.options.pooled ? 0 : call.sample_offset * in.classes);
+  const int64_t before = call.options.pooled ? 0 : call.sample_offset * in.classes;
+  const ClassSlope<A>* first = slopes ? slopes + before : nullptr;
   // dL/dt comes first, because the gradient may replace the predictions.
   if (call.steps & kTargetGradient) {
     const GradientOut& out = call.target_grad;

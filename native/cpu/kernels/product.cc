@@ -160,7 +160,7 @@ void add_rows(const T* from, int64_t rows, int64_t columns, int64_t from_row, do
 void fence() { stream_fence(); }
 
 template <class T>
-constexpr Products<T> table() {
+constexpr Products<T> table() noexcept {
   return {kVectors * kVectorBytes, kStep<T>,    multiply<T>, multiply_rows<T>, load_rows<T>,
           store_rows<T>,           add_rows<T>, fence};
 }
