@@ -17,8 +17,7 @@ import { composedMs } from './report/tables.js';
 const width = 760;
 const bars = { width, labelWidth: 250 };
 
-/** File name to SVG. */
-/** heads: the run that head.svg is of. */
+/** File name to SVG. heads: the run that head.svg is of. */
 export function charts(saved: Saved, heads = saved): Map<string, string> {
   const found = new Map<string, string>();
   const add = (name: string, chart: string | undefined) => {

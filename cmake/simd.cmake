@@ -41,17 +41,15 @@ else()
   message(FATAL_ERROR "warpdice supports x86-64 and arm64 processors, not ${processor}.")
 endif()
 
-# A build for this machine runs its best target; tests run the others too. Those are compiled in half the time, and not measured: the
-# benchmark reads here which ones are compiled for speed.
-list(GET WARPDICE_TARGETS -1 fastest)
+# A build for this machine runs its best target; tests run the others too. Those are compiled in half the time, and not measured.
+list(GET WARPDICE_TARGETS -1 WARPDICE_TARGETS_FOR_SPEED)
 if(NOT for_this_machine)
-  set(fastest ${WARPDICE_TARGETS})
+  set(WARPDICE_TARGETS_FOR_SPEED ${WARPDICE_TARGETS})
 endif()
 foreach(target IN LISTS WARPDICE_TARGETS)
-  if(target IN_LIST fastest)
+  if(target IN_LIST WARPDICE_TARGETS_FOR_SPEED)
     set(WARPDICE_LEVEL_${target} -O3)
   else()
     set(WARPDICE_LEVEL_${target} -O1)
   endif()
 endforeach()
-file(WRITE ${CMAKE_BINARY_DIR}/targets-for-speed "${fastest}")

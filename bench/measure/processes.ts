@@ -51,7 +51,7 @@ export async function inChild<Message>(
   process.disconnect?.();
 }
 
-/** Which targets the build has compiled for speed; all, where nothing says so (cmake/simd.cmake). */
+/** Which targets the build has compiled for speed; all, where nothing says so (CMakeLists.txt). */
 function isForSpeed(simd: string): boolean {
   const file = path.join(root, 'build', 'targets-for-speed');
   return !existsSync(file) || readFileSync(file, 'utf8').split(';').includes(simd);
