@@ -25,10 +25,7 @@ function targetsThere({ quick, parts, simd }: Options): string[] {
   for (const name of simd) {
     if (there.length > 0 && (quick || !parts.includes('times'))) break;
     if (isThere(name)) there.push(name);
-    else
-      console.log(
-        `\n${name}: skipped, this machine does not have it, or this build not for speed (WARPDICE_SIMD_TARGETS=ALL npm run build)`,
-      );
+    else console.log(`\n${name}: skipped, this machine does not have it`);
   }
   return there;
 }

@@ -22,6 +22,7 @@ if (program === undefined) {
 // Clang's own command lines: it does not know all flags of GCC.
 process.env.CXX = first('clang++-19', 'clang++') ?? process.env.CXX ?? 'c++';
 process.env.WARPDICE_CUDA = 'OFF';
+process.env.WARPDICE_SIMD_TARGETS = 'ALL'; // AVX2 among them, whatever this processor is
 const folder = await configure({ out: 'build-tidy' });
 
 /** One command for each source: the last one that is of AVX2 or of no SIMD target. */

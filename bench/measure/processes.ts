@@ -1,7 +1,5 @@
 // Each part of a run measures in processes of its own, which send what they find.
 import { execFileSync, fork } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from './machine.js';
 import type { Budget } from './timing.js';
@@ -51,15 +49,8 @@ export async function inChild<Message>(
   process.disconnect?.();
 }
 
-/** Which targets the build has compiled for speed; all, where nothing says so (CMakeLists.txt). */
-function isForSpeed(simd: string): boolean {
-  const file = path.join(root, 'build', 'targets-for-speed');
-  return !existsSync(file) || readFileSync(file, 'utf8').split(';').includes(simd);
-}
-
-/** Have this machine and this build the SIMD target, compiled for speed? */
+/** Has this machine the SIMD target? */
 export function isThere(simd: string): boolean {
-  if (!isForSpeed(simd)) return false;
   const program = "import { simdTarget } from 'warpdice'; console.log(simdTarget());";
   const env = { ...process.env, WARPDICE_SIMD: simd };
   try {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { native } from '../../lib/native/load.js';
+import { isCompiled } from '../support/compiled-targets.js';
 import { allTests } from '../support/in-this-run.js';
 
 type Digests = Record<string, string>;
@@ -13,10 +14,10 @@ const recorded: Record<string, Record<string, Digests>> = JSON.parse(
 );
 const ofCompiler = recorded[native.compiler()];
 const cpuinfo = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '';
-/** What this processor runs; decided here, not by the code under test. */
+/** What is compiled and this processor runs; decided here, not by the code under test. */
 const runs: Record<string, boolean> = {
   baseline: process.arch === 'x64',
-  avx2: /\bavx2\b/.test(cpuinfo),
+  avx2: /\bavx2\b/.test(cpuinfo) && isCompiled('avx2'),
   avx512: /\bavx512vl\b/.test(cpuinfo),
 };
 

@@ -14,6 +14,12 @@ const onPath = (program) =>
 const cache = WARPDICE_CI_CACHE ?? path.join(homedir(), '.cache/warpdice-ci');
 const mpich5 = WARPDICE_MPICH5 ?? path.join(cache, 'mpich-5');
 
+/** Whether build/ has the SIMD target: a build for a machine with AVX-512 has no avx2. */
+function isCompiled(target) {
+  const file = path.join(import.meta.dirname, '../../build/simd-targets');
+  return !existsSync(file) || readFileSync(file, 'utf8').split(';').includes(target);
+}
+
 /** Whether test/contract/digests.json knows the compiler that CMake found, by the words of the addon's compiler(). */
 function hasRecordedBits(root) {
   const folder = path.join(root, 'build/CMakeFiles');
@@ -32,7 +38,7 @@ function hasRecordedBits(root) {
 const conditions = {
   'no-recorded-bits': !hasRecordedBits(path.join(import.meta.dirname, '../..')),
   'no-gpu': !existsSync('/dev/nvidia0'),
-  'no-avx2': !/\bavx2\b/.test(cpuinfo),
+  'no-avx2': !/\bavx2\b/.test(cpuinfo) || !isCompiled('avx2'),
   'no-avx512': !/\bavx512vl\b/.test(cpuinfo),
   'no-neon': process.arch !== 'arm64',
   'no-x86': process.arch !== 'x64',
