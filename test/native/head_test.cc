@@ -88,6 +88,7 @@ void test_copies_and_streams(int64_t rows, int64_t inner, int64_t columns) {
   cpu::head::products<T>().multiply(product);
   same_numbers();
   std::fill(other.data, other.data + size(rows, columns), T{3});
+  product.streams = false;
   product.copy = copy.data(), product.copy_row = columns + 16;
   cpu::head::products<T>().multiply(product);
   same_numbers();
@@ -96,6 +97,33 @@ void test_copies_and_streams(int64_t rows, int64_t inner, int64_t columns) {
     copied = copied && std::equal(&b[size(i, columns)], &b[size(i, columns)] + columns, &copy[size(i, columns + 16)]);
   }
   expect_close("the copy", copied, 1, 0);
+}
+
+/// Rows of few terms, written around the caches to any address: the same numbers, and nothing beyond them.
+template <class T>
+void test_unaligned_streams(int64_t rows, int64_t inner, int64_t columns, int64_t shift) {
+  const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
+  const int64_t padded = (columns + 15) / 16 * 16, to_row = columns + 3;
+  const std::vector<T> a = random_numbers<T>(size(rows, inner), 1), b = random_numbers<T>(size(inner, padded + 16), 2);
+  std::vector<T> wanted(size(rows, padded));
+  const size_t written = size(rows, to_row) + static_cast<size_t>(shift);
+  Aligned<T> to(written, T{2});
+  cpu::Product<T> product = {};
+  product.rows = rows, product.inner = inner, product.columns = columns;
+  product.a = a.data(), product.a_row = inner, product.a_inner = 1;
+  product.b = b.data(), product.b_inner = padded + 16;
+  product.to = wanted.data(), product.to_row = padded;
+  cpu::head::products<T>().multiply(product);
+  product.to = to.data + shift, product.to_row = to_row, product.streams = true;
+  cpu::head::products<T>().multiply(product);
+  cpu::head::products<T>().fence();
+  bool same = true;
+  for (int64_t i = 0; i < static_cast<int64_t>(written); i++) {
+    const int64_t r = (i - shift) / to_row, c = (i - shift) % to_row;
+    const bool inside = i >= shift && c < columns;
+    same = same && to.data[i] == (inside ? wanted[size(r, padded) + static_cast<size_t>(c)] : T{2});
+  }
+  expect_close("rows at any address", same, 1, 0);
 }
 
 /// NaN lies beyond the rows' ends.
@@ -334,7 +362,7 @@ void test_head() {
     for (const bool rare : {false, true}) test_memory(1000, 1024, 20, dtype, rare);
     test_memory(1000, 16, 2100, dtype, false);  // 17 runs
   }
-  for (const int64_t rows : {1, 2, 3, 5, 6, 7, 12, 13}) {
+  for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 12, 13}) {
     for (const int64_t columns : {1, 15, 16, 17, 33, 48, 63, 64, 130}) {
       test_product<float>(rows, 31, columns, 1e-5);
       test_product<double>(rows, 31, columns, 1e-13);
@@ -343,6 +371,12 @@ void test_head() {
       for (const int64_t inner : {1, 8, 9, 33}) {
         test_copies_and_streams<float>(rows, inner, columns);
         test_copies_and_streams<double>(rows, inner, columns);
+      }
+    }
+    for (const int64_t columns : {1, 7, 16, 33, 130, 300}) {
+      for (const int64_t shift : {0, 1, 5, 15}) {
+        test_unaligned_streams<float>(rows, 8, columns, shift);
+        test_unaligned_streams<double>(rows, 3, columns, shift);
       }
     }
     for (const int64_t columns : {1, 2, 3, 8, 9, 33}) {

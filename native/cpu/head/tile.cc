@@ -91,7 +91,8 @@ void Tile<T>::make_logits(int64_t n, int64_t s, int count, bool needs_features) 
   const int read = reads_rows ? whole_steps() : 0;
   if (read > 0) {
     const T* const from = static_cast<const T*>(call_.in.predictions.data) + place_of_features();
-    const bool copies = needs_features || !reads_once();
+    // Rows that are a power of two apart leave the caches before a second read of a feature.
+    const bool copies = needs_features || classes_ > kRowsTogether;
     multiply_logits(0, read, from, call_.in.voxels, copies ? features_ : nullptr);
   }
   if (read < count) {
@@ -116,14 +117,6 @@ void Tile<T>::make_logits(int64_t n, int64_t s, int count, bool needs_features) 
     in_.target = load_dense(in.target, size_.target);
   }
   if (in.class_weight.data) in_.class_weight = load_dense(in.class_weight, size_.class_weight);
-}
-
-/// Whether the product that makes the logits reads a feature once without copying it. Rows that are a power of two
-/// apart leave the caches before a second visit, so a visit takes as much as the processor prefetches.
-template <class T>
-bool Tile<T>::reads_once() const {
-  constexpr int kPrefetchedBytes = 256;
-  return classes_ <= kRowsTogether && products<T>().bytes_together >= kPrefetchedBytes;
 }
 
 /// Of `count` voxels from the tile's voxel `first` on. from: their features.
@@ -289,19 +282,21 @@ bool Tile<T>::may_stream() const {
          call_.grad.data != in.predictions.data;
 }
 
-/// Whether products may write the features' gradient around the caches: whole cache lines, at every tile. Parts of
-/// lines took ten times as long.
+/// Whether products may write the features' gradient around the caches: of many terms only whole cache lines, at every
+/// tile. Parts of lines took ten times as long.
 template <class T>
 bool Tile<T>::streams_products() const {
   constexpr int kLineBytes = 64;
-  return products<T>().bytes_together >= kLineBytes && reinterpret_cast<uintptr_t>(grad_.data) % kLineBytes == 0 &&
-         static_cast<uintptr_t>(call_.in.voxels) * sizeof(T) % kLineBytes == 0;
+  return classes_ <= kFewTerms ||
+         (products<T>().bytes_together >= kLineBytes && reinterpret_cast<uintptr_t>(grad_.data) % kLineBytes == 0 &&
+          static_cast<uintptr_t>(call_.in.voxels) * sizeof(T) % kLineBytes == 0);
 }
 
 template <class T>
 void Tile<T>::store_feature_gradient() {
   const bool writes_rows = has_own_rows(grad_.dtype) && !grad_.accumulate && (!grad_.streaming || streams_products());
-  const int written = writes_rows ? whole_steps() : 0;
+  const bool any_length = grad_.streaming && classes_ <= kFewTerms;
+  const int written = !writes_rows ? 0 : any_length ? count_ : whole_steps();
   if (written > 0) {
     multiply_gradient(0, written, static_cast<T*>(grad_.data) + place_of_features(), call_.in.voxels, grad_.streaming);
   }

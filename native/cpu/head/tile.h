@@ -64,7 +64,6 @@ class Tile {
   void multiply_logits(int first, int count, const T* from, int64_t from_row, T* copy);
   /// Whether an array like the features has a row for each channel, of the type of the computation.
   bool has_own_rows(DType dtype) const { return dtype == kComputed && !features().channels_last; }
-  bool reads_once() const;
   bool may_stream() const;
   bool streams_products() const;
   void multiply_gradient(int first, int count, T* to, int64_t to_row, bool streams) const;

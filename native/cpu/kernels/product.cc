@@ -1,6 +1,7 @@
 // Products of small matrices: a block of the result stays in registers while its terms are added.
 #include "cpu/kernels/product.h"
 
+#include "cpu/kernels/dispatch.h"
 #include "cpu/kernels/layout.h"
 #include "cpu/kernels/row_product.h"
 
@@ -86,27 +87,88 @@ void multiply_range(const Product<T>& product, int64_t column, int64_t end) {
   if (column < end) multiply_columns<T, 1>(product, column);
 }
 
-/// For rows that are written around the caches: a longer piece of each row at a time. Returns the first column that is
-/// left.
+/// Writes a row around the caches. Parts of cache lines, at its ends, go the usual way.
 template <class T>
-int64_t multiply_row_by_row(const Product<T>& product) {
-  constexpr int kAtOnce = 8;
-  int64_t column = 0;
+void stream_row(const Product<T>& product, int64_t row) {
+  constexpr int64_t kLineBytes = 64, kLine = kLineBytes / sizeof(T);
+  constexpr int kAtOnce = 8, kLineVectors = kLineBytes / kVectorBytes;
+  T* const to = product.to + row * product.to_row;
+  const auto write_part = [&](int64_t column, int64_t count) {
+    T line[kLine];
+    Product<T> part = product;
+    part.a += row * product.a_row;
+    part.b += column;
+    part.to = line;
+    part.streams = false;
+    multiply_block<T, 1, kLineVectors>(part, 0, 0);
+    memcpy(to + column, line, count * sizeof(T));
+  };
+  const int64_t before_line = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(to) % kLineBytes / sizeof(T));
+  int64_t column = before_line < product.columns ? before_line : product.columns;
+  if (column > 0) write_part(0, column);
   for (; column + kAtOnce * Simd<T>::lanes <= product.columns; column += kAtOnce * Simd<T>::lanes) {
-    for (int64_t row = 0; row < product.rows; row++) multiply_block<T, 1, kAtOnce>(product, row, column);
+    multiply_block<T, 1, kAtOnce>(product, row, column);
   }
-  return column;
+  for (; column + kLine <= product.columns; column += kLine) multiply_block<T, 1, kLineVectors>(product, row, column);
+  if (column < product.columns) write_part(column, product.columns - column);
+}
+
+/// Adds the terms of kTerms rows of b, from row i on, to what `to` holds.
+template <class T, int kRows, int kTerms, bool kCopies>
+void add_terms(const Product<T>& product, int64_t i) {
+  Vec<T> factors[kRows][kTerms];
+  const T* b[kTerms];
+  T *copy[kTerms] = {}, *to[kRows];
+#pragma GCC unroll 8
+  for (int t = 0; t < kTerms; t++) {
+    b[t] = product.b + (i + t) * product.b_inner;
+    if (kCopies) copy[t] = product.copy + (i + t) * product.copy_row;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; r++) {
+    to[r] = product.to + r * product.to_row;
+#pragma GCC unroll 8
+    for (int t = 0; t < kTerms; t++) factors[r][t] = splat<T>(product.a[r * product.a_row + (i + t) * product.a_inner]);
+  }
+  const int64_t columns = product.columns;
+  for (int64_t column = 0; column < columns; column += Simd<T>::lanes) {
+    Vec<T> terms[kTerms];
+#pragma GCC unroll 8
+    for (int t = 0; t < kTerms; t++) {
+      terms[t] = load<Vec<T>>(b[t] + column);
+      if (kCopies) store(copy[t] + column, terms[t]);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; r++) {
+      Vec<T> sum = load<Vec<T>>(to[r] + column);
+#pragma GCC unroll 8
+      for (int t = 0; t < kTerms; t++) sum += factors[r][t] * terms[t];
+      store(to[r] + column, sum);
+    }
+  }
+}
+
+/// For few rows, whose sums stay in the first cache: rows of b are read along all columns, a few at a time.
+template <class T, int kRows>
+void multiply_few_rows(const Product<T>& product) {
+  for (int64_t r = 0; r < kRows; r++) {
+    const Vec<T> start = product.start ? splat<T>(product.start[r]) : Vec<T>{};
+    for (int64_t column = 0; column < product.columns; column += Simd<T>::lanes) {
+      store(product.to + r * product.to_row + column, start);
+    }
+  }
+  with_flag(product.copy, [&](auto copies) {
+    constexpr int kTerms = 4;
+    constexpr bool kCopies = decltype(copies)::value;
+    int64_t i = 0;
+    for (; i + kTerms <= product.inner; i += kTerms) add_terms<T, kRows, kTerms, kCopies>(product, i);
+    for (; i < product.inner; i++) add_terms<T, kRows, 1, kCopies>(product, i);
+  });
 }
 
 /// A few cache lines of each row of b are copied, then multiplied: there and back in the first cache.
 template <class T>
-void multiply(const Product<T>& product) {
-  // With few terms a product takes less time than the memory, whatever its blocks.
-  constexpr int64_t kFewTerms = 8;
-  if (!product.copy) {
-    const bool by_rows = product.streams && product.inner <= kFewTerms && kVectors * kVectorBytes < 256;
-    return multiply_range(product, by_rows ? multiply_row_by_row(product) : 0, product.columns);
-  }
+void copy_and_multiply(const Product<T>& product) {
   constexpr int64_t kAtOnce = 256 / sizeof(T), kLanes = Simd<T>::lanes;
   Product<T> copied = product;
   copied.b = product.copy;
@@ -120,6 +182,34 @@ void multiply(const Product<T>& product) {
     }
     multiply_range(copied, column, end);
   }
+}
+
+template <class T>
+void multiply(const Product<T>& product) {
+  if (product.streams && product.inner <= kFewTerms) {
+    for (int64_t row = 0; row < product.rows; row++) stream_row(product, row);
+    return;
+  }
+  constexpr int64_t kFewRows = kVectorBytes == 64 ? 2 : kRowsTogether;
+  const bool few = product.rows <= kFewRows && !product.adds && !product.streams;
+  switch (few ? product.rows : 0) {
+    case 1:
+      return multiply_few_rows<T, 1>(product);
+    case 2:
+      return multiply_few_rows<T, 2>(product);
+    case 3:
+      return multiply_few_rows<T, 3>(product);
+    case 4:
+      return multiply_few_rows<T, 4>(product);
+    case 5:
+      return multiply_few_rows<T, 5>(product);
+    case 6:
+      return multiply_few_rows<T, 6>(product);
+    default:
+      break;
+  }
+  if (product.copy) copy_and_multiply(product);
+  else multiply_range(product, 0, product.columns);
 }
 
 template <class T>

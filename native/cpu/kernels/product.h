@@ -4,6 +4,9 @@
 
 namespace warpdice::cpu {
 
+/// Terms of which a product takes less time than the memory, whatever its blocks.
+constexpr int64_t kFewTerms = 8;
+
 /// to[r][c] = start[r] + sum_i a[r][i] * b[i][c]. Rows of b and of `to` are read and written in whole vectors, of 64
 /// bytes at most: beyond `columns` they hold anything. The strides are in elements.
 template <class T>
@@ -20,7 +23,9 @@ struct Product {
   // Where b is copied to on the way, or null. Whole vectors of 64 bytes only. Each element of b is then read once.
   T* copy = nullptr;
   int64_t copy_row = 0;
-  bool streams = false;  // write around the caches. Whole vectors of 64 bytes only, each of them aligned; then fence()
+  // Write around the caches, without a copy; then fence(). Up to kFewTerms terms go to any address, and nothing is
+  // written beyond `columns`; more terms take whole vectors of 64 bytes only, each of them aligned.
+  bool streams = false;
 };
 
 /// to[r][c] += sum_i a[r][i] * b[c][i]. Rows of a and b are read in whole vectors, of 64 bytes at most; what lies
