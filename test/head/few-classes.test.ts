@@ -1,5 +1,5 @@
 // Calls with few classes, whose products read the features where they are, and gradients that are larger than the caches. The
-// borders: 6 classes share a read of a feature, up to 24 have the weight's gradient summed along the rows.
+// borders: 6 classes, 8 with short vectors, share a read of a feature, up to 24 have the weight's gradient summed along the rows.
 import { describe, expect, test } from '@jest/globals';
 import { DiceCELoss, DiceLoss, linearLogits, Tensor } from '../../lib/index.js';
 import { type FloatDType, numbers, type Typed, tensor } from '../support/tensors.js';

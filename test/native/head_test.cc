@@ -362,7 +362,7 @@ void test_head() {
     for (const bool rare : {false, true}) test_memory(1000, 1024, 20, dtype, rare);
     test_memory(1000, 16, 2100, dtype, false);  // 17 runs
   }
-  for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 12, 13}) {
+  for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13}) {
     for (const int64_t columns : {1, 15, 16, 17, 33, 48, 63, 64, 130}) {
       test_product<float>(rows, 31, columns, 1e-5);
       test_product<double>(rows, 31, columns, 1e-13);

@@ -92,7 +92,7 @@ void Tile<T>::make_logits(int64_t n, int64_t s, int count, bool needs_features) 
   if (read > 0) {
     const T* const from = static_cast<const T*>(call_.in.predictions.data) + place_of_features();
     // Rows that are a power of two apart leave the caches before a second read of a feature.
-    const bool copies = needs_features || classes_ > kRowsTogether;
+    const bool copies = needs_features || classes_ > products<T>().rows_read_once;
     multiply_logits(0, read, from, call_.in.voxels, copies ? features_ : nullptr);
   }
   if (read < count) {

@@ -53,13 +53,13 @@ struct RowsAt {
   int count;
 };
 
-/// The most rows of a product for which an element of b is read once.
-constexpr int64_t kRowsTogether = 6;
-
 template <class T>
 struct Products {
   /// Of a row of b, and of `to`, that multiply() takes before it goes to the next row.
   int bytes_together;
+
+  /// The most rows of a product for which multiply() reads each element of b once.
+  int64_t rows_read_once;
 
   /// Elements of a row that load() writes at a time.
   int step;
