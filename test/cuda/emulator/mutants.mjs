@@ -11,7 +11,7 @@
 //   node test/cuda/emulator/mutants.mjs [expression]     only faults whose layer and name match, as in '^values tile-'
 //
 // Most of the time goes to the compiler. So only what a fault changes is compiled again, of the losses' kernels only those
-// for float32, and without optimisation; and a program ends at the first finding.
+// for float32, of faults named halves-... those for float16, and without optimisation; and a program ends at the first finding.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -27,7 +27,12 @@ const units = {
   geometry: { source: 'native/cuda/geometry.cc', flags: kernelFlags },
   widen: { source: 'native/cuda/kernels/widen_operands.cu', flags: kernelFlags },
   float32: { source: 'native/cuda/kernels/float32.cu', flags: kernelFlags },
+  float16: { source: 'native/cuda/kernels/float16.cu', flags: kernelFlags },
   others: { source: 'test/cuda/emulator/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
+  othersThanHalf: {
+    source: 'test/cuda/emulator/only_float32.cc',
+    flags: ['-Wno-unknown-pragmas', '-DWARPDICE_FLOAT16_TOO'],
+  },
   tests: { source: 'test/cuda/emulator/kernels_test.cc', flags: [] },
   count: { source: 'native/cuda/kernels/count.cu', flags: kernelFlags },
   countTests: { source: 'test/cuda/emulator/count_test.cc', flags: [] },
@@ -43,19 +48,28 @@ const headUnits = ['widen', 'float32', 'head', 'others'];
 /** The units of each program. The losses do not need count.cu. */
 const programs = {
   losses: ['engine', 'geometry', 'widen', 'float32', 'head', 'others', 'tests'],
+  halves: ['engine', 'geometry', 'widen', 'float32', 'float16', 'head', 'othersThanHalf', 'tests'],
   heads: ['engine', 'geometry', 'widen', 'float32', 'head', 'others', 'headTests'],
   counts: ['count', ...headUnits, 'countTests'],
   predictions: ['count', 'predict', ...headUnits, 'predictTests'],
 };
-/** The program that finds a fault in a file: for those named predict-..., predictions. */
+/** Which cases a program runs: of a build every nth, and of float32. Counts have no dtype; of halves with one class all. */
+const argumentsOf = (program, [order, every]) =>
+  ({
+    counts: [order, every],
+    halves: [order, '1', 'float16, none, uint8 labels, N=2 C=1'],
+  })[program] ?? [order, every, 'float32'];
+/** The program that finds a fault in a file: for those named predict-..., predictions, for halves-..., halves. */
 const programOf = (name, file) =>
   name.startsWith('predict-')
     ? 'predictions'
-    : file === 'count.cu'
-      ? 'counts'
-      : file.startsWith('head')
-        ? 'heads'
-        : 'losses';
+    : name.startsWith('halves-')
+      ? 'halves'
+      : file === 'count.cu'
+        ? 'counts'
+        : file.startsWith('head')
+          ? 'heads'
+          : 'losses';
 const recover = '-fno-sanitize-recover=all';
 
 /** flags: of all units. level: how a unit with a fault is optimised. emulator: more flags. args: order, and every nth case. */
@@ -146,12 +160,12 @@ async function linkAndRun(build, program, base, output, again = [], found) {
     ...others.map((unit) => path.join(base, `${unit}.o`)),
   ];
   await mustRun(compiler, [...objects, ...builds[build].flags, '-o', output], root);
-  const text = program === 'counts' ? [] : ['float32'];
-  return run(output, [...builds[build].args, ...text], root, found);
+  return run(output, argumentsOf(program, builds[build].args), root, found);
 }
 
 /** What depends on a file that a fault changes. */
-function changedUnits(file) {
+function changedUnits(file, program) {
+  if (program === 'halves') return ['float16'];
   const own = Object.keys(units).filter((name) => units[name].source.endsWith(`/${file}`));
   if (own.length > 0) return own;
   if (file === 'head_predict.cuh') return ['float32'];
@@ -185,7 +199,7 @@ async function plant({ name, patch, layer: layerName, file, program }, bases) {
   }
   const applied = await run('git', ['apply', patch], folder);
   if (applied.status !== 0) return `it does not apply: ${applied.output.trim()}`;
-  const again = changedUnits(file);
+  const again = changedUnits(file, program);
   await compile(again, layer.build, folder, folder, builds[layer.build].level);
   const { status, output } = await linkAndRun(
     layer.build,

@@ -1,5 +1,5 @@
 // Takes the place of float64.cu, float16.cu and bfloat16.cu, to save the time that the compiler needs: in mutants.mjs
-// and for run.mjs thread-float32.
+// and for run.mjs thread-float32. With WARPDICE_FLOAT16_TOO not of float16.cu.
 #include "cuda/kernels/head.h"
 
 namespace warpdice::cuda {
@@ -52,7 +52,9 @@ namespace warpdice::cuda {
   }
 
 WARPDICE_NO_KERNELS_OF(double)
+#ifndef WARPDICE_FLOAT16_TOO
 WARPDICE_NO_KERNELS_OF(Float16)
+#endif
 WARPDICE_NO_KERNELS_OF(BFloat16)
 
 }  // namespace warpdice::cuda
