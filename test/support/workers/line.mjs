@@ -1,15 +1,19 @@
-// A worker thread with many calls in line at once. workerData: { calls, S, ended: Int32Array on shared memory, which counts the
-// calls that have ended, values: Float64Array on shared memory for their results }.
+// A worker thread with many calls in line. Each that ends is made again, so that the line is as long whenever the main thread
+// comes, until `stop` is set. workerData: { S, stop: Int32Array, values: Float64Array }, both on shared memory; the values are the
+// calls' results, and -1 where the call has not been computed.
 import { parentPort, workerData } from 'node:worker_threads';
 import { DiceLoss, Tensor } from '../../../dist/index.js';
 
-const { calls, S, ended, values } = workerData;
+const { S, stop, values } = workerData;
 const x = Tensor.empty([1, 3, S], 'float64');
 const y = Tensor.empty([1, S], 'uint8');
 // Slow to compute, and making the calls is not.
 const loss = new DiceLoss({ activation: 'softmax', crossEntropy: {}, focal: { gamma: 1.7 } });
-for (let i = 0; i < calls; i++) {
+function call(i) {
+  if (Atomics.load(stop, 0)) return;
+  values[i] = -1;
   const value = { data: values.subarray(i, i + 1), shape: [] };
-  loss.valueAsync(x, y, { out: { value } }).then(() => Atomics.add(ended, 0, 1));
+  loss.valueAsync(x, y, { out: { value } }).then(() => call(i));
 }
+for (let i = 0; i < values.length; i++) call(i);
 parentPort.postMessage('started');
