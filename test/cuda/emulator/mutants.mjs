@@ -57,7 +57,7 @@ const programs = {
 const argumentsOf = (program, [order, every]) =>
   ({
     counts: [order, every],
-    halves: [order, '1', 'float16, none, uint8 labels, N=2 C=1'],
+    halves: [order, '1', ', float16, none, uint8 labels, N=2 C=1'],
   })[program] ?? [order, every, 'float32'];
 /** The program that finds a fault in a file: for those named predict-..., predictions, for halves-..., halves. */
 const programOf = (name, file) =>
@@ -130,34 +130,28 @@ async function compile(names, build, folder, to, level = '-O1') {
   }
 }
 
-/** The objects of the kernels as they are, for one program. */
-async function compileBase(build, program) {
-  const to = path.join(scratch, `${build}-${program}`);
-  mkdirSync(to);
+/** Where the objects of the kernels as they are lie. */
+const baseOf = (build) => path.join(scratch, build);
+
+/** Makes one of them. */
+async function compileBase(build, name) {
+  if (!emulatorUnits.includes(name)) return compile([name], build, root, baseOf(build));
   const include = includes.map((part) => `-I${part}`);
-  const emulator = ['-std=c++17', '-O1', ...include, ...builds[build].emulator];
-  for (const name of emulatorUnits) {
-    const object = path.join(to, `${name}.o`);
-    await mustRun(
-      compiler,
-      [...emulator, '-c', `test/cuda/emulator/${name}.cc`, '-o', object],
-      root,
-    );
-  }
-  await compile(programs[program], build, root, to);
-  return to;
+  const args = ['-std=c++17', '-O1', ...include, ...builds[build].emulator];
+  const object = path.join(baseOf(build), `${name}.o`);
+  await mustRun(compiler, [...args, '-c', `test/cuda/emulator/${name}.cc`, '-o', object], root);
 }
 
 /**
- * Links a program of the objects at `base`, but for those in `again`, which lie beside it, into the file `output`, and runs it
+ * Links a program of the objects of its build, but for those in `again`, which lie beside it, into the file `output`, and runs it
  * until its output holds `found`. Those in `again` come first: of an inline function that several objects have, the first counts.
  */
-async function linkAndRun(build, program, base, output, again = [], found) {
+async function linkAndRun(build, program, output, again = [], found) {
   const others = [...emulatorUnits, ...programs[program]].filter((unit) => !again.includes(unit));
   const folder = path.dirname(output);
   const objects = [
     ...again.map((unit) => path.join(folder, `${unit}.o`)),
-    ...others.map((unit) => path.join(base, `${unit}.o`)),
+    ...others.map((unit) => path.join(baseOf(build), `${unit}.o`)),
   ];
   await mustRun(compiler, [...objects, ...builds[build].flags, '-o', output], root);
   return run(output, argumentsOf(program, builds[build].args), root, found);
@@ -191,7 +185,7 @@ function readFault(name) {
 }
 
 /** Why the fault was not found, or nothing. */
-async function plant({ name, patch, layer: layerName, file, program }, bases) {
+async function plant({ name, patch, layer: layerName, file, program }) {
   const layer = layers[layerName];
   const folder = path.join(scratch, name);
   for (const part of ['native', 'test/cuda/emulator', 'test/cuda/fake-runtime']) {
@@ -204,7 +198,6 @@ async function plant({ name, patch, layer: layerName, file, program }, bases) {
   const { status, output } = await linkAndRun(
     layer.build,
     program,
-    bases[`${layer.build}-${program}`],
     path.join(folder, 'program'),
     again,
     layer.found,
@@ -234,29 +227,30 @@ const report = (name, problem) => {
   console.log(`${problem ? 'FAILED' : 'ok'} ${name}${problem ? `: ${problem}` : ''}`);
 };
 try {
-  const bases = {};
+  const wanted = [
+    ...new Set(faults.map(({ layer, program }) => `${layers[layer].build}-${program}`)),
+  ];
+  const jobs = new Set();
+  for (const [build, program] of wanted.map((text) => text.split('-'))) {
+    mkdirSync(baseOf(build), { recursive: true });
+    for (const unit of [...emulatorUnits, ...programs[program]]) jobs.add(`${build}-${unit}`);
+  }
+  await inParallel([...jobs].map((text) => () => compileBase(...text.split('-'))));
   await inParallel(
-    [...new Set(faults.map(({ layer, program }) => `${layers[layer].build}-${program}`))].map(
-      (base) => async () => {
-        const [build, program] = base.split('-');
-        bases[base] = await compileBase(build, program);
-        const { status, output } = await linkAndRun(
-          build,
-          program,
-          bases[base],
-          path.join(bases[base], 'program'),
-        );
-        report(`the ${program} as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
-      },
-    ),
+    wanted.map((text) => async () => {
+      const [build, program] = text.split('-');
+      const { status, output } = await linkAndRun(
+        build,
+        program,
+        path.join(baseOf(build), program),
+      );
+      report(`the ${program} as they are, ${build}`, status === 0 ? '' : output.slice(0, 2000));
+    }),
   );
   await inParallel(
     faults.map(
       (fault) => async () =>
-        report(
-          `${fault.name}, ${fault.layer}`,
-          await plant(fault, bases).catch((error) => error.message),
-        ),
+        report(`${fault.name}, ${fault.layer}`, await plant(fault).catch((error) => error.message)),
     ),
   );
 } finally {
