@@ -29,9 +29,15 @@ function cmake(lines: string, nvidiaSmi = 'exit 9'): string {
 }
 
 /** What cmake/cuda-architectures.cmake chooses. */
-function architectures(known: number[], local: number[], all: boolean): string[] {
+function architectures(
+  known: number[],
+  local: number[],
+  all: boolean,
+  processor = 'aarch64',
+): string[] {
   const numbers = `"${known.join(';')}" "${local.join(';')}" ${all ? 'ON' : 'OFF'}`;
-  return cmake(`include(cmake/cuda-architectures.cmake)
+  return cmake(`set(CMAKE_SYSTEM_PROCESSOR ${processor})
+include(cmake/cuda-architectures.cmake)
 warpdice_cuda_architectures(chosen ${numbers})
 message(STATUS "\${chosen}")`)
     .replace('-- ', '')
@@ -116,6 +122,16 @@ describe('GPU architectures', () => {
       ]);
     },
   );
+
+  test('it has the first of each generation; 110 is of arm64 alone', () => {
+    const known = toolkits['CUDA 13.0'];
+    expect(architectures(known, [], true).join(' ')).toBe(
+      '75-real 80-real 90-real 100-real 110-real 120-real 121-virtual',
+    );
+    expect(architectures(known, [], true, 'x86_64').join(' ')).toBe(
+      '75-real 80-real 90-real 100-real 120-real 121-virtual',
+    );
+  });
 
   test('a source build is for the GPUs of this machine', () => {
     const known = toolkits['CUDA 13.0'];
