@@ -3,7 +3,7 @@
 const magic = 0xba55ed50;
 const [ptx, machineCode] = [1, 2];
 
-/** The architectures of a section, as numbers such as 75: {files, machineCode, ptx}. */
+/** The architectures of a section, as numbers such as 75, and its bytes: {bytes, files, machineCode, ptx}. */
 export function architecturesOf(section) {
   const found = { [ptx]: new Set(), [machineCode]: new Set() };
   let files = 0;
@@ -23,7 +23,8 @@ export function architecturesOf(section) {
     at = Math.max(at, end);
   }
   const sorted = (kind) => [...found[kind]].sort((a, b) => a - b);
-  return { files, machineCode: sorted(machineCode), ptx: sorted(ptx) };
+  const bytes = section.length;
+  return { bytes, files, machineCode: sorted(machineCode), ptx: sorted(ptx) };
 }
 
 /** How many kernels of each name a file has: {softmax_gradient_kernel: 40, ...}. */

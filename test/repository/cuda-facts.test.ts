@@ -62,6 +62,7 @@ test('architectures of machine code and of PTX, and kernels by their names', () 
     '_ZN8warpdice4cuda10Dispatcher', // no kernel
   ];
   expect(factsOf(section, names)).toEqual({
+    bytes: section.length,
     files: 2,
     machineCode: [75, 90, 100],
     ptx: [121],
@@ -71,6 +72,6 @@ test('architectures of machine code and of PTX, and kernels by their names', () 
 
 test('an addon without kernels, and a section that is none', () => {
   expect(factsOf(undefined, [])).toBeNull();
-  const nothing = { files: 0, machineCode: [], ptx: [], kernels: {} };
+  const nothing = { bytes: 12, files: 0, machineCode: [], ptx: [], kernels: {} };
   expect(factsOf(Buffer.from('machine code'), [])).toEqual(nothing);
 });
