@@ -101,17 +101,19 @@ void test_copies_and_streams(int64_t rows, int64_t inner, int64_t columns) {
 
 /// Rows of few terms, written around the caches to any address: the same numbers, and nothing beyond them.
 template <class T>
-void test_unaligned_streams(int64_t rows, int64_t inner, int64_t columns, int64_t shift) {
+void test_unaligned_streams(int64_t rows, int64_t inner, int64_t columns, int64_t shift, bool adds) {
   const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
   const int64_t padded = (columns + 15) / 16 * 16, to_row = columns + 3;
   const std::vector<T> a = random_numbers<T>(size(rows, inner), 1), b = random_numbers<T>(size(inner, padded + 16), 2);
-  std::vector<T> wanted(size(rows, padded));
+  const std::vector<T> start = random_numbers<T>(size(rows, 1), 3);
+  std::vector<T> wanted(size(rows, padded), T{2});
   const size_t written = size(rows, to_row) + static_cast<size_t>(shift);
   Aligned<T> to(written, T{2});
   cpu::Product<T> product = {};
   product.rows = rows, product.inner = inner, product.columns = columns;
   product.a = a.data(), product.a_row = inner, product.a_inner = 1;
   product.b = b.data(), product.b_inner = padded + 16;
+  product.start = adds ? nullptr : start.data(), product.adds = adds;
   product.to = wanted.data(), product.to_row = padded;
   cpu::head::products<T>().multiply(product);
   product.to = to.data + shift, product.to_row = to_row, product.streams = true;
@@ -375,8 +377,8 @@ void test_head() {
     }
     for (const int64_t columns : {1, 7, 16, 33, 130, 300}) {
       for (const int64_t shift : {0, 1, 5, 15}) {
-        test_unaligned_streams<float>(rows, 8, columns, shift);
-        test_unaligned_streams<double>(rows, 3, columns, shift);
+        test_unaligned_streams<float>(rows, 8, columns, shift, false);
+        test_unaligned_streams<double>(rows, 3, columns, shift, true);
       }
     }
     for (const int64_t columns : {1, 2, 3, 8, 9, 33}) {

@@ -99,8 +99,10 @@ void stream_row(const Product<T>& product, int64_t row) {
   constexpr int kAtOnce = 8, kLineVectors = kLineBytes / kVectorBytes;
   T* const to = product.to + row * product.to_row;
   const auto write_part = [&](int64_t column, int64_t count) {
-    T line[kLine];
+    T line[kLine] = {};
+    if (product.adds) memcpy(line, to + column, count * sizeof(T));
     Product<T> part = product;
+    if (product.start) part.start += row;
     part.a += row * product.a_row;
     part.b += column;
     part.to = line;
