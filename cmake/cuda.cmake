@@ -1,5 +1,6 @@
 # Decides WARPDICE_HAVE_CUDA from WARPDICE_CUDA and the machine, enables the language, and chooses
-# the GPU architectures: CUDAARCHS from the environment, else the local GPU's, or all of them for WARPDICE_PREBUILT.
+# the GPU architectures: CUDAARCHS from the environment, else the local GPU's, or one of each generation for
+# WARPDICE_PREBUILT.
 include(cmake/cuda-architectures.cmake)
 set(WARPDICE_HAVE_CUDA OFF)
 if(NOT WARPDICE_CUDA MATCHES "^(AUTO|ON|OFF)$")

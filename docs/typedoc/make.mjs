@@ -1,7 +1,7 @@
 // Makes the API reference, docs/api, from the doc comments of lib/: `npm run docs`. With --check it writes nothing and
 // fails when a committed page is not what it would write.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,7 +53,26 @@ async function make(folder) {
   if (!project) return false;
   app.validate(project);
   await app.generateOutputs(project);
+  mendAnchors(folder);
   return !app.logger.hasErrors() && !app.logger.hasWarnings();
+}
+
+/** Links to a heading that is there once must not count it: TypeDoc writes #lossvalue-1 for LossValue. */
+function mendAnchors(folder) {
+  for (const [name, text] of Object.entries(pagesOf(folder))) {
+    // As GitHub makes anchors; those of a heading that is there again have numbers.
+    const slugs = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replace(/\s/g, '-'),
+    );
+    const isOnce = (slug) => slugs.filter((other) => other === slug).length === 1;
+    const mended = text.replace(/(?<=\]\(#)(\w+)-1(?=\))/g, (anchor, slug) =>
+      isOnce(slug) ? slug : anchor,
+    );
+    writeFileSync(path.join(folder, name), mended);
+  }
 }
 
 function pagesOf(folder) {
