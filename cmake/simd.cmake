@@ -45,3 +45,10 @@ elseif(processor MATCHES "^(aarch64|arm64)$")
 else()
   message(FATAL_ERROR "warpdice supports x86-64 and arm64 processors, not ${processor}.")
 endif()
+
+# Whatever the type of the build: loops that are not optimised are of no use.
+foreach(target IN LISTS WARPDICE_TARGETS)
+  if(NOT WARPDICE_LEVEL_${target})
+    set(WARPDICE_LEVEL_${target} -O3)
+  endif()
+endforeach()

@@ -29,7 +29,8 @@ const plain = (file) => file.replaceAll('\\', '/');
 
 /** What CMake is told of the compiler. */
 function definesOf({ compiler, cxx, system, processor, target }) {
-  const defines = ['-DWARPDICE_PREBUILT=ON'];
+  // What an earlier build in the folder was for does not count.
+  const defines = ['-DWARPDICE_PREBUILT=ON', '-UCMAKE_CUDA_ARCHITECTURES'];
   if (system)
     defines.push(`-DCMAKE_SYSTEM_NAME=${system}`, `-DCMAKE_SYSTEM_PROCESSOR=${processor}`);
   if (system && cxx) defines.push(`-DCMAKE_CXX_COMPILER=${cxx}`);

@@ -79,11 +79,11 @@ message(STATUS "\${levels}")`,
   }
 
   test.each([
-    ['AVX-512', avx512, 'baseline-O1;avx512'],
-    ['AVX2', avx2, 'baseline-O1;avx2'],
-    ['AVX2 and a part of AVX-512', avx512.slice(0, -1), 'baseline-O1;avx2'],
-    ['neither', ['FMA'], 'baseline'],
-    ['a compiler that does not say', undefined, 'baseline;avx2;avx512'],
+    ['AVX-512', avx512, 'baseline-O1;avx512-O3'],
+    ['AVX2', avx2, 'baseline-O1;avx2-O3'],
+    ['AVX2 and a part of AVX-512', avx512.slice(0, -1), 'baseline-O1;avx2-O3'],
+    ['neither', ['FMA'], 'baseline-O3'],
+    ['a compiler that does not say', undefined, 'baseline-O3;avx2-O3;avx512-O3'],
   ])('%s', (_, features, expected) => {
     expect(targets(features).split('\n').at(-1)).toBe(expected);
   });
@@ -97,7 +97,7 @@ message(STATUS "\${levels}")`,
   test.each(['WARPDICE_SIMD_TARGETS ALL', 'WARPDICE_PREBUILT ON', 'CMAKE_CROSSCOMPILING ON'])(
     'all with %s',
     (setting) => {
-      expect(targets([], `set(${setting})`)).toBe('baseline;avx2;avx512');
+      expect(targets([], `set(${setting})`)).toBe('baseline-O3;avx2-O3;avx512-O3');
     },
   );
 });

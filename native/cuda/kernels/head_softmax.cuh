@@ -9,8 +9,9 @@
 // That thread also does all that belongs to the label's class. For the others that class has the logit -infinity, so
 // p = 0: it adds nothing to their sums, and no thread asks of each class whether it is the label.
 //
-// Exponentials are powers of 2: p = 2^(z*log2(e) - largest) * factor, where `largest` is that of the row, in the same
-// unit, and `factor` leads from there to the largest of all classes.
+// Exponentials are powers of 2: p = 2^(z*log2(e) - shift) * factor. A row's shift is its largest z times log2(e),
+// rounded, so that an exponent is one multiply-add; `factor` leads from there to the largest of all classes. Where that
+// rounding is large, from kLarge on, an exponent is (z - largest)*log2(e), and the shift is not rounded.
 #include "cuda/kernels/head_tile.cuh"
 
 namespace warpdice::cuda {
@@ -23,6 +24,8 @@ class HeadSoftmax {
   using A = Accumulator<P>;
   static constexpr int kRows = Product<A>::kRows, kColumns = Product<A>::kColumns, kBlock = Product<A>::kBlock;
   static constexpr A kLog2E = static_cast<A>(1.4426950408889634), kLn2 = static_cast<A>(0.6931471805599453);
+  /// Such numbers are whole, and so are their products' roundings.
+  static constexpr A kLarge = static_cast<A>(sizeof(A) == 4 ? 1 << 24 : int64_t{1} << 53);
 
  public:
   __device__ explicit HeadSoftmax(const HeadTile<P>& tile_) : tile(tile_), thread(tile_.thread) {
@@ -139,20 +142,29 @@ class HeadSoftmax {
     if (across >= kWarp || thread % kWarp < across) store_whole(array + own_part, x);
   }
 
-  /// Makes the thread's exponentials, and fills the rows: of the largest exponents, and of the sums.
+  /// The shift of a row whose largest logit this is; 0 where it is taken off before.
+  static __device__ A shift(A logit) { return fabs(logit) < kLarge ? logit * kLog2E : A(0); }
+  /// What is left of that logit's exponent.
+  static __device__ A rounding(A logit) { return fabs(logit) < kLarge ? fma(logit, kLog2E, -shift(logit)) : A(0); }
+
+  /// Makes the thread's exponentials, and fills the rows: of the largest logits, and of the sums.
   __device__ void make_exponentials() {
-    A exponent[kColumns], sum[kColumns];
+    A top[kColumns], sum[kColumns];
 #pragma unroll
     for (int i = 0; i < kRows; i++) {
 #pragma unroll
-      for (int j = 0; j < kColumns; j++) exponent[j] = i == 0 ? p[i][j] : fmax(exponent[j], p[i][j]);
+      for (int j = 0; j < kColumns; j++) top[j] = i == 0 ? p[i][j] : fmax(top[j], p[i][j]);
     }
 #pragma unroll
-    for (int j = 0; j < kColumns; j++) exponent[j] = works ? exponent[j] * kLog2E : -INFINITY;
-    combine_row(exponent, largest, [](A a, A b) { return fmax(a, b); });
+    for (int j = 0; j < kColumns; j++) top[j] = works ? top[j] : -INFINITY;
+    combine_row(top, largest, [](A a, A b) { return fmax(a, b); });
+    bool large = false;
+#pragma unroll
+    for (int j = 0; j < kColumns; j++) large |= fabs(top[j]) >= kLarge;
+    if (large) take_off(top);
 #pragma unroll
     for (int j = 0; j < kColumns; j++) {
-      const A less = exponent[j] == -INFINITY ? A(0) : exponent[j];  // so that no class has NaN where none is possible
+      const A less = shift(top[j]);
       sum[j] = 0;
 #pragma unroll
       for (int i = 0; i < kRows; i++) {
@@ -164,19 +176,29 @@ class HeadSoftmax {
     combine_row(sum, factors, [](A a, A b) { return a + b; });
   }
 
+  /// Of voxels whose largest logit is large: takes that off the logits. Where no class is possible none has NaN then.
+  __device__ void take_off(const A (&top)[kColumns]) {
+#pragma unroll
+    for (int j = 0; j < kColumns; j++) {
+      const A less = fabs(top[j]) >= kLarge && top[j] != -INFINITY ? top[j] : A(0);
+#pragma unroll
+      for (int i = 0; i < kRows; i++) p[i][j] -= less;
+    }
+  }
+
   /// Replaces the sums of the thread's voxel by factors. logit: of its label.
   __device__ void complete_voxel(A logit) const {
-    A top = logit * kLog2E, share[kWarps];
+    A top = logit, share[kWarps];
 #pragma unroll
     for (int r = 0; r < kWarps; r++) {
       if (r < rows) top = fmax(top, share[r] = of_voxel(largest, r));
     }
-    const A exponent = fma(logit, kLog2E, -top), of_label = fast_exp2(exponent);
+    const A more = rounding(top), of_label = fast_exp2(fma(logit - top, kLog2E, more));
     A total = of_label;
 #pragma unroll
     for (int r = 0; r < kWarps; r++) {
       if (r >= rows) continue;
-      share[r] = fast_exp2(share[r] - top);
+      share[r] = fast_exp2(fma(share[r] - top, kLog2E, more - rounding(share[r])));
       total += share[r] * of_voxel(factors, r);
     }
     const A inverse = fast_reciprocal(total);
@@ -186,7 +208,7 @@ class HeadSoftmax {
     }
     TileVoxel<A>& voxel = tile.voxels[thread];
     voxel.inverse = of_label * inverse;
-    if (tile.in.cross_entropy) voxel.largest = log(total) - exponent * kLn2;
+    if (tile.in.cross_entropy) voxel.largest = log(total) + (top - logit - more * kLn2);
   }
 
   __device__ void load_factors(A (&factor)[kColumns]) const { load_whole(factors + own_part, factor); }

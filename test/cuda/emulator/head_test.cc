@@ -324,23 +324,43 @@ void hidden_voxels() {
   for (size_t k = 0; k < 5; k++) expect(plain.features.get(k * 50 + 7) == 0, "dL/dx of a voxel of weight 0 is not 0");
 }
 
-/// Classes that a bias of -infinity forbids, also all those of a warp, have p = 0 and no gradient: as with a bias so
-/// low that e^z is 0.
-void forbidden_classes() {
-  for (int64_t C : {40, 300}) {
-    test_name = "forbidden classes of a head, C=" + std::to_string(C);
-    std::string bits[2];
-    for (const bool infinite : {false, true}) {
-      PlainCall plain({1, C, 70}, 6);
-      for (int64_t c = 3; c < C - 5; c++) plain.head.bias.set(static_cast<size_t>(c), infinite ? -INFINITY : -1e4);
-      enqueue(plain.call);
-      bits[infinite].assign(plain.value.data(), sizeof(double));
-      for (const Buffer* part : {&plain.features, &plain.weight, &plain.bias}) {
-        bits[infinite].append(part->data(), part->count * sizeof(float));
-        for (size_t i = 0; i < part->count; i++) expect(std::isfinite(part->get(i)), "a gradient is not finite");
+/// Classes whose bias is far below the others' have p = 0, however far; one that is far above has p = 1.
+void far_biases() {
+  for (int64_t C : {9, 16, 40, 300}) {
+    for (const bool above : {false, true}) {
+      std::string bits;
+      for (const double bias : {1e4, 1e9, 2e9, 5e9, 1e10, 1e20, 1e30, 1e38, 3.4e38, static_cast<double>(INFINITY)}) {
+        if (above && std::isinf(bias)) continue;
+        test_name = "a head with bias " + std::to_string(above ? bias : -bias) + ", C=" + std::to_string(C);
+        PlainCall plain({1, C, 70}, 6);
+        const int64_t begin = above ? C - 2 : 3, end = above ? C - 1 : C == 16 ? C : C - 5;
+        for (int64_t c = begin; c < end; c++) plain.head.bias.set(static_cast<size_t>(c), above ? bias : -bias);
+        enqueue(plain.call);
+        std::string found(plain.value.data(), sizeof(double));
+        for (const Buffer* part : {&plain.features, &plain.weight, &plain.bias}) {
+          found.append(part->data(), part->count * sizeof(float));
+          for (size_t i = 0; i < part->count; i++) expect(std::isfinite(part->get(i)), "a gradient is not finite");
+        }
+        if (bits.empty()) bits = found;
+        expect(found == bits, "not as with 10000");
       }
     }
-    expect(bits[0] == bits[1], "not as with a low bias");
+  }
+}
+
+/// Of logits that are large the differences count.
+void large_logits() {
+  for (const double bias : {1.6e7, 1.7e7, 3e7, -1.7e7, -3e7}) {
+    test_name = "a head of logits near " + std::to_string(bias);
+    double values[2];
+    for (const bool large : {false, true}) {
+      PlainCall plain({1, 20, 70}, 6);
+      for (size_t i = 0; i < plain.head.weight.count; i++) plain.head.weight.set(i, 0);
+      for (size_t c = 0; c < 20; c++) plain.head.bias.set(c, (large ? bias : 0) + 4.0 * static_cast<double>(c / 8));
+      enqueue(plain.call);
+      values[large] = plain.value.get(0);
+    }
+    expect(std::fabs(values[1] - values[0]) < 1e-5, std::to_string(values[1]) + ", not " + std::to_string(values[0]));
   }
 }
 
@@ -403,7 +423,8 @@ int main(int argc, char** argv) {
   }
   infinite_features();
   hidden_voxels();
-  forbidden_classes();
+  far_biases();
+  large_logits();
   same_bits();
   bounds();
   std::printf("%u cases, %d failures\n", one.done, failures);

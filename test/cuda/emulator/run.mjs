@@ -155,8 +155,9 @@ if (![...programs.keys()].every(existsSync)) {
       const [source, flags] = unit;
       const to = object(unit);
       if (existsSync(to)) continue;
-      await compile([...common, ...flags, '-c', source, '-o', `${to}.part`]);
-      renameSync(`${to}.part`, to); // one that was stopped leaves no half object
+      const part = `${to}.${process.pid}`; // one that was stopped leaves no half object
+      await compile([...common, ...flags, '-c', source, '-o', part]);
+      renameSync(part, to);
     }
   };
   await Promise.all(Array.from({ length: os.availableParallelism() }, worker));
