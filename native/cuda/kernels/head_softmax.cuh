@@ -24,7 +24,7 @@ class HeadSoftmax {
   using A = Accumulator<P>;
   static constexpr int kRows = Product<A>::kRows, kColumns = Product<A>::kColumns, kBlock = Product<A>::kBlock;
   static constexpr A kLog2E = static_cast<A>(1.4426950408889634), kLn2 = static_cast<A>(0.6931471805599453);
-  /// Such numbers are whole, and so are their products' roundings.
+  /// Below it the rounding of a shift is at most one: a factor of two, which no sum of exponentials notices.
   static constexpr A kLarge = static_cast<A>(sizeof(A) == 4 ? 1 << 24 : int64_t{1} << 53);
 
  public:

@@ -53,7 +53,7 @@ const programs = {
   counts: ['count', ...headUnits, 'countTests'],
   predictions: ['count', 'predict', ...headUnits, 'predictTests'],
 };
-/** Which cases a program runs: of a build every nth, and of float32. Counts have no dtype; of halves with one class all. */
+/** Which cases a program runs: every nth of its build, those of float32. Counts have no dtype. Halves run all of one class. */
 const argumentsOf = (program, [order, every]) =>
   ({
     counts: [order, every],
