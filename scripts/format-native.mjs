@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { runTool } from './tool.mjs';
 
-const files = ['native', 'test/native', 'test/cuda', 'bench/gpu']
+const files = ['native', 'test', 'bench/gpu']
   .filter((folder) => existsSync(folder))
   .flatMap((folder) =>
     readdirSync(folder, { recursive: true }).map((name) => path.join(folder, name)),

@@ -1,6 +1,10 @@
 #include "mpi/library.h"
 
 #include <dlfcn.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -16,6 +20,18 @@ void* symbol(void* file, const char* name) {
   void* found = dlsym(file, name);
   if (!found) throw Error("ERR_MPI", std::string("Expected an MPI library but it has no ") + name);
   return found;
+}
+
+/// A launcher that is told to end the job drops what it has not read: the error that this process has printed, for one.
+/// Half a second is enough for one that still reads.
+void wait_until_read(int pipe) {
+  struct stat about;
+  if (fstat(pipe, &about) != 0 || !S_ISFIFO(about.st_mode)) return;
+  for (int ms = 0, unread = 0; ms < 500; ms++) {
+    if (ioctl(pipe, FIONREAD, &unread) != 0 || unread == 0) return;
+    const timespec time{0, 1'000'000};
+    nanosleep(&time, nullptr);
+  }
 }
 
 /// One ABI. H is what a handle is: int in MPICH's, an address in the others.
@@ -67,7 +83,10 @@ class Opened final : public Library {
     return comm_set_errhandler_(abi_.world, abi_.errors_return);
   }
   int finalize() override { return finalize_(); }
-  void abort(int status) override { abort_(abi_.world, status); }
+  void abort(int status) override {
+    for (const int pipe : {STDOUT_FILENO, STDERR_FILENO}) wait_until_read(pipe);
+    abort_(abi_.world, status);
+  }
   std::string text(int error) override {
     std::vector<char> letters(8192);  // MPICH's longest
     int length = 0;

@@ -1,5 +1,6 @@
-// native/mpi without JavaScript and without an MPI: its threads against each other, on libmpi_fake.so. Each part is a process of its
-// own, because a process has one MPI and ends with it. Exits with 1 if one of them did not end as it should.
+// native/mpi without JavaScript and without an MPI: its threads against each other, on libmpi_fake.so. Each part is a
+// process of its own, because a process has one MPI and ends with it. Exits with 1 if one of them did not end as it
+// should.
 #include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -206,6 +207,31 @@ void exits_with_an_error() {
   std::exit(3);
 }
 
+/// A launcher that is slow to read what its ranks print.
+void exits_with_an_error_unread() {
+  int ends[2];
+  expect(pipe(ends) == 0 && dup2(ends[1], STDOUT_FILENO) >= 0, "a pipe");
+  begin();
+  connected(0, "0");
+  expect(write(STDOUT_FILENO, "why it ends", 11) == 11, "printed");
+  std::thread([from = ends[0]] {
+    std::this_thread::sleep_for(milliseconds(100));
+    char text[11];
+    expect(read(from, text, sizeof text) == sizeof text, "read");
+  }).detach();
+  std::exit(4);
+}
+
+/// And one that reads nothing more: the process ends nevertheless.
+void exits_with_an_error_never_read() {
+  int ends[2];
+  expect(pipe(ends) == 0 && dup2(ends[1], STDOUT_FILENO) >= 0, "a pipe");
+  begin();
+  connected(0, "0");
+  expect(write(STDOUT_FILENO, "why it ends", 11) == 11, "printed");
+  std::exit(4);
+}
+
 struct Part {
   const char* name;
   void (*run)();
@@ -215,7 +241,9 @@ constexpr Part parts[] = {{"several threads", several_threads, 0},
                           {"errors", errors, 1},  // a communicator is lost: the job is aborted
                           {"blocked", blocked, 1},
                           {"exit(0) in a call", exits_in_a_call, 0},
-                          {"exit(3)", exits_with_an_error, 3}};
+                          {"exit(3)", exits_with_an_error, 3},
+                          {"exit(4), its output read late", exits_with_an_error_unread, 4},
+                          {"exit(4), its output never read", exits_with_an_error_never_read, 9}};
 
 }  // namespace
 }  // namespace warpdice::mpi
