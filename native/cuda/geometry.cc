@@ -20,7 +20,7 @@ bool is_rare(const Inputs& in) { return in.class_weight.data || in.positive_weig
 /// Calls whose loss and target team.cuh knows. The other kernels know them all.
 bool is_teamed(const Inputs& in) {
   return in.overlap == Overlap::product && !in.uniform && !in.focal && !is_rare(in) &&
-         in.classes <= max_team_classes(size_of(in.predictions.dtype)) * kThreads;
+         has_teams(size_of(in.predictions.dtype)) && in.classes <= kMaxTeamClasses * kThreads;
 }
 
 bool is_tiled(const Inputs& in) {
@@ -42,7 +42,7 @@ int team_cost(const TeamShape& shape, bool gradient, bool wide) {
 /// Chooses the threads that share the classes of a voxel, and their classes.
 TeamShape shape_of(const Inputs& in, bool gradient) {
   constexpr int kNearLanes = 16;  // two neighbouring teams still read whole sectors of 32 bytes
-  const int C = static_cast<int>(in.classes), most = max_team_classes(size_of(in.predictions.dtype));
+  const int C = static_cast<int>(in.classes);
   const bool interleaved = is_interleaved(in), few_sums = in.labels && !in.cross_entropy;
   TeamShape best = {};
   int64_t least = 0;
@@ -52,7 +52,7 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
     shape.lanes = 1 << shape.lane_bits;
     for (shape.warps = 1; shape.warps <= kWarps; shape.warps++) {
       const int team = shape.lanes * shape.warps;
-      if (team * most < C || team > C) continue;
+      if (team * kMaxTeamClasses < C || team > C) continue;
       shape.held = (C + team - 1) / team;
       // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
       // more than near lanes, the first team that can hold them.

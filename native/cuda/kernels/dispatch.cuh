@@ -13,16 +13,18 @@ namespace warpdice::cuda {
 /// cross-entropy): for a dense target one kernel does both.
 template <class P, class Visit>
 cudaError_t with_team(const TeamShape& shape, const Inputs& in, Visit visit) {
-  const auto with = [&](auto held) {
-    if (!in.labels) return visit(held, Flag<true>{}, Flag<true>{});
-    return in.cross_entropy ? visit(held, Flag<false>{}, Flag<true>{}) : visit(held, Flag<false>{}, Flag<false>{});
-  };
-  if constexpr (max_team_classes(sizeof(P)) > 4) {
-    if (shape.held == 5) return with(Number<5>{});
+  if constexpr (!has_teams(sizeof(P))) {
+    return cudaErrorInvalidValue;  // geometry.cc asks for none
+  } else {
+    const auto with = [&](auto held) {
+      if (!in.labels) return visit(held, Flag<true>{}, Flag<true>{});
+      return in.cross_entropy ? visit(held, Flag<false>{}, Flag<true>{}) : visit(held, Flag<false>{}, Flag<false>{});
+    };
+    if (shape.held == 1) return with(Number<1>{});
+    if (shape.held == 2) return with(Number<2>{});
+    if (shape.held == 3) return with(Number<3>{});
+    return shape.held == 4 ? with(Number<4>{}) : with(Number<5>{});
   }
-  if (shape.held == 1) return with(Number<1>{});
-  if (shape.held == 2) return with(Number<2>{});
-  return shape.held == 3 ? with(Number<3>{}) : with(Number<4>{});
 }
 
 /// Returns visit(Number of classes held).
@@ -111,9 +113,9 @@ cudaError_t launch_all() {
   geometry.blocks = geometry.slabs = 1;
   geometry.team.block_warps = geometry.gradient_team.block_warps = 1;
   geometry.gradient_team.chunks = 1;
-  for (geometry.held = 1; geometry.held <= 5; geometry.held++) {
-    geometry.teamed = true;
-    geometry.team.held = geometry.gradient_team.held = geometry.held;
+  geometry.teamed = has_teams(sizeof(P));
+  for (int held = 1; geometry.teamed && held <= kMaxTeamClasses; held++) {
+    geometry.team.held = geometry.gradient_team.held = held;
     for (const bool labels : {false, true}) {
       for (const bool entropy : {false, true}) {
         in.labels = labels;
@@ -121,9 +123,9 @@ cudaError_t launch_all() {
         launch_both(geometry);
       }
     }
-    geometry.teamed = false;
-    launch_both(geometry);  // registers
   }
+  geometry.teamed = false;
+  for (geometry.held = 1; geometry.held <= kMaxInRegisters; geometry.held *= 2) launch_both(geometry);
   geometry.tiled = true;
   for (geometry.pack = 1; geometry.pack <= 2; geometry.pack++) {
     launch_both(geometry);

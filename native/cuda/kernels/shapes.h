@@ -15,18 +15,21 @@ constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a C
 
 // --- team.cuh ---------------------------------------------------------------------------------------------
 
+/// Whether predictions have these kernels. float64 does without: they would be a tenth of the binary.
+constexpr bool has_teams(size_t element_bytes) { return element_bytes < 8; }
+
 /// The most classes of a thread.
-constexpr int max_team_classes(size_t element_bytes) { return element_bytes == 8 ? 4 : 5; }
+constexpr int kMaxTeamClasses = 5;
 
 /// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of
 /// registers. Of one class in half precision 16, or too few bytes would be on their way.
 constexpr int statistics_voxels(size_t element_bytes, int classes, bool few_sums) {
   if (element_bytes == 2 && classes == 1 && few_sums) return 16;
-  return (classes <= (few_sums ? 4 : 2) ? 8 : 4) / (element_bytes == 8 ? 2 : 1);
+  return classes <= (few_sums ? 4 : 2) ? 8 : 4;
 }
 constexpr int gradient_voxels(size_t element_bytes, int classes) {
   if (element_bytes == 2 && classes == 1) return 16;
-  return (classes <= 2 ? 8 : 4) / (element_bytes == 8 ? 2 : 1);
+  return classes <= 2 ? 8 : 4;
 }
 
 struct TeamShape {

@@ -27,7 +27,7 @@ constexpr int kGradientVoxels = gradient_voxels(sizeof(P), kC);
 
 /// The blocks that fit a multiprocessor at once: one where two would leave a thread too few registers.
 template <class P, int kC, bool kEntropy>
-constexpr int kTeamBlocks = sizeof(P) == 8 || (kEntropy && (kC == 2 || kC == 5)) ? 1 : 2;
+constexpr int kTeamBlocks = kEntropy && (kC == 2 || kC == 5) ? 1 : 2;
 
 /// What a loop over rounds knows when it is compiled: nothing, that they are plain, or of which layout these are too.
 /// Where a layout's rows take several neighbouring registers, a loop for both would move every number.
