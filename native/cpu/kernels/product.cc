@@ -165,10 +165,13 @@ void multiply_few_rows(const Product<T>& product) {
     }
   }
   with_flag(product.copy, [&](auto copies) {
-    constexpr int kTerms = 4;
     constexpr bool kCopies = decltype(copies)::value;
     int64_t i = 0;
-    for (; i + kTerms <= product.inner; i += kTerms) add_terms<T, kRows, kTerms, kCopies>(product, i);
+    for (; i + 8 <= product.inner; i += 8) add_terms<T, kRows, 8, kCopies>(product, i);
+    if (i + 4 <= product.inner) {
+      add_terms<T, kRows, 4, kCopies>(product, i);
+      i += 4;
+    }
     for (; i < product.inner; i++) add_terms<T, kRows, 1, kCopies>(product, i);
   });
 }
