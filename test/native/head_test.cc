@@ -99,9 +99,10 @@ void test_copies_and_streams(int64_t rows, int64_t inner, int64_t columns) {
   expect_close("the copy", copied, 1, 0);
 }
 
-/// Rows of few terms, written around the caches to any address: the same numbers, and nothing beyond them.
+/// Rows of few terms, written around the caches to any address, by products of `piece` columns each: the same numbers,
+/// and nothing beyond them.
 template <class T>
-void test_unaligned_streams(int64_t rows, int64_t inner, int64_t columns, int64_t shift, bool adds) {
+void test_unaligned_streams(int64_t rows, int64_t inner, int64_t columns, int64_t shift, bool adds, int64_t piece) {
   const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
   const int64_t padded = (columns + 15) / 16 * 16, to_row = columns + 3;
   const std::vector<T> a = random_numbers<T>(size(rows, inner), 1), b = random_numbers<T>(size(inner, padded + 16), 2);
@@ -117,7 +118,14 @@ void test_unaligned_streams(int64_t rows, int64_t inner, int64_t columns, int64_
   product.to = wanted.data(), product.to_row = padded;
   cpu::head::products<T>().multiply(product);
   product.to = to.data + shift, product.to_row = to_row, product.streams = true;
-  cpu::head::products<T>().multiply(product);
+  // What waits is NaN before it is written.
+  std::vector<T> waiting(size(rows, 64 / sizeof(T)), std::numeric_limits<T>::quiet_NaN());
+  if (piece < columns) product.waiting = waiting.data();
+  for (int64_t at = 0; at < columns; at += piece, product.b += piece, product.to += piece) {
+    product.columns = std::min(piece, columns - at);
+    product.begins = at == 0, product.ends = at + piece >= columns;
+    cpu::head::products<T>().multiply(product);
+  }
   cpu::head::products<T>().fence();
   bool same = true;
   for (int64_t i = 0; i < static_cast<int64_t>(written); i++) {
@@ -377,8 +385,10 @@ void test_head() {
     }
     for (const int64_t columns : {1, 7, 16, 33, 130, 300}) {
       for (const int64_t shift : {0, 1, 5, 15}) {
-        test_unaligned_streams<float>(rows, 8, columns, shift, false);
-        test_unaligned_streams<double>(rows, 3, columns, shift, true);
+        for (const int64_t piece : {columns, int64_t{16}, int64_t{67}}) {
+          test_unaligned_streams<float>(rows, 8, columns, shift, false, piece);
+          test_unaligned_streams<double>(rows, 3, columns, shift, true, piece);
+        }
       }
     }
     for (const int64_t columns : {1, 2, 3, 8, 9, 33}) {

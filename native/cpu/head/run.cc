@@ -64,12 +64,12 @@ class HeadRun {
       for (int64_t i = part * partition_.runs / parts; i < (part + 1) * partition_.runs / parts; i++) {
         const Run run = partition_.run(call_.in, i);
         const Coefficients* of_sample = coefficients + (pooled ? 0 : run.n * C);
-        for_tiles(tile, run, of_weight, [&](int64_t, int64_t) {
+        for_tiles(tile, run, of_weight, [&](int64_t s, int64_t count) {
           if (call_.steps & kTargetGradient) tile.target_gradient(of_sample);
           if (!differentiates) return;
           tile.differentiate(of_sample);
           tile.add_weight_gradients(of_part, bias_of_part);
-          if (call_.grad.data) tile.store_feature_gradient();
+          if (call_.grad.data) tile.store_feature_gradient(s == run.begin, s + count == run.end);
         });
       }
     });

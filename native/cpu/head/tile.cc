@@ -293,22 +293,28 @@ bool Tile<T>::streams_products() const {
 }
 
 template <class T>
-void Tile<T>::store_feature_gradient() {
+void Tile<T>::store_feature_gradient(bool begins, bool ends) {
   const bool writes_rows = has_own_rows(grad_.dtype) && !grad_.accumulate && (!grad_.streaming || streams_products());
   const bool any_length = grad_.streaming && classes_ <= kFewTerms;
   const int written = !writes_rows ? 0 : any_length ? count_ : whole_steps();
   if (written > 0) {
-    multiply_gradient(0, written, static_cast<T*>(grad_.data) + place_of_features(), call_.in.voxels, grad_.streaming);
+    T* const to = static_cast<T*>(grad_.data) + place_of_features();
+    Product<T> product = feature_gradient(0, written, to, call_.in.voxels);
+    product.streams = grad_.streaming;
+    if (any_length) product.waiting = reinterpret_cast<T*>(memory_ + size_.waiting);
+    product.begins = begins;
+    product.ends = ends;
+    products<T>().multiply(product);
   }
   if (written == count_) return;
   const RowsAt rest = {n_, s_ + written, count_ - written};
-  multiply_gradient(written, count_ - written, features_, stride_, false);
+  products<T>().multiply(feature_gradient(written, count_ - written, features_, stride_));
   converters_.store(grad_, features(), rest, features_, stride_, scratch(channels_));
 }
 
 /// Of `count` voxels from the tile's voxel `first` on, to [K][to_row].
 template <class T>
-void Tile<T>::multiply_gradient(int first, int count, T* to, int64_t to_row, bool streams) const {
+Product<T> Tile<T>::feature_gradient(int first, int count, T* to, int64_t to_row) const {
   Product<T> product = {};
   product.rows = channels_;
   product.inner = classes_;
@@ -320,8 +326,7 @@ void Tile<T>::multiply_gradient(int first, int count, T* to, int64_t to_row, boo
   product.b_inner = stride_;
   product.to = to;
   product.to_row = to_row;
-  product.streams = streams;
-  products<T>().multiply(product);
+  return product;
 }
 
 template class Tile<float>;

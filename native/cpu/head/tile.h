@@ -55,7 +55,8 @@ class Tile {
   void add_weight_gradients(T* weight, double* bias);
 
   /// dL/dx[k,v] = sum_c weight[c,k] * dL/dlogits[c,v], to the call's array. The last use of the tile's features.
-  void store_feature_gradient();
+  /// begins, ends: it is the first, or the last, of a run of tiles, each of which begins where the one before it ends.
+  void store_feature_gradient(bool begins, bool ends);
 
  private:
   void move_index(LabelFault& fault) const;
@@ -66,7 +67,7 @@ class Tile {
   bool has_own_rows(DType dtype) const { return dtype == kComputed && !features().channels_last; }
   bool may_stream() const;
   bool streams_products() const;
-  void multiply_gradient(int first, int count, T* to, int64_t to_row, bool streams) const;
+  Product<T> feature_gradient(int first, int count, T* to, int64_t to_row) const;
   int whole_steps() const { return count_ / converters_.step * converters_.step; }
   int64_t place_of_features() const { return n_ * channels_ * call_.in.voxels + s_; }
   int64_t place_of(int64_t c, int64_t s) const;

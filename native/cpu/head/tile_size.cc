@@ -37,6 +37,7 @@ TileSize place(const Call& call, int vector_bytes, int64_t voxels) {
   size.target = take(call.reads() && !in.labels, C * row_bytes);
   size.target_grad = take(call.steps & kTargetGradient, C * row_bytes);
   size.class_weight = take(call.reads() && in.class_weight.data, C * row_bytes);
+  size.waiting = take(call.steps & kGradient && C <= kFewTerms, K * kLineBytes);
   size.sums = take(true, C * static_cast<int64_t>(sizeof(Sums)));
   size.pass_bytes = pass_bytes(call, vector_bytes);
   return size;

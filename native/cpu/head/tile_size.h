@@ -25,6 +25,7 @@ struct TileSize {
   size_t logits, target, target_grad, class_weight;  // [C][stride]
   size_t features;                                   // [K][stride]
   size_t transposed;                                 // [voxels][K], and a line; not with few classes
+  size_t waiting;                                    // [K], of a cache line; with few terms only
   size_t sums;                                       // [C]
   size_t tile_bytes;                                 // of all of them
   size_t pass_bytes;                                 // what the passes and the conversions reserve

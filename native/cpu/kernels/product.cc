@@ -92,32 +92,49 @@ void multiply_range(const Product<T>& product, int64_t column, int64_t end) {
   if (column < end) multiply_columns<T, 1>(product, column);
 }
 
-/// Writes a row around the caches. Parts of cache lines, at its ends, go the usual way.
+/// Writes a row around the caches, in whole lines. The part of a line at its end waits for the next columns, or goes
+/// the usual way.
 template <class T>
 void stream_row(const Product<T>& product, int64_t row) {
-  constexpr int64_t kLineBytes = 64, kLine = kLineBytes / sizeof(T);
+  constexpr int64_t kLineBytes = 64, kLine = kLineBytes / sizeof(T), kLanes = Simd<T>::lanes;
   constexpr int kAtOnce = 8, kLineVectors = kLineBytes / kVectorBytes;
   T* const to = product.to + row * product.to_row;
-  const auto write_part = [&](int64_t column, int64_t count) {
-    T line[kLine] = {};
-    if (product.adds) memcpy(line, to + column, count * sizeof(T));
+  const auto make = [&](int64_t column, int64_t count, T* at) {
+    T made[kLine] = {};
+    if (product.adds) memcpy(made, to + column, count * sizeof(T));
     Product<T> part = product;
     if (product.start) part.start += row;
     part.a += row * product.a_row;
     part.b += column;
-    part.to = line;
+    part.to = made;
     part.streams = false;
     multiply_block<T, 1, kLineVectors>(part, 0, 0);
-    memcpy(to + column, line, count * sizeof(T));
+    memcpy(at, made, count * sizeof(T));
   };
-  const int64_t before_line = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(to) % kLineBytes / sizeof(T));
-  int64_t column = before_line < product.columns ? before_line : product.columns;
-  if (column > 0) write_part(0, column);
-  for (; column + kAtOnce * Simd<T>::lanes <= product.columns; column += kAtOnce * Simd<T>::lanes) {
+  T own[kLine] = {};
+  T* const line = product.waiting ? product.waiting + row * kLine : own;
+  int64_t column = 0;
+  const auto before = static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) % kLineBytes / sizeof(T));
+  if (before > 0) {
+    column = kLine - before < product.columns ? kLine - before : product.columns;
+    make(0, column, line + before);
+    const bool others_wait = product.waiting && !product.begins;
+    const int64_t first = others_wait ? 0 : before, end = before + column;
+    if (first == 0 && end == kLine) {
+      for (int64_t at = 0; at < kLine; at += kLanes) stream(to - before + at, load<Vec<T>>(line + at));
+    } else {
+      memcpy(to - before + first, line + first, (end - first) * sizeof(T));
+    }
+  }
+  for (; column + kAtOnce * kLanes <= product.columns; column += kAtOnce * kLanes) {
     multiply_block<T, 1, kAtOnce>(product, row, column);
   }
   for (; column + kLine <= product.columns; column += kLine) multiply_block<T, 1, kLineVectors>(product, row, column);
-  if (column < product.columns) write_part(column, product.columns - column);
+  if (column < product.columns) {
+    const int64_t rest = product.columns - column;
+    make(column, rest, line);
+    if (!product.waiting || product.ends) memcpy(to + column, line, rest * sizeof(T));
+  }
 }
 
 /// Adds the terms of kTerms rows of b, from row i on, to what `to` holds.

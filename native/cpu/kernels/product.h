@@ -26,6 +26,11 @@ struct Product {
   // Write around the caches, without a copy; then fence(). Up to kFewTerms terms go to any address, and nothing is
   // written beyond `columns`; more terms take whole vectors of 64 bytes only, each of them aligned.
   bool streams = false;
+  // For rows of few terms that several products write around the caches, one after the other along the columns: where
+  // the part of a line at the end of each row waits for the rest, [rows][64 bytes], or null. The first of these
+  // products begins, and has 64 bytes of columns or more if another one follows; the last one ends.
+  T* waiting = nullptr;
+  bool begins = false, ends = false;
 };
 
 /// to[r][c] += sum_i a[r][i] * b[c][i]. Rows of a and b are read in whole vectors, of 64 bytes at most; what lies
