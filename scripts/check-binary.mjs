@@ -11,8 +11,9 @@ const root = path.dirname(import.meta.dirname);
 const all = [prebuiltFile(name), prebuiltMpiFile(name)].filter(Boolean);
 const files = process.argv[3] ? process.argv.slice(3) : all.map((file) => path.join(root, file));
 
-/** Of the GPUs' code of all architectures, and of the rest. */
-const mostMegabytes = { gpu: 20, rest: 6 };
+/** With the code of all GPUs, and without it. */
+const mostMegabytes = { all: 20, rest: 6 };
+const mostKernels = 250;
 const exported = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 const machines = {
   'linux-x64': 'Advanced Micro Devices X86-64',
@@ -34,12 +35,13 @@ const newer = (a, b) => {
   return x[0] - y[0] || x[1] - y[1];
 };
 
+const countOf = (kernels) => Object.values(kernels).reduce((sum, n) => sum + n, 0);
+
 function printKernels({ bytes, kernels, machineCode, ptx }) {
   const names = Object.entries(kernels).sort(([a], [b]) => (a < b ? -1 : 1));
-  const count = names.reduce((sum, [, n]) => sum + n, 0);
   const architectures = [...machineCode.map((n) => `sm_${n}`), ...ptx.map((n) => `PTX for ${n}`)];
   const size = `${(bytes / 1e6).toFixed(2)} MB`;
-  console.log(`  ${count} CUDA kernels, ${size} for ${architectures.join(', ')}:`);
+  console.log(`  ${countOf(kernels)} CUDA kernels, ${size} for ${architectures.join(', ')}:`);
   console.log(`  ${names.map(([name, n]) => `${name} ${n}`).join(', ')}`);
 }
 
@@ -66,8 +68,9 @@ function check(file) {
   if (glibc && newer(newest, glibc) > 0) problems.push(`needs glibc ${newest}, above ${glibc}`);
   const megabytes = statSync(file).size / 1e6;
   const ofGpus = (cuda?.bytes ?? 0) / 1e6;
-  if (ofGpus > mostMegabytes.gpu)
-    problems.push(`its code for GPUs is larger than ${mostMegabytes.gpu} MB`);
+  if (megabytes > mostMegabytes.all) problems.push(`is larger than ${mostMegabytes.all} MB`);
+  if (cuda && countOf(cuda.kernels) > mostKernels)
+    problems.push(`has more than ${mostKernels} kernels`);
   if (megabytes - ofGpus > mostMegabytes.rest)
     problems.push(`without code for GPUs it is larger than ${mostMegabytes.rest} MB`);
 
