@@ -10,8 +10,8 @@
 //
 //   node test/cuda/emulator/mutants.mjs [expression]     only faults whose layer and name match, as in '^values tile-'
 //
-// Most of the time goes to the compiler. So only what a fault changes is compiled again, of the losses' kernels only those
-// for float32, of faults named halves-... those for float16, and without optimisation; and a program ends at the first finding.
+// Most of the time goes to the compiler. So only what a fault changes is compiled again, only for float32, of faults named
+// halves-... for float16, and without optimisation; and a program ends at the first finding.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -22,12 +22,21 @@ const compiler = process.env.CXX ?? 'c++';
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'warpdice-mutants-'));
 const kernelFlags = ['-ffp-contract=off', '-Wno-unknown-pragmas', '-x', 'c++'];
 const includes = ['native', 'test/cuda/emulator', 'test/cuda/fake-runtime'];
+/** A part of the kernels for a type. */
+const partOf = (part, type) => ({
+  source: 'test/cuda/emulator/part.cc',
+  flags: [...kernelFlags, `-DWARPDICE_${part}_OF=${type}`],
+});
 const units = {
   engine: { source: 'native/cuda/engine.cu', flags: kernelFlags },
   geometry: { source: 'native/cuda/geometry.cc', flags: kernelFlags },
   widen: { source: 'native/cuda/kernels/widen_operands.cu', flags: kernelFlags },
   float32: { source: 'native/cuda/kernels/float32.cu', flags: kernelFlags },
   float16: { source: 'native/cuda/kernels/float16.cu', flags: kernelFlags },
+  losses32: partOf('LOSSES', 'float'),
+  losses16: partOf('LOSSES', 'Float16'),
+  heads32: partOf('HEADS', 'float'),
+  predictions32: partOf('PREDICTIONS', 'float'),
   others: { source: 'test/cuda/emulator/only_float32.cc', flags: ['-Wno-unknown-pragmas'] },
   othersThanHalf: {
     source: 'test/cuda/emulator/only_float32.cc',
@@ -157,14 +166,16 @@ async function linkAndRun(build, program, output, again = [], found) {
   return run(output, argumentsOf(program, builds[build].args), root, found);
 }
 
-/** What depends on a file that a fault changes. */
+/** What depends on a header that a fault changes; a source is a unit itself. */
 function changedUnits(file, program) {
-  if (program === 'halves') return ['float16'];
   const own = Object.keys(units).filter((name) => units[name].source.endsWith(`/${file}`));
   if (own.length > 0) return own;
-  if (file === 'head_predict.cuh') return ['float32'];
-  if (file.startsWith('head')) return ['float32', 'head'];
-  return file === 'finish.cuh' ? ['engine'] : ['engine', 'float32'];
+  if (program === 'halves') return ['losses16'];
+  if (file === 'head_predict.cuh') return ['predictions32'];
+  if (/^head_(softmax|kernels)/.test(file)) return ['heads32', 'head'];
+  if (file.startsWith('head')) return ['heads32', 'predictions32', 'head'];
+  if (file === 'finish.cuh') return ['engine'];
+  return /^(team|tile|register|dispatch)/.test(file) ? ['losses32'] : ['engine', 'losses32'];
 }
 
 /** A patch: its layer, the file that it changes. */
