@@ -23,7 +23,7 @@ function(warpdice_cuda_architectures variable known local all)
   list(GET known -1 newest)
   set(architectures)
   if(all)
-    # The first of each generation, which the others of it run too: each adds 2.6 to 3 MB to the binary.
+    # The first of each generation, which the others of it run too: each adds about 2.4 MB to the binary.
     set(generations)
     foreach(architecture IN LISTS known)
       string(REGEX REPLACE ".$" "" generation ${architecture})

@@ -98,9 +98,9 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   work.groups = call.groups();
   work.chunks = shape.partials;
   work.partials = partials;
-  work.sums = sums;
   work.statistics = reinterpret_cast<Sums*>(call.statistics);
   if (!work.statistics) work.statistics = reinterpret_cast<Sums*>(base + at.statistics);
+  work.sums = call.options.pooled ? sums : work.statistics;
   work.group_totals = reinterpret_cast<GroupTotals*>(base + at.group_totals);
   work.value = call.steps & kFinalize ? call.value : nullptr;
   work.parts = call.steps & kFinalize ? call.parts : nullptr;
@@ -113,9 +113,12 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   work.notes = notes;
   work.noting_blocks = shape.statistics_blocks;
   work.faults = call.faults;
-  const int64_t rows = computes ? in.samples * in.classes : 1, blocks = (rows + kWarps - 1) / kWarps;
+  // A block takes up to three rows a warp in less time than blocks wait for each other.
+  const int64_t rows = computes ? in.samples * in.classes : 1;
+  const int64_t blocks = rows <= 3 * kWarps ? 1 : (rows + kWarps - 1) / kWarps;
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMaxFinishBlocks ? blocks : kMaxFinishBlocks));
-  WARPDICE_TRY(launch(finish_kernel<A>, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
+  const auto finish = is_commonest(work.options, work.pairs) ? finish_kernel<A, true> : finish_kernel<A, false>;
+  WARPDICE_TRY(launch(finish, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
   const bool pooled = shares_slopes(call);
   const int64_t before = call.options.pooled ? 0 : call.sample_offset * in.classes;
   const ClassSlope<A>* first = slopes ? slopes + before : nullptr;

@@ -32,13 +32,12 @@ WARPDICE_HOST_DEVICE inline double focal_part(const LossOptions& options, const 
   return weighted(mean_factor(options, over.focal_weight), over.focal);
 }
 
-/// Reduction::none with [groups] values is a mean within each group and does not use the total. pair: as in
-/// add_class().
+/// over: what means divide by, the totals of all groups; those of this group for Reduction::none, whose [groups] values
+/// are means within each group. pair: as in add_class().
 WARPDICE_HOST_DEVICE inline ClassTerm class_term(const LossOptions& options, int64_t classes, int64_t c,
-                                                 const Sums& sums, const GroupTotals& group, const GroupTotals& total,
+                                                 const Sums& sums, const GroupTotals& group, const GroupTotals& over,
                                                  double pair = 1) {
   const bool none = options.reduction == Reduction::none;
-  const GroupTotals& over = none ? group : total;
   ClassTerm result = {};
   const bool of_group = options.sums_over_classes();
   const Loss loss = of_group ? group_loss(options, classes, c, sums, group, pair) : class_loss(options, c, sums);
@@ -142,7 +141,7 @@ inline void finalize_groups(const LossOptions& options, int64_t first, int64_t l
     for (int64_t c = 0; c < classes; c++) {
       const int64_t i = g * classes + c;
       const ClassTerm result =
-          class_term(options, classes, c, sums[c], group, total, pair_at(options, own, c, sums[c]));
+          class_term(options, classes, c, sums[c], group, none ? group : total, pair_at(options, own, c, sums[c]));
       if (per_class) per_class[i] = result.loss;
       of_group += result.overlap;
       all.overlap += result.overlap;
@@ -180,10 +179,11 @@ inline void finalize_coefficients(const LossOptions& options, int64_t classes, c
   for (int64_t g = first; g < last; g++, sums += classes, coefficients += classes) {
     const double* const own = pairs ? pairs + g * classes : nullptr;
     const GroupTotals group = totals_of_group(options, classes, sums, own);
+    const GroupTotals& over = options.reduction == Reduction::none ? group : total;
     for (int64_t c = 0; c < classes; c++) {
       const double factor = scale * (upstream ? upstream[options.value_per_group() ? g : g * classes + c] : 1.0);
       const double pair = pair_at(options, own, c, sums[c]);
-      coefficients[c] = weighted(factor, class_term(options, classes, c, sums[c], group, total, pair).d);
+      coefficients[c] = weighted(factor, class_term(options, classes, c, sums[c], group, over, pair).d);
     }
   }
 }

@@ -15,7 +15,7 @@ struct FinishWork {
   int64_t groups;
   int64_t chunks;             // partials per sum
   const Sums* partials;       // [N,C,chunks]; null: one block reads `statistics` instead of writing them
-  Sums* sums;                 // [N,C], scratch
+  Sums* sums;                 // [N,C], scratch; not pooled: the statistics themselves
   Sums* statistics;           // [groups,C]
   GroupTotals* group_totals;  // [groups], scratch
   double* value;              // may be null, as may parts and per_class
@@ -31,22 +31,48 @@ struct FinishWork {
   LabelFault* faults;     // may be null
 };
 
+/// Calls of the commonest loss: the mean Dice of all samples and classes, alone or with a cross-entropy. A kernel of
+/// their own has fewer questions to ask: what fix_commonest() says is known when it is compiled.
+inline bool is_commonest(const LossOptions& options, const Operand& pairs) {
+  return options.kind == LossKind::dice && options.reduction == Reduction::mean &&
+         options.transform == Transform::none && options.absent == Absent::formula &&
+         options.unified == Unified::none && !options.pooled && options.background && options.focal_factor == 0 &&
+         options.label_smoothing == 0 && !options.class_weights && !options.entropy_weights && !pairs.data;
+}
+__device__ inline void fix_commonest(LossOptions& options, Operand& pairs) {
+  options.kind = LossKind::dice;
+  options.reduction = Reduction::mean;
+  options.transform = Transform::none;
+  options.absent = Absent::formula;
+  options.unified = Unified::none;
+  options.pooled = false;
+  options.background = true;
+  options.focal_factor = options.label_smoothing = 0;
+  options.class_weights = options.entropy_weights = nullptr;
+  pairs.data = nullptr;
+}
+
 /// The block's shared memory.
 struct FinishShared {
+  GroupTotals group[kWarps];    // of each warp, where it has one
+  GroupTotals of_warp[kWarps];  // what the groups of each warp add up to
   GroupTotals total;
   double reduced[kWarps];  // each warp's part of the reduced overlap
   unsigned ticket;
 };
 
 /// sums[i] = sum over j of partials[i][j]. A warp takes one i at a time.
-template <class A>
+template <bool kCommonest, class A>
 __device__ void combine(const FinishWork<A>& work) {
   const int64_t rows = work.in.samples * work.in.classes;
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
     Sums total = {};
+#pragma unroll(kCommonest ? 2 : 1)
     for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
-    warp_sum(total);
+    if (kCommonest) total.uniform = total.focal = 0;
+    if (kCommonest) warp_sum_commonest(total, work.options.cross_entropy_factor != 0);
+    else warp_sum(total);
     total.weight = warp_sum(total.weight);
     if (lane == 0) work.sums[i] = total;
   }
@@ -60,14 +86,14 @@ __device__ inline void collect(FaultCounter& to, const FaultCounter& from) {
 }
 
 /// Adds up the partial sums and the invalid values that the blocks of step 1 have counted.
-template <class A>
+template <bool kCommonest, class A>
 __device__ void combine_and_collect(const FinishWork<A>& work) {
   const int64_t blocks = work.faults ? work.noting_blocks : 0, threads = int64_t{gridDim.x} * kThreads;
   const Counters* const of = work.notes.of_blocks;
   int64_t b = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   // Most threads have one block at most. What it has counted is asked for before the sums and looked at after them.
   unsigned long long found = b < blocks ? of[b].target.faults | of[b].predictions.faults : 0;
-  combine(work);
+  combine<kCommonest>(work);
   for (; b < blocks; b += threads, found = 1) {
     if (found == 0) continue;
     collect(work.notes.total->target, of[b].target);
@@ -77,6 +103,10 @@ __device__ void combine_and_collect(const FinishWork<A>& work) {
 
 /// Whether all other blocks have ended. This block then sees what they wrote. All threads of the block must call it.
 __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
+  if (gridDim.x == 1) {
+    __syncthreads();  // every thread has written its sums
+    return true;
+  }
   __threadfence();  // others see what this thread wrote before they see the ticket
   __syncthreads();  // every thread has passed its fence
   if (threadIdx.x == 0) *shared = atomicAdd(ticket, 1u);
@@ -86,20 +116,29 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
   return true;
 }
 
-__device__ inline void warp_sum(GroupTotals& x) {
+/// Every lane gets the totals of all lanes. What the loss does not need is 0, and waits for no other lane.
+__device__ inline void warp_sum(const LossOptions& options, GroupTotals& x) {
+  const bool over_classes = options.sums_over_classes(), cross_entropy = options.cross_entropy_factor != 0;
+  const bool focal = options.focal_factor != 0;
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-    GroupTotals other;
+    GroupTotals other = {};
     other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
-    other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
-    other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
-    other.absent_numerator = __shfl_xor_sync(kAllLanes, x.absent_numerator, distance);
-    other.absent_denominator = __shfl_xor_sync(kAllLanes, x.absent_denominator, distance);
-    other.largest_weight = __shfl_xor_sync(kAllLanes, x.largest_weight, distance);
-    other.heaviest = __shfl_xor_sync(kAllLanes, x.heaviest, distance);
-    other.cross_entropy = __shfl_xor_sync(kAllLanes, x.cross_entropy, distance);
-    other.cross_entropy_weight = __shfl_xor_sync(kAllLanes, x.cross_entropy_weight, distance);
-    other.focal = __shfl_xor_sync(kAllLanes, x.focal, distance);
-    other.focal_weight = __shfl_xor_sync(kAllLanes, x.focal_weight, distance);
+    if (over_classes) {
+      other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
+      other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
+      other.absent_numerator = __shfl_xor_sync(kAllLanes, x.absent_numerator, distance);
+      other.absent_denominator = __shfl_xor_sync(kAllLanes, x.absent_denominator, distance);
+      other.largest_weight = __shfl_xor_sync(kAllLanes, x.largest_weight, distance);
+      other.heaviest = __shfl_xor_sync(kAllLanes, x.heaviest, distance);
+    }
+    if (cross_entropy) {
+      other.cross_entropy = __shfl_xor_sync(kAllLanes, x.cross_entropy, distance);
+      other.cross_entropy_weight = __shfl_xor_sync(kAllLanes, x.cross_entropy_weight, distance);
+    }
+    if (focal) {
+      other.focal = __shfl_xor_sync(kAllLanes, x.focal, distance);
+      other.focal_weight = __shfl_xor_sync(kAllLanes, x.focal_weight, distance);
+    }
     add(x, other);
   }
 }
@@ -136,16 +175,16 @@ __device__ inline double value_at(const Operand& operand, int64_t i) {
   return 0;
 }
 
-/// How often class i of [groups,C] counts.
+/// How often class i of [groups,C], of these sums, counts.
 template <class A>
-__device__ double pair_of(const FinishWork<A>& work, int64_t i) {
-  return work.pairs.data ? pair_weight(work.options, value_at(work.pairs, i), work.statistics[i]) : 1;
+__device__ double pair_of(const FinishWork<A>& work, const Sums& sums, int64_t i) {
+  return work.pairs.data ? pair_weight(work.options, value_at(work.pairs, i), sums) : 1;
 }
 
-/// Sums i of [N,C], with their weight where samples are pooled.
+/// Sums i of [N,C] where samples are pooled, with their weight.
 template <class A>
 __device__ Sums pooled_sums(const FinishWork<A>& work, int64_t i) {
-  return work.options.pooled && work.pairs.data ? weighted(value_at(work.pairs, i), work.sums[i]) : work.sums[i];
+  return work.pairs.data ? weighted(value_at(work.pairs, i), work.sums[i]) : work.sums[i];
 }
 
 /// What a counter says. value_of(i): value i.
@@ -177,36 +216,58 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
 }
 
 /// The blocks share the partial sums. The last block to end does step 2: each of its warps takes every kWarps-th group,
-/// and each lane of the warp every kWarp-th class.
-template <class A>
+/// and each lane of the warp every kWarp-th class. Numbers that a thread needs again stay in its registers where it has
+/// one class of one group: a second read of them takes as long as all the arithmetic.
+template <class A, bool kCommonest>
 __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
+  if (kCommonest) fix_commonest(work.options, work.pairs);
   const LossOptions& options = work.options;
   const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   FinishShared& shared = *shared_memory<FinishShared>();
   if (work.partials) {
-    combine_and_collect(work);
+    combine_and_collect<kCommonest>(work);
     if (!is_last_block(work.notes.ticket, &shared.ticket)) return;
   }
 
-  for (int64_t g = warp; g < groups; g += kWarps) {
-    GroupTotals group = {};
-    for (int64_t c = lane; c < C; c += kWarp) {
-      const int64_t i = g * C + c;
-      if (work.partials) {
-        Sums sums = pooled_sums(work, i);
-        for (int64_t n = 1; options.pooled && n < N; n++) add(sums, pooled_sums(work, n * C + c));
-        work.statistics[i] = sums;
+  // The commonest loss alone counts all classes of all groups, and needs no other total.
+  const bool needs_totals = !kCommonest || options.cross_entropy_factor != 0;
+  const bool keeps = needs_totals && groups <= kWarps && C <= kWarp;
+  // Asked for before it is needed, at the end.
+  const bool notes = threadIdx.x == 0 && work.faults && work.partials;
+  const Counters noted = notes ? *work.notes.total : Counters{};
+  Sums sums = {};
+  if (needs_totals) {
+    GroupTotals of_warp = {};
+    for (int64_t g = warp; g < groups; g += kWarps) {
+      GroupTotals group = {};
+      for (int64_t c = lane; c < C; c += kWarp) {
+        const int64_t i = g * C + c;
+        if (work.partials && options.pooled) {
+          sums = pooled_sums(work, i);
+          for (int64_t n = 1; n < N; n++) add(sums, pooled_sums(work, n * C + c));
+          work.statistics[i] = sums;
+        } else {
+          sums = work.statistics[i];
+        }
+        add_class(options, C, c, sums, group, pair_of(work, sums, i));
       }
-      add_class(options, C, c, work.statistics[i], group, pair_of(work, i));
+      warp_sum(options, group);
+      if (lane == 0) (keeps ? shared.group[warp] : work.group_totals[g]) = group;
+      add_group(options, of_warp, group);
     }
-    warp_sum(group);
-    if (lane == 0) work.group_totals[g] = group;
-  }
-  __syncthreads();  // every warp has stored the totals of its groups
-  if (threadIdx.x == 0) {
+    const int of_warps = groups < kWarps ? static_cast<int>(groups) : kWarps;
+    if (lane == 0 && warp < of_warps) shared.of_warp[warp] = of_warp;
+    __syncthreads();  // every warp has stored the totals of its groups
+    if (warp == 0) {
+      of_warp = {};
+      if (lane < of_warps) of_warp = shared.of_warp[lane];
+      warp_sum(options, of_warp);
+      if (lane == 0) shared.total = of_warp;
+    }
+  } else if (threadIdx.x == 0) {
     shared.total = {};
-    for (int64_t g = 0; g < groups; g++) add_group(options, shared.total, work.group_totals[g]);
+    shared.total.counted = static_cast<double>(groups * C);
   }
   __syncthreads();  // thread 0 has stored the total
 
@@ -214,11 +275,14 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   const double scale = work.scale * factor_at(work.device_scale, 0);
   double reduced = 0;  // of this lane
   for (int64_t g = warp; g < groups; g += kWarps) {
-    const GroupTotals& group = work.group_totals[g];  // a copy would lie in local memory
+    // Copies would lie in local memory.
+    const GroupTotals& group = keeps ? shared.group[warp] : work.group_totals[g];
+    const GroupTotals& over = none ? group : shared.total;
     double of_group = 0;
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
-      const ClassTerm result = class_term(options, C, c, work.statistics[i], group, shared.total, pair_of(work, i));
+      if (!keeps) sums = work.statistics[i];
+      const ClassTerm result = class_term(options, C, c, sums, group, over, pair_of(work, sums, i));
       if (work.per_class) work.per_class[i] = result.loss;
       if (none && !per_group) put_value(options, i, result.overlap, group, work.value, work.parts);
       of_group += result.overlap;
@@ -242,7 +306,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
   if (threadIdx.x != 0) return;
   for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
   if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);
-  if (work.faults && work.partials) *work.faults = fault_of(work.in, *work.notes.total);
+  if (notes) *work.faults = fault_of(work.in, noted);
 }
 
 }  // namespace warpdice::cuda

@@ -38,4 +38,13 @@ __device__ inline void warp_sum(Sums& sums) {
   sums.focal = warp_sum(sums.focal);
 }
 
+/// The same without label smoothing and the focal loss, and perhaps without a cross-entropy.
+__device__ inline void warp_sum_commonest(Sums& sums, bool cross_entropy) {
+  sums.intersection = warp_sum(sums.intersection);
+  sums.prediction = warp_sum(sums.prediction);
+  sums.target = warp_sum(sums.target);
+  sums.volume = warp_sum(sums.volume);
+  if (cross_entropy) sums.cross_entropy = warp_sum(sums.cross_entropy);
+}
+
 }  // namespace warpdice::cuda

@@ -37,7 +37,7 @@ function compile(kernel) {
       return { ...base, run: () => place };
     }
     if (name === 'RET') {
-      const from = word(one.operands[0]);
+      const from = word(one.operands[0].split(' ')[0]);
       return { ...base, run: (t) => from(t) / 16 };
     }
     if (name === 'EXIT') return { ...base, stop: 'exit' };

@@ -51,6 +51,13 @@ export async function compileCubins(dtypes, folder) {
   return dtypes.map(fileOf);
 }
 
+/** The file of step 2's machine code for sm_90. */
+export async function compileEngine(folder) {
+  const file = path.join(folder, 'engine.cubin');
+  await compile(90, 'native/cuda/engine.cu', file);
+  return file;
+}
+
 /** The files of teams.cu's, one for each architecture. */
 export async function compileTeams(architectures, folder) {
   const fileOf = (architecture) => path.join(folder, `teams-${architecture}.cubin`);

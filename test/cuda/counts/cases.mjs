@@ -61,6 +61,13 @@ export const everywhere = [
   ...[4, 19].map((classes) => one(classes, { layout: 'channels-last' })),
 ];
 
+/** Of which step 2 is counted. */
+export const finishes = [
+  ...[1, 2, 4, 8, 19, 32, 64, 150].map((classes) => one(classes)),
+  one(4, { shape: [4, 4, 512, 512] }),
+  ...[4, 32, 150].map((classes) => one(classes, { loss: 'dice-ce' })),
+];
+
 /** A loss of float32 logits and uint8 labels, channels first, by the number of classes: what counts.svg shows. */
 export const everyClass = Array.from({ length: 1000 }, (_, i) => ({
   ...one(i + 1),

@@ -43,7 +43,7 @@ function madeUp({ classes, dtype, labels }) {
 }
 
 /** { [argument of a case]: [{ symbol, grid, threads, shared, arguments }] } */
-function launchesOf(program, all) {
+export function launchesOf(program, all) {
   const { stdout, status, error } = spawnSync(program, all.map(argumentOf), {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,

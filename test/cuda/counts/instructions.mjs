@@ -14,12 +14,14 @@ import {
   double,
   float,
   isPredicate,
+  ofDouble,
   ofFloat,
   pair,
   predicate,
   setPredicate,
   split,
   target,
+  toDouble,
   word,
 } from './operands.mjs';
 
@@ -304,8 +306,10 @@ export const meanings = {
   FSEL: compute(float, (a, b, _, first) => ofFloat(first ? a : b)),
   SEL: ofWords((a, b, _, first) => (first ? a : b)),
   MUFU: (one) => {
-    if (one.name.includes('64H')) return compute(word, () => 0x3ff00000)(one);
-    return ofFloats(functions[one.name.split('.')[1]] ?? ((x) => x))(one);
+    const name = one.name.split('.')[1];
+    const ofHigh = functions[name.replace(/64H$/, '')]; // of the upper word of a double
+    if (name.endsWith('64H')) return ofWords((a) => ofDouble(ofHigh(toDouble(0, a)))[1])(one);
+    return ofFloats(functions[name] ?? ((x) => x))(one);
   },
   FSETP: compare(float, (x) => x),
   DSETP: compare(double, (x) => x),
@@ -374,8 +378,16 @@ export const meanings = {
     ].map((name) => [name, nothing]),
   ),
   ...Object.fromEntries(
-    ['MEMBAR', 'ERRBAR', 'CCTL', 'BMOV', 'DEPBAR', 'LDGDEPBAR', 'PREEXIT', 'ACQBULK'].map(
-      (name) => [name, nothing],
-    ),
+    [
+      'MEMBAR',
+      'ERRBAR',
+      'CGAERRBAR',
+      'CCTL',
+      'BMOV',
+      'DEPBAR',
+      'LDGDEPBAR',
+      'PREEXIT',
+      'ACQBULK',
+    ].map((name) => [name, nothing]),
   ),
 };

@@ -11,10 +11,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildLaunches, compileCubins, compileTeams, nvccPath, nvdisasmPath } from './build.mjs';
+import {
+  buildLaunches,
+  compileCubins,
+  compileEngine,
+  compileTeams,
+  nvccPath,
+  nvdisasmPath,
+} from './build.mjs';
 import { cases, everyClass, everywhere, titleOf } from './cases.mjs';
 import { writeClasses } from './classes.mjs';
 import { usesOf } from './cubin.mjs';
+import { countFinishes } from './finish.mjs';
 import { countAll } from './parallel.mjs';
 import { writeReport } from './report.mjs';
 import { risen, tablePath } from './table.mjs';
@@ -106,7 +114,8 @@ if (options.json) {
     `[\n${records.map((one) => `  ${JSON.stringify(one)}`).join(',\n')}\n]\n`,
   );
   const classes = writeClasses(rows);
-  writeReport(tableRows, classes, await countTeams());
+  const finishes = countFinishes({ ...tools, cubin: await compileEngine(folder) });
+  writeReport(tableRows, classes, await countTeams(), finishes);
   console.log(
     'written: test/cuda/counts/counts.json, classes.json, bench/gpu/counts.md, bench/gpu/counts.svg',
   );

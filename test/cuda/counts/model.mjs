@@ -29,8 +29,11 @@ const latencies = { LDS: 30, SHFL: 30, LDC: 40, MUFU: 24, F2F: 24, DADD: 16, ATO
 
 const mnemonic = (name) => name.split('.')[0];
 
+/** Cycles until a read of an array comes back. Of the workspace a block of steps 1 and 3 reads what is near. */
+const readCycles = (region) => (region < 5 ? gpu.memoryLatency * gpu.clock : 40);
+
 /** Cycles of one warp on its own, from the stalls and barriers of its instructions. */
-function cyclesAlone(kernel, trace) {
+function cyclesAlone(kernel, trace, reads = readCycles) {
   let time = 0;
   const free = new Array(6).fill(0);
   for (const { index, runs, region } of trace) {
@@ -38,16 +41,19 @@ function cyclesAlone(kernel, trace) {
     const name = mnemonic(one.name);
     for (let b = 0; b < 6; b++) if ((one.waits >> b) & 1) time = Math.max(time, free[b]);
     if (runs) {
-      const far = /^LDG?$/.test(name) && region < 5 ? gpu.memoryLatency * gpu.clock : 40;
-      const latency = /^LDG?$/.test(name) ? far : (latencies[name] ?? 30);
+      const latency = /^LDG?$/.test(name) ? reads(region) : (latencies[name] ?? 30);
       if (one.sets < 6) free[one.sets] = Math.max(free[one.sets], time + latency);
       if (one.setsRead < 6) free[one.setsRead] = Math.max(free[one.setsRead], time + 15);
       if (name === 'BAR') time += 20;
+      if (name === 'MEMBAR') time += 700;
     }
     time += Math.max(1, one.stall);
   }
   return time;
 }
+
+/** The time of step 2 in seconds: that of one warp of its last block, which reads from L2 what other blocks have written. */
+export const finishSeconds = (kernel, trace) => cyclesAlone(kernel, trace, () => 270) / gpu.clock;
 
 /** The blocks that a multiprocessor runs at once. */
 export function residentBlocks(registers, threads, shared) {

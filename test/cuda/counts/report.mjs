@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { everywhere, titleOf } from './cases.mjs';
 import { stepsOf } from './classes.mjs';
+import { finishesOf } from './finish.mjs';
 import { targetOf } from './targets.mjs';
 
 const folder = path.join(import.meta.dirname, '..', '..', '..', 'bench', 'gpu');
@@ -110,7 +111,7 @@ function steepOf(classes) {
   return `Larger than a third: ${steep.join(', ')}.`;
 }
 
-function pageOf(rows, heads, classes, architectures) {
+function pageOf(rows, heads, classes, architectures, finishes) {
   const titles = [...new Set(rows.map(titleOf))];
   const missing = rows.filter(
     (row) =>
@@ -134,7 +135,7 @@ They rise where one class more takes more threads: most of these then have one c
 | | statistics: instructions | share of a copy | bound by | gradient: instructions | share of a copy | bound by |
 |---|---:|---:|---|---:|---:|---|
 ${titles.map((title) => lineOf(rows.filter((row) => titleOf(row) === title))).join('\n')}
-${architecturesOf(architectures)}${headsOf(heads)}`;
+${finishesOf(finishes)}${architecturesOf(architectures)}${headsOf(heads)}`;
 }
 
 const [width, height, margin] = [760, 320, 48];
@@ -176,9 +177,12 @@ ${parts.join('\n')}
 }
 
 /** classes: those of classes.json. */
-export function writeReport(all, classes, architectures) {
+export function writeReport(all, classes, architectures, finishes) {
   const rows = all.filter(({ channels }) => channels === 0);
   const heads = all.filter(({ channels }) => channels > 0);
-  writeFileSync(path.join(folder, 'counts.md'), pageOf(rows, heads, classes, architectures));
+  writeFileSync(
+    path.join(folder, 'counts.md'),
+    pageOf(rows, heads, classes, architectures, finishes),
+  );
   writeFileSync(path.join(folder, 'counts.svg'), chartOf(classes));
 }

@@ -102,6 +102,7 @@ struct Arrays {
   ref::Problem x;
   Buffer predictions, target, weight, class_weights, entropy_weights, positive_weight, focal_alpha, distances, upstream;
   bool weighted, own_weights, ignores, factors;  // own_weights: each class has its own
+  bool weighs_classes;
 
   /// A float dtype other than the predictions'.
   static DType unlike(DType dtype, unsigned number) {
@@ -136,7 +137,8 @@ struct Arrays {
         weighted(test.bit(6)),
         own_weights(weighted && test.bit(21)),
         ignores(test.labels() && test.bit(7)),
-        factors(test.bit(16) && test.loss->has_logs()) {
+        factors(test.bit(16) && test.loss->has_logs()),
+        weighs_classes(test.bit(22)) {
     const LossCase& loss = *test.loss;
     x.N = test.shape.N;
     x.C = test.shape.C;
@@ -209,6 +211,7 @@ struct Arrays {
       }
     };
     take(class_weights, x.class_weights, static_cast<size_t>(x.C));
+    if (!weighs_classes) x.class_weights.assign(static_cast<size_t>(x.C), 1);
     take(entropy_weights, x.entropy_weights, static_cast<size_t>(x.C));
     take(positive_weight, x.positive_weight, positive_weight.count);
     take(focal_alpha, x.focal_alpha, focal_alpha.count, 0);
@@ -281,7 +284,7 @@ inline warpdice::cuda::DeviceCall call_of(const Case& test, const Arrays& arrays
   options.label_smoothing = x.label_smoothing;
   options.focal_factor = x.focal_factor;
   options.distances = arrays.distances.doubles();
-  options.class_weights = arrays.class_weights.doubles();
+  options.class_weights = arrays.weighs_classes ? arrays.class_weights.doubles() : nullptr;
   call.upstream_dtype = arrays.upstream.dtype;
   call.upstream = x.reduction == ref::Reduction::none ? arrays.upstream.doubles() : nullptr;
   return call;

@@ -115,6 +115,7 @@ int main(int argc, char** argv) {
     invalid_labels();
     invalid_values();
   }
+  nearly_commonest();
   wide_labels();
   shifted_targets();
   for (bool channels_last : {false, true}) bytes(channels_last);

@@ -14,6 +14,25 @@ inline Case plain_case(Shape shape, Target target = Target::labels_int32) {
   return {kLosses, DType::float32, target, reference::Activation::softmax, false, shape, 1};
 }
 
+/// Losses that differ from the commonest one in few options: the kernel of that one knows none of them.
+inline void nearly_commonest() {
+  static constexpr LossCase kFocalDice = {
+      "focal Dice", reference::Kind::dice, reference::Overlap::product, true, 0.75, 0, 0, 0, 2};
+  for (size_t i = 0; i <= std::size(kLosses); i++) {
+    for (const bool factors : {false, true}) {
+      Case test = plain_case({2, 3, 40});
+      test.loss = i < std::size(kLosses) ? &kLosses[i] : &kFocalDice;
+      const auto differs = [&] {
+        const bool mean = static_cast<reference::Reduction>(test.number % 3) == reference::Reduction::mean;
+        return !mean || test.bit(3) || !test.bit(4) || test.bit(22) || test.bit(16) != factors;
+      };
+      while (differs()) test.number++;
+      test_name = "nearly the commonest loss, " + test.name();
+      run(test);
+    }
+  }
+}
+
 /// A loss that teams do not know: registers and tiles take it.
 constexpr const LossCase* kFocal = &kLosses[9];
 
