@@ -3,11 +3,12 @@
 #include <dlfcn.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -24,13 +25,15 @@ void* symbol(void* file, const char* name) {
 
 /// A launcher that is told to end the job drops what it has not read: the error that this process has printed, for one.
 /// Half a second is enough for one that still reads.
-void wait_until_read(int pipe) {
-  struct stat about;
-  if (fstat(pipe, &about) != 0 || !S_ISFIFO(about.st_mode)) return;
-  for (int ms = 0, unread = 0; ms < 500; ms++) {
-    if (ioctl(pipe, FIONREAD, &unread) != 0 || unread == 0) return;
-    const timespec time{0, 1'000'000};
-    nanosleep(&time, nullptr);
+void wait_until_output_is_read() {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+  for (const int pipe : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat about;
+    if (fstat(pipe, &about) != 0 || !S_ISFIFO(about.st_mode)) continue;
+    int unread = 0;
+    while (ioctl(pipe, FIONREAD, &unread) == 0 && unread > 0 && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
 }
 
@@ -84,7 +87,7 @@ class Opened final : public Library {
   }
   int finalize() override { return finalize_(); }
   void abort(int status) override {
-    for (const int pipe : {STDOUT_FILENO, STDERR_FILENO}) wait_until_read(pipe);
+    wait_until_output_is_read();
     abort_(abi_.world, status);
   }
   std::string text(int error) override {

@@ -217,7 +217,7 @@ void exits_with_an_error_unread() {
   std::thread([from = ends[0]] {
     std::this_thread::sleep_for(milliseconds(100));
     char text[11];
-    expect(read(from, text, sizeof text) == sizeof text, "read");
+    if (read(from, text, sizeof text) != sizeof text) std::_Exit(2);
   }).detach();
   std::exit(4);
 }
