@@ -37,15 +37,19 @@ Inputs one_voxel(DType predictions, DType target) {
   return in;
 }
 
-/// The kernels between those of launch_all(), and those that prepare a target of this dtype.
-cudaError_t enqueue_loss(DType predictions, DType target, bool several_ignored) {
+/// The kernels between those of launch_all(), and those that prepare a target of this dtype. rare: a loss and labels to
+/// ignore that have kernels of their own.
+cudaError_t enqueue_loss(DType predictions, DType target, bool rare) {
   static constexpr int64_t other = 1;
   DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
   call.in = one_voxel(predictions, target);
-  call.in.has_ignore = several_ignored;
-  call.in.more_ignored = &other;
-  call.in.more_ignored_count = several_ignored ? 1 : 0;
+  if (rare) {
+    call.options.kind = LossKind::jaccard;
+    call.in.has_ignore = true;
+    call.in.more_ignored = &other;
+    call.in.more_ignored_count = 1;
+  }
   return enqueue(call, nowhere, nullptr);
 }
 
@@ -94,8 +98,8 @@ cudaError_t enqueue_all_kernels(DType predictions) {
   cudaError_t status = launch_all_of(predictions);
   for (const DType target : {DType::uint8, DType::int16, DType::uint16, DType::int32, DType::int64, DType::float32,
                              DType::float64, DType::float16, DType::bfloat16}) {
-    for (const bool several_ignored : {false, true}) {
-      if (status == cudaSuccess) status = enqueue_loss(predictions, target, several_ignored);
+    for (const bool rare : {false, true}) {
+      if (status == cudaSuccess) status = enqueue_loss(predictions, target, rare);
     }
   }
   for (const bool plain : {false, true}) {
