@@ -32,6 +32,11 @@ describe('the same numbers as on the CPU', () => {
     ['weight and scale', { weight: 'float32', gradScale: -3, options: { activation: 'softmax' } }],
     ['half gradient in float32', { dtype: 'float16', gradDtype: 'float32' }],
     ['channels last', { options: { activation: 'softmax', layout: 'channels-last' } }],
+    // Four voxels have no more than four of the nine classes.
+    ...(['skip', 'perfect', 'worst'] as const).map((absent): [string, Spec] => [
+      `absent classes, ${absent}`,
+      { C: 9, spatial: [4], options: { activation: 'softmax', absent } },
+    ]),
     ['ignoreIndex', { ignored: 0.3, options: { activation: 'softmax', ignoreIndex: 255 } }],
   ];
   test.each(specs)('%s', async (_, spec) => {
