@@ -207,14 +207,19 @@ void exits_with_an_error() {
   std::exit(3);
 }
 
-/// A launcher that is slow to read what its ranks print.
-void exits_with_an_error_unread() {
+/// Prints something that the launcher has not read. Returns the end from which it reads.
+int print_unread() {
   int ends[2];
   expect(pipe(ends) == 0 && dup2(ends[1], STDOUT_FILENO) >= 0, "a pipe");
   begin();
   connected(0, "0");
   expect(write(STDOUT_FILENO, "why it ends", 11) == 11, "printed");
-  std::thread([from = ends[0]] {
+  return ends[0];
+}
+
+/// A launcher that is slow to read what its ranks print.
+void exits_with_an_error_unread() {
+  std::thread([from = print_unread()] {
     std::this_thread::sleep_for(milliseconds(100));
     char text[11];
     if (read(from, text, sizeof text) != sizeof text) std::_Exit(2);
@@ -224,11 +229,7 @@ void exits_with_an_error_unread() {
 
 /// And one that reads nothing more: the process ends nevertheless.
 void exits_with_an_error_never_read() {
-  int ends[2];
-  expect(pipe(ends) == 0 && dup2(ends[1], STDOUT_FILENO) >= 0, "a pipe");
-  begin();
-  connected(0, "0");
-  expect(write(STDOUT_FILENO, "why it ends", 11) == 11, "printed");
+  print_unread();
   std::exit(4);
 }
 
