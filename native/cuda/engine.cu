@@ -54,7 +54,7 @@ struct Workspace {
     };
     widened = place(widened_bytes(call.in));
     partials = place(computes ? rows * shape.partials * sizeof(Sums) : 0);
-    sums = place(computes ? rows * sizeof(Sums) : 0);
+    sums = place(computes && call.options.pooled ? rows * sizeof(Sums) : 0);
     statistics = place(computes ? terms * sizeof(Sums) : 0);
     group_totals = place(groups * sizeof(GroupTotals));
     const size_t slope_rows = call.options.pooled && call.pairs ? rows : terms;

@@ -70,7 +70,7 @@ __device__ void combine(const FinishWork<A>& work) {
     Sums total = {};
 #pragma unroll(kCommonest ? 2 : 1)
     for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
-    if (kCommonest) total.uniform = total.focal = 0;
+    if (kCommonest) total.uniform = total.focal = 0;  // so that they are not even read
     if (kCommonest) warp_sum_commonest(total, work.options.cross_entropy_factor != 0);
     else warp_sum(total);
     total.weight = warp_sum(total.weight);

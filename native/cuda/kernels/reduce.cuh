@@ -27,24 +27,21 @@ __device__ A team_max(A x, int lanes) {
 
 __device__ inline double warp_sum(double x) { return team_sum(x, kWarp); }
 
-/// Adds up all members but the weight, which the caller adds up once for all classes.
-__device__ inline void warp_sum(Sums& sums) {
-  sums.intersection = warp_sum(sums.intersection);
-  sums.prediction = warp_sum(sums.prediction);
-  sums.target = warp_sum(sums.target);
-  sums.volume = warp_sum(sums.volume);
-  sums.cross_entropy = warp_sum(sums.cross_entropy);
-  sums.uniform = warp_sum(sums.uniform);
-  sums.focal = warp_sum(sums.focal);
-}
-
-/// The same without label smoothing and the focal loss, and perhaps without a cross-entropy.
+/// Adds up the members of a loss without label smoothing and focal loss, and perhaps without a cross-entropy; not the
+/// weight, which the caller adds up once for all classes.
 __device__ inline void warp_sum_commonest(Sums& sums, bool cross_entropy) {
   sums.intersection = warp_sum(sums.intersection);
   sums.prediction = warp_sum(sums.prediction);
   sums.target = warp_sum(sums.target);
   sums.volume = warp_sum(sums.volume);
   if (cross_entropy) sums.cross_entropy = warp_sum(sums.cross_entropy);
+}
+
+/// Adds up all members but the weight.
+__device__ inline void warp_sum(Sums& sums) {
+  warp_sum_commonest(sums, true);
+  sums.uniform = warp_sum(sums.uniform);
+  sums.focal = warp_sum(sums.focal);
 }
 
 }  // namespace warpdice::cuda
