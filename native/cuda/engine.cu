@@ -66,6 +66,10 @@ struct Workspace {
   }
 };
 
+bool weighs_classes(const DeviceCall& call) {
+  return call.options.class_weights || call.options.entropy_weights || call.pairs;
+}
+
 #define WARPDICE_TRY(status) \
   if (const cudaError_t failed = (status); failed != cudaSuccess) return failed
 
@@ -73,6 +77,7 @@ template <class P>
 cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, cudaStream_t stream) {
   using A = Accumulator<P>;
   Inputs in = call.in;
+  in.entropy_of_all = (call.entropy_of_all || !call.statistics) && !weighs_classes(call);
   const Workspace at(call, shape);
   const bool has_head = call.head.channels;
   HeadMemory<A> memory = {};

@@ -30,13 +30,23 @@ bool is_tiled(const Inputs& in) {
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }
 
-/// About how many instructions a thread takes for a voxel, from counts of sm_90's.
+/// About how many instructions a thread takes for a voxel, from counts of sm_90's; more warps also wait for each other.
 int team_cost(const TeamShape& shape, bool gradient, bool wide) {
   const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : wide ? 28 : 41;
-  const bool narrow = gradient || !wide;
-  const bool written_out = shape.warps <= 3 || shape.warps == 5 || (narrow && shape.warps <= 7);
-  const int of_warps = shape.warps == 1 ? 0 : (written_out ? 3 : 6) * shape.warps;  // Team::over_team()
+  const bool written_out = shape.warps == 3 || shape.warps == 5;  // see Team::over_team()
+  const int of_warps = shape.warps == 1 ? 0 : (written_out ? 3 : 6) * shape.warps;
   return shape.held * (gradient ? 12 : 10) + own + exchanges * (4 * shape.lane_bits + of_warps) / 2;
+}
+
+/// The warps of a block of whole teams: of blocks of so many the most warps fit a multiprocessor, and of those the
+/// fewest blocks.
+int block_warps_of(int team_warps) {
+  constexpr int kFit = 2 * kWarps;  // two blocks of the most threads, by their registers
+  int best = team_warps;
+  for (int warps = team_warps; warps <= kWarps; warps += team_warps) {
+    if (kFit / warps * warps >= kFit / best * best) best = warps;
+  }
+  return best;
 }
 
 /// Chooses the threads that share the classes of a voxel, and their classes.
@@ -67,7 +77,7 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
     }
   }
   best.inverse_warps = ((1 << 16) + best.warps - 1) / best.warps;
-  best.block_warps = kWarps / best.warps * best.warps;
+  best.block_warps = block_warps_of(best.warps);
   best.least = C / (best.lanes * best.warps);
   best.more = C % (best.lanes * best.warps);
   return best;

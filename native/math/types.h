@@ -93,6 +93,8 @@ struct Inputs {
   bool cross_entropy = false;  // make the sum E; needs an activation, as do the next two
   bool uniform = false;        // make the sum U
   bool focal = false;          // make the sum F
+  // Of GPUs: only the sum of E over the classes need be right, not E of each.
+  bool entropy_of_all = false;
   Activation activation = Activation::none;
   Overlap overlap = Overlap::product;
   // Of the CPU: the arrays like the predictions are the engine's own, class after class, of the type of the

@@ -21,6 +21,10 @@ constexpr bool has_teams(size_t element_bytes) { return element_bytes < 8; }
 /// The most classes of a thread.
 constexpr int kMaxTeamClasses = 5;
 
+/// From so many lanes of a team on they share the voxels of a thread while they exchange numbers: that takes fewer
+/// instructions.
+constexpr int kSharingLanes = 8;
+
 /// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of
 /// registers. Of one class in half precision 16, or too few bytes would be on their way.
 constexpr int statistics_voxels(size_t element_bytes, int classes, bool few_sums) {

@@ -25,9 +25,10 @@ constexpr int kStatisticsVoxels = statistics_voxels(sizeof(P), kC, kFewSums);
 template <class P, int kC>
 constexpr int kGradientVoxels = gradient_voxels(sizeof(P), kC);
 
-/// The blocks that fit a multiprocessor at once: one where two would leave a thread too few registers.
-template <class P, int kC, bool kEntropy>
-constexpr int kTeamBlocks = kEntropy && (kC == 2 || kC == 5) ? 1 : 2;
+/// The blocks that fit a multiprocessor at once: in step 1 one where two would leave a thread too few registers.
+template <int kC, bool kDense>
+constexpr int kStatisticsBlocks = kDense && kC == 5 ? 1 : 2;
+constexpr int kGradientBlocks = 2;
 
 /// What a loop over rounds knows when it is compiled: nothing, that they are plain, or of which layout these are too.
 /// Where a layout's rows take several neighbouring registers, a loop for both would move every number.
@@ -58,6 +59,7 @@ struct Team {
   bool weighted;      // some voxel may have another weight than 1
   A z[kC][kV];        // the logits, then what they become. In place of a class that does not exist, another one is read
   A weight[kV];
+  bool valid;                // every label names a class
   int slot[kV];              // which of the thread's classes the label names; none if it is outside [0, mine)
   A t[kDense ? kC : 1][kV];  // a dense target
 
@@ -165,6 +167,13 @@ struct Team {
     if constexpr (kDense) check_target(notes);
   }
 
+  /// After take(), of a plain round that has labels beyond the end: they name no class, not even the one after the last
+  /// that there is.
+  __device__ void forget_invalid_labels() {
+#pragma unroll
+    for (int j = 0; j < kV; j++) slot[j] = bytes[j] < label_end ? slot[j] : -1;
+  }
+
   /// The largest logit of each voxel. All threads of the block must call it.
   __device__ void find_largest(A (&largest)[kV]) const {
 #pragma unroll
@@ -173,7 +182,7 @@ struct Team {
 #pragma unroll
       for (int i = 1; i < kC; i++) largest[j] = fmax(largest[j], z[i][j]);
     }
-    over_team(largest, 0, [](A x, A y) { return fmax(x, y); });
+    over_team(largest, 0, A(-INFINITY), [](A x, A y) { return fmax(x, y); });
   }
 
   /// Replaces the logits by p * sum. All threads of the block must call it.
@@ -196,7 +205,7 @@ struct Team {
   /// Replaces x by its sum over the team. Calls that follow each other name different parts of the shared memory: 0, 1
   /// or 2. All threads of the block must call it.
   __device__ void sum_over_team(A (&x)[kV], int part) const {
-    over_team(x, part, [](A y, A z) { return y + z; });
+    over_team(x, part, A(0), [](A y, A z) { return y + z; });
   }
 
  private:
@@ -331,7 +340,7 @@ struct Team {
 
   template <bool kPlain, class Label>
   __device__ void decode(const Label (&labels)[kV], const Notes* notes) {
-    bool valid = true;
+    valid = true;
 #pragma unroll
     for (int j = 0; j < kV; j++) {
       // A label beyond the end names no class that this thread has.
@@ -356,36 +365,86 @@ struct Team {
     }
   }
 
-  /// Replaces x by what `combine` makes of it and the other threads of the team.
+  /// Replaces x by what `combine` makes of it and the other threads of the team. none: what `combine` ignores.
   template <class Combine>
-  __device__ void over_team(A (&x)[kV], int part, Combine combine) const {
-#pragma unroll
-    for (int distance = 1; distance < kWarp; distance *= 2) {
-      if (distance >= shape.lanes) break;
-#pragma unroll
-      for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
-    }
-    if (shape.warps == 1) return;
+  __device__ void over_team(A (&x)[kV], int part, A none, Combine combine) const {
     // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
     // the barrier of another part.
     A* all = shared_memory<A>() + part * kThreads * kV;
-    if (seat.speaks) store_whole(all + seat.exchange * kV, x);
-    __syncthreads();  // every warp has written
-    const A* of_team = all + seat.exchanged * kV;
-    // Written out: a loop takes twice the instructions. With eight voxels too many would take too many registers.
-    constexpr bool kAll = kV <= 4, kSome = kAll || sizeof(P) == 4;
-    if (shape.warps <= 3) {
-      if (kSome && shape.warps == 3) over_warps<3>(of_team, 3, x, combine);
-      else over_warps<kSome ? 2 : 0>(of_team, shape.warps, x, combine);
-    } else if (kSome && shape.warps == 5) {
-      over_warps<5>(of_team, 5, x, combine);
-    } else if (kAll && shape.warps <= 7) {
-      if (shape.warps == 4) over_warps<4>(of_team, 4, x, combine);
-      else if (shape.warps == 6) over_warps<6>(of_team, 6, x, combine);
-      else over_warps<7>(of_team, 7, x, combine);
+    const int lane = threadIdx.x & (shape.lanes - 1);
+    const bool written_out = shape.warps == 3 || shape.warps == 5;  // a loop takes twice the instructions
+    if (kV <= kSharingLanes && shape.lanes >= kSharingLanes) {
+      const A of_one = over_lanes<1>(x, combine);
+      if (shape.warps == 1) return gather(of_one, x);
+      if (lane < kV) all[seat.exchange * kV + lane] = of_one;
+      __syncthreads();  // every warp has written
+      if (!written_out) {
+        return gather(over_shared_warps(all + seat.exchanged * kV, lane, none, combine), x);
+      }
     } else {
-      over_warps<0>(of_team, shape.warps, x, combine);
+#pragma unroll
+      for (int distance = 1; distance < (kV <= kSharingLanes ? kSharingLanes : kWarp); distance *= 2) {
+        if (distance >= shape.lanes) break;
+#pragma unroll
+        for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
+      }
+      if (shape.warps == 1) return;
+      if (lane == 0) store_whole(all + seat.exchange * kV, x);
+      __syncthreads();  // every warp has written
     }
+    const A* of_team = all + seat.exchanged * kV;
+    if (!written_out) over_warps<0>(of_team, shape.warps, x, combine);
+    else if (shape.warps == 3) over_warps<3>(of_team, 3, x, combine);
+    else over_warps<5>(of_team, 5, x, combine);
+  }
+
+  /// x becomes the numbers of all voxels, of which a lane has that of voxel lane % kV.
+  __device__ static void gather(A of_one, A (&x)[kV]) {
+#pragma unroll
+    for (int j = 0; j < kV; j++) x[j] = __shfl_sync(kAllLanes, of_one, j, kV);
+  }
+
+  /// What `combine` makes of the lanes of the team, for one of the voxels: for the one whose number is lane % kHeld. At
+  /// every step two lanes share the voxels, so that each exchanges half as many numbers as at the step before.
+  template <int kDistance, int kHeld, class Combine>
+  __device__ A over_lanes(const A (&x)[kHeld], Combine combine) const {
+    if constexpr (kHeld == 1) {
+      return over_far_lanes<kDistance>(x[0], combine);
+    } else {
+      const bool odd = threadIdx.x & kDistance;
+      A half[kHeld / 2];
+#pragma unroll
+      for (int k = 0; k < kHeld / 2; k++) {
+        const A given = odd ? x[2 * k] : x[2 * k + 1];
+        half[k] = combine(odd ? x[2 * k + 1] : x[2 * k], __shfl_xor_sync(kAllLanes, given, kDistance));
+      }
+      return over_lanes<2 * kDistance>(half, combine);
+    }
+  }
+
+  /// What `combine` makes of x of the lanes of the team that are so far apart, or a multiple of it.
+  template <int kDistance, class Combine>
+  __device__ A over_far_lanes(A x, Combine combine) const {
+#pragma unroll
+    for (int distance = kDistance; distance < kWarp; distance *= 2) {
+      if (distance >= shape.lanes) break;
+      x = combine(x, __shfl_xor_sync(kAllLanes, x, distance));
+    }
+    return x;
+  }
+
+  /// What the numbers of the warps make, for the voxel lane % kV. The lanes of that voxel share the warps.
+  template <class Combine>
+  __device__ A over_shared_warps(const A* of_team, int lane, A none, Combine combine) const {
+    const int step = shape.lanes / kV;
+    of_team += lane / kV * (Seat::kExchangeStride * kV) + lane % kV;
+    A x = none;
+#pragma unroll 1
+    for (int warp = lane / kV; warp < shape.warps; warp += step) {
+      x = combine(x, *of_team);
+      of_team += step * (Seat::kExchangeStride * kV);
+    }
+    return over_far_lanes<kV>(x, combine);
   }
 
   /// x becomes what the numbers of so many warps make. kWarpsOf: the same number, or 0 where it is not known here.

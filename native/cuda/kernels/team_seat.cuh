@@ -33,7 +33,6 @@ struct Share {
 /// its number is for the others, and `exchanged` where the first warp's is; the next warp's is kExchangeStride further.
 struct Seat {
   int member, team, exchange, exchanged;
-  bool speaks;  // for its lanes
   static constexpr int kExchangeStride = kWarp;
 
   __device__ explicit Seat(const TeamShape& shape) {
@@ -43,7 +42,6 @@ struct Seat {
     team = row * teams_of_warp(shape) + of_warp;
     exchange = warp * kExchangeStride + of_warp;
     exchanged = first_warp * kExchangeStride + of_warp;
-    speaks = (lane & (shape.lanes - 1)) == 0;
   }
 };
 

@@ -4,7 +4,8 @@
 
 namespace warpdice::cuda {
 
-/// The sums of a thread's classes, in A: a thread has few voxels.
+/// The sums of a thread's classes, in A: a thread has few voxels. Of labels in plain rounds, entropy[0] is the sum E of
+/// all its classes.
 template <class A, int kC, bool kDense, bool kEntropy>
 struct TeamSums {
   A intersection[kC] = {}, prediction[kC] = {}, target[kC] = {}, entropy[kEntropy ? kC : 1] = {}, weight = 0;
@@ -22,6 +23,58 @@ struct TeamSums {
 #pragma unroll
       for (int j = 0; j < kV; j++) weight += team.weight[j];
       add_as<kSquared, true>(team);
+    }
+  }
+
+  /// Adds w*t*(largest - z), the first part of the sum E of a softmax.
+  template <bool kPlain, class P, int kV>
+  __device__ inline __attribute__((always_inline)) void add_distances(const Team<P, kC, kV, kDense>& team,
+                                                                      const A (&largest)[kV]) {
+    if (kDense && !team.in.cross_entropy) return;
+    const bool full = team.mine == kC;  // else the label of the next thread's first class seems to name the last one
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+        const A below = team.z[i][j] - largest[j];
+        if constexpr (kDense) {
+          if (team.t[i][j] != 0) entropy[i] -= team.weight[j] * team.t[i][j] * below;
+        } else if (kPlain) {
+          if (team.slot[j] == i && (i < kC - 1 || full)) entropy[0] -= below;
+        } else {
+          entropy[i] -= team.slot[j] == i ? team.weight[j] * below : A(0);
+        }
+      }
+    }
+  }
+
+  /// Adds w*t*log(sum), the other part.
+  template <bool kPlain, class P, int kV>
+  __device__ inline __attribute__((always_inline)) void add_logarithms(const Team<P, kC, kV, kDense>& team,
+                                                                       const A (&sum)[kV]) {
+    if (kDense && !team.in.cross_entropy) return;
+    if constexpr (kPlain) {
+      // Their sum is the logarithm of the product, which is at most 1280^8: no class adds more than 1.
+      A product = sum[0];
+#pragma unroll
+      for (int j = 1; j < kV; j++) product *= sum[j];
+      if (!team.leads) return;
+      entropy[0] += log(product);
+      if (team.valid) return;
+      product = 1;  // of the voxels whose labels name no class
+#pragma unroll
+      for (int j = 0; j < kV; j++) product *= team.slot[j] < 0 ? sum[j] : 1;
+      entropy[0] -= log(product);
+      return;
+    }
+#pragma unroll
+    for (int j = 0; j < kV; j++) {
+      const A log_sum = team.weight[j] * log(sum[j]);
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+        if constexpr (kDense) entropy[i] += team.t[i][j] * log_sum;
+        else entropy[i] += team.slot[j] == i ? log_sum : A(0);
+      }
     }
   }
 
@@ -84,48 +137,22 @@ __device__ void for_block_sums(const TeamShape& shape, const Seat& seat, const A
   }
 }
 
-/// Replaces the logits by the probabilities of a softmax. kEntropy: adds up the sum E too.
+/// Replaces the logits by the probabilities of a softmax. kEntropy: adds up the sum E too, of which -log p is
+/// log(sum) - (z - largest).
 template <bool kPlain, class P, int kC, int kV, bool kDense, bool kEntropy>
 __device__ inline void softmax_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
   using A = Accumulator<P>;
-  A largest[kV], sum[kV], inverse[kV], of_label[kV];
+  A largest[kV], sum[kV];
   team.find_largest(largest);
-  if constexpr (kEntropy) {
-    // -log p = log(sum) - (z - largest): first the part of z, which p will replace. Where the target is 0 it adds
-    // nothing, even if z is -infinity.
-    if (!kDense || team.in.cross_entropy) {
-#pragma unroll
-      for (int j = 0; j < kV; j++) {
-#pragma unroll
-        for (int i = 0; i < kC; i++) {
-          const A z = team.z[i][j];
-          if (kDense && team.t[i][j] != 0) sums.entropy[i] += team.weight[j] * team.t[i][j] * (largest[j] - z);
-          if (!kDense && (i == 0 || team.slot[j] == i)) of_label[j] = z;
-        }
-      }
-    }
-  }
+  // The part of z, which p will replace. Where the target is 0 it adds nothing, even if z is -infinity.
+  if constexpr (kEntropy) sums.template add_distances<kPlain>(team, largest);
   team.exponentials(largest, sum);
+  if constexpr (kEntropy) sums.template add_logarithms<kPlain>(team, sum);
 #pragma unroll
   for (int j = 0; j < kV; j++) {
-    inverse[j] = fast_reciprocal(sum[j]);
-    if constexpr (kEntropy && !kDense) {
-      of_label[j] = (kPlain ? A(1) : team.weight[j]) * (largest[j] - of_label[j] + log(sum[j]));
-    }
+    const A inverse = fast_reciprocal(sum[j]);
 #pragma unroll
-    for (int i = 0; i < kC; i++) {
-      team.z[i][j] *= inverse[j];
-      if (kEntropy && !kDense && team.slot[j] == i) sums.entropy[i] += of_label[j];
-    }
-  }
-  if constexpr (kDense) {
-    if (!team.in.cross_entropy) return;
-#pragma unroll
-    for (int j = 0; j < kV; j++) {
-      const A log_sum = team.weight[j] * log(sum[j]);
-#pragma unroll
-      for (int i = 0; i < kC; i++) sums.entropy[i] += team.t[i][j] * log_sum;
-    }
+    for (int i = 0; i < kC; i++) team.z[i][j] *= inverse;
   }
 }
 
@@ -145,7 +172,7 @@ __device__ inline void sigmoid_with_entropy(Team<P, kC, kV, kDense>& team,
       linear += fmax(team.slot[j] == i ? -z : z, A(0));
       team.z[i][j] = z < 0 ? e * larger : larger;
     }
-    sums.entropy[i] += log1p(above) + linear;
+    if (i < team.mine) sums.entropy[0] += log1p(above) + linear;
   }
 }
 
@@ -176,7 +203,7 @@ __device__ inline void sigmoid_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumu
 
 /// partials: [N][C][chunks]. kEntropy: makes the sum E too; of a dense target only if the call asks for it.
 template <class P, int kC, bool kDense, bool kEntropy>
-__global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P, kC, kEntropy>)
+__global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kStatisticsBlocks<kC, kDense>)
     team_statistics_kernel(Inputs in, TeamShape shape, Sums* partials, Notes notes) {
   using A = Accumulator<P>;
   notes.begin();
@@ -185,18 +212,20 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
   TeamSums<A, kC, kDense, kEntropy> sums;
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
 
-  // Where registers are left, the next round is asked for before this one is computed.
-  constexpr int kMostAhead = kDense || kEntropy ? 8 : sizeof(P) == 2 ? 20 : 16;
-  constexpr bool kAhead = sizeof(P) <= 4 && kC * kV <= kMostAhead && kC != 2;
+  constexpr bool kMayBeProbabilities = kDense || !kEntropy;  // a cross-entropy is made of logits
   const auto take_rounds = [&](auto rounds) {
     constexpr Rounds kRounds = decltype(rounds)::value;
     constexpr bool kPlain = kRounds != Rounds::any;
+    // Where registers are left, the next round is asked for before this one is computed.
+    constexpr int kMostAhead = kPlain ? 20 : kDense || kEntropy ? 8 : 16;
+    constexpr bool kAhead = kC * kV <= kMostAhead && kC != 2;
     if (kAhead && team.template has_round<kPlain>()) team.template request<kRounds>();
 #pragma unroll 1
     while (team.template has_round<kPlain>()) {
       if (!kAhead) team.template request<kRounds>();
       team.template take<kPlain>(&notes);
-      if (!softmax && !sigmoid) {
+      if (kPlain && kEntropy && !team.valid) team.forget_invalid_labels();
+      if (kMayBeProbabilities && !softmax && !sigmoid) {
 #pragma unroll
         for (int i = 0; i < kC; i++) {
           if (i >= team.mine) continue;
@@ -220,7 +249,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kTeamBlocks<P,
   };
   if constexpr (!kDense) {
     // With four classes the loops would spill registers.
-    if (team.plain) team.template for_plain_rounds<kC == 2>(take_rounds);
+    if (team.plain && (!kEntropy || in.entropy_of_all)) team.template for_plain_rounds<kC == 2>(take_rounds);
   }
   take_rounds(std::integral_constant<Rounds, Rounds::any>{});
 

@@ -43,13 +43,9 @@ function compile(kernel) {
     if (name === 'EXIT') return { ...base, stop: 'exit' };
     if (name === 'BAR') return { ...base, stop: 'barrier' };
     if (name === 'SHFL') {
-      const [, to, from, by] = [
-        0,
-        target(one.operands[1]),
-        word(one.operands[2]),
-        word(one.operands[3]),
-      ];
-      return { ...base, stop: 'shuffle', mode: modifiers[0], to, from, by };
+      const to = target(one.operands[1]);
+      const [from, by, clamp] = one.operands.slice(2, 5).map(word);
+      return { ...base, stop: 'shuffle', mode: modifiers[0], to, from, by, clamp };
     }
     if (name === 'VOTE') {
       const last = predicate(one.operands.at(-1));
@@ -166,13 +162,14 @@ export class Block {
       const values = new Map(lanes.map((t) => [t.id % kWarp, one.from(t)]));
       const from = {
         BFLY: (lane, by) => lane ^ by,
-        IDX: (_, by) => by % kWarp,
+        // The clamp has the bits of the lane that stay.
+        IDX: (lane, by, clamp) => (lane & (clamp >> 8)) | (by & ~(clamp >> 8) & (kWarp - 1)),
         UP: (lane, by) => lane - by,
         DOWN: (lane, by) => lane + by,
       }[one.mode];
       for (const t of lanes) {
         const lane = t.id % kWarp;
-        one.to(t, values.get(from(lane, one.by(t))) ?? values.get(lane));
+        one.to(t, values.get(from(lane, one.by(t), one.clamp(t))) ?? values.get(lane));
       }
     }
     for (const t of lanes) t.at++;

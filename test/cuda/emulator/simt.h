@@ -150,8 +150,11 @@ T __shfl_down_sync(unsigned mask, T value, int lanes, const char* file = __built
   return simt::shuffle(simt::Operation::shuffle_down, mask, value, lanes, file, line);
 }
 template <class T>
-T __shfl_sync(unsigned mask, T value, int lane, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
-  return simt::shuffle(simt::Operation::shuffle_from, mask, value, lane, file, line);
+T __shfl_sync(unsigned mask, T value, int lane, int width = 32, const char* file = __builtin_FILE(),
+              int line = __builtin_LINE()) {
+  const int of_warp = static_cast<int>(threadIdx.x % 32);
+  const int from = (of_warp & ~(width - 1)) | (lane & (width - 1));
+  return simt::shuffle(simt::Operation::shuffle_from, mask, value, from, file, line);
 }
 
 inline unsigned __ballot_sync(unsigned mask, bool vote, const char* file = __builtin_FILE(),

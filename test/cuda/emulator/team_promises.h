@@ -54,6 +54,42 @@ inline void sigmoid_entropy() {
   }
 }
 
+/// The sum E of all classes, of plain rounds, leaves out labels that name no class, even those that would name the
+/// class after the last one that a thread has room for.
+inline void entropy_without_invalid_labels() {
+  for (const bool channels_last : {false, true}) {
+    for (int64_t C : {3, 18, 150}) {
+      Case test = plain_case({2, C, 3088}, Target::labels_uint8);
+      test.loss = &kLosses[7];
+      test.channels_last = channels_last;
+      const auto differs = [&] {
+        for (int i : {1, 6, 7, 11, 12, 13, 16, 22}) {
+          if (test.bit(i)) return true;
+        }
+        return false;
+      };
+      while (differs()) test.number++;
+      test_name = "a cross-entropy without invalid labels, " + test.name();
+      Arrays arrays(test);
+      for (const int64_t label : {C, int64_t{255}}) {
+        const int64_t s = 16 + 9 * label;
+        arrays.target.set(static_cast<size_t>(s), static_cast<double>(label));
+        for (int64_t c = 0; c < C; c++) arrays.x.t[arrays.x.at(0, c, s)] = 0;
+      }
+      cuda::DeviceCall call = call_of(test, arrays);
+      Buffer statistics(DType::float64, static_cast<size_t>(arrays.x.groups() * C) * kSumCount);
+      LabelFault faults;
+      call.steps = kStatistics;
+      call.statistics = statistics.doubles();
+      call.entropy_of_all = true;
+      call.faults = &faults;
+      enqueue(call);
+      expect(faults.count == 2, "faults: " + std::to_string(faults.count));
+      compare_statistics(statistics, reference::statistics(arrays.x), test, call);
+    }
+  }
+}
+
 /// Step 1 may have more blocks than step 2 has threads, and the last of them an invalid label.
 inline void many_blocks() {
   test_name = "many blocks";
