@@ -66,8 +66,11 @@ struct Workspace {
   }
 };
 
-bool weighs_classes(const DeviceCall& call) {
-  return call.options.class_weights || call.options.entropy_weights || call.pairs;
+/// Whether E of each class is needed, and not only their sum: for the caller, or for a loss that weighs classes.
+bool needs_entropies(const DeviceCall& call) {
+  const LossOptions& options = call.options;
+  return call.statistics || options.class_weights || options.entropy_weights || call.pairs ||
+         options.unified != Unified::none;
 }
 
 #define WARPDICE_TRY(status) \
@@ -77,7 +80,7 @@ template <class P>
 cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, cudaStream_t stream) {
   using A = Accumulator<P>;
   Inputs in = call.in;
-  in.entropy_of_all = (call.entropy_of_all || !call.statistics) && !weighs_classes(call);
+  in.entropy_of_all = !needs_entropies(call);
   const Workspace at(call, shape);
   const bool has_head = call.head.channels;
   HeadMemory<A> memory = {};

@@ -11,9 +11,6 @@ struct DeviceCall : Call {
   DType upstream_dtype = DType::float64;  // of `upstream`: float64 or float32
   DType pairs_dtype = DType::float64;     // of `pairs`: float64, float32 or uint8
   Operand device_scale;                   // a number, float32 or float64, that multiplies `scale`; data may be null
-  // Of the statistics, E need only be right as a sum over the classes, which is faster: nobody else reads them. The
-  // same holds where they are not asked for. Losses that weigh classes get E of each class nevertheless.
-  bool entropy_of_all = false;
   LabelFault* faults = nullptr;  // written by kStatistics: count is 0 when all target values are valid; may be null
 };
 

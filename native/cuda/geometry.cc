@@ -33,8 +33,7 @@ size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::
 /// About how many instructions a thread takes for a voxel, from counts of sm_90's; more warps also wait for each other.
 int team_cost(const TeamShape& shape, bool gradient, bool wide) {
   const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : wide ? 28 : 41;
-  const bool written_out = shape.warps == 3 || shape.warps == 5;  // see Team::over_team()
-  const int of_warps = shape.warps == 1 ? 0 : (written_out ? 3 : 6) * shape.warps;
+  const int of_warps = shape.warps == 1 ? 0 : (reads_all_warps(shape.warps) ? 3 : 6) * shape.warps;
   return shape.held * (gradient ? 12 : 10) + own + exchanges * (4 * shape.lane_bits + of_warps) / 2;
 }
 
@@ -68,7 +67,8 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
       // more than near lanes, the first team that can hold them.
       const bool far = interleaved ? best.held > 0 : shape.lanes > kNearLanes && best.held > 0;
       const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));
-      if (far || apart) continue;
+      const bool few = shape.lanes < kSharingLanes && shape.warps > 1 && !reads_all_warps(shape.warps);
+      if (far || apart || few) continue;
       const bool wide = statistics_voxels(4, shape.held, few_sums) == 8;
       const int64_t cost = int64_t{team} * team_cost(shape, gradient, wide);
       if (best.held > 0 && cost >= least) continue;

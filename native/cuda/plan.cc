@@ -14,7 +14,6 @@ struct Halves {
     rest.steps = owned.call.steps & ~uint32_t{kStatistics};
     rest.faults = nullptr;
     first.statistics = rest.statistics = owned.ranks->sums();
-    first.entropy_of_all = true;
   }
   DeviceCall first, rest;
 };

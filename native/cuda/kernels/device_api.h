@@ -59,6 +59,17 @@ __device__ inline double anew(double x) {
   return x;
 }
 
+/// Adds 1 to *count, and returns what it was. Who sees the sum, or a later one, also sees what the threads of this
+/// block wrote before their last barrier; after their next barrier these see what others wrote before earlier sums.
+__device__ inline unsigned take_ticket(unsigned* count) {
+  unsigned before;
+  asm volatile("atom.global.add.acq_rel.gpu.u32 %0, [%1], 1;"
+               : "=r"(before)
+               : "l"(__cvta_generic_to_global(count))
+               : "memory");
+  return before;
+}
+
 /// 2^x by the hardware. The relative error is below 2^-22. 2^0 is 1, 2^-inf is 0.
 __device__ inline float fast_exp2(float x) {
   float y;

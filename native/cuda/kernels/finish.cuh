@@ -107,13 +107,10 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
     __syncthreads();  // every thread has written its sums
     return true;
   }
-  __threadfence();  // others see what this thread wrote before they see the ticket
-  __syncthreads();  // every thread has passed its fence
-  if (threadIdx.x == 0) *shared = atomicAdd(ticket, 1u);
+  __syncthreads();  // every thread has written its sums
+  if (threadIdx.x == 0) *shared = take_ticket(ticket);
   __syncthreads();  // thread 0 has stored the ticket
-  if (*shared != gridDim.x - 1) return false;
-  __threadfence();  // no thread reads anything before the ticket
-  return true;
+  return *shared == gridDim.x - 1;
 }
 
 /// Every lane gets the totals of all lanes. What the loss does not need is 0, and waits for no other lane.

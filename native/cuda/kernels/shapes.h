@@ -1,5 +1,6 @@
 #pragma once
 // How the threads of a kernel share a tensor: the numbers that geometry.cc chooses and that the kernels read.
+#include "math/sums.h"
 #include "math/types.h"
 
 namespace warpdice::cuda {
@@ -25,6 +26,9 @@ constexpr int kMaxTeamClasses = 5;
 /// instructions.
 constexpr int kSharingLanes = 8;
 
+/// Whether each lane of a team reads the numbers of so many warps by itself: teams of fewer lanes have so many, or one.
+WARPDICE_HOST_DEVICE constexpr bool reads_all_warps(int warps) { return warps == 3 || warps == 5; }
+
 /// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of
 /// registers. Of one class in half precision 16, or too few bytes would be on their way.
 constexpr int statistics_voxels(size_t element_bytes, int classes, bool few_sums) {
@@ -41,7 +45,7 @@ struct TeamShape {
   int lanes, warps;   // that share the classes of a voxel
   int lane_bits;      // lanes is 2^lane_bits
   int inverse_warps;  // 2^16 / warps, rounded up: a small number x divided by warps is x*inverse_warps / 2^16
-  int block_warps;    // of a block: as many whole teams as fit
+  int block_warps;    // of a block: whole teams, see block_warps_of()
   bool interleaved;   // [N,S,C]: every thread has `held` classes, as long as there are some
   int least, more;    // else: every thread has `least` classes, and the first `more` of a team have one more
   int voxels;         // that the teams of a block take in a round

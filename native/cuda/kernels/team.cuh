@@ -59,7 +59,7 @@ struct Team {
   bool weighted;      // some voxel may have another weight than 1
   A z[kC][kV];        // the logits, then what they become. In place of a class that does not exist, another one is read
   A weight[kV];
-  bool valid;                // every label names a class
+  bool valid;                // of labels: each names a class
   int slot[kV];              // which of the thread's classes the label names; none if it is outside [0, mine)
   A t[kDense ? kC : 1][kV];  // a dense target
 
@@ -298,13 +298,13 @@ struct Team {
   /// Counts values that are not in [0, 1]; those of voxels that do not count are 0.
   __device__ void check_target(const Notes* notes) const {
     if (!notes) return;
-    bool valid = true;
+    bool inside = true;
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
-      for (int j = 0; j < kV; j++) valid = valid && !outside_unit(t[i][j]);
+      for (int j = 0; j < kV; j++) inside = inside && !outside_unit(t[i][j]);
     }
-    if (valid) return;
+    if (inside) return;
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll
@@ -372,18 +372,17 @@ struct Team {
     // the barrier of another part.
     A* all = shared_memory<A>() + part * kThreads * kV;
     const int lane = threadIdx.x & (shape.lanes - 1);
-    const bool written_out = shape.warps == 3 || shape.warps == 5;  // a loop takes twice the instructions
     if (kV <= kSharingLanes && shape.lanes >= kSharingLanes) {
       const A of_one = over_lanes<1>(x, combine);
       if (shape.warps == 1) return gather(of_one, x);
       if (lane < kV) all[seat.exchange * kV + lane] = of_one;
       __syncthreads();  // every warp has written
-      if (!written_out) {
+      if (!reads_all_warps(shape.warps)) {
         return gather(over_shared_warps(all + seat.exchanged * kV, lane, none, combine), x);
       }
     } else {
 #pragma unroll
-      for (int distance = 1; distance < (kV <= kSharingLanes ? kSharingLanes : kWarp); distance *= 2) {
+      for (int distance = 1; distance < kSharingLanes; distance *= 2) {
         if (distance >= shape.lanes) break;
 #pragma unroll
         for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
@@ -392,10 +391,8 @@ struct Team {
       if (lane == 0) store_whole(all + seat.exchange * kV, x);
       __syncthreads();  // every warp has written
     }
-    const A* of_team = all + seat.exchanged * kV;
-    if (!written_out) over_warps<0>(of_team, shape.warps, x, combine);
-    else if (shape.warps == 3) over_warps<3>(of_team, 3, x, combine);
-    else over_warps<5>(of_team, 5, x, combine);
+    if (shape.warps == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
+    else over_warps<5>(all + seat.exchanged * kV, x, combine);
   }
 
   /// x becomes the numbers of all voxels, of which a lane has that of voxel lane % kV.
@@ -447,12 +444,12 @@ struct Team {
     return over_far_lanes<kV>(x, combine);
   }
 
-  /// x becomes what the numbers of so many warps make. kWarpsOf: the same number, or 0 where it is not known here.
-  template <int kWarpsOf, class Combine>
-  __device__ static void over_warps(const A* of_team, int warps, A (&x)[kV], Combine combine) {
+  /// x becomes what the numbers of so many warps make. Written out: a loop takes twice the instructions.
+  template <int kTeamWarps, class Combine>
+  __device__ static void over_warps(const A* of_team, A (&x)[kV], Combine combine) {
     load_whole(of_team, x);
-#pragma unroll(kWarpsOf > 0 ? kWarpsOf : 1)
-    for (int w = 1; w < (kWarpsOf > 0 ? kWarpsOf : warps); w++) {
+#pragma unroll
+    for (int w = 1; w < kTeamWarps; w++) {
       A other[kV];
       load_whole(of_team + w * Seat::kExchangeStride * kV, other);
 #pragma unroll

@@ -4,8 +4,8 @@
 
 namespace warpdice::cuda {
 
-/// The sums of a thread's classes, in A: a thread has few voxels. Of labels in plain rounds, entropy[0] is the sum E of
-/// all its classes.
+/// The sums of a thread's classes, in A: a thread has few voxels. Of labels in plain rounds only the sum of all E of a
+/// team is right: entropy[0] gets what the thread has of it.
 template <class A, int kC, bool kDense, bool kEntropy>
 struct TeamSums {
   A intersection[kC] = {}, prediction[kC] = {}, target[kC] = {}, entropy[kEntropy ? kC : 1] = {}, weight = 0;
@@ -55,6 +55,7 @@ struct TeamSums {
     if (kDense && !team.in.cross_entropy) return;
     if constexpr (kPlain) {
       // Their sum is the logarithm of the product, which is at most 1280^8: no class adds more than 1.
+      static_assert(kV <= 8);
       A product = sum[0];
 #pragma unroll
       for (int j = 1; j < kV; j++) product *= sum[j];

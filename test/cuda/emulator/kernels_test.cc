@@ -121,6 +121,7 @@ int main(int argc, char** argv) {
   for (bool channels_last : {false, true}) bytes(channels_last);
   team_sizes(every);
   sigmoid_entropy();
+  entropy_of_weighed_classes();
   entropy_without_invalid_labels();
   many_blocks();
   used_workspace();

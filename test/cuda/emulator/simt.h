@@ -185,6 +185,14 @@ namespace warpdice::cuda {
 
 constexpr bool kNeedsRegisters = false;
 
+/// An atomic addition that acquires and releases.
+inline unsigned take_ticket(unsigned* count) {
+  __threadfence();
+  const unsigned before = atomicAdd(count, 1u);
+  __threadfence();
+  return before;
+}
+
 /// Where CUDA aligns 16 bytes, so must the caller.
 struct alignas(16) Streamed {
   uint32_t words[4];
