@@ -61,7 +61,7 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
     shape.lanes = 1 << shape.lane_bits;
     for (shape.warps = 1; shape.warps <= kWarps; shape.warps++) {
       const int team = shape.lanes * shape.warps;
-      if (team * kMaxTeamClasses < C || team > C) continue;
+      if (team * kMaxTeamClasses < C || (team > 1 && team >= C)) continue;  // a thread has two classes if there are
       shape.held = (C + team - 1) / team;
       // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
       // more than near lanes, the first team that can hold them.

@@ -41,7 +41,7 @@ constexpr int gradient_voxels(size_t element_bytes, int classes) {
 }
 
 struct TeamShape {
-  int held;           // the most classes of a thread
+  int held;           // the most classes of a thread; 1 only where there is one class
   int lanes, warps;   // that share the classes of a voxel
   int lane_bits;      // lanes is 2^lane_bits
   int inverse_warps;  // 2^16 / warps, rounded up: a small number x divided by warps is x*inverse_warps / 2^16

@@ -25,10 +25,12 @@ constexpr int kStatisticsVoxels = statistics_voxels(sizeof(P), kC, kFewSums);
 template <class P, int kC>
 constexpr int kGradientVoxels = gradient_voxels(sizeof(P), kC);
 
-/// The blocks that fit a multiprocessor at once: in step 1 one where two would leave a thread too few registers.
+/// The blocks that fit a multiprocessor at once, in step 1 and in step 3: one where two would leave a thread too few
+/// registers.
 template <int kC, bool kDense>
 constexpr int kStatisticsBlocks = kDense && kC == 5 ? 1 : 2;
-constexpr int kGradientBlocks = 2;
+template <int kC, bool kEntropy>
+constexpr int kGradientBlocks = kEntropy && kC == 2 ? 1 : 2;
 
 /// What a loop over rounds knows when it is compiled: nothing, that they are plain, or of which layout these are too.
 /// Where a layout's rows take several neighbouring registers, a loop for both would move every number.
@@ -368,11 +370,13 @@ struct Team {
   /// Replaces x by what `combine` makes of it and the other threads of the team. none: what `combine` ignores.
   template <class Combine>
   __device__ void over_team(A (&x)[kV], int part, A none, Combine combine) const {
+    if constexpr (kC == 1) return;  // a team of one thread
+    static_assert(kC == 1 || kV <= kSharingLanes);
     // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
     // the barrier of another part.
     A* all = shared_memory<A>() + part * kThreads * kV;
     const int lane = threadIdx.x & (shape.lanes - 1);
-    if (kV <= kSharingLanes && shape.lanes >= kSharingLanes) {
+    if (shape.lanes >= kSharingLanes) {
       const A of_one = over_lanes<1>(x, combine);
       if (shape.warps == 1) return gather(of_one, x);
       if (lane < kV) all[seat.exchange * kV + lane] = of_one;

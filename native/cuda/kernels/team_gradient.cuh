@@ -69,7 +69,7 @@ __device__ void store_round(Team<P, kC, kV, kDense>& team, const GradientOut& ou
 
 /// slopes: [groups, C]. A thread has read all that it writes, so the gradient may replace the logits.
 template <class P, int kC, bool kDense, bool kEntropy>
-__global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlocks)
+__global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlocks<kC, kEntropy>)
     team_gradient_kernel(Inputs in, TeamShape shape, const ClassSlope<Accumulator<P>>* slopes, bool pooled,
                          GradientOut out) {
   using A = Accumulator<P>;
