@@ -216,7 +216,7 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
 /// and each lane of the warp every kWarp-th class. Numbers that a thread needs again stay in its registers where it has
 /// one class of one group: a second read of them takes as long as all the arithmetic.
 template <class A, bool kCommonest>
-__global__ void __launch_bounds__(kThreads) finish_kernel(FinishWork<A> work) {
+__global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work) {
   if (kCommonest) fix_commonest(work.options, work.pairs);
   const LossOptions& options = work.options;
   const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;

@@ -381,7 +381,8 @@ struct Team {
       if (shape.warps == 1) return gather(of_one, x);
       if (lane < kV) all[seat.exchange * kV + lane] = of_one;
       __syncthreads();  // every warp has written
-      if (!reads_all_warps(shape.warps)) {
+      // For sm_100 nvcc would make a table of addresses of what it knows to depend on one number.
+      if (!reads_all_warps(anew(shape.warps))) {
         return gather(over_shared_warps(all + seat.exchanged * kV, lane, none, combine), x);
       }
     } else {
@@ -395,7 +396,7 @@ struct Team {
       if (lane == 0) store_whole(all + seat.exchange * kV, x);
       __syncthreads();  // every warp has written
     }
-    if (shape.warps == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
+    if (anew(shape.warps) == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
     else over_warps<5>(all + seat.exchanged * kV, x, combine);
   }
 

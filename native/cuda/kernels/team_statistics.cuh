@@ -66,15 +66,15 @@ struct TeamSums {
 #pragma unroll
       for (int j = 0; j < kV; j++) product *= team.slot[j] < 0 ? sum[j] : 1;
       entropy[0] -= log(product);
-      return;
-    }
+    } else {
 #pragma unroll
-    for (int j = 0; j < kV; j++) {
-      const A log_sum = team.weight[j] * log(sum[j]);
+      for (int j = 0; j < kV; j++) {
+        const A log_sum = team.weight[j] * log(sum[j]);
 #pragma unroll
-      for (int i = 0; i < kC; i++) {
-        if constexpr (kDense) entropy[i] += team.t[i][j] * log_sum;
-        else entropy[i] += team.slot[j] == i ? log_sum : A(0);
+        for (int i = 0; i < kC; i++) {
+          if constexpr (kDense) entropy[i] += team.t[i][j] * log_sum;
+          else entropy[i] += team.slot[j] == i ? log_sum : A(0);
+        }
       }
     }
   }
