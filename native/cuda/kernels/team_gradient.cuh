@@ -103,8 +103,9 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlock
   };
   // What the cross-entropy of a softmax subtracts.
   const auto entropy_at = [&](int i, int j) {
-    if constexpr (kDense) return team.t[i][j] * of[i].cross_entropy;
-    else return team.slot[j] == i ? of[i].cross_entropy : A(0);
+    const A cross_entropy = of[i].cross_entropy;  // a copy, as above
+    if constexpr (kDense) return team.t[i][j] * cross_entropy;
+    else return team.slot[j] == i ? cross_entropy : A(0);
   };
 
   const bool whole = team.aligned && is_aligned<16>(out.data);
