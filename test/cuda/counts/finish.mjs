@@ -46,7 +46,7 @@ export function finishesOf(rows) {
 The kernel between the two that read voxels adds up the partial sums and makes the loss and the slopes of the gradient. Counted: the instructions
 of the longest warp of its last block. Modelled: its time, from their latencies, with 270 cycles for a read of what another block has written, and
 700 for a fence or an atomic addition. Targets stand in brackets; ${missing.length} of ${rows.length} miss theirs (bold). What bounds them are chains of operations in
-double, and where there are several blocks two fences and the ticket of the last one: 1.2 of the microseconds.
+double, and where there are several blocks a fence and the ticket of the last one: 0.8 of the microseconds.
 
 | | instructions | microseconds |
 |---|---:|---:|
