@@ -30,11 +30,19 @@ bool is_tiled(const Inputs& in) {
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }
 
+/// Whether lanes share the voxels of a thread while they exchange numbers: where there are enough of them, that takes
+/// fewer instructions.
+bool lanes_share(const TeamShape& shape, int voxels) {
+  return shape.lanes >= kMaxTeamVoxels || (shape.warps > 1 && shape.lanes >= voxels);
+}
+
 /// About how many instructions a thread takes for a voxel, from counts of sm_90's; more warps also wait for each other.
-int team_cost(const TeamShape& shape, bool gradient, bool wide) {
-  const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : wide ? 28 : 41;
-  const int of_warps = shape.warps == 1 ? 0 : (reads_all_warps(shape.warps) ? 3 : 6) * shape.warps;
-  return shape.held * (gradient ? 12 : 10) + own + exchanges * (4 * shape.lane_bits + of_warps) / 2;
+int team_cost(const TeamShape& shape, bool gradient, int voxels) {
+  const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : voxels == 8 ? 28 : 41;
+  const bool share = lanes_share(shape, voxels), odd = shape.warps == 3 || shape.warps == 5;
+  const int of_lanes = share ? 6 + shape.lane_bits : 4 * shape.lane_bits;
+  const int of_warps = shape.warps == 1 ? 0 : (!odd ? 6 : share ? 2 : 4) * shape.warps;
+  return shape.held * (gradient ? 12 : 10) + own + exchanges * (of_lanes + of_warps) / 2;
 }
 
 /// The warps of a block of whole teams: of blocks of so many the most warps fit a multiprocessor, and of those the
@@ -63,14 +71,16 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
       const int team = shape.lanes * shape.warps;
       if (team * kMaxTeamClasses < C || (team > 1 && team >= C)) continue;  // a thread has two classes if there are
       shape.held = (C + team - 1) / team;
+      const int voxels = gradient ? gradient_voxels(4, shape.held) : statistics_voxels(4, shape.held, few_sums);
       // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
       // more than near lanes, the first team that can hold them.
-      const bool far = interleaved ? best.held > 0 : shape.lanes > kNearLanes && best.held > 0;
+      const bool near = shape.lanes <= kNearLanes || (voxels == 8 && shape.warps == 3);
+      const bool far = best.held > 0 && (interleaved || !near);
       const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));
-      const bool few = shape.lanes < kSharingLanes && shape.warps > 1 && !reads_all_warps(shape.warps);
+      // Lanes that share no voxels exchange numbers with two or four other warps.
+      const bool few = shape.lanes < kMaxTeamVoxels && shape.warps != 1 && shape.warps != 3 && shape.warps != 5;
       if (far || apart || few) continue;
-      const bool wide = statistics_voxels(4, shape.held, few_sums) == 8;
-      const int64_t cost = int64_t{team} * team_cost(shape, gradient, wide);
+      const int64_t cost = int64_t{team} * team_cost(shape, gradient, voxels);
       if (best.held > 0 && cost >= least) continue;
       best = shape;
       least = cost;
@@ -89,6 +99,7 @@ size_t set_team(const Inputs& in, int voxels, int exchanges, TeamShape& shape) {
   // Blocks for all multiprocessors of a GPU, two at a time: more would do less work between their beginning and end.
   constexpr int64_t kEnough = 256;
   constexpr int kMaxVoxels = 128;  // of a thread, whose sums are of type A
+  shape.lanes_share = lanes_share(shape, voxels);
   shape.voxels = shape.block_warps / shape.warps * (kWarp / shape.lanes) * voxels;
   int rounds = kMaxVoxels / voxels;
   const auto chunks = [&] {

@@ -19,15 +19,8 @@ constexpr const char* kTooManyBlocks = "More than 2^31 - 1 blocks do not fit a C
 /// Whether predictions have these kernels. float64 does without: they would be a tenth of the binary.
 constexpr bool has_teams(size_t element_bytes) { return element_bytes < 8; }
 
-/// The most classes of a thread.
-constexpr int kMaxTeamClasses = 5;
-
-/// From so many lanes of a team on they share the voxels of a thread while they exchange numbers: that takes fewer
-/// instructions.
-constexpr int kSharingLanes = 8;
-
-/// Whether each lane of a team reads the numbers of so many warps by itself: teams of fewer lanes have so many, or one.
-WARPDICE_HOST_DEVICE constexpr bool reads_all_warps(int warps) { return warps == 3 || warps == 5; }
+/// The most classes of a thread, and the most neighbouring voxels of one that has several.
+constexpr int kMaxTeamClasses = 5, kMaxTeamVoxels = 8;
 
 /// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of
 /// registers. Of one class in half precision 16, or too few bytes would be on their way.
@@ -48,6 +41,7 @@ struct TeamShape {
   int block_warps;    // of a block: whole teams, see block_warps_of()
   bool interleaved;   // [N,S,C]: every thread has `held` classes, as long as there are some
   int least, more;    // else: every thread has `least` classes, and the first `more` of a team have one more
+  bool lanes_share;   // the voxels of a thread, while they exchange numbers
   int voxels;         // that the teams of a block take in a round
   int64_t chunk;      // voxels of a block
   int64_t chunks;     // blocks of a sample

@@ -371,31 +371,27 @@ struct Team {
   template <class Combine>
   __device__ void over_team(A (&x)[kV], int part, A none, Combine combine) const {
     if constexpr (kC == 1) return;  // a team of one thread
-    static_assert(kC == 1 || kV <= kSharingLanes);
+    static_assert(kC == 1 || kV <= kMaxTeamVoxels);
     // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
     // the barrier of another part.
     A* all = shared_memory<A>() + part * kThreads * kV;
     const int lane = threadIdx.x & (shape.lanes - 1);
-    if (shape.lanes >= kSharingLanes) {
+    if (shape.lanes_share) {
       const A of_one = over_lanes<1>(x, combine);
       if (shape.warps == 1) return gather(of_one, x);
       if (lane < kV) all[seat.exchange * kV + lane] = of_one;
       __syncthreads();  // every warp has written
-      // For sm_100 nvcc would make a table of addresses of what it knows to depend on one number.
-      if (!reads_all_warps(anew(shape.warps))) {
-        return gather(over_shared_warps(all + seat.exchanged * kV, lane, none, combine), x);
-      }
-    } else {
-#pragma unroll
-      for (int distance = 1; distance < kSharingLanes; distance *= 2) {
-        if (distance >= shape.lanes) break;
-#pragma unroll
-        for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
-      }
-      if (shape.warps == 1) return;
-      if (lane == 0) store_whole(all + seat.exchange * kV, x);
-      __syncthreads();  // every warp has written
+      return gather(over_one_voxel(all + seat.exchanged * kV + lane % kV, lane, none, combine), x);
     }
+#pragma unroll
+    for (int distance = 1; distance < kMaxTeamVoxels; distance *= 2) {
+      if (distance >= shape.lanes) break;
+#pragma unroll
+      for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
+    }
+    if (shape.warps == 1) return;
+    if (lane == 0) store_whole(all + seat.exchange * kV, x);
+    __syncthreads();  // every warp has written
     if (anew(shape.warps) == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
     else over_warps<5>(all + seat.exchanged * kV, x, combine);
   }
@@ -435,21 +431,29 @@ struct Team {
     return x;
   }
 
-  /// What the numbers of the warps make, for the voxel lane % kV. The lanes of that voxel share the warps.
+  /// What the numbers of the warps make, for one voxel. of_team: that of the first warp. Three and five warps are
+  /// written out: a loop takes more instructions. In others the lanes of a voxel share the warps.
   template <class Combine>
-  __device__ A over_shared_warps(const A* of_team, int lane, A none, Combine combine) const {
+  __device__ A over_one_voxel(const A* of_team, int lane, A none, Combine combine) const {
+    constexpr int kNext = Seat::kExchangeStride * kV;
+    // For sm_100 nvcc would make a table of addresses of what it knows to depend on one number.
+    if (anew(shape.warps) == 3) return combine(combine(of_team[0], of_team[kNext]), of_team[2 * kNext]);
+    if (anew(shape.warps) == 5) {
+      const A first = combine(of_team[0], of_team[kNext]), second = combine(of_team[2 * kNext], of_team[3 * kNext]);
+      return combine(combine(first, second), of_team[4 * kNext]);
+    }
     const int step = shape.lanes / kV;
-    of_team += lane / kV * (Seat::kExchangeStride * kV) + lane % kV;
+    of_team += lane / kV * kNext;
     A x = none;
 #pragma unroll 1
     for (int warp = lane / kV; warp < shape.warps; warp += step) {
       x = combine(x, *of_team);
-      of_team += step * (Seat::kExchangeStride * kV);
+      of_team += step * kNext;
     }
     return over_far_lanes<kV>(x, combine);
   }
 
-  /// x becomes what the numbers of so many warps make. Written out: a loop takes twice the instructions.
+  /// x becomes what the numbers of so many warps make.
   template <int kTeamWarps, class Combine>
   __device__ static void over_warps(const A* of_team, A (&x)[kV], Combine combine) {
     load_whole(of_team, x);
