@@ -11,8 +11,8 @@ const root = path.dirname(import.meta.dirname);
 const all = [prebuiltFile(name), prebuiltMpiFile(name)].filter(Boolean);
 const files = process.argv[3] ? process.argv.slice(3) : all.map((file) => path.join(root, file));
 
-/** With the code of all GPUs, and without it. linux-arm64 has an architecture more. */
-const mostMegabytes = { all: name === 'linux-arm64' ? 23 : 20, rest: 6 };
+/** With the code of all GPUs, and without it. */
+const mostMegabytes = { all: 20, rest: 6 };
 const mostKernels = 250;
 const exported = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 const machines = {

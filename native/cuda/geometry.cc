@@ -30,16 +30,16 @@ bool is_tiled(const Inputs& in) {
 
 size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::float64 ? 8 : 4; }
 
-/// Whether lanes share the voxels of a thread while they exchange numbers: where there are enough of them, that takes
-/// fewer instructions.
-bool lanes_share(const TeamShape& shape, int voxels) {
-  return shape.lanes >= kMaxTeamVoxels || (shape.warps > 1 && shape.lanes >= voxels);
+/// Whether lanes share the voxels of a thread while they exchange numbers (Team::over_team()).
+bool lanes_share(const TeamShape& shape, bool gradient, int voxels) {
+  const bool few = gradient && shape.warps > 1 && shape.lanes == kFewSharingLanes && voxels <= kFewSharingLanes;
+  return few || shape.lanes >= kMaxTeamVoxels;
 }
 
 /// About how many instructions a thread takes for a voxel, from counts of sm_90's; more warps also wait for each other.
 int team_cost(const TeamShape& shape, bool gradient, int voxels) {
   const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : voxels == 8 ? 28 : 41;
-  const bool share = lanes_share(shape, voxels), odd = shape.warps == 3 || shape.warps == 5;
+  const bool share = lanes_share(shape, gradient, voxels), odd = shape.warps == 3 || shape.warps == 5;
   const int of_lanes = share ? 6 + shape.lane_bits : 4 * shape.lane_bits;
   const int of_warps = shape.warps == 1 ? 0 : (!odd ? 6 : share ? 2 : 4) * shape.warps;
   return shape.held * (gradient ? 12 : 10) + own + exchanges * (of_lanes + of_warps) / 2;
@@ -99,7 +99,6 @@ size_t set_team(const Inputs& in, int voxels, int exchanges, TeamShape& shape) {
   // Blocks for all multiprocessors of a GPU, two at a time: more would do less work between their beginning and end.
   constexpr int64_t kEnough = 256;
   constexpr int kMaxVoxels = 128;  // of a thread, whose sums are of type A
-  shape.lanes_share = lanes_share(shape, voxels);
   shape.voxels = shape.block_warps / shape.warps * (kWarp / shape.lanes) * voxels;
   int rounds = kMaxVoxels / voxels;
   const auto chunks = [&] {

@@ -22,6 +22,10 @@ constexpr bool has_teams(size_t element_bytes) { return element_bytes < 8; }
 /// The most classes of a thread, and the most neighbouring voxels of one that has several.
 constexpr int kMaxTeamClasses = 5, kMaxTeamVoxels = 8;
 
+/// In step 3, so many lanes of several warps share the voxels of a thread while they exchange numbers, if these are no
+/// more. So do kMaxTeamVoxels and more lanes in both steps. That takes fewer instructions.
+constexpr int kFewSharingLanes = 4;
+
 /// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of
 /// registers. Of one class in half precision 16, or too few bytes would be on their way.
 constexpr int statistics_voxels(size_t element_bytes, int classes, bool few_sums) {
@@ -41,7 +45,6 @@ struct TeamShape {
   int block_warps;    // of a block: whole teams, see block_warps_of()
   bool interleaved;   // [N,S,C]: every thread has `held` classes, as long as there are some
   int least, more;    // else: every thread has `least` classes, and the first `more` of a team have one more
-  bool lanes_share;   // the voxels of a thread, while they exchange numbers
   int voxels;         // that the teams of a block take in a round
   int64_t chunk;      // voxels of a block
   int64_t chunks;     // blocks of a sample

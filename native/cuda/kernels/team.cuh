@@ -176,7 +176,9 @@ struct Team {
     for (int j = 0; j < kV; j++) slot[j] = bytes[j] < label_end ? slot[j] : -1;
   }
 
-  /// The largest logit of each voxel. All threads of the block must call it.
+  /// The largest logit of each voxel. kFew: four lanes share the voxels too (see over_team()). All threads of the block
+  /// must call it.
+  template <bool kFew>
   __device__ void find_largest(A (&largest)[kV]) const {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
@@ -184,10 +186,11 @@ struct Team {
 #pragma unroll
       for (int i = 1; i < kC; i++) largest[j] = fmax(largest[j], z[i][j]);
     }
-    over_team(largest, 0, A(-INFINITY), [](A x, A y) { return fmax(x, y); });
+    over_team<kFew>(largest, 0, A(-INFINITY), [](A x, A y) { return fmax(x, y); });
   }
 
   /// Replaces the logits by p * sum. All threads of the block must call it.
+  template <bool kFew>
   __device__ void exponentials(const A (&largest)[kV], A (&sum)[kV]) {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
@@ -201,13 +204,14 @@ struct Team {
 #pragma unroll
       for (int i = 1; i < kC; i++) sum[j] += z[i][j];
     }
-    sum_over_team(sum, 1);
+    sum_over_team<kFew>(sum, 1);
   }
 
   /// Replaces x by its sum over the team. Calls that follow each other name different parts of the shared memory: 0, 1
   /// or 2. All threads of the block must call it.
+  template <bool kFew>
   __device__ void sum_over_team(A (&x)[kV], int part) const {
-    over_team(x, part, A(0), [](A y, A z) { return y + z; });
+    over_team<kFew>(x, part, A(0), [](A y, A z) { return y + z; });
   }
 
  private:
@@ -368,7 +372,7 @@ struct Team {
   }
 
   /// Replaces x by what `combine` makes of it and the other threads of the team. none: what `combine` ignores.
-  template <class Combine>
+  template <bool kFew, class Combine>
   __device__ void over_team(A (&x)[kV], int part, A none, Combine combine) const {
     if constexpr (kC == 1) return;  // a team of one thread
     static_assert(kC == 1 || kV <= kMaxTeamVoxels);
@@ -376,12 +380,10 @@ struct Team {
     // the barrier of another part.
     A* all = shared_memory<A>() + part * kThreads * kV;
     const int lane = threadIdx.x & (shape.lanes - 1);
-    if (shape.lanes_share) {
-      const A of_one = over_lanes<1>(x, combine);
-      if (shape.warps == 1) return gather(of_one, x);
-      if (lane < kV) all[seat.exchange * kV + lane] = of_one;
-      __syncthreads();  // every warp has written
-      return gather(over_one_voxel(all + seat.exchanged * kV + lane % kV, lane, none, combine), x);
+    // Asked one by one: what the compiler knows of the lanes saves instructions.
+    if (shape.lanes >= kMaxTeamVoxels) return share(x, all, lane, none, combine);
+    if (kFew && kV <= kFewSharingLanes && shape.lanes == kFewSharingLanes && shape.warps > 1) {
+      return share(x, all, lane, none, combine);
     }
 #pragma unroll
     for (int distance = 1; distance < kMaxTeamVoxels; distance *= 2) {
@@ -394,6 +396,16 @@ struct Team {
     __syncthreads();  // every warp has written
     if (anew(shape.warps) == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
     else over_warps<5>(all + seat.exchanged * kV, x, combine);
+  }
+
+  /// The same where the lanes share the voxels.
+  template <class Combine>
+  __device__ void share(A (&x)[kV], A* all, int lane, A none, Combine combine) const {
+    const A of_one = over_lanes<1>(x, combine);
+    if (shape.warps == 1) return gather(of_one, x);
+    if (lane < kV) all[seat.exchange * kV + lane] = of_one;
+    __syncthreads();  // every warp has written
+    gather(over_one_voxel(all + seat.exchanged * kV + lane % kV, lane, none, combine), x);
   }
 
   /// x becomes the numbers of all voxels, of which a lane has that of voxel lane % kV.
@@ -431,17 +443,16 @@ struct Team {
     return x;
   }
 
-  /// What the numbers of the warps make, for one voxel. of_team: that of the first warp. Three and five warps are
-  /// written out: a loop takes more instructions. In others the lanes of a voxel share the warps.
+  /// What the numbers of the warps make, for one voxel. of_team: that of the first warp. Up to six warps are written
+  /// out: a loop takes more instructions. In others the lanes of a voxel share the warps.
   template <class Combine>
   __device__ A over_one_voxel(const A* of_team, int lane, A none, Combine combine) const {
     constexpr int kNext = Seat::kExchangeStride * kV;
     // For sm_100 nvcc would make a table of addresses of what it knows to depend on one number.
-    if (anew(shape.warps) == 3) return combine(combine(of_team[0], of_team[kNext]), of_team[2 * kNext]);
-    if (anew(shape.warps) == 5) {
-      const A first = combine(of_team[0], of_team[kNext]), second = combine(of_team[2 * kNext], of_team[3 * kNext]);
-      return combine(combine(first, second), of_team[4 * kNext]);
-    }
+    if (anew(shape.warps) == 5) return over_so_many<5>(of_team, combine);
+    if (anew(shape.warps) == 3) return over_so_many<3>(of_team, combine);
+    if (anew(shape.warps) == 2) return over_so_many<2>(of_team, combine);
+    if (anew(shape.warps) == 6) return over_so_many<6>(of_team, combine);
     const int step = shape.lanes / kV;
     of_team += lane / kV * kNext;
     A x = none;
@@ -451,6 +462,18 @@ struct Team {
       of_team += step * kNext;
     }
     return over_far_lanes<kV>(x, combine);
+  }
+
+  /// The same for a number of warps that is known here.
+  template <int kTeamWarps, class Combine>
+  __device__ static A over_so_many(const A* of_team, Combine combine) {
+    constexpr int kFirst = kTeamWarps / 2;
+    if constexpr (kTeamWarps == 1) {
+      return *of_team;
+    } else {
+      return combine(over_so_many<kFirst>(of_team, combine),
+                     over_so_many<kTeamWarps - kFirst>(of_team + kFirst * Seat::kExchangeStride * kV, combine));
+    }
   }
 
   /// x becomes what the numbers of so many warps make.

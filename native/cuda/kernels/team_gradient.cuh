@@ -118,8 +118,8 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlock
       team.template take<kPlain>(nullptr);
       if (softmax) {
         A largest[kV], sum[kV], mean[kV] = {};
-        team.find_largest(largest);
-        team.exponentials(largest, sum);
+        team.template find_largest<true>(largest);
+        team.template exponentials<true>(largest, sum);
 #pragma unroll
         for (int j = 0; j < kV; j++) {
           const A inverse = fast_reciprocal(sum[j]);
@@ -130,7 +130,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlock
             if (kEntropy) mean[j] -= entropy_at(i, j);
           }
         }
-        team.sum_over_team(mean, 2);
+        team.template sum_over_team<true>(mean, 2);
 #pragma unroll
         for (int j = 0; j < kV; j++) {
 #pragma unroll

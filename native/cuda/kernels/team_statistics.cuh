@@ -144,10 +144,10 @@ template <bool kPlain, class P, int kC, int kV, bool kDense, bool kEntropy>
 __device__ inline void softmax_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
   using A = Accumulator<P>;
   A largest[kV], sum[kV];
-  team.find_largest(largest);
+  team.template find_largest<false>(largest);
   // The part of z, which p will replace. Where the target is 0 it adds nothing, even if z is -infinity.
   if constexpr (kEntropy) sums.template add_distances<kPlain>(team, largest);
-  team.exponentials(largest, sum);
+  team.template exponentials<false>(largest, sum);
   if constexpr (kEntropy) sums.template add_logarithms<kPlain>(team, sum);
 #pragma unroll
   for (int j = 0; j < kV; j++) {
