@@ -122,6 +122,7 @@ int main(int argc, char** argv) {
   team_sizes(every);
   sigmoid_entropy();
   entropy_of_weighed_classes();
+  entropy_of_each_class();
   entropy_without_invalid_labels();
   many_blocks();
   used_workspace();

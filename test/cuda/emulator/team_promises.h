@@ -91,6 +91,17 @@ inline void entropy_of_weighed_classes() {
   }
 }
 
+/// Who asks for the statistics gets the cross-entropy of each class.
+inline void entropy_of_each_class() {
+  const Case test = entropy_case({2, 11, 3088});
+  test_name = "a cross-entropy with its statistics, " + test.name();
+  Arrays arrays(test);
+  const cuda::DeviceCall call = call_of(test, arrays);
+  Buffer statistics(DType::float64, static_cast<size_t>(arrays.x.groups() * test.shape.C) * kSumCount);
+  value_of(call, statistics.doubles());
+  compare_statistics(statistics, reference::statistics(arrays.x), test, call);
+}
+
 /// The cross-entropy of all classes, in plain rounds, leaves out labels that name no class, even those that would name
 /// the class after the last one that a thread has room for.
 inline void entropy_without_invalid_labels() {
