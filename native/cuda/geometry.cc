@@ -73,7 +73,7 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
       shape.held = (C + team - 1) / team;
       const int voxels = gradient ? gradient_voxels(4, shape.held) : statistics_voxels(4, shape.held, few_sums);
       // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
-      // more than near lanes, the first team that can hold them.
+      // more than near lanes, the first team that can hold them, but for three warps whose threads read whole sectors.
       const bool near = shape.lanes <= kNearLanes || (voxels == 8 && shape.warps == 3);
       const bool far = best.held > 0 && (interleaved || !near);
       const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));

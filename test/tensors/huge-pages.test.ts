@@ -4,12 +4,12 @@ import { expect, test } from '@jest/globals';
 import { runWell } from '../support/process.js';
 
 /** QEMU, which shows the processor that it runs on, has memory of its own among that of the process, and asks for none. */
-const emulated =
+const emulated = () =>
   process.arch === 'arm64' && !readFileSync('/proc/cpuinfo', 'latin1').includes('CPU implementer');
 
 /** Wine shows Linux' files to Node for Windows. */
 const onLinux =
-  process.platform === 'linux' && existsSync('/sys/kernel/mm/transparent_hugepage') && !emulated;
+  process.platform === 'linux' && existsSync('/sys/kernel/mm/transparent_hugepage') && !emulated();
 const linuxTest = onLinux ? test : test.skip;
 
 linuxTest('large tensors ask for huge pages, small ones do not', async () => {

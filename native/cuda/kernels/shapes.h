@@ -1,6 +1,5 @@
 #pragma once
 // How the threads of a kernel share a tensor: the numbers that geometry.cc chooses and that the kernels read.
-#include "math/sums.h"
 #include "math/types.h"
 
 namespace warpdice::cuda {

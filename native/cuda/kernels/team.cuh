@@ -443,8 +443,8 @@ struct Team {
     return x;
   }
 
-  /// What the numbers of the warps make, for one voxel. of_team: that of the first warp. Up to six warps are written
-  /// out: a loop takes more instructions. In others the lanes of a voxel share the warps.
+  /// What the numbers of the warps make, for one voxel. of_team: that of the first warp. Two, three, five and six
+  /// warps are written out: a loop takes more instructions. In others the lanes of a voxel share the warps.
   template <class Combine>
   __device__ A over_one_voxel(const A* of_team, int lane, A none, Combine combine) const {
     constexpr int kNext = Seat::kExchangeStride * kV;

@@ -157,7 +157,7 @@ __device__ inline void softmax_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumu
   }
 }
 
-/// The same for a sigmoid, of labels without weights, with the sum E.
+/// The same for a sigmoid, of labels without weights, with the sum E of all the thread's classes in entropy[0].
 template <class P, int kC, int kV, bool kDense, bool kEntropy>
 __device__ inline void sigmoid_with_entropy(Team<P, kC, kV, kDense>& team,
                                             TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {

@@ -107,6 +107,13 @@ assert.deepEqual(
   execute(sum, 32).threads.map(({ R }) => R[1]),
   new Array(32).fill(496),
 );
+// Of every four lanes each gets the value of the second one.
+assert.deepEqual(
+  execute(['S2R R1, SR_TID.X', 'SHFL.IDX PT, R2, R1, 0x1, 0x1c1f'], 32).threads.map(
+    ({ R }) => R[2],
+  ),
+  Array.from({ length: 32 }, (_, lane) => (lane & ~3) | 1),
+);
 const pass = [
   'S2R R1, SR_TID.X',
   'SHF.L.U32 R2, R1, 0x2, RZ',
