@@ -36,13 +36,16 @@ bool lanes_share(const TeamShape& shape, bool gradient, int voxels) {
   return few || shape.lanes >= kMaxTeamVoxels;
 }
 
-/// About how many instructions a thread takes for a voxel, from counts of sm_90's; more warps also wait for each other.
+/// About how many instructions a thread takes for eight voxels, from counts of sm_90's.
 int team_cost(const TeamShape& shape, bool gradient, int voxels) {
-  const int exchanges = gradient ? 3 : 2, own = gradient ? 25 : voxels == 8 ? 28 : 41;
-  const bool share = lanes_share(shape, gradient, voxels), odd = shape.warps == 3 || shape.warps == 5;
-  const int of_lanes = share ? 6 + shape.lane_bits : 4 * shape.lane_bits;
-  const int of_warps = shape.warps == 1 ? 0 : (!odd ? 6 : share ? 2 : 4) * shape.warps;
-  return shape.held * (gradient ? 12 : 10) + own + exchanges * (of_lanes + of_warps) / 2;
+  // Without exchanges, for one voxel, by the classes of a thread.
+  constexpr int kOwn[][kMaxTeamClasses + 1] = {{0, 23, 41, 51, 69, 85}, {0, 25, 33, 60, 72, 86}};
+  int exchange = shape.lane_bits * 3 * voxels + (shape.warps > 1 ? shape.warps * 3 * voxels / 2 : 0);
+  if (lanes_share(shape, gradient, voxels)) {
+    const int more_steps = shape.lane_bits - (voxels == 8 ? 3 : 2);  // after those that share the voxels
+    exchange = 5 * voxels + 4 * more_steps + (shape.warps > 1 ? 2 + 4 * shape.warps : 0);
+  }
+  return 8 * kOwn[gradient][shape.held] + (gradient ? 3 : 2) * exchange * 8 / voxels;
 }
 
 /// The warps of a block of whole teams: of blocks of so many the most warps fit a multiprocessor, and of those the
@@ -73,8 +76,8 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
       shape.held = (C + team - 1) / team;
       const int voxels = gradient ? gradient_voxels(4, shape.held) : statistics_voxels(4, shape.held, few_sums);
       // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
-      // more than near lanes, the first team that can hold them, but for three warps whose threads read whole sectors.
-      const bool near = shape.lanes <= kNearLanes || (voxels == 8 && shape.warps == 3);
+      // more than near lanes, the first team that can hold them, unless its threads read whole sectors.
+      const bool near = shape.lanes <= kNearLanes || voxels == 8;
       const bool far = best.held > 0 && (interleaved || !near);
       const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));
       // Lanes that share no voxels exchange numbers with two or four other warps.

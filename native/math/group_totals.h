@@ -132,6 +132,7 @@ WARPDICE_HOST_DEVICE inline Correlation multiclass_correlation(const GroupTotals
 
 /// The factor of U in the smoothed cross-entropy (1-s)*E + share*U.
 WARPDICE_HOST_DEVICE inline double uniform_share(const LossOptions& options, int64_t classes) {
+  if (options.label_smoothing == 0) return 0;  // without a division
   return options.sigmoid ? options.label_smoothing : options.label_smoothing / static_cast<double>(classes);
 }
 

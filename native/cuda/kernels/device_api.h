@@ -59,6 +59,10 @@ __device__ inline double anew(double x) {
   return x;
 }
 
+/// Leaves any value in x, which nobody reads before it is written again: without this, a loop that only sometimes
+/// writes x would keep and move what it was.
+__device__ inline void forget(float& x) { asm volatile("" : "=f"(x)); }
+
 /// Adds 1 to *count, and returns what it was. Who sees the sum, or a later one, also sees what the threads of this
 /// block wrote before their last barrier; after their next barrier these see what others wrote before earlier sums.
 __device__ inline unsigned take_ticket(unsigned* count) {

@@ -64,12 +64,22 @@ struct FinishShared {
 /// sums[i] = sum over j of partials[i][j]. A warp takes one i at a time.
 template <bool kCommonest, class A>
 __device__ void combine(const FinishWork<A>& work) {
+  constexpr int kAtOnce = kCommonest ? 8 : 1;  // partials that a lane asks for before it adds them
   const int64_t rows = work.in.samples * work.in.classes;
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   for (int64_t i = int64_t{blockIdx.x} * kWarps + warp; i < rows; i += int64_t{gridDim.x} * kWarps) {
     Sums total = {};
-#pragma unroll(kCommonest ? 2 : 1)
-    for (int64_t j = lane; j < work.chunks; j += kWarp) add(total, work.partials[i * work.chunks + j]);
+    const Sums* partials = work.partials + i * work.chunks;
+#pragma unroll 1
+    for (int64_t j = lane; j < work.chunks; j += kAtOnce * kWarp) {
+      Sums some[kAtOnce] = {};
+#pragma unroll
+      for (int k = 0; k < kAtOnce; k++) {
+        if (j + k * kWarp < work.chunks) some[k] = partials[j + k * kWarp];
+      }
+#pragma unroll
+      for (int k = 0; k < kAtOnce; k++) add(total, some[k]);
+    }
     if (kCommonest) total.uniform = total.focal = 0;  // so that they are not even read
     if (kCommonest) warp_sum_commonest(total, work.options.cross_entropy_factor != 0);
     else warp_sum(total);
@@ -113,11 +123,12 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
   return *shared == gridDim.x - 1;
 }
 
-/// Every lane gets the totals of all lanes. What the loss does not need is 0, and waits for no other lane.
-__device__ inline void warp_sum(const LossOptions& options, GroupTotals& x) {
+/// Every lane gets the totals of so many neighbouring lanes, a power of two. What the loss does not need is 0, and waits
+/// for no other lane.
+__device__ inline void team_sum(const LossOptions& options, GroupTotals& x, int lanes) {
   const bool over_classes = options.sums_over_classes(), cross_entropy = options.cross_entropy_factor != 0;
   const bool focal = options.focal_factor != 0;
-  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+  for (int distance = lanes / 2; distance > 0; distance /= 2) {
     GroupTotals other = {};
     other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
     if (over_classes) {
@@ -212,6 +223,16 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
   return fault_in(in.predictions, FaultKind::prediction, counters.predictions);
 }
 
+/// Every thread gets the totals of all warps. of_warp: those of its own. All threads of the block must call it.
+__device__ inline GroupTotals block_sum(const LossOptions& options, const GroupTotals& of_warp, FinishShared& shared) {
+  const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
+  if (lane == 0) shared.of_warp[warp] = of_warp;
+  __syncthreads();  // every warp has stored its totals
+  GroupTotals total = shared.of_warp[lane % kWarps];
+  team_sum(options, total, kWarps);
+  return total;
+}
+
 /// The blocks share the partial sums. The last block to end does step 2: each of its warps takes every kWarps-th group,
 /// and each lane of the warp every kWarp-th class. Numbers that a thread needs again stay in its registers where it has
 /// one class of one group: a second read of them takes as long as all the arithmetic.
@@ -234,6 +255,7 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
   const bool notes = threadIdx.x == 0 && work.faults && work.partials;
   const Counters noted = notes ? *work.notes.total : Counters{};
   Sums sums = {};
+  GroupTotals total = {};
   if (needs_totals) {
     GroupTotals of_warp = {};
     for (int64_t g = warp; g < groups; g += kWarps) {
@@ -249,24 +271,24 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
         }
         add_class(options, C, c, sums, group, pair_of(work, sums, i));
       }
-      warp_sum(options, group);
+      if (kCommonest) {  // which needs the totals of no group
+        add_group(options, of_warp, group);
+        continue;
+      }
+      team_sum(options, group, kWarp);
       if (lane == 0) (keeps ? shared.group[warp] : work.group_totals[g]) = group;
       add_group(options, of_warp, group);
     }
-    const int of_warps = groups < kWarps ? static_cast<int>(groups) : kWarps;
-    if (lane == 0 && warp < of_warps) shared.of_warp[warp] = of_warp;
-    __syncthreads();  // every warp has stored the totals of its groups
-    if (warp == 0) {
-      of_warp = {};
-      if (lane < of_warps) of_warp = shared.of_warp[lane];
-      warp_sum(options, of_warp);
-      if (lane == 0) shared.total = of_warp;
-    }
-  } else if (threadIdx.x == 0) {
-    shared.total = {};
-    shared.total.counted = static_cast<double>(groups * C);
+    if (kCommonest) team_sum(options, of_warp, kWarp);
+    total = block_sum(options, of_warp, shared);
+  } else {
+    total.counted = static_cast<double>(groups * C);
+    total.cross_entropy_weight = 1;  // nobody needs its inverse, but that is taken out of the loop; that of 0 is slow
   }
-  __syncthreads();  // thread 0 has stored the total
+  if (!kCommonest) {
+    if (threadIdx.x == 0) shared.total = total;
+    __syncthreads();  // thread 0 has stored the total
+  }
 
   const bool none = options.reduction == Reduction::none, per_group = options.value_per_group();
   const double scale = work.scale * factor_at(work.device_scale, 0);
@@ -274,8 +296,9 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
   for (int64_t g = warp; g < groups; g += kWarps) {
     // Copies would lie in local memory.
     const GroupTotals& group = keeps ? shared.group[warp] : work.group_totals[g];
-    const GroupTotals& over = none ? group : shared.total;
+    const GroupTotals& over = kCommonest ? total : none ? group : shared.total;
     double of_group = 0;
+#pragma unroll(kCommonest ? 2 : 1)
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
       if (!keeps) sums = work.statistics[i];
@@ -302,7 +325,7 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
   __syncthreads();  // every warp has stored its part
   if (threadIdx.x != 0) return;
   for (int w = 1; w < kWarps; w++) reduced += shared.reduced[w];
-  if (!none) put_value(options, 0, reduced, shared.total, work.value, work.parts);
+  if (!none) put_value(options, 0, reduced, kCommonest ? total : shared.total, work.value, work.parts);
   if (notes) *work.faults = fault_of(work.in, noted);
 }
 

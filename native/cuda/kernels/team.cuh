@@ -84,8 +84,8 @@ struct Team {
     }
     plain = !kDense && in.target.dtype == DType::uint8 && !in.weight.data && !in.has_ignore && aligned &&
             is_aligned<kV>(in.target.data) && in.voxels % kV == 0;
-    label_base = static_cast<int>(warpdice::label_base(in)) + first;
-    label_end = static_cast<int>(warpdice::label_end(in));
+    label_base = kC == 1 ? 1 : first;
+    label_end = kC == 1 ? 2 : static_cast<int>(warpdice::label_end(in));
 
     before = seat.team * kV;
     const int64_t begin = chunk_index * shape.chunk, s = begin + before;
@@ -142,6 +142,18 @@ struct Team {
     }
   }
 
+  /// Instead of request(), when there is no next round. Of halves it takes more instructions than it saves.
+  __device__ void request_none() {
+#pragma unroll
+    for (int i = 0; i < kC; i++) {
+#pragma unroll
+      for (int j = 0; j < kV; j++) {
+        if constexpr (sizeof(P) > 2) forget(raw[i][j]);
+        if constexpr (kDense) forget(raw_t[i][j]);
+      }
+    }
+  }
+
   /// Makes z, weight, and slot or t of what was asked for. notes: null when nobody counts invalid values.
   template <bool kPlain>
   __device__ void take(const Notes* notes) {
@@ -186,11 +198,10 @@ struct Team {
 #pragma unroll
       for (int i = 1; i < kC; i++) largest[j] = fmax(largest[j], z[i][j]);
     }
-    over_team<kFew>(largest, 0, A(-INFINITY), [](A x, A y) { return fmax(x, y); });
+    over_team<kFew>(largest, 0, [](A x, A y) { return fmax(x, y); }, [](A x) { return x; });
   }
 
-  /// Replaces the logits by p * sum. All threads of the block must call it.
-  template <bool kFew>
+  /// Replaces the logits by p * sum. sum: over the thread's classes.
   __device__ void exponentials(const A (&largest)[kV], A (&sum)[kV]) {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
@@ -204,14 +215,13 @@ struct Team {
 #pragma unroll
       for (int i = 1; i < kC; i++) sum[j] += z[i][j];
     }
-    sum_over_team<kFew>(sum, 1);
   }
 
-  /// Replaces x by its sum over the team. Calls that follow each other name different parts of the shared memory: 0, 1
-  /// or 2. All threads of the block must call it.
-  template <bool kFew>
-  __device__ void sum_over_team(A (&x)[kV], int part) const {
-    over_team<kFew>(x, part, A(0), [](A y, A z) { return y + z; });
+  /// Replaces x by what `finish` makes of its sum over the team. Calls that follow each other name different parts of
+  /// the shared memory: 0, 1 or 2. All threads of the block must call it.
+  template <bool kFew, class Finish>
+  __device__ void sum_over_team(A (&x)[kV], int part, Finish finish) const {
+    over_team<kFew>(x, part, [](A y, A z) { return y + z; }, finish);
   }
 
  private:
@@ -352,8 +362,15 @@ struct Team {
       // A label beyond the end names no class that this thread has.
       bool known = labels[j] < label_end;
       if constexpr (sizeof(Label) > 1) known = known && labels[j] >= 0;
-      slot[j] = sizeof(Label) == 1 || known ? static_cast<int>(labels[j]) - label_base : -1;
+      if constexpr (kC == 1 && kPlain) slot[j] = labels[j] == 1 ? 0 : -1;  // the compiler then keeps no slot
+      else slot[j] = sizeof(Label) == 1 || known ? static_cast<int>(labels[j]) - label_base : -1;
       valid = valid && known;
+    }
+    if constexpr (kC == 1 && sizeof(Label) == 1) {  // the same in fewer instructions
+      unsigned all = 0;
+#pragma unroll
+      for (int j = 0; j < kV; j++) all |= labels[j];
+      valid = all < 2;
     }
     if (kPlain && (valid || !notes || !leads)) return;
     const LabelRule<Label> rule(in);
@@ -371,41 +388,43 @@ struct Team {
     }
   }
 
-  /// Replaces x by what `combine` makes of it and the other threads of the team. none: what `combine` ignores.
-  template <bool kFew, class Combine>
-  __device__ void over_team(A (&x)[kV], int part, A none, Combine combine) const {
-    if constexpr (kC == 1) return;  // a team of one thread
+  /// Replaces x by what `finish` makes of what `combine` makes of it and the other threads of the team.
+  template <bool kFew, class Combine, class Finish>
+  __device__ void over_team(A (&x)[kV], int part, Combine combine, Finish finish) const {
     static_assert(kC == 1 || kV <= kMaxTeamVoxels);
-    // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
-    // the barrier of another part.
-    A* all = shared_memory<A>() + part * kThreads * kV;
-    const int lane = threadIdx.x & (shape.lanes - 1);
-    // Asked one by one: what the compiler knows of the lanes saves instructions.
-    if (shape.lanes >= kMaxTeamVoxels) return share(x, all, lane, none, combine);
-    if (kFew && kV <= kFewSharingLanes && shape.lanes == kFewSharingLanes && shape.warps > 1) {
-      return share(x, all, lane, none, combine);
+    if constexpr (kC > 1) {  // else the team is one thread
+      // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
+      // the barrier of another part.
+      A* all = shared_memory<A>() + part * kThreads * kV;
+      const int lane = threadIdx.x & (shape.lanes - 1);
+      // Asked one by one: what the compiler knows of the lanes saves instructions.
+      if (shape.lanes >= kMaxTeamVoxels) return share(x, all, lane, combine, finish);
+      if (kFew && kV == kFewSharingLanes && shape.lanes == kFewSharingLanes && shape.warps > 1) {
+        return gather(finish(over_warps_by_voxel<3, 5>(over_lanes<1>(x, combine), all, lane, combine)), x);
+      }
+#pragma unroll
+      for (int distance = 1; distance < kMaxTeamVoxels; distance *= 2) {
+        if (distance >= shape.lanes) break;
+#pragma unroll
+        for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
+      }
+      if (shape.warps > 1) {
+        if (lane == 0) store_whole(all + seat.exchange * kV, x);
+        __syncthreads();  // every warp has written
+        if (anew(shape.warps) == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
+        else over_warps<5>(all + seat.exchanged * kV, x, combine);
+      }
     }
 #pragma unroll
-    for (int distance = 1; distance < kMaxTeamVoxels; distance *= 2) {
-      if (distance >= shape.lanes) break;
-#pragma unroll
-      for (int j = 0; j < kV; j++) x[j] = combine(x[j], __shfl_xor_sync(kAllLanes, x[j], distance));
-    }
-    if (shape.warps == 1) return;
-    if (lane == 0) store_whole(all + seat.exchange * kV, x);
-    __syncthreads();  // every warp has written
-    if (anew(shape.warps) == 3) over_warps<3>(all + seat.exchanged * kV, x, combine);
-    else over_warps<5>(all + seat.exchanged * kV, x, combine);
+    for (int j = 0; j < kV; j++) x[j] = finish(x[j]);
   }
 
   /// The same where the lanes share the voxels.
-  template <class Combine>
-  __device__ void share(A (&x)[kV], A* all, int lane, A none, Combine combine) const {
-    const A of_one = over_lanes<1>(x, combine);
-    if (shape.warps == 1) return gather(of_one, x);
-    if (lane < kV) all[seat.exchange * kV + lane] = of_one;
-    __syncthreads();  // every warp has written
-    gather(over_one_voxel(all + seat.exchanged * kV + lane % kV, lane, none, combine), x);
+  template <class Combine, class Finish>
+  __device__ void share(A (&x)[kV], A* all, int lane, Combine combine, Finish finish) const {
+    const A of_one = over_far_lanes(over_lanes<1>(x, combine), combine);
+    if (shape.warps == 1) return gather(finish(of_one), x);
+    gather(finish(over_warps_by_voxel<5, 3, 7, 2, 4, 8, 6>(of_one, all, lane, combine)), x);
   }
 
   /// x becomes the numbers of all voxels, of which a lane has that of voxel lane % kV.
@@ -414,12 +433,12 @@ struct Team {
     for (int j = 0; j < kV; j++) x[j] = __shfl_sync(kAllLanes, of_one, j, kV);
   }
 
-  /// What `combine` makes of the lanes of the team, for one of the voxels: for the one whose number is lane % kHeld. At
+  /// What `combine` makes of kHeld neighbouring lanes, for one of the voxels: for the one whose number is lane % kHeld. At
   /// every step two lanes share the voxels, so that each exchanges half as many numbers as at the step before.
   template <int kDistance, int kHeld, class Combine>
-  __device__ A over_lanes(const A (&x)[kHeld], Combine combine) const {
+  __device__ static A over_lanes(const A (&x)[kHeld], Combine combine) {
     if constexpr (kHeld == 1) {
-      return over_far_lanes<kDistance>(x[0], combine);
+      return x[0];
     } else {
       const bool odd = threadIdx.x & kDistance;
       A half[kHeld / 2];
@@ -432,36 +451,35 @@ struct Team {
     }
   }
 
-  /// What `combine` makes of x of the lanes of the team that are so far apart, or a multiple of it.
-  template <int kDistance, class Combine>
+  /// What `combine` makes of x of the lanes of the team that have the same voxel.
+  template <class Combine>
   __device__ A over_far_lanes(A x, Combine combine) const {
 #pragma unroll
-    for (int distance = kDistance; distance < kWarp; distance *= 2) {
+    for (int distance = kV; distance < kWarp; distance *= 2) {
       if (distance >= shape.lanes) break;
       x = combine(x, __shfl_xor_sync(kAllLanes, x, distance));
     }
     return x;
   }
 
-  /// What the numbers of the warps make, for one voxel. of_team: that of the first warp. Two, three, five and six
-  /// warps are written out: a loop takes more instructions. In others the lanes of a voxel share the warps.
-  template <class Combine>
-  __device__ A over_one_voxel(const A* of_team, int lane, A none, Combine combine) const {
-    constexpr int kNext = Seat::kExchangeStride * kV;
-    // For sm_100 nvcc would make a table of addresses of what it knows to depend on one number.
-    if (anew(shape.warps) == 5) return over_so_many<5>(of_team, combine);
-    if (anew(shape.warps) == 3) return over_so_many<3>(of_team, combine);
-    if (anew(shape.warps) == 2) return over_so_many<2>(of_team, combine);
-    if (anew(shape.warps) == 6) return over_so_many<6>(of_team, combine);
-    const int step = shape.lanes / kV;
-    of_team += lane / kV * kNext;
-    A x = none;
-#pragma unroll 1
-    for (int warp = lane / kV; warp < shape.warps; warp += step) {
-      x = combine(x, *of_team);
-      of_team += step * kNext;
+  /// What `combine` makes of the warps of the team, for the voxel whose number is lane % kV. of_warp: what it makes of
+  /// this one. kWarpsOf: how many warps the team may have, the commonest first.
+  template <int... kWarpsOf, class Combine>
+  __device__ A over_warps_by_voxel(A of_warp, A* all, int lane, Combine combine) const {
+    if (lane < kV) all[seat.exchange * kV + lane] = of_warp;
+    __syncthreads();  // every warp has written
+    return over_one_voxel<kWarpsOf...>(all + seat.exchanged * kV + lane % kV, combine);
+  }
+
+  /// The same from what all have written. of_team: that of the first warp. Each number of warps is written out: a loop
+  /// takes more instructions.
+  template <int kTeamWarps, int... kOthers, class Combine>
+  __device__ A over_one_voxel(const A* of_team, Combine combine) const {
+    if constexpr (sizeof...(kOthers) > 0) {
+      // For sm_100 nvcc would make a table of addresses of what it knows to depend on one number.
+      if (anew(shape.warps) != kTeamWarps) return over_one_voxel<kOthers...>(of_team, combine);
     }
-    return over_far_lanes<kV>(x, combine);
+    return over_so_many<kTeamWarps>(of_team, combine);
   }
 
   /// The same for a number of warps that is known here.

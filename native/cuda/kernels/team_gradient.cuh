@@ -74,6 +74,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlock
                          GradientOut out) {
   using A = Accumulator<P>;
   constexpr int kV = kGradientVoxels<P, kC>;
+  know<kC>(shape);
   // The last voxels first: those the statistics have read last.
   Team<P, kC, kV, kDense> team(in, shape, gridDim.x - 1 - blockIdx.x);
   const bool softmax = in.activation == Activation::softmax, sigmoid = in.activation == Activation::sigmoid;
@@ -117,20 +118,22 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlock
       team.template request<kRounds>();
       team.template take<kPlain>(nullptr);
       if (softmax) {
-        A largest[kV], sum[kV], mean[kV] = {};
+        A largest[kV], inverse[kV], mean[kV] = {};
         team.template find_largest<true>(largest);
-        team.template exponentials<true>(largest, sum);
+        team.exponentials(largest, inverse);
+        team.template sum_over_team<true>(inverse, 1, [](A sum) { return fast_reciprocal(sum); });
 #pragma unroll
         for (int j = 0; j < kV; j++) {
-          const A inverse = fast_reciprocal(sum[j]);
+#pragma unroll
+          for (int i = 0; i < kC; i++) team.z[i][j] *= inverse[j];
 #pragma unroll
           for (int i = 0; i < kC; i++) {
-            const A p = team.z[i][j] *= inverse;
+            const A p = team.z[i][j];
             mean[j] += p * slope_at(i, j, kDense ? error_at(i, j, p, 1 - p) : p);
             if (kEntropy) mean[j] -= entropy_at(i, j);
           }
         }
-        team.template sum_over_team<true>(mean, 2);
+        team.template sum_over_team<true>(mean, 2, [](A sum) { return sum; });
 #pragma unroll
         for (int j = 0; j < kV; j++) {
 #pragma unroll

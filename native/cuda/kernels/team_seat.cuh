@@ -11,6 +11,18 @@ __device__ inline int divided_by_warps(const TeamShape& shape, int x) { return x
 /// The teams, or parts of teams, in a warp.
 __device__ inline int teams_of_warp(const TeamShape& shape) { return kWarp >> shape.lane_bits; }
 
+/// Tells the compiler what it can know of the shape: one class has teams of one thread.
+template <int kC>
+__device__ void know(TeamShape& shape) {
+  if constexpr (kC == 1) {
+    shape.lanes = shape.warps = shape.least = 1;
+    shape.lane_bits = shape.more = 0;
+    shape.inverse_warps = 1 << 16;
+    shape.block_warps = kWarps;
+    shape.interleaved = false;
+  }
+}
+
 /// The classes of a thread: [first, first + mine).
 template <int kC>
 struct Share {

@@ -113,10 +113,10 @@ struct TeamSums {
   }
 };
 
-/// Adds up, over the teams of the block, kCount numbers of each member of a team, in double. visit(slot, member, sum):
-/// gets the sum of x[slot] in one thread. All threads of the block must call it.
-template <class A, int kCount, class Visit>
-__device__ void for_block_sums(const TeamShape& shape, const Seat& seat, const A (&x)[kCount], Visit visit) {
+/// Adds up, over the teams of the block, kCount numbers of each member of a team, in double. visitor_of(member)(slot,
+/// sum): gets the sum of x[slot] in one thread. All threads of the block must call it.
+template <class A, int kCount, class VisitorOf>
+__device__ void for_block_sums(const TeamShape& shape, const Seat& seat, const A (&x)[kCount], VisitorOf visitor_of) {
   A* shared = shared_memory<A>();
   const int members = shape.lanes * shape.warps;
   const int teams = divided_by_warps(shape, shape.block_warps) * teams_of_warp(shape);  // a power of two
@@ -129,12 +129,13 @@ __device__ void for_block_sums(const TeamShape& shape, const Seat& seat, const A
   while (sharers < kWarp && 2 * sharers * kCount <= teams) sharers *= 2, bits++;
   const int number = threadIdx.x >> bits, share = threadIdx.x & (sharers - 1);
   const int first = number / members, member = number - first * members;
+  const auto visit = visitor_of(member);
   for (int begin = 0; begin < kCount; begin += teams >> bits) {
     const int slot = begin + first;
     double sum = 0;
     for (int t = share; t < teams && slot < kCount; t += sharers) sum += shared[slot * kThreads + t * members + member];
     sum = team_sum(sum, sharers);
-    if (share == 0 && slot < kCount) visit(slot, member, sum);
+    if (share == 0 && slot < kCount) visit(slot, sum);
   }
 }
 
@@ -147,11 +148,12 @@ __device__ inline void softmax_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumu
   team.template find_largest<false>(largest);
   // The part of z, which p will replace. Where the target is 0 it adds nothing, even if z is -infinity.
   if constexpr (kEntropy) sums.template add_distances<kPlain>(team, largest);
-  team.template exponentials<false>(largest, sum);
+  team.exponentials(largest, sum);
+  team.template sum_over_team<false>(sum, 1, [](A x) { return kEntropy ? x : fast_reciprocal(x); });
   if constexpr (kEntropy) sums.template add_logarithms<kPlain>(team, sum);
 #pragma unroll
   for (int j = 0; j < kV; j++) {
-    const A inverse = fast_reciprocal(sum[j]);
+    const A inverse = kEntropy ? fast_reciprocal(sum[j]) : sum[j];
 #pragma unroll
     for (int i = 0; i < kC; i++) team.z[i][j] *= inverse;
   }
@@ -169,9 +171,10 @@ __device__ inline void sigmoid_with_entropy(Team<P, kC, kV, kDense>& team,
 #pragma unroll
     for (int j = 0; j < kV; j++) {
       const A z = team.z[i][j], e = fast_exp(-fabs(z)), larger = fast_reciprocal(1 + e);
-      above = above + e + above * e;
-      linear += fmax(team.slot[j] == i ? -z : z, A(0));
-      team.z[i][j] = z < 0 ? e * larger : larger;
+      const bool hit = team.slot[j] == i, negative = z < 0;
+      above = j == 0 ? e : above + e + above * e;
+      if (hit == negative) linear += fabs(z);
+      team.z[i][j] = negative ? e * larger : larger;
     }
     if (i < team.mine) sums.entropy[0] += log1p(above) + linear;
   }
@@ -208,6 +211,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kStatisticsBlo
     team_statistics_kernel(Inputs in, TeamShape shape, Sums* partials, Notes notes) {
   using A = Accumulator<P>;
   notes.begin();
+  know<kC>(shape);
   constexpr int kV = kStatisticsVoxels<P, kC, !kEntropy>;
   Team<P, kC, kV, kDense> team(in, shape, blockIdx.x);
   TeamSums<A, kC, kDense, kEntropy> sums;
@@ -238,6 +242,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kStatisticsBlo
       }
       team.to_next_round();
       if (kAhead && team.template has_round<kPlain>()) team.template request<kRounds>();
+      else if (kAhead) team.request_none();
       if (softmax) softmax_of<kPlain>(team, sums);
       else if (sigmoid) {
         if constexpr (kPlain && kEntropy) sigmoid_with_entropy(team, sums);
@@ -254,9 +259,6 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kStatisticsBlo
   }
   take_rounds(std::integral_constant<Rounds, Rounds::any>{});
 
-  const auto partial_at = [&](int c) -> Sums& {
-    return partials[(team.n * in.classes + c) * shape.chunks + team.chunk_index];
-  };
   constexpr int kKinds = 3 + kEntropy + kDense;
   A all[kKinds * kC + 1];
 #pragma unroll
@@ -268,25 +270,30 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kStatisticsBlo
     if constexpr (kDense) all[i * kKinds + 3 + kEntropy] = sums.volume[i];
   }
   all[kKinds * kC] = sums.weight;
-  for_block_sums(shape, team.seat, all, [&](int slot, int member, double sum) {
+  for_block_sums(shape, team.seat, all, [&](int member) {
     const Share<kC> share(in, shape, member);
-    const int i = slot / kKinds, kind = slot % kKinds;
-    if (i == kC) {  // what the classes have in common
-      for (int c = share.first; c < share.first + share.mine; c++) {
-        Sums& to = partial_at(c);
-        to.weight = sum;
-        if (!kEntropy) to.cross_entropy = 0;
-        to.uniform = to.focal = 0;
+    // Asked for anew: else these would take registers in the loops above.
+    const int n = anew(static_cast<int>(team.n)), chunk_index = anew(static_cast<int>(team.chunk_index));
+    Sums* const own = partials + (n * in.classes + share.first) * shape.chunks + chunk_index;
+    return [=, &shape](int slot, double sum) {
+      const int i = slot / kKinds, kind = slot % kKinds;
+      if (i == kC) {  // what the classes have in common
+        for (int k = 0; k < share.mine; k++) {
+          Sums& to = own[k * shape.chunks];
+          to.weight = sum;
+          if (!kEntropy) to.cross_entropy = 0;
+          to.uniform = to.focal = 0;
+        }
+        return;
       }
-      return;
-    }
-    if (i >= share.mine) return;
-    Sums& to = partial_at(share.first + i);
-    if (kind == 0) to.intersection = sum;
-    else if (kind == 1) to.prediction = sum;
-    else if (kind == 2) to.target = sum;
-    else if (kind == 3 && kEntropy) to.cross_entropy = sum;
-    if (kind == (kDense ? kKinds - 1 : 2)) to.volume = sum;
+      if (i >= share.mine) return;
+      Sums& to = own[i * shape.chunks];
+      if (kind == 0) to.intersection = sum;
+      else if (kind == 1) to.prediction = sum;
+      else if (kind == 2) to.target = sum;
+      else if (kind == 3 && kEntropy) to.cross_entropy = sum;
+      if (kind == (kDense ? kKinds - 1 : 2)) to.volume = sum;
+    };
   });
 }
 

@@ -155,9 +155,12 @@ function shiftAdd({ operands, name }) {
   };
 }
 
-function logic({ operands }) {
+/** The predicate it sets says whether the result is not 0, or the last operand is true: so it tests words together. */
+function logic({ name, operands }) {
+  if (/PAND/.test(name)) throw new Error(`${name} is not known.`);
   const sets = isPredicate(operands[0]) ? setPredicate(operands[0]) : undefined;
   const rest = sets ? operands.slice(1) : operands;
+  const before = predicate(rest[5] ?? '!PT');
   const to = target(rest[0]);
   const [a, b, c] = rest.slice(1, 4).map(word);
   const table = Number(rest[4]);
@@ -168,7 +171,7 @@ function logic({ operands }) {
       if ((table >> k) & 1) result |= (k & 4 ? x : ~x) & (k & 2 ? y : ~y) & (k & 1 ? z : ~z);
     }
     to(t, result >>> 0);
-    sets?.(t, result !== 0);
+    sets?.(t, result !== 0 || before(t));
   };
 }
 

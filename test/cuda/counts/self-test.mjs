@@ -31,6 +31,14 @@ const results = [
   [0xfffffff8, 'MOV R1, 0xffffff80', 'SHF.R.S32.HI R0, RZ, 0x4, R1'],
   [0xf0000001, 'MOV R1, 0x10', 'MOV R2, 0xf', 'SHF.R.U64 R0, R1, 0x4, R2'],
   [0x12, 'MOV R1, 0x3412', 'LOP3.LUT R0, R1, 0xff, RZ, 0xc0, !PT'],
+  // 64 bits, of which one word is not 0.
+  [
+    5,
+    'MOV R1, 0x40',
+    'LOP3.LUT P0, RZ, R1, 0xffffffe0, RZ, 0xc0, !PT',
+    'LOP3.LUT P0, RZ, RZ, 0xffffffff, RZ, 0xc0, P0',
+    'SEL R0, 0x5, 0x6, P0',
+  ],
   [0xffffff84, 'MOV R1, 0x84', 'PRMT R0, R1, 0x8880, RZ'],
   [0x3f800000, 'MOV R1, 0x40000000', 'FADD R0, R1, -1'],
   [0x40a00000, 'MOV R1, 0x40000000', 'FFMA R0, R1, 2, 1'],

@@ -123,7 +123,8 @@ int main(int argc, char** argv) {
   sigmoid_entropy();
   entropy_of_weighed_classes();
   entropy_of_each_class();
-  entropy_without_invalid_labels();
+  invalid_labels_in_plain_rounds();
+  many_partials();
   many_blocks();
   used_workspace();
   ignored_mask_values();
