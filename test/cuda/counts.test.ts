@@ -7,21 +7,16 @@ const read = (name: string) =>
   JSON.parse(readFileSync(path.join(__dirname, 'counts', name), 'utf8'));
 const classes: { statistics: number[]; gradient: number[] } = read('classes.json');
 
-/** The numbers of classes where the count changes by more than a third, which is the target: bench/gpu/counts.md names them. */
-const larger = { statistics: [], gradient: [41, 81, 241] };
-
 describe.each(['statistics', 'gradient'] as const)('counts of %s', (kernel) => {
   const counts = classes[kernel];
 
-  test('1 to 1000 classes; from one number to the next they change by at most a third, but for those named', () => {
+  test('1 to 1000 classes; from one number to the next they change by at most a third', () => {
     expect(counts).toHaveLength(1000);
     const changes = counts.slice(1).map((count, i) => ({
       change: count / (counts[i] as number) - 1,
       classes: i + 2,
     }));
-    const missed = changes.filter(({ change }) => !(Math.abs(change) <= 1 / 3));
-    expect(missed.map((one) => one.classes)).toEqual(larger[kernel]);
-    expect(changes.filter(({ change }) => !(Math.abs(change) <= 0.4))).toEqual([]);
+    expect(changes.filter(({ change }) => !(Math.abs(change) <= 1 / 3))).toEqual([]);
   });
 
   test('are those of the table', () => {

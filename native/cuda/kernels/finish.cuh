@@ -123,8 +123,8 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
   return *shared == gridDim.x - 1;
 }
 
-/// Every lane gets the totals of so many neighbouring lanes, a power of two. What the loss does not need is 0, and waits
-/// for no other lane.
+/// Every lane gets the totals of so many neighbouring lanes, a power of two. What the loss does not need is 0, and
+/// waits for no other lane.
 __device__ inline void team_sum(const LossOptions& options, GroupTotals& x, int lanes) {
   const bool over_classes = options.sums_over_classes(), cross_entropy = options.cross_entropy_factor != 0;
   const bool focal = options.focal_factor != 0;

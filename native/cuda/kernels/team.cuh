@@ -198,7 +198,8 @@ struct Team {
 #pragma unroll
       for (int i = 1; i < kC; i++) largest[j] = fmax(largest[j], z[i][j]);
     }
-    over_team<kFew>(largest, 0, [](A x, A y) { return fmax(x, y); }, [](A x) { return x; });
+    over_team<kFew>(
+        largest, 0, [](A x, A y) { return fmax(x, y); }, [](A x) { return x; });
   }
 
   /// Replaces the logits by p * sum. sum: over the thread's classes.
@@ -221,7 +222,8 @@ struct Team {
   /// the shared memory: 0, 1 or 2. All threads of the block must call it.
   template <bool kFew, class Finish>
   __device__ void sum_over_team(A (&x)[kV], int part, Finish finish) const {
-    over_team<kFew>(x, part, [](A y, A z) { return y + z; }, finish);
+    over_team<kFew>(
+        x, part, [](A y, A z) { return y + z; }, finish);
   }
 
  private:
@@ -393,14 +395,15 @@ struct Team {
   __device__ void over_team(A (&x)[kV], int part, Combine combine, Finish finish) const {
     static_assert(kC == 1 || kV <= kMaxTeamVoxels);
     if constexpr (kC > 1) {  // else the team is one thread
-      // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has passed
-      // the barrier of another part.
+      // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has
+      // passed the barrier of another part.
       A* all = shared_memory<A>() + part * kThreads * kV;
       const int lane = threadIdx.x & (shape.lanes - 1);
       // Asked one by one: what the compiler knows of the lanes saves instructions.
       if (shape.lanes >= kMaxTeamVoxels) return share(x, all, lane, combine, finish);
       if (kFew && kV == kFewSharingLanes && shape.lanes == kFewSharingLanes && shape.warps > 1) {
-        return gather(finish(over_warps_by_voxel<3, 5>(over_lanes<1>(x, combine), all, lane, combine)), x);
+        all[seat.exchange * kV + lane] = over_lanes<1>(x, combine);
+        return gather(finish(over_stored<3, 5>(all, lane, combine)), x);
       }
 #pragma unroll
       for (int distance = 1; distance < kMaxTeamVoxels; distance *= 2) {
@@ -424,7 +427,8 @@ struct Team {
   __device__ void share(A (&x)[kV], A* all, int lane, Combine combine, Finish finish) const {
     const A of_one = over_far_lanes(over_lanes<1>(x, combine), combine);
     if (shape.warps == 1) return gather(finish(of_one), x);
-    gather(finish(over_warps_by_voxel<5, 3, 7, 2, 4, 8, 6>(of_one, all, lane, combine)), x);
+    if (lane < kV) all[seat.exchange * kV + lane] = of_one;
+    gather(finish(over_stored<5, 3, 7, 2, 4, 8, 6>(all, lane, combine)), x);
   }
 
   /// x becomes the numbers of all voxels, of which a lane has that of voxel lane % kV.
@@ -433,8 +437,8 @@ struct Team {
     for (int j = 0; j < kV; j++) x[j] = __shfl_sync(kAllLanes, of_one, j, kV);
   }
 
-  /// What `combine` makes of kHeld neighbouring lanes, for one of the voxels: for the one whose number is lane % kHeld. At
-  /// every step two lanes share the voxels, so that each exchanges half as many numbers as at the step before.
+  /// What `combine` makes of kHeld neighbouring lanes, for one of the voxels: for the one whose number is lane % kHeld.
+  /// At every step two lanes share the voxels, so that each exchanges half as many numbers as at the step before.
   template <int kDistance, int kHeld, class Combine>
   __device__ static A over_lanes(const A (&x)[kHeld], Combine combine) {
     if constexpr (kHeld == 1) {
@@ -462,16 +466,15 @@ struct Team {
     return x;
   }
 
-  /// What `combine` makes of the warps of the team, for the voxel whose number is lane % kV. of_warp: what it makes of
-  /// this one. kWarpsOf: how many warps the team may have, the commonest first.
+  /// What `combine` makes of what the warps of the team store, for the voxel whose number is lane % kV. kWarpsOf: how
+  /// many warps the team may have, the commonest first.
   template <int... kWarpsOf, class Combine>
-  __device__ A over_warps_by_voxel(A of_warp, A* all, int lane, Combine combine) const {
-    if (lane < kV) all[seat.exchange * kV + lane] = of_warp;
-    __syncthreads();  // every warp has written
+  __device__ A over_stored(const A* all, int lane, Combine combine) const {
+    __syncthreads();  // every warp has stored
     return over_one_voxel<kWarpsOf...>(all + seat.exchanged * kV + lane % kV, combine);
   }
 
-  /// The same from what all have written. of_team: that of the first warp. Each number of warps is written out: a loop
+  /// The same of what they have stored. of_team: that of the first warp. Each number of warps is written out: a loop
   /// takes more instructions.
   template <int kTeamWarps, int... kOthers, class Combine>
   __device__ A over_one_voxel(const A* of_team, Combine combine) const {

@@ -109,8 +109,8 @@ inline void entropy_of_each_class() {
   compare_statistics(statistics, reference::statistics(arrays.x), test, call);
 }
 
-/// Labels that name no class add nothing in plain rounds, and are counted; not even to the cross-entropy of all classes,
-/// nor where they would name the class after the last one that a thread has room for.
+/// Labels that name no class add nothing in plain rounds, and are counted; not even to the cross-entropy of all
+/// classes, nor where they would name the class after the last one that a thread has room for.
 inline void invalid_labels_in_plain_rounds() {
   for (const bool channels_last : {false, true}) {
     for (int64_t C : {-1, 1, 3, 18, 150}) {  // -1: one class without a cross-entropy
