@@ -125,7 +125,10 @@ cudaError_t enqueue_as(const DeviceCall& call, const Shape& shape, char* base, c
   const int64_t rows = computes ? in.samples * in.classes : 1;
   const int64_t blocks = rows <= 3 * kWarps ? 1 : (rows + kWarps - 1) / kWarps;
   const dim3 finish_grid(static_cast<unsigned>(blocks < kMaxFinishBlocks ? blocks : kMaxFinishBlocks));
-  const auto finish = is_commonest(work.options, work.pairs) ? finish_kernel<A, true> : finish_kernel<A, false>;
+  const Known known = known_of(work.options, work.pairs);
+  const auto finish = known == Known::nothing ? finish_kernel<A, Known::nothing>
+                      : known == Known::dice  ? finish_kernel<A, Known::dice>
+                                              : finish_kernel<A, Known::dice_with_entropy>;
   WARPDICE_TRY(launch(finish, finish_grid, dim3(kThreads), sizeof(FinishShared), stream, work));
   const bool pooled = shares_slopes(call);
   const int64_t before = call.options.pooled ? 0 : call.sample_offset * in.classes;

@@ -31,15 +31,25 @@ struct FinishWork {
   LabelFault* faults;     // may be null
 };
 
-/// Calls of the commonest loss: the mean Dice of all samples and classes, alone or with a cross-entropy. A kernel of
-/// their own has fewer questions to ask: what fix_commonest() says is known when it is compiled.
-inline bool is_commonest(const LossOptions& options, const Operand& pairs) {
-  return options.kind == LossKind::dice && options.reduction == Reduction::mean &&
-         options.transform == Transform::none && options.absent == Absent::formula &&
-         options.unified == Unified::none && !options.pooled && options.background && options.focal_factor == 0 &&
-         options.label_smoothing == 0 && !options.class_weights && !options.entropy_weights && !pairs.data;
+/// What a kernel knows of the loss when it is compiled: nothing, or that it is the mean Dice of all samples and
+/// classes, alone or with a cross-entropy. The kernels of the commonest losses have fewer questions to ask.
+enum class Known { nothing, dice, dice_with_entropy };
+
+inline Known known_of(const LossOptions& options, const Operand& pairs) {
+  const bool commonest = options.kind == LossKind::dice && options.reduction == Reduction::mean &&
+                         options.transform == Transform::none && options.absent == Absent::formula &&
+                         options.unified == Unified::none && !options.pooled && options.background &&
+                         options.focal_factor == 0 && options.label_smoothing == 0 && !options.class_weights &&
+                         !options.entropy_weights && !pairs.data;
+  if (!commonest) return Known::nothing;
+  return options.cross_entropy_factor == 0 ? Known::dice : Known::dice_with_entropy;
 }
-__device__ inline void fix_commonest(LossOptions& options, Operand& pairs) {
+
+/// Says what known_of() has found.
+template <Known kKnown>
+__device__ void apply_known(LossOptions& options, Operand& pairs) {
+  if (kKnown == Known::nothing) return;
+  if (kKnown == Known::dice) options.cross_entropy_factor = 0;
   options.kind = LossKind::dice;
   options.reduction = Reduction::mean;
   options.transform = Transform::none;
@@ -62,8 +72,9 @@ struct FinishShared {
 };
 
 /// sums[i] = sum over j of partials[i][j]. A warp takes one i at a time.
-template <bool kCommonest, class A>
+template <Known kKnown, class A>
 __device__ void combine(const FinishWork<A>& work) {
+  constexpr bool kCommonest = kKnown != Known::nothing;
   constexpr int kAtOnce = kCommonest ? 8 : 1;  // partials that a lane asks for before it adds them
   const int64_t rows = work.in.samples * work.in.classes;
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
@@ -81,7 +92,7 @@ __device__ void combine(const FinishWork<A>& work) {
       for (int k = 0; k < kAtOnce; k++) add(total, some[k]);
     }
     if (kCommonest) total.uniform = total.focal = 0;  // so that they are not even read
-    if (kCommonest) warp_sum_commonest(total, work.options.cross_entropy_factor != 0);
+    if (kCommonest) warp_sum_commonest(total, kKnown == Known::dice_with_entropy);
     else warp_sum(total);
     total.weight = warp_sum(total.weight);
     if (lane == 0) work.sums[i] = total;
@@ -96,14 +107,14 @@ __device__ inline void collect(FaultCounter& to, const FaultCounter& from) {
 }
 
 /// Adds up the partial sums and the invalid values that the blocks of step 1 have counted.
-template <bool kCommonest, class A>
+template <Known kKnown, class A>
 __device__ void combine_and_collect(const FinishWork<A>& work) {
   const int64_t blocks = work.faults ? work.noting_blocks : 0, threads = int64_t{gridDim.x} * kThreads;
   const Counters* const of = work.notes.of_blocks;
   int64_t b = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   // Most threads have one block at most. What it has counted is asked for before the sums and looked at after them.
   unsigned long long found = b < blocks ? of[b].target.faults | of[b].predictions.faults : 0;
-  combine<kCommonest>(work);
+  combine<kKnown>(work);
   for (; b < blocks; b += threads, found = 1) {
     if (found == 0) continue;
     collect(work.notes.total->target, of[b].target);
@@ -125,12 +136,13 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
 
 /// Every lane gets the totals of so many neighbouring lanes, a power of two. What the loss does not need is 0, and
 /// waits for no other lane.
-__device__ inline void team_sum(const LossOptions& options, GroupTotals& x, int lanes) {
+template <Known kKnown>
+__device__ void team_sum(const LossOptions& options, GroupTotals& x, int lanes) {
   const bool over_classes = options.sums_over_classes(), cross_entropy = options.cross_entropy_factor != 0;
   const bool focal = options.focal_factor != 0;
   for (int distance = lanes / 2; distance > 0; distance /= 2) {
     GroupTotals other = {};
-    other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
+    if (kKnown == Known::nothing) other.counted = __shfl_xor_sync(kAllLanes, x.counted, distance);
     if (over_classes) {
       other.numerator = __shfl_xor_sync(kAllLanes, x.numerator, distance);
       other.denominator = __shfl_xor_sync(kAllLanes, x.denominator, distance);
@@ -224,32 +236,34 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
 }
 
 /// Every thread gets the totals of all warps. of_warp: those of its own. All threads of the block must call it.
-__device__ inline GroupTotals block_sum(const LossOptions& options, const GroupTotals& of_warp, FinishShared& shared) {
+template <Known kKnown>
+__device__ GroupTotals block_sum(const LossOptions& options, const GroupTotals& of_warp, FinishShared& shared) {
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   if (lane == 0) shared.of_warp[warp] = of_warp;
   __syncthreads();  // every warp has stored its totals
   GroupTotals total = shared.of_warp[lane % kWarps];
-  team_sum(options, total, kWarps);
+  team_sum<kKnown>(options, total, kWarps);
   return total;
 }
 
 /// The blocks share the partial sums. The last block to end does step 2: each of its warps takes every kWarps-th group,
 /// and each lane of the warp every kWarp-th class. Numbers that a thread needs again stay in its registers where it has
 /// one class of one group: a second read of them takes as long as all the arithmetic.
-template <class A, bool kCommonest>
+template <class A, Known kKnown>
 __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work) {
-  if (kCommonest) fix_commonest(work.options, work.pairs);
+  constexpr bool kCommonest = kKnown != Known::nothing;
+  apply_known<kKnown>(work.options, work.pairs);
   const LossOptions& options = work.options;
   const int64_t N = work.in.samples, C = work.in.classes, groups = work.groups;
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
   FinishShared& shared = *shared_memory<FinishShared>();
   if (work.partials) {
-    combine_and_collect<kCommonest>(work);
+    combine_and_collect<kKnown>(work);
     if (!is_last_block(work.notes.ticket, &shared.ticket)) return;
   }
 
-  // The commonest loss alone counts all classes of all groups, and needs no other total.
-  const bool needs_totals = !kCommonest || options.cross_entropy_factor != 0;
+  // The mean Dice alone counts all classes of all groups, and needs no other total.
+  constexpr bool needs_totals = kKnown != Known::dice;
   const bool keeps = needs_totals && groups <= kWarps && C <= kWarp;
   // Asked for before it is needed, at the end.
   const bool notes = threadIdx.x == 0 && work.faults && work.partials;
@@ -260,6 +274,7 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
     GroupTotals of_warp = {};
     for (int64_t g = warp; g < groups; g += kWarps) {
       GroupTotals group = {};
+#pragma unroll(kCommonest ? 4 : 1)
       for (int64_t c = lane; c < C; c += kWarp) {
         const int64_t i = g * C + c;
         if (work.partials && options.pooled) {
@@ -275,16 +290,14 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
         add_group(options, of_warp, group);
         continue;
       }
-      team_sum(options, group, kWarp);
+      team_sum<kKnown>(options, group, kWarp);
       if (lane == 0) (keeps ? shared.group[warp] : work.group_totals[g]) = group;
       add_group(options, of_warp, group);
     }
-    if (kCommonest) team_sum(options, of_warp, kWarp);
-    total = block_sum(options, of_warp, shared);
-  } else {
-    total.counted = static_cast<double>(groups * C);
-    total.cross_entropy_weight = 1;  // nobody needs its inverse, but that is taken out of the loop; that of 0 is slow
+    if (kCommonest) team_sum<kKnown>(options, of_warp, kWarp);
+    total = block_sum<kKnown>(options, of_warp, shared);
   }
+  if (kCommonest) total.counted = static_cast<double>(groups * C);  // it counts all classes of all groups
   if (!kCommonest) {
     if (threadIdx.x == 0) shared.total = total;
     __syncthreads();  // thread 0 has stored the total
@@ -295,10 +308,10 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
   double reduced = 0;  // of this lane
   for (int64_t g = warp; g < groups; g += kWarps) {
     // Copies would lie in local memory.
-    const GroupTotals& group = keeps ? shared.group[warp] : work.group_totals[g];
+    const GroupTotals& group = kCommonest ? total : keeps ? shared.group[warp] : work.group_totals[g];
     const GroupTotals& over = kCommonest ? total : none ? group : shared.total;
     double of_group = 0;
-#pragma unroll(kCommonest ? 2 : 1)
+#pragma unroll(kCommonest ? 4 : 1)
     for (int64_t c = lane; c < C; c += kWarp) {
       const int64_t i = g * C + c;
       if (!keeps) sums = work.statistics[i];
