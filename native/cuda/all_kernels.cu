@@ -37,14 +37,21 @@ Inputs one_voxel(DType predictions, DType target) {
   return in;
 }
 
-/// The kernels between those of launch_all(), and those that prepare a target of this dtype. rare: a loss and labels to
-/// ignore that have kernels of their own.
-cudaError_t enqueue_loss(DType predictions, DType target, bool rare) {
+/// Losses that have kernels of their own: the mean Dice, alone or with a cross-entropy; another loss, of labels of
+/// which some are ignored.
+enum class Sort { dice, dice_with_entropy, other };
+
+/// The kernels between those of launch_all(), and those that prepare a target of this dtype.
+cudaError_t enqueue_loss(DType predictions, DType target, Sort sort) {
   static constexpr int64_t other = 1;
   DeviceCall call;
   call.steps = kStatistics | kFinalize | kGradient;
   call.in = one_voxel(predictions, target);
-  if (rare) {
+  if (sort == Sort::dice_with_entropy) {
+    call.options.cross_entropy_factor = 1;
+    call.in.cross_entropy = true;
+    call.in.activation = Activation::softmax;
+  } else if (sort == Sort::other) {
     call.options.kind = LossKind::jaccard;
     call.in.has_ignore = true;
     call.in.more_ignored = &other;
@@ -98,8 +105,8 @@ cudaError_t enqueue_all_kernels(DType predictions) {
   cudaError_t status = launch_all_of(predictions);
   for (const DType target : {DType::uint8, DType::int16, DType::uint16, DType::int32, DType::int64, DType::float32,
                              DType::float64, DType::float16, DType::bfloat16}) {
-    for (const bool rare : {false, true}) {
-      if (status == cudaSuccess) status = enqueue_loss(predictions, target, rare);
+    for (const Sort sort : {Sort::dice, Sort::dice_with_entropy, Sort::other}) {
+      if (status == cudaSuccess) status = enqueue_loss(predictions, target, sort);
     }
   }
   for (const bool plain : {false, true}) {

@@ -32,7 +32,7 @@ size_t computed_bytes(const Inputs& in) { return in.predictions.dtype == DType::
 
 /// Whether lanes share the voxels of a thread while they exchange numbers (Team::over_team()).
 bool lanes_share(const TeamShape& shape, bool gradient, int voxels) {
-  const bool few = gradient && shape.warps > 1 && shape.lanes == kFewSharingLanes && voxels <= kFewSharingLanes;
+  const bool few = gradient && shape.warps > 1 && shape.lanes == kFewSharingLanes && voxels == kFewSharingLanes;
   return few || shape.lanes >= kMaxTeamVoxels;
 }
 
@@ -48,8 +48,8 @@ int team_cost(const TeamShape& shape, bool gradient, int voxels) {
   return 8 * kOwn[gradient][shape.held] + (gradient ? 3 : 2) * exchange * 8 / voxels;
 }
 
-/// The warps of a block of whole teams: of blocks of so many the most warps fit a multiprocessor, and of those the
-/// fewest blocks.
+/// The warps of a block of whole teams: as many as let the most warps fit a multiprocessor; of several such numbers,
+/// the largest.
 int block_warps_of(int team_warps) {
   constexpr int kFit = 2 * kWarps;  // two blocks of the most threads, by their registers
   int best = team_warps;
@@ -76,13 +76,13 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
       shape.held = (C + team - 1) / team;
       const int voxels = gradient ? gradient_voxels(4, shape.held) : statistics_voxels(4, shape.held, few_sums);
       // Classes that lie beside each other are read by as many neighbouring lanes as a warp has. Of others that need
-      // more than near lanes, the first team that can hold them, unless its threads read whole sectors.
+      // more than near lanes, the first team that can hold them, or a cheaper one whose threads read whole sectors.
       const bool near = shape.lanes <= kNearLanes || voxels == 8;
       const bool far = best.held > 0 && (interleaved || !near);
       const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));
-      // Lanes that share no voxels exchange numbers with two or four other warps.
-      const bool few = shape.lanes < kMaxTeamVoxels && shape.warps != 1 && shape.warps != 3 && shape.warps != 5;
-      if (far || apart || few) continue;
+      // Fewer lanes than that exchange numbers with two or four other warps: Team::over_team() knows no others.
+      const bool unknown = shape.lanes < kMaxTeamVoxels && shape.warps != 1 && shape.warps != 3 && shape.warps != 5;
+      if (far || apart || unknown) continue;
       const int64_t cost = int64_t{team} * team_cost(shape, gradient, voxels);
       if (best.held > 0 && cost >= least) continue;
       best = shape;
@@ -99,8 +99,9 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
 /// The shape of a step whose threads take so many neighbouring voxels. exchanges: of numbers of a voxel between warps.
 /// Returns the bytes of shared memory for these.
 size_t set_team(const Inputs& in, int voxels, int exchanges, TeamShape& shape) {
-  // Blocks for all multiprocessors of a GPU, two at a time: more would do less work between their beginning and end.
-  constexpr int64_t kEnough = 256;
+  // Blocks for all multiprocessors of a GPU, two of the most warps at a time: more would do less work between their
+  // beginning and end.
+  const int64_t enough = 256 * kWarps / shape.block_warps;
   constexpr int kMaxVoxels = 128;  // of a thread, whose sums are of type A
   shape.voxels = shape.block_warps / shape.warps * (kWarp / shape.lanes) * voxels;
   int rounds = kMaxVoxels / voxels;
@@ -108,7 +109,7 @@ size_t set_team(const Inputs& in, int voxels, int exchanges, TeamShape& shape) {
     shape.chunk = int64_t{rounds} * shape.voxels;
     return (in.voxels + shape.chunk - 1) / shape.chunk;
   };
-  while (rounds > 1 && in.samples * chunks() < kEnough) rounds /= 2;
+  while (rounds > 1 && in.samples * chunks() < enough) rounds /= 2;
   shape.chunks = chunks();
   return shape.warps > 1 ? static_cast<size_t>(exchanges * kThreads * voxels) * computed_bytes(in) : 0;
 }

@@ -45,7 +45,7 @@ inline Known known_of(const LossOptions& options, const Operand& pairs) {
   return options.cross_entropy_factor == 0 ? Known::dice : Known::dice_with_entropy;
 }
 
-/// Says what known_of() has found.
+/// Writes into the options what known_of() has found, as constants for the compiler.
 template <Known kKnown>
 __device__ void apply_known(LossOptions& options, Operand& pairs) {
   if (kKnown == Known::nothing) return;
@@ -135,7 +135,7 @@ __device__ inline bool is_last_block(unsigned* ticket, unsigned* shared) {
 }
 
 /// Every lane gets the totals of so many neighbouring lanes, a power of two. What the loss does not need is 0, and
-/// waits for no other lane.
+/// waits for no other lane. Nor is `counted` added up where the loss is known: the caller knows it.
 template <Known kKnown>
 __device__ void team_sum(const LossOptions& options, GroupTotals& x, int lanes) {
   const bool over_classes = options.sums_over_classes(), cross_entropy = options.cross_entropy_factor != 0;
@@ -235,7 +235,8 @@ __device__ inline LabelFault fault_of(const Inputs& in, const Counters& counters
   return fault_in(in.predictions, FaultKind::prediction, counters.predictions);
 }
 
-/// Every thread gets the totals of all warps. of_warp: those of its own. All threads of the block must call it.
+/// Every thread gets the totals of all warps, as team_sum() has them. of_warp: those of its own. All threads of the
+/// block must call it.
 template <Known kKnown>
 __device__ GroupTotals block_sum(const LossOptions& options, const GroupTotals& of_warp, FinishShared& shared) {
   const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
@@ -262,7 +263,7 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
     if (!is_last_block(work.notes.ticket, &shared.ticket)) return;
   }
 
-  // The mean Dice alone counts all classes of all groups, and needs no other total.
+  // Both known losses count all classes of all groups; the mean Dice alone needs no other total.
   constexpr bool needs_totals = kKnown != Known::dice;
   const bool keeps = needs_totals && groups <= kWarps && C <= kWarp;
   // Asked for before it is needed, at the end.
@@ -297,7 +298,7 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
     if (kCommonest) team_sum<kKnown>(options, of_warp, kWarp);
     total = block_sum<kKnown>(options, of_warp, shared);
   }
-  if (kCommonest) total.counted = static_cast<double>(groups * C);  // it counts all classes of all groups
+  if (kCommonest) total.counted = static_cast<double>(groups * C);
   if (!kCommonest) {
     if (threadIdx.x == 0) shared.total = total;
     __syncthreads();  // thread 0 has stored the total

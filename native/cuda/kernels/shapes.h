@@ -21,8 +21,8 @@ constexpr bool has_teams(size_t element_bytes) { return element_bytes < 8; }
 /// The most classes of a thread, and the most neighbouring voxels of one that has several.
 constexpr int kMaxTeamClasses = 5, kMaxTeamVoxels = 8;
 
-/// In step 3, so many lanes of several warps share the voxels of a thread while they exchange numbers, if these are no
-/// more. So do kMaxTeamVoxels and more lanes in both steps. That takes fewer instructions.
+/// In step 3, so many lanes of several warps share the voxels of a thread while they exchange numbers, if these are as
+/// many. So do kMaxTeamVoxels and more lanes in both steps. That takes fewer instructions.
 constexpr int kFewSharingLanes = 4;
 
 /// Neighbouring voxels of a thread that holds so many classes, in step 1 and in step 3: fewer where it would run out of

@@ -7,7 +7,8 @@
 //   more             neighbouring lanes of a warp: they exchange maxima and sums by shuffles
 //   more, or others  so many lanes of each of several warps: the warps exchange through shared memory
 //
-// A team has 1, 2, 4 to 32 lanes of 1 to 8 warps, so that one class more never needs many more threads.
+// A team has 1, 2 or 4 lanes of 1, 3 or 5 warps, or 8 to 32 lanes of 1 to 8 warps, so that one class more never needs
+// many more threads.
 //
 // A block has `chunk` voxels of one sample, which its teams take in rounds. Blocks are numbered [N][chunks]. Options
 // stay out of the plain rounds: those of the commonest calls, while each thread has all of its voxels. The kernels have
@@ -61,7 +62,7 @@ struct Team {
   bool weighted;      // some voxel may have another weight than 1
   A z[kC][kV];        // the logits, then what they become. In place of a class that does not exist, another one is read
   A weight[kV];
-  bool valid;                // of labels: each names a class
+  bool valid;                // of labels: each is from 0 up to the end
   int slot[kV];              // which of the thread's classes the label names; none if it is outside [0, mine)
   A t[kDense ? kC : 1][kV];  // a dense target
 
@@ -188,8 +189,8 @@ struct Team {
     for (int j = 0; j < kV; j++) slot[j] = bytes[j] < label_end ? slot[j] : -1;
   }
 
-  /// The largest logit of each voxel. kFew: four lanes share the voxels too (see over_team()). All threads of the block
-  /// must call it.
+  /// The largest logit of each voxel. kFew: kFewSharingLanes share the voxels too. All threads of the block must call
+  /// it.
   template <bool kFew>
   __device__ void find_largest(A (&largest)[kV]) const {
 #pragma unroll
@@ -202,7 +203,7 @@ struct Team {
         largest, 0, [](A x, A y) { return fmax(x, y); }, [](A x) { return x; });
   }
 
-  /// Replaces the logits by p * sum. sum: over the thread's classes.
+  /// Replaces the logits by e^(z - largest). sum: theirs, over the thread's classes.
   __device__ void exponentials(const A (&largest)[kV], A (&sum)[kV]) {
 #pragma unroll
     for (int j = 0; j < kV; j++) {
@@ -390,13 +391,14 @@ struct Team {
     }
   }
 
-  /// Replaces x by what `finish` makes of what `combine` makes of it and the other threads of the team.
+  /// Replaces x by what `finish` makes of what `combine` makes of it and the other threads of the team. All threads of
+  /// the block must call it, because teams of several warps wait at a barrier.
   template <bool kFew, class Combine, class Finish>
   __device__ void over_team(A (&x)[kV], int part, Combine combine, Finish finish) const {
     static_assert(kC == 1 || kV <= kMaxTeamVoxels);
     if constexpr (kC > 1) {  // else the team is one thread
-      // A number for each voxel of each warp. One barrier is enough: when a part is written again, every warp has
-      // passed the barrier of another part.
+      // A number for each voxel of each team in each warp. One barrier is enough: when a part is written again, every
+      // warp has passed the barrier of another part.
       A* all = shared_memory<A>() + part * kThreads * kV;
       const int lane = threadIdx.x & (shape.lanes - 1);
       // Asked one by one: what the compiler knows of the lanes saves instructions.
@@ -422,7 +424,7 @@ struct Team {
     for (int j = 0; j < kV; j++) x[j] = finish(x[j]);
   }
 
-  /// The same where the lanes share the voxels.
+  /// over_team() where the lanes share the voxels.
   template <class Combine, class Finish>
   __device__ void share(A (&x)[kV], A* all, int lane, Combine combine, Finish finish) const {
     const A of_one = over_far_lanes(over_lanes<1>(x, combine), combine);
@@ -474,8 +476,9 @@ struct Team {
     return over_one_voxel<kWarpsOf...>(all + seat.exchanged * kV + lane % kV, combine);
   }
 
-  /// The same of what they have stored. of_team: that of the first warp. Each number of warps is written out: a loop
-  /// takes more instructions.
+  /// What `combine` makes of the numbers of the team's warps at of_team, that of the first one, and after it. Each
+  /// number of warps is written out: a loop takes more instructions. The last one is not asked for: see `unknown` in
+  /// geometry.cc.
   template <int kTeamWarps, int... kOthers, class Combine>
   __device__ A over_one_voxel(const A* of_team, Combine combine) const {
     if constexpr (sizeof...(kOthers) > 0) {
@@ -485,7 +488,7 @@ struct Team {
     return over_so_many<kTeamWarps>(of_team, combine);
   }
 
-  /// The same for a number of warps that is known here.
+  /// What `combine` makes of the numbers of so many warps.
   template <int kTeamWarps, class Combine>
   __device__ static A over_so_many(const A* of_team, Combine combine) {
     constexpr int kFirst = kTeamWarps / 2;

@@ -144,7 +144,7 @@ __device__ void for_block_sums(const TeamShape& shape, const Seat& seat, const A
 template <bool kPlain, class P, int kC, int kV, bool kDense, bool kEntropy>
 __device__ inline void softmax_of(Team<P, kC, kV, kDense>& team, TeamSums<Accumulator<P>, kC, kDense, kEntropy>& sums) {
   using A = Accumulator<P>;
-  A largest[kV], sum[kV];
+  A largest[kV], sum[kV];  // without kEntropy, `sum` ends as its inverse
   team.template find_largest<false>(largest);
   // The part of z, which p will replace. Where the target is 0 it adds nothing, even if z is -infinity.
   if constexpr (kEntropy) sums.template add_distances<kPlain>(team, largest);
@@ -173,7 +173,7 @@ __device__ inline void sigmoid_with_entropy(Team<P, kC, kV, kDense>& team,
       const A z = team.z[i][j], e = fast_exp(-fabs(z)), larger = fast_reciprocal(1 + e);
       const bool hit = team.slot[j] == i, negative = z < 0;
       above = j == 0 ? e : above + e + above * e;
-      if (hit == negative) linear += fabs(z);
+      if (hit == negative) linear += fabs(z);  // p is on the wrong side of 1/2
       team.z[i][j] = negative ? e * larger : larger;
     }
     if (i < team.mine) sums.entropy[0] += log1p(above) + linear;

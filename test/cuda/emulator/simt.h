@@ -247,11 +247,6 @@ A fast_pow(A x, A y) {
 }
 
 template <class T>
-T* read_again(T* data) {
-  return data;
-}
-
-template <class T>
 T* shared_memory() {
   return reinterpret_cast<T*>(simt::shared_bytes());
 }

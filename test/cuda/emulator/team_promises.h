@@ -6,39 +6,52 @@
 
 namespace promises {
 
-/// Teams of every size in either step, in plain rounds and in another one that is not full. Of a label that names no
-/// class they say so once. Few cases: some sizes, found among fewer numbers of classes.
+/// Teams of every size in either step and layout, in plain rounds and in another one that is not full. Of a label that
+/// names no class they say so once. Few cases: some sizes, found among fewer numbers of classes.
 inline void team_sizes(unsigned every) {
   const bool few = every > 7;
   std::set<std::array<int, 4>> sizes;
+  const auto is_new = [&](const cuda::TeamShape& of, int step) {
+    const int voxels = of.voxels / (of.block_warps / of.warps * (cuda::kWarp / of.lanes));
+    return sizes.insert({step, voxels, of.lanes, of.warps}).second;
+  };
   int size = 0;
   for (int64_t C = 1; C <= 1280; C += few ? 1 + C / 16 : 1) {
-    Case test = plain_case({1, C, 4}, Target::labels_uint8);
-    while (test.bit(6) || test.bit(7) || test.bit(8) || test.bit(11) || test.bit(12) || test.bit(13)) test.number++;
-    const cuda::Geometry geometry = cuda::geometry_of(call_of(test, Arrays(test)).in);
-    const cuda::TeamShape &shape = geometry.team, &gradient = geometry.gradient_team;
-    for (const cuda::TeamShape* of : {&shape, &gradient}) {
-      if (C > 1) expect(of->held > 1, "a thread of one class, of several");
-      else expect(of->lanes * of->warps == 1 && of->block_warps == cuda::kWarps && !of->interleaved, "see know()");
+    for (const bool channels_last : {false, true}) {
+      for (const LossCase* loss : {&kLosses[0], &kLosses[7]}) {
+        Case test = plain_case({1, C, 4}, Target::labels_uint8);
+        test.loss = loss;
+        test.channels_last = channels_last;
+        while (test.bit(6) || test.bit(7) || test.bit(8) || test.bit(11) || test.bit(12) || test.bit(13)) test.number++;
+        const cuda::Geometry geometry = cuda::geometry_of(call_of(test, Arrays(test)).in);
+        const cuda::TeamShape &shape = geometry.team, &gradient = geometry.gradient_team;
+        for (const cuda::TeamShape* of : {&shape, &gradient}) {
+          if (C > 1) expect(of->held > 1, "a thread of one class, of several");
+          else expect(of->lanes * of->warps == 1 && of->block_warps == cuda::kWarps && !of->interleaved, "see know()");
+          expect(of->lanes >= cuda::kMaxTeamVoxels || of->warps == 1 || of->warps == 3 || of->warps == 5,
+                 "see Team::over_team()");
+        }
+        const bool new_statistics = is_new(shape, 1), new_gradient = is_new(gradient, 3);
+        if (!new_statistics && !new_gradient) continue;
+        if (size++ % (few ? 3 : 1) != 0) continue;
+        test.shape.S = 2 * std::max(shape.voxels, gradient.voxels) + 8;
+        test_name = "a team of " + std::to_string(shape.lanes) + " lanes of " + std::to_string(shape.warps) +
+                    " warps, of " + std::to_string(gradient.lanes) + " of " + std::to_string(gradient.warps) + ", " +
+                    test.name();
+        run(test);
+        Arrays arrays(test);
+        cuda::DeviceCall call = call_of(test, arrays);
+        arrays.target.set(static_cast<size_t>(test.shape.S) - 5, 255);
+        if (C > 255) continue;  // a label of one byte always names one of so many classes
+        Buffer value(DType::float64, static_cast<size_t>(C));
+        LabelFault faults;
+        call.steps = kStatistics | kFinalize;
+        call.value = value.doubles();
+        call.faults = &faults;
+        enqueue(call);
+        expect(faults.count == 1 && faults.first_index == test.shape.S - 5, "faults: " + std::to_string(faults.count));
+      }
     }
-    if (!sizes.insert({shape.lanes, shape.warps, gradient.lanes, gradient.warps}).second) continue;
-    const int lanes = shape.lanes, warps = shape.warps;
-    if (size++ % (few ? 3 : 1) != 0) continue;
-    test.shape.S = 2 * shape.voxels + 4;
-    test.loss = &kLosses[size % 2 == 0 ? 7 : 0];
-    test_name = "a team of " + std::to_string(lanes) + " lanes of " + std::to_string(warps) + " warps, " + test.name();
-    run(test);
-    Arrays arrays(test);
-    cuda::DeviceCall call = call_of(test, arrays);
-    arrays.target.set(static_cast<size_t>(test.shape.S) - 5, 255);
-    if (C > 255) continue;  // a label of one byte always names one of so many classes
-    Buffer value(DType::float64, static_cast<size_t>(C));
-    LabelFault faults;
-    call.steps = kStatistics | kFinalize;
-    call.value = value.doubles();
-    call.faults = &faults;
-    enqueue(call);
-    expect(faults.count == 1 && faults.first_index == test.shape.S - 5, "faults: " + std::to_string(faults.count));
   }
   expect(size > 20, "few sizes: " + std::to_string(size));
 }
