@@ -130,12 +130,13 @@ struct Team {
     else take_rounds(std::integral_constant<Rounds, Rounds::plain_first>{});
   }
 
-  /// Asks for the round's predictions, and its dense target or labels of one byte.
-  template <Rounds kRounds>
+  /// Asks for the round's predictions, and its dense target or labels of one byte. kReplaced: a thread may replace its
+  /// predictions while another one still asks for them, so that who has no class must ask for none.
+  template <Rounds kRounds, bool kReplaced = false>
   __device__ void request() {
     constexpr bool kPlain = kRounds != Rounds::any;
     count = kPlain || rest - before >= kV ? kV : rest - before;
-    load_rows<kRounds>(static_cast<const P*>(in.predictions.data), kPlain || aligned, raw);
+    load_rows<kRounds, kReplaced>(static_cast<const P*>(in.predictions.data), kPlain || aligned, lowest(), raw);
     if constexpr (kPlain) load_whole(static_cast<const uint8_t*>(in.target.data) + voxel, bytes);
     else if constexpr (kDense) load_target();
     else if (in.target.dtype == DType::uint8) {
@@ -248,9 +249,17 @@ struct Team {
     if constexpr (kLast > 0) hide_missing<kLast - 1>();
   }
 
-  /// Loads the round of an array like the predictions. whole: it can be loaded in whole rows.
-  template <Rounds kRounds, class T>
-  __device__ void load_rows(const T* from, bool whole, T (&to)[kC][kV]) const {
+  /// A logit that no other is below.
+  __device__ static P lowest() {
+    P x;
+    narrow(A(-INFINITY), x);
+    return x;
+  }
+
+  /// Loads the round of an array like the predictions. whole: it can be loaded in whole rows. none: what a thread
+  /// without classes gets if kReplaced.
+  template <Rounds kRounds, bool kReplaced = false, class T>
+  __device__ void load_rows(const T* from, bool whole, T none, T (&to)[kC][kV]) const {
     from += at;
     if (!interleaved<kRounds>() && whole && count >= kV) {
 #pragma unroll
@@ -269,7 +278,7 @@ struct Team {
           for (int k = 0; k < kRow; k++) to[i + k][j] = row[k];
         }
       }
-    } else {
+    } else if (!kReplaced || mine > 0) {
 #pragma unroll
       for (int i = 0; i < kC; i++) {
 #pragma unroll
@@ -278,6 +287,12 @@ struct Team {
           if (j < count) to[i][j] = from[row * class_step() + j * voxel_step()];
           else to[i][j] = T{};
         }
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kC; i++) {
+#pragma unroll
+        for (int j = 0; j < kV; j++) to[i][j] = none;
       }
     }
   }
@@ -294,7 +309,7 @@ struct Team {
   template <class T>
   __device__ void load_target_as() {
     T rows[kC][kV];
-    load_rows<Rounds::any>(static_cast<const T*>(in.target.data), target_aligned, rows);
+    load_rows<Rounds::any>(static_cast<const T*>(in.target.data), target_aligned, T{}, rows);
 #pragma unroll
     for (int i = 0; i < kC; i++) {
 #pragma unroll

@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(kThreads, kNeedsRegisters ? 1 : kGradientBlock
     constexpr bool kPlain = kRounds != Rounds::any;
 #pragma unroll 1
     for (; team.template has_round<kPlain>(); team.to_next_round()) {
-      team.template request<kRounds>();
+      team.template request<kRounds, true>();
       team.template take<kPlain>(nullptr);
       if (softmax) {
         A largest[kV], inverse[kV], mean[kV] = {};
