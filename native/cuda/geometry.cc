@@ -80,7 +80,7 @@ TeamShape shape_of(const Inputs& in, bool gradient) {
       const bool near = shape.lanes <= kNearLanes || voxels == 8;
       const bool far = best.held > 0 && (interleaved || !near);
       const bool apart = interleaved && shape.warps > 1 && (shape.lanes < kWarp || (shape.warps & (shape.warps - 1)));
-      // Fewer lanes than that exchange numbers with two or four other warps: Team::over_team() knows no others.
+      // Fewer lanes than voxels exchange numbers with two or four other warps: Team::over_team() knows no others.
       const bool unknown = shape.lanes < kMaxTeamVoxels && shape.warps != 1 && shape.warps != 3 && shape.warps != 5;
       if (far || apart || unknown) continue;
       const int64_t cost = int64_t{team} * team_cost(shape, gradient, voxels);

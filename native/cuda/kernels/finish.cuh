@@ -298,8 +298,9 @@ __global__ void __launch_bounds__(kThreads, 1) finish_kernel(FinishWork<A> work)
     if (kCommonest) team_sum<kKnown>(options, of_warp, kWarp);
     total = block_sum<kKnown>(options, of_warp, shared);
   }
-  if (kCommonest) total.counted = static_cast<double>(groups * C);
-  if (!kCommonest) {
+  if (kCommonest) {
+    total.counted = static_cast<double>(groups * C);
+  } else {
     if (threadIdx.x == 0) shared.total = total;
     __syncthreads();  // thread 0 has stored the total
   }

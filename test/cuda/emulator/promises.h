@@ -14,6 +14,23 @@ inline Case plain_case(Shape shape, Target target = Target::labels_int32) {
   return {kLosses, DType::float32, target, reference::Activation::softmax, false, shape, 1};
 }
 
+/// Whether the options of a case, but for the factors of terms, are not those of the commonest loss.
+inline bool differs_from_commonest(const Case& test) {
+  const bool mean = static_cast<reference::Reduction>(test.number % 3) == reference::Reduction::mean;
+  return !mean || test.bit(3) || !test.bit(4) || test.bit(22);
+}
+
+/// What the call says of its labels and numbers.
+inline LabelFault faults_of(cuda::DeviceCall call) {
+  Buffer value(DType::float64, static_cast<size_t>(call.in.samples * call.in.classes));
+  LabelFault faults;
+  call.steps = kStatistics | kFinalize;
+  call.value = value.doubles();
+  call.faults = &faults;
+  enqueue(call);
+  return faults;
+}
+
 /// Losses that differ from the commonest one in few options: the kernel of that one knows none of them.
 inline void nearly_commonest() {
   static constexpr LossCase kFocalDice = {
@@ -22,11 +39,7 @@ inline void nearly_commonest() {
     for (const bool factors : {false, true}) {
       Case test = plain_case({2, 3, 40});
       test.loss = i < std::size(kLosses) ? &kLosses[i] : &kFocalDice;
-      const auto differs = [&] {
-        const bool mean = static_cast<reference::Reduction>(test.number % 3) == reference::Reduction::mean;
-        return !mean || test.bit(3) || !test.bit(4) || test.bit(22) || test.bit(16) != factors;
-      };
-      while (differs()) test.number++;
+      while (differs_from_commonest(test) || test.bit(16) != factors) test.number++;
       test_name = "nearly the commonest loss, " + test.name();
       run(test);
     }
@@ -136,12 +149,7 @@ inline void invalid_values() {
         set(C - 1, 177, 2);  // in a thread that may have fewer classes than others
         set(0, 200, 255);
         set(0, 77, 255), set(1, 77, 3);  // of the voxel without weight
-        Buffer value(DType::float64, static_cast<size_t>(C));
-        LabelFault faults;
-        call.steps = kStatistics | kFinalize;
-        call.value = value.doubles();
-        call.faults = &faults;
-        enqueue(call);
+        const LabelFault faults = faults_of(call);
         const size_t of_last = Arrays::lies_at(test, 0, C - 1, 177), of_first = Arrays::lies_at(test, 0, 0, 200);
         expect(faults.count == 2, "count is " + std::to_string(faults.count));
         expect(faults.first_index == static_cast<int64_t>(std::min(of_last, of_first)) &&

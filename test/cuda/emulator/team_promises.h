@@ -39,16 +39,10 @@ inline void team_sizes(unsigned every) {
                     " warps, of " + std::to_string(gradient.lanes) + " of " + std::to_string(gradient.warps) + ", " +
                     test.name();
         run(test);
-        Arrays arrays(test);
-        cuda::DeviceCall call = call_of(test, arrays);
-        arrays.target.set(static_cast<size_t>(test.shape.S) - 5, 255);
         if (C > 255) continue;  // a label of one byte always names one of so many classes
-        Buffer value(DType::float64, static_cast<size_t>(C));
-        LabelFault faults;
-        call.steps = kStatistics | kFinalize;
-        call.value = value.doubles();
-        call.faults = &faults;
-        enqueue(call);
+        Arrays arrays(test);
+        arrays.target.set(static_cast<size_t>(test.shape.S) - 5, 255);
+        const LabelFault faults = faults_of(call_of(test, arrays));
         expect(faults.count == 1 && faults.first_index == test.shape.S - 5, "faults: " + std::to_string(faults.count));
       }
     }
@@ -151,11 +145,8 @@ inline void invalid_labels_in_plain_rounds() {
 /// A sum of one partial sum more than a warp has lanes has none of the next sum.
 inline void many_partials() {
   Case test = plain_case({2, 117, 528}, Target::labels_uint8);
-  const auto differs = [&] {  // from the commonest loss, whose kernel asks for several at once
-    if (static_cast<reference::Reduction>(test.number % 3) != reference::Reduction::mean || !test.bit(4)) return true;
-    return test.bit(3) || test.bit(6) || test.bit(7) || test.bit(16) || test.bit(22);
-  };
-  while (differs()) test.number++;
+  // The kernel of the commonest loss asks for several at once.
+  while (differs_from_commonest(test) || test.bit(6) || test.bit(7) || test.bit(16)) test.number++;
   test_name = "33 partial sums, " + test.name();
   expect(cuda::geometry_of(call_of(test, Arrays(test)).in).chunks == 33, "other chunks");
   run(test);
@@ -173,12 +164,7 @@ inline void many_blocks() {
   call.in.class_weight = arrays.weight.operand();  // narrow tiles
   expect(cuda::geometry_of(call.in).blocks > cuda::kThreads, "few blocks");
   for (size_t i : {3, 33099}) arrays.target.set(i, 2);
-  Buffer value(DType::float64, 1);
-  LabelFault faults;
-  call.steps = kStatistics | kFinalize;
-  call.value = value.doubles();
-  call.faults = &faults;
-  enqueue(call);
+  const LabelFault faults = faults_of(call);
   expect(faults.count == 2 && faults.first_index == 3, "faults: " + std::to_string(faults.count));
 }
 
